@@ -1,0 +1,175 @@
+//! What proves a caller, by kind of credential; generated glue calls these before any handler.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use secrecy::SecretString;
+use vestibule_api::authenticate::{Authenticate, headers};
+use vestibule_runtime::{Received, Refusal};
+
+use crate::context::Context;
+use crate::domain::key::{Key, KeyKind, KeyState};
+use crate::domain::origin::Origin;
+use crate::domain::session::Session;
+use crate::domain::signature::{Header, SignedHeaders, Verified};
+use crate::domain::token::EmbedClaims;
+use crate::domain::{chat_session, chat_token, embed_session};
+use crate::error::{Error, Result};
+use crate::provision::open_key_secret;
+
+/// The holder of an embed key that signed this very request.
+pub struct SignedCaller {
+    /// The key.
+    pub key: Arc<Key>,
+    /// Which of its secrets signed.
+    pub generation: i64,
+    /// The signature, to be accepted once.
+    pub verified: Verified,
+}
+
+/// The holder of a live session's token.
+pub struct SessionCaller {
+    /// The session.
+    pub session: Arc<Session>,
+}
+
+/// The holder of an iframe API key.
+pub struct ApiKeyCaller {
+    /// The key.
+    pub key: Arc<Key>,
+}
+
+/// The operator.
+pub struct AdminCaller;
+
+impl Authenticate for Context {
+    type AdminKey = AdminCaller;
+    type ApiKey = ApiKeyCaller;
+    type ChatToken = SessionCaller;
+    type EmbedToken = SessionCaller;
+    type SignedKey = SignedCaller;
+
+    async fn admin_key(&self, request: &Received) -> Result<AdminCaller, Refusal> {
+        let token = bearer(&request.headers, Error::InvalidApiKey)?;
+        if !self.admin_token.matches(token) {
+            return Err(Error::InvalidApiKey.into());
+        }
+        Ok(AdminCaller)
+    }
+
+    async fn api_key(&self, request: &Received) -> Result<ApiKeyCaller, Refusal> {
+        let secret = bearer(&request.headers, Error::InvalidApiKey)?;
+        let lookup = crate::domain::api_key::KeyHash::of(secret).lookup();
+        let key = self.store.key_by_lookup(&lookup).await?;
+        let key = key.filter(|key| works_as(key, KeyKind::Iframe)).ok_or(Error::InvalidApiKey)?;
+        Ok(ApiKeyCaller { key })
+    }
+
+    async fn chat_token(&self, request: &Received) -> Result<SessionCaller, Refusal> {
+        let token = bearer(&request.headers, Error::InvalidToken)?;
+        let now = self.clock.now_ms();
+        let claims = chat_token::verify(&self.master_keys, token, now)?;
+        let (session, key) = self.live_session(&claims.tid, &claims.sid, now).await?;
+        if chat_session::claims(&session) != Some(claims) {
+            return Err(Error::InvalidToken.into());
+        }
+        chat_session::admit(Some(&key), self.page_origin(request))?;
+        Ok(SessionCaller { session })
+    }
+
+    async fn embed_token(&self, request: &Received) -> Result<SessionCaller, Refusal> {
+        let token = bearer(&request.headers, Error::InvalidToken)?;
+        let now = self.clock.now_ms();
+        let claims: EmbedClaims = self.tokens.verify(token, now)?;
+        let (session, _) = self.live_session(&claims.tid, &claims.sid, now).await?;
+        if embed_session::claims(&session, self.tokens.issuer()) != Some(claims) {
+            return Err(Error::InvalidToken.into());
+        }
+        Ok(SessionCaller { session })
+    }
+
+    async fn signed_key(&self, request: &Received) -> Result<SignedCaller, Refusal> {
+        let signed = signed_headers(&request.headers).check(self.clock.now_ms())?;
+        let key = self.store.key_by_lookup(signed.key).await?;
+        let key = key.filter(|key| works_as(key, KeyKind::Embed));
+        // An unknown key is verified against nothing, so that it takes as long as a wrong one.
+        let live = key.as_ref().map(|key| self.live_secrets(key)).transpose()?.unwrap_or_default();
+        let secrets: Vec<_> = live.iter().map(|(_, secret)| secret.clone()).collect();
+        let verified = signed.verify(&request.body, &secrets)?;
+        let generation = live.get(verified.secret).map(|(generation, _)| *generation);
+        let (key, generation) = key.zip(generation).ok_or(Error::InvalidSignature)?;
+        Ok(SignedCaller { key, generation, verified })
+    }
+}
+
+impl Context {
+    /// A session that lives, and the key that opened it.
+    async fn live_session(
+        &self,
+        tenant: &str,
+        id: &str,
+        now_ms: i64,
+    ) -> Result<(Arc<Session>, Arc<Key>)> {
+        let session = self.store.session(tenant, id).await?.ok_or(Error::TokenRevoked)?;
+        let key = self.store.key(tenant, &session.key_id).await?;
+        session.require_live(key.as_ref().map(|key| key.state), now_ms)?;
+        Ok((session, key.ok_or(Error::TokenRevoked)?))
+    }
+
+    /// Generation and text of each secret that still signs.
+    fn live_secrets(&self, key: &Key) -> Result<Vec<(i64, SecretString)>> {
+        let now = self.clock.now_ms();
+        let live = key.secrets.iter().filter(|secret| secret.not_after.is_none_or(|end| now < end));
+        let open = live.map(|secret| {
+            Ok((secret.generation, open_key_secret(&self.master_keys, key, secret)?))
+        });
+        open.collect()
+    }
+
+    /// The origin of the page that asks. Browsers send no `Origin` with a same-origin `GET`, but
+    /// say so in a header that no script can set (Fetch Metadata).
+    fn page_origin<'a>(&'a self, request: &'a Received) -> Option<&'a str> {
+        let same = request.headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
+        request.origin().or_else(|| same.then_some(self.public_url.as_str()))
+    }
+
+    /// Whether an exchange that a browser makes comes from a page of this service.
+    ///
+    /// # Errors
+    /// `OriginNotAllowed` when there is another origin.
+    pub fn require_same_origin(&self, origin: Option<&str>) -> Result<()> {
+        let Some(text) = origin else { return Ok(()) };
+        let own = Origin::parse(&self.public_url);
+        match Origin::parse(text) {
+            Some(origin) if Some(&origin) == own.as_ref() => Ok(()),
+            Some(_) | None => Err(Error::OriginNotAllowed { origin: Some(text.to_owned()) }),
+        }
+    }
+}
+
+fn works_as(key: &Key, kind: KeyKind) -> bool {
+    key.kind() == kind && key.state == KeyState::Active
+}
+
+/// The one bearer token of a request; `malformed` is what a header of another form is.
+fn bearer(headers: &HeaderMap, malformed: Error) -> Result<&str> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let (one, other) = (all.next(), all.next());
+    let Some(value) = one else { return Err(Error::MissingCredentials) };
+    let token = value.to_str().ok().filter(|_| other.is_none()).and_then(|text| {
+        let (scheme, token) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' '))
+    });
+    token.filter(|token| !token.is_empty()).ok_or(malformed)
+}
+
+fn signed_headers(sent: &HeaderMap) -> SignedHeaders<'_> {
+    let all =
+        |name| sent.get_all(name).iter().map(|value| value.as_bytes()).collect::<Header<'_>>();
+    SignedHeaders {
+        key: all(headers::EMBED_KEY),
+        timestamp: all(headers::EMBED_TIMESTAMP),
+        signature: all(headers::EMBED_SIGNATURE),
+    }
+}

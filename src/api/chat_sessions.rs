@@ -1,0 +1,133 @@
+//! The chat surface's door: sessions of the website widget.
+
+use serde_json::Value;
+use vestibule_api::chat_sessions::{
+    ChatSessionCreateRequest, ChatSessionCreateResponse, ChatSessions,
+};
+use vestibule_api::models;
+use vestibule_runtime::{Part, Refusal, Timestamp, Violation};
+
+use super::refusal::documented;
+use crate::context::Context;
+use crate::domain::catalogue::{Intent, OfferedQuestion, offered_intents, offered_questions};
+use crate::domain::chat_session::{self, Admitted, Customer, Opening};
+use crate::domain::chat_token;
+use crate::error::{Error, Result, Thing};
+use crate::provision::open_identity_secret;
+use crate::store::{Catalogue, OpenedChat};
+
+impl ChatSessions for Context {
+    async fn chat_session_create(
+        &self,
+        request: ChatSessionCreateRequest,
+    ) -> Result<ChatSessionCreateResponse, Refusal> {
+        let body = request.body;
+        let key = self.store.key_by_lookup(&body.public_key).await?;
+        let admitted = chat_session::admit(key.as_deref(), request.received.origin())?;
+        let customer = self.customer(
+            &admitted,
+            body.customer_id.as_ref().map(|id| id.as_str()),
+            body.customer_token.as_ref().map(|token| token.as_str()),
+        );
+        let opening = Opening {
+            locale: body.locale.map(|locale| locale.to_string()),
+            variables: body.variables.map(|all| all.0.into_iter().collect()).unwrap_or_default(),
+        };
+        let opened = self.open_chat(&admitted, &customer.await?, opening).await?;
+        let catalogue = self.store.catalogue(&opened.session.tenant).await?;
+        let body = self.chat_session(&admitted, &opened, &catalogue)?;
+        Ok(ChatSessionCreateResponse::Ok { body })
+    }
+}
+
+impl Context {
+    async fn customer(
+        &self,
+        admitted: &Admitted<'_>,
+        id: Option<&str>,
+        token: Option<&str>,
+    ) -> Result<Customer> {
+        let tenant = &admitted.key.tenant;
+        let tenant = self.store.tenant(tenant).await?.ok_or(Error::NotFound(Thing::Tenant))?;
+        let identity_secret = || open_identity_secret(&self.master_keys, &tenant);
+        chat_session::identify(admitted.identity, id, token, identity_secret, self.clock.now_ms())
+    }
+
+    /// Opens a session for an admitted page.
+    pub(super) async fn open_chat(
+        &self,
+        admitted: &Admitted<'_>,
+        customer: &Customer,
+        opening: Opening,
+    ) -> Result<OpenedChat> {
+        let (now, fresh) = (self.clock.now_ms(), self.ids.uuid().to_string());
+        let tenant = &admitted.key.tenant;
+        // The request's own variables were checked with the request; the store checks what
+        // merging makes of them.
+        let conversation =
+            chat_session::converse(tenant, customer, None, fresh, opening, now, |_| vec![])?;
+        let session = chat_session::open(*admitted, &conversation, now, self.fresh_ids());
+        let audit = self.audit(tenant, &admitted.key.id, "session.open", &session.id);
+        self.store.open_chat_session(session, conversation, check_variables, audit).await
+    }
+
+    fn chat_session(
+        &self,
+        admitted: &Admitted<'_>,
+        opened: &OpenedChat,
+        catalogue: &Catalogue,
+    ) -> Result<models::ChatSession, Refusal> {
+        let OpenedChat { session, conversation } = opened;
+        let claims = chat_session::claims(session)
+            .ok_or_else(|| Error::Internal("a chat session of another surface".into()))?;
+        let allowed = admitted.allowed_intents;
+        let intents = offered_intents(allowed, &catalogue.flows).into_iter().map(intent);
+        let questions = offered_questions(allowed, &catalogue.flows, &catalogue.questions);
+        Ok(models::ChatSession {
+            session_token: chat_token::mint(&self.master_keys, &claims),
+            conversation_id: documented(&conversation.id)?,
+            expires_at: Timestamp(session.expires_at),
+            expires_in: session.remaining_s(session.issued_at),
+            widget: models::Widget { label: admitted.key.label.clone() },
+            intents: intents.collect::<Result<_, _>>()?,
+            quick_questions: questions.iter().map(question).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// The document's own limits, on the variables of a conversation as a whole.
+fn check_variables(merged: &Value) -> Vec<Violation> {
+    vestibule_api::schemas::chat::variables().check(Part::Body, merged)
+}
+
+fn intent(it: &Intent) -> Result<models::Intent, Refusal> {
+    let icon = it.icon.as_ref().map(|icon| {
+        let (kind, value) = (documented(&icon.kind)?, icon.value.clone());
+        Ok::<_, Refusal>(models::IntentIcon { kind, value })
+    });
+    Ok(models::Intent {
+        name: documented(&it.name)?,
+        display_label: it.display_label.clone(),
+        subtitle: it.subtitle.clone(),
+        description: it.description.clone(),
+        examples: it.examples.clone(),
+        required_entities: it.required_entities.clone(),
+        icon: icon.transpose()?,
+        accent_color: it.accent_color.clone(),
+        style_variant: it
+            .style_variant
+            .as_deref()
+            .map_or(Ok(models::StyleVariant::Solid), documented)?,
+        is_pinned: it.is_pinned,
+        priority: it.priority,
+    })
+}
+
+fn question(offered: &OfferedQuestion<'_>) -> Result<models::QuickQuestion, Refusal> {
+    Ok(models::QuickQuestion {
+        question: offered.question.question.clone(),
+        page_type: documented(&offered.question.page_type)?,
+        flow_id: offered.question.flow_id.clone(),
+        intent_name: offered.intent_name.map(str::to_owned),
+    })
+}

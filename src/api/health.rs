@@ -1,0 +1,57 @@
+//! `/healthz`, `/readyz` and `/version`, for whoever watches the service.
+
+use std::sync::Arc;
+
+use dropshot::{ApiDescription, ApiDescriptionRegisterError, Body, HttpError, RequestContext};
+use http::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::error::Result;
+
+/// Registers the three; they are not in the documents.
+pub(super) fn register(
+    api: &mut ApiDescription<Arc<Context>>,
+) -> Result<(), ApiDescriptionRegisterError> {
+    unpublished!(api, GET "/healthz", healthz)?;
+    unpublished!(api, GET "/readyz", readyz)?;
+    unpublished!(api, GET "/version", version)
+}
+
+/// The process answers.
+async fn healthz(_: RequestContext<Arc<Context>>) -> Result<Response<Body>, HttpError> {
+    answer(StatusCode::OK, &json!({ "status": "ok" }))
+}
+
+/// Every part that an answer needs works; each is named.
+async fn readyz(context: RequestContext<Arc<Context>>) -> Result<Response<Body>, HttpError> {
+    let ready = context.context().store.ready().await;
+    let checks = [("store.read", &ready.reader), ("store.write", &ready.writer)];
+    let is_ready = checks.iter().all(|(_, result)| result.is_ok());
+    let shown = checks.map(|(name, result)| match result {
+        Ok(()) => (name.to_owned(), json!("ok")),
+        Err(error) => (name.to_owned(), json!(error.to_string())),
+    });
+    let (status, word) = match is_ready {
+        true => (StatusCode::OK, "ready"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    };
+    answer(status, &json!({ "status": word, "checks": Value::Object(shown.into_iter().collect()) }))
+}
+
+/// What runs here.
+async fn version(_: RequestContext<Arc<Context>>) -> Result<Response<Body>, HttpError> {
+    let version = env!("CARGO_PKG_VERSION");
+    answer(StatusCode::OK, &json!({ "name": "vestibule", "version": version }))
+}
+
+fn answer(status: StatusCode, body: &Value) -> Result<Response<Body>, HttpError> {
+    vestibule_runtime::success(
+        status,
+        Some(body),
+        &[
+            ("cache-control", Some("no-store".to_owned())),
+            ("x-content-type-options", Some("nosniff".to_owned())),
+        ],
+    )
+}

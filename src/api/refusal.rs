@@ -1,0 +1,104 @@
+//! From the service's one error to the wire: code, details and headers.
+//!
+//! Exhaustive on purpose: a new error does not compile until somebody decides how it is told.
+
+use http::{HeaderName, HeaderValue};
+use vestibule_api::codes;
+use vestibule_runtime::{Code, Refusal};
+
+use crate::error::{Error, Thing};
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Rules(violations) => Self::rules(violations),
+            Error::MissingCredentials => Self::new(codes::MISSING_CREDENTIALS),
+            Error::InvalidApiKey => Self::new(codes::INVALID_API_KEY),
+            Error::InvalidSignature => Self::new(codes::INVALID_SIGNATURE),
+            Error::TimestampOutOfWindow { server_time_ms, skew_ms, looks_like_seconds } => {
+                out_of_window(server_time_ms, skew_ms, looks_like_seconds)
+            }
+            Error::SignatureReplayed => Self::new(codes::SIGNATURE_REPLAYED),
+            Error::InvalidToken => Self::new(codes::INVALID_SESSION_TOKEN),
+            Error::TokenExpired { server_time_ms, skew_ms } => Self::new(codes::TOKEN_EXPIRED)
+                .detail("server_time_ms", server_time_ms)
+                .detail("skew_ms", skew_ms),
+            Error::TokenRevoked => Self::new(codes::TOKEN_REVOKED),
+            Error::InvalidCustomerToken(reason) => {
+                Self::new(codes::INVALID_CUSTOMER_TOKEN).detail("reason", reason)
+            }
+            Error::InsufficientScope { scope, missing } => Self::new(codes::INSUFFICIENT_SCOPE)
+                .detail("scope", scope)
+                .detail("missing", missing),
+            Error::WidgetDisabled => Self::new(codes::WIDGET_DISABLED),
+            Error::OriginNotAllowed { origin } => {
+                Self::new(codes::ORIGIN_NOT_ALLOWED).detail("origin", origin)
+            }
+            Error::UnknownSource { unknown } => {
+                Self::new(codes::UNKNOWN_SOURCE).detail("unknown", unknown)
+            }
+            Error::ThemeConflict => Self::new(codes::THEME_CONFLICT),
+            Error::NotFound(thing) => Self::new(not_found(thing)),
+            Error::CacheKeyExpired => Self::new(codes::CACHE_KEY_EXPIRED),
+            Error::CacheKeyUsed => Self::new(codes::CACHE_KEY_USED),
+            Error::RateLimited { limit, window_s, retry_after_s } => {
+                rate_limited(limit, window_s, retry_after_s)
+            }
+            Error::Unavailable(cause) => {
+                tracing::error!(cause, "unavailable");
+                Self::new(codes::UNAVAILABLE)
+            }
+            Error::Internal(cause) => {
+                tracing::error!(cause, "internal");
+                Self::new(codes::INTERNAL)
+            }
+        }
+    }
+}
+
+fn not_found(thing: Thing) -> Code {
+    match thing {
+        Thing::Tenant => codes::TENANT_NOT_FOUND,
+        Thing::Key => codes::KEY_NOT_FOUND,
+        Thing::Theme => codes::THEME_NOT_FOUND,
+        Thing::Employee => codes::EMPLOYEE_NOT_FOUND,
+        Thing::Chat => codes::CHAT_NOT_FOUND,
+        Thing::CacheKey => codes::CACHE_KEY_NOT_FOUND,
+    }
+}
+
+fn out_of_window(server_time_ms: i64, skew_ms: Option<i64>, seconds: bool) -> Refusal {
+    let refusal =
+        Refusal::new(codes::TIMESTAMP_OUT_OF_WINDOW).detail("server_time_ms", server_time_ms);
+    let refusal = match skew_ms {
+        Some(skew_ms) => refusal.detail("skew_ms", skew_ms),
+        None => refusal,
+    };
+    match seconds {
+        true => {
+            refusal.detail("hint", "The timestamp has 10 digits: send milliseconds, 13 digits.")
+        }
+        false => refusal,
+    }
+}
+
+/// Headers of the IETF draft "RateLimit header fields for HTTP".
+fn rate_limited(limit: u32, window_s: u32, retry_after_s: u32) -> Refusal {
+    let policy = format!("\"default\";q={limit};w={window_s}");
+    let state = format!("\"default\";r=0;t={retry_after_s}");
+    let header = |text: &str| HeaderValue::from_str(text).expect("digits and punctuation");
+    Refusal::new(codes::RATE_LIMITED)
+        .detail("retry_after_s", retry_after_s)
+        .header(http::header::RETRY_AFTER, header(&retry_after_s.to_string()))
+        .header(HeaderName::from_static("ratelimit-policy"), header(&policy))
+        .header(HeaderName::from_static("ratelimit"), header(&state))
+}
+
+/// A value of ours as its documented type.
+///
+/// # Errors
+/// `internal` when it is not one: a defect.
+pub fn documented<T: std::str::FromStr>(text: &str) -> Result<T, Refusal> {
+    text.parse()
+        .map_err(|_| Error::Internal(format!("{text:?} is not what the document says")).into())
+}

@@ -1,0 +1,223 @@
+//! Writes the demo tenants into the store, so that it agrees with their credentials.
+//!
+//! Run at every start in `--dev`. What is there and agrees is left alone, so a demo key that was
+//! paused or revoked stays so; a changed credential replaces the old one under the same id.
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{DemoData, DevCredentials, TenantCredentials, demo_data};
+use crate::domain::api_key::KeyHash;
+use crate::domain::key::{Identity, Key, KeySettings, KeyState, Scope};
+use crate::domain::tenant::{Directory, Tenant};
+use crate::error::Result;
+use crate::provision::{Provision, open_identity_secret, open_key_secret};
+use crate::store::DirectoryKind;
+
+/// Makes both demo tenants what their credentials say. `base_url` is the service's own origin,
+/// which may frame and call like the customer's.
+///
+/// # Errors
+/// `Unavailable` when the database does not answer, `Internal` when a key belongs to another
+/// tenant.
+pub async fn seed(at: Provision<'_>, credentials: &DevCredentials, base_url: &str) -> Result<()> {
+    for (stem, name, tenant) in
+        [("demo", "Demo shop", &credentials.demo), ("other", "Other shop", &credentials.other)]
+    {
+        Seeding { at, stem, name, credentials: tenant, base_url }.run().await?;
+    }
+    Ok(())
+}
+
+struct Seeding<'a> {
+    at: Provision<'a>,
+    stem: &'static str,
+    name: &'static str,
+    credentials: &'a TenantCredentials,
+    base_url: &'a str,
+}
+
+/// A demo key as it should be; the secret only where it signs.
+struct Wanted<'a> {
+    stem: &'static str,
+    label: &'static str,
+    lookup: String,
+    secret: Option<&'a str>,
+    settings: KeySettings,
+}
+
+impl Seeding<'_> {
+    async fn run(&self) -> Result<()> {
+        let data = demo_data(self.credentials);
+        let tenant = self.id("ten_", "");
+        if !self.put_tenant(&tenant).await? {
+            tracing::warn!(%tenant, "the demo tenant is revoked; remove the data directory to start over");
+            return Ok(());
+        }
+        for wanted in self.wanted_keys(&data) {
+            self.put_key(&tenant, wanted).await?;
+        }
+        self.put_offers(&tenant, &data).await?;
+        self.put_rest(&tenant, &data).await
+    }
+
+    /// Whether the tenant is alive.
+    async fn put_tenant(&self, id: &str) -> Result<bool> {
+        let secret = SecretString::from(self.credentials.chat.identity_secret.as_str());
+        let there = self.at.store.tenant(id).await?;
+        if let Some(there) = &there {
+            let is_same = open_identity_secret(self.at.keys, there)
+                .is_ok_and(|old| old.expose_secret() == secret.expose_secret());
+            if is_same || there.revoked_at.is_some() {
+                return Ok(there.revoked_at.is_none());
+            }
+        }
+        let now = self.at.clock.now_ms();
+        let tenant = Tenant {
+            id: id.to_owned(),
+            name: self.name.to_owned(),
+            directory: Directory::Open,
+            identity_secret: self.at.seal_identity_secret(id, &secret),
+            created_at: there.map_or(now, |there| there.created_at),
+            revoked_at: None,
+        };
+        self.at.store.put_tenant(tenant, self.at.audit(id, "tenant.put", id)).await?;
+        Ok(true)
+    }
+
+    fn wanted_keys(&self, data: &DemoData) -> [Wanted<'_>; 5] {
+        let TenantCredentials { embed, chat, iframe } = self.credentials;
+        let chat_settings = |allowed_intents| KeySettings::Chat {
+            allowed_intents,
+            allow_no_origin: false,
+            identity: Identity::Optional,
+        };
+        [
+            Wanted {
+                stem: "embed",
+                label: "Demo CRM",
+                lookup: embed.key.clone(),
+                secret: Some(&embed.secret),
+                settings: KeySettings::Embed { scope: Scope::ReadWrite },
+            },
+            Wanted {
+                stem: "embedread",
+                label: "Demo CRM, read only",
+                lookup: embed.read_key.clone(),
+                secret: Some(&embed.read_secret),
+                settings: KeySettings::Embed { scope: Scope::Read },
+            },
+            Wanted {
+                stem: "chat",
+                label: "Demo widget",
+                lookup: chat.public_key.clone(),
+                secret: None,
+                settings: chat_settings(None),
+            },
+            Wanted {
+                stem: "chatrestricted",
+                label: "Demo widget with two intents",
+                lookup: chat.restricted_public_key.clone(),
+                secret: None,
+                settings: chat_settings(Some(data.restricted_to.clone())),
+            },
+            Wanted {
+                stem: "iframe",
+                label: "Demo analytics",
+                lookup: KeyHash::of(&iframe.api_key).lookup(),
+                secret: None,
+                settings: KeySettings::Iframe { max_redemptions: 10 },
+            },
+        ]
+    }
+
+    async fn put_key(&self, tenant: &str, wanted: Wanted<'_>) -> Result<()> {
+        let id = self.id("key_", wanted.stem);
+        let there = self.at.store.key_by_id(&id).await?;
+        let mut key = Key {
+            tenant: tenant.to_owned(),
+            lookup: wanted.lookup,
+            label: wanted.label.to_owned(),
+            state: KeyState::Active,
+            allowed_origins: vec![self.credentials.chat.origin.clone(), self.base_url.to_owned()],
+            settings: wanted.settings,
+            secrets: Vec::new(),
+            created_at: self.at.clock.now_ms(),
+            id,
+        };
+        let secret = wanted.secret.map(SecretString::from);
+        if let Some(there) = &there {
+            key.created_at = there.created_at;
+            if there.lookup == key.lookup {
+                key.state = there.state;
+            }
+            if self.agrees(there, &key, secret.as_ref()) {
+                return Ok(());
+            }
+        }
+        key.secrets = secret.iter().map(|it| self.at.seal_key_secret(&key, 1, it)).collect();
+        let audit = self.at.audit(tenant, "key.put", &key.id);
+        self.at.store.put_key(key, audit).await
+    }
+
+    fn agrees(&self, there: &Key, wanted: &Key, secret: Option<&SecretString>) -> bool {
+        let old = there.secrets.first().map(|old| open_key_secret(self.at.keys, there, old));
+        let same_secret = match (old, secret) {
+            (Some(Ok(old)), Some(new)) => old.expose_secret() == new.expose_secret(),
+            (None, None) => true,
+            (Some(_), _) | (None, Some(_)) => false,
+        };
+        same_secret
+            && there.lookup == wanted.lookup
+            && there.settings == wanted.settings
+            && there.allowed_origins == wanted.allowed_origins
+    }
+
+    async fn put_offers(&self, tenant: &str, data: &DemoData) -> Result<()> {
+        let store = self.at.store;
+        let there = store.catalogue(tenant).await?;
+        for flow in data.flows.iter().filter(|flow| !there.flows.contains(flow)) {
+            store.put_flow(tenant, flow, self.at.audit(tenant, "flow.put", &flow.id)).await?;
+        }
+        if there.questions == data.quick_questions {
+            return Ok(());
+        }
+        for (rank, question) in (1..).zip(&data.quick_questions) {
+            let id = format!("qq_{rank}");
+            let audit = self.at.audit(tenant, "quick_question.put", &id);
+            store.put_quick_question(tenant, &id, rank, question, audit).await?;
+        }
+        Ok(())
+    }
+
+    async fn put_rest(&self, tenant: &str, data: &DemoData) -> Result<()> {
+        let store = self.at.store;
+        let sources = store.sources(tenant).await?;
+        for source in data.sources.iter().filter(|source| !sources.contains(source)) {
+            store.put_source(tenant, source, self.at.audit(tenant, "source.put", source)).await?;
+        }
+        for (index, (id, theme)) in data.themes.iter().enumerate() {
+            if store.theme(tenant, *id).await?.is_none_or(|there| *there != *theme) {
+                let audit = self.at.audit(tenant, "theme.put", &id.to_string());
+                store.put_theme(tenant, *id, index == 0, theme, audit).await?;
+            }
+        }
+        let embed = &self.credentials.embed;
+        for (kind, id) in
+            [(DirectoryKind::Employee, &embed.employee_id), (DirectoryKind::Chat, &embed.chat_id)]
+        {
+            if !store.directory_has(tenant, kind, id).await? {
+                let audit = self.at.audit(tenant, "directory.put", id);
+                store.put_directory(tenant, kind, id, audit).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same at every start: the prefix, then the stems, filled up to 26 letters.
+    fn id(&self, prefix: &str, stem: &str) -> String {
+        format!("{prefix}{:a<26}", format!("{}{stem}", self.stem))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! `vestibule serve`: configuration, log, demo credentials, then the service itself.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use secrecy::SecretString;
+
+use super::banner::Banner;
+use super::dev::DevCredentials;
+use super::{Failure, print_line};
+use crate::config::{Config, Log, LogFormat, Overrides};
+use crate::context::{Clock, Ids};
+
+/// Ports tried after the default one.
+const NEXT_PORTS: u16 = 100;
+
+/// Run the service.
+///
+/// Every setting of the file can be given as a variable: limits.redeem_per_minute is
+/// VESTIBULE__LIMITS__REDEEM_PER_MINUTE. A flag wins over the environment, the environment over
+/// the file. Secrets can stand in files of mode 0600: master_keys_file, admin.token_file,
+/// VESTIBULE__MASTER_KEYS_FILE, VESTIBULE__ADMIN__TOKEN_FILE.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Settings and defaults:
+  bind = \"127.0.0.1:8080\"          public_url = (the bound address)
+  data_dir = \"./data\"              master_keys = (required)
+  admin.token = (required)         log.format = \"text\" | \"json\"
+  log.level = \"info\"               limits.redeem_per_minute = 30
+  limits.body_deadline_ms = 10000  limits.in_flight_bytes = 67108864
+  dev.clock_offset_ms = 0 (--dev alone)
+
+Examples:
+  vestibule serve --dev
+  vestibule serve --config /etc/vestibule.toml
+  VESTIBULE__MASTER_KEYS_FILE=master.key VESTIBULE__ADMIN__TOKEN_FILE=admin.token vestibule serve
+
+With --dev, VESTIBULE_DEV_CREDENTIALS=F takes the demo credentials from F, a file like the
+dev-credentials.json in the data directory.
+
+Exit codes: 0 stopped by a signal, 1 the service failed, 2 unusable configuration")]
+pub(super) struct Serve {
+    /// A TOML file with settings
+    #[arg(long, value_name = "F")]
+    config: Option<PathBuf>,
+    /// Where to listen [default: 127.0.0.1:8080; with --dev the next free port when it is taken]
+    #[arg(long, value_name = "A")]
+    bind: Option<String>,
+    /// Where the database lives [default: ./data]
+    #[arg(long, value_name = "D")]
+    data_dir: Option<PathBuf>,
+    /// Development mode: keys made on the spot, a demo tenant, the page /demo. Not for production
+    #[arg(long)]
+    dev: bool,
+}
+
+impl Serve {
+    /// `serve --dev`: what the program does when it is given no command.
+    pub(super) fn for_a_first_look() -> Self {
+        Self { config: None, bind: None, data_dir: None, dev: true }
+    }
+
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let Self { config, bind, data_dir, dev } = self;
+        let mut config = Config::load(&Overrides { config, bind, data_dir, dev })?;
+        start_log(config.log);
+        if config.dev
+            && !config.bind_is_chosen
+            && let Some(free) = next_free(config.bind)
+        {
+            print_line(&format!(
+                "notice: {} is taken, so this one listens at {free}",
+                config.bind
+            ))?;
+            config.bind = free;
+        }
+        let demo = if config.dev { Some(Demo::prepare(&mut config)?) } else { None };
+        let credentials = demo.as_ref().map(|demo| demo.credentials.clone());
+        let ready = move |base_url: &str| {
+            // A file that cannot be written, or a closed standard output, stops no service.
+            if let Some(Err(failure)) = demo.map(|demo| demo.announce(base_url)) {
+                failure.report();
+            }
+        };
+        let runtime = tokio::runtime::Runtime::new().map_err(|cause| {
+            Failure::refused(format!("no threads can be started ({cause})"), "raise the limits")
+        })?;
+        runtime.block_on(crate::serve(config, credentials, ready)).map_err(Failure::from)
+    }
+}
+
+/// The demo tenant's credentials and where they are kept.
+struct Demo {
+    credentials: DevCredentials,
+    data_dir: PathBuf,
+    clock_offset_ms: i64,
+}
+
+impl Demo {
+    /// Draws or reads the credentials. The file is written now already where the address is
+    /// known, so that whoever finds the service answering finds the file complete.
+    fn prepare(config: &mut Config) -> Result<Self, Failure> {
+        let data_dir = config.data_dir.clone();
+        std::fs::create_dir_all(&data_dir).map_err(|cause| {
+            let problem = format!("{} cannot be created ({cause})", data_dir.display());
+            Failure::unusable(problem, "give --data-dir a directory this user can write")
+        })?;
+        let ids = Ids::default();
+        let mut credentials = DevCredentials::load(&data_dir, config.admin_token.as_ref(), &ids)?;
+        config.admin_token = Some(SecretString::from(credentials.admin.token.as_str()));
+        if config.bind.port() != 0 {
+            credentials.save(&data_dir, config.public_url(config.bind))?;
+        }
+        Ok(Self { credentials, data_dir, clock_offset_ms: config.clock_offset_ms })
+    }
+
+    /// Completes the file with the address and prints the banner.
+    fn announce(mut self, base_url: &str) -> Result<(), Failure> {
+        let file = self.credentials.save(&self.data_dir, base_url.to_owned())?;
+        let program = std::env::args().next();
+        let clock = Clock::default();
+        clock.set_offset_ms(self.clock_offset_ms);
+        let banner = Banner {
+            credentials: &self.credentials,
+            file: Path::new(&file),
+            program: program.as_deref().unwrap_or("vestibule"),
+            now_ms: clock.now_ms(),
+        };
+        print_line(&banner.text())
+    }
+}
+
+/// The first free port after `wanted`, or `None` when `wanted` itself is free.
+fn next_free(wanted: SocketAddr) -> Option<SocketAddr> {
+    let is_taken = |address: &SocketAddr| {
+        TcpListener::bind(address).is_err_and(|cause| cause.kind() == ErrorKind::AddrInUse)
+    };
+    if !is_taken(&wanted) {
+        return None;
+    }
+    let ports = (wanted.port()..wanted.port().saturating_add(NEXT_PORTS)).skip(1);
+    ports.map(|port| SocketAddr::new(wanted.ip(), port)).find(|address| !is_taken(address))
+}
+
+/// Events go to standard error; the level is ours, other crates only warn.
+fn start_log(log: Log) {
+    let filter = format!("warn,vestibule={level},vestibule_runtime={level}", level = log.level);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
+        .with_writer(std::io::stderr);
+    match log.format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}

@@ -1,0 +1,152 @@
+//! `vestibule tenants`: list, create and revoke tenants in the store of a data directory.
+
+use clap::{Args, Subcommand, ValueEnum};
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+use vestibule_api::schemas;
+use vestibule_runtime::Part;
+
+use super::listing::{columns, directory_name, tenant_json, time};
+use super::workplace::{Desk, Workplace};
+use super::{Failure, print_json, print_line};
+use crate::domain::tenant::{Directory, Tenant};
+
+const PAGE: u32 = 200;
+
+/// Tenants of the data directory, whether the service runs or not.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  vestibule tenants create Acme --directory strict
+  vestibule tenants list --json | jq -r '.items[].tenantId'
+
+Exit codes: 0 done, 1 refused or not found, 2 unusable input or configuration")]
+pub(super) enum Tenants {
+    /// List all tenants, revoked ones too
+    List {
+        #[command(flatten)]
+        workplace: Workplace,
+        /// Print {"items":[…]}
+        #[arg(long)]
+        json: bool,
+    },
+    Create(Create),
+    /// End a tenant for good, with all its keys and sessions
+    Revoke {
+        /// ten_…
+        #[arg(value_name = "TENANT")]
+        id: String,
+        #[command(flatten)]
+        workplace: Workplace,
+        /// Print {"tenantId","revokedAt"}
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Create a tenant; its identity secret is shown once
+///
+/// The identity secret signs customerTokens (HS256) in the tenant's backend.
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// Its name, for people
+    name: String,
+    /// Whether employee and chat ids are looked up when a session is opened
+    #[arg(long, value_enum, default_value = "open")]
+    directory: DirectoryChoice,
+    #[command(flatten)]
+    workplace: Workplace,
+    /// Print {"tenant","identitySecret"}
+    #[arg(long)]
+    json: bool,
+}
+
+/// [`Directory`], as it is written on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DirectoryChoice {
+    /// Ids are the tenant's own; nothing is looked up
+    Open,
+    /// Unknown ids are refused
+    Strict,
+}
+
+impl Tenants {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::List { workplace, json } => list(workplace, json),
+            Self::Create(create) => create.run(),
+            Self::Revoke { id, workplace, json } => revoke(&id, workplace, json),
+        }
+    }
+}
+
+impl Create {
+    fn run(self) -> Result<(), Failure> {
+        let Self { name, directory, workplace, json } = self;
+        let directory = match directory {
+            DirectoryChoice::Open => Directory::Open,
+            DirectoryChoice::Strict => Directory::Strict,
+        };
+        let body = json!({"name": name, "directory": directory_name(directory)});
+        let violations = schemas::admin::tenant_create().check(Part::Body, &body);
+        if !violations.is_empty() {
+            return Err(Failure::broken(&violations, &[("/name", "the name")]));
+        }
+        let made =
+            workplace.work(async |desk| Ok(desk.provision().tenant(&name, directory).await?));
+        let (tenant, secret) = made?;
+        let secret = secret.expose_secret();
+        if json {
+            return print_json(&json!({"tenant": tenant_json(&tenant), "identitySecret": secret}));
+        }
+        print_line(&format!("tenant           {}", tenant.id))?;
+        print_line(&format!("identity secret  {secret}  (shown once)"))
+    }
+}
+
+fn list(workplace: Workplace, json: bool) -> Result<(), Failure> {
+    let tenants = workplace.work(all)?;
+    if json {
+        let items: Vec<_> = tenants.iter().map(tenant_json).collect();
+        return print_json(&json!({"items": items}));
+    }
+    let rows: Vec<_> = tenants.iter().map(row).collect();
+    print_line(&columns(["TENANT", "NAME", "DIRECTORY", "CREATED", "REVOKED"], &rows))
+}
+
+fn revoke(id: &str, workplace: Workplace, json: bool) -> Result<(), Failure> {
+    let at = workplace.work(async |desk| {
+        let now = desk.clock.now_ms();
+        let audit = desk.provision().audit(id, "tenant.revoke", id);
+        desk.store.revoke_tenant(id, now, audit).await?;
+        let revoked = desk.store.tenant(id).await?.and_then(|tenant| tenant.revoked_at);
+        Ok(revoked.unwrap_or(now))
+    })?;
+    if json {
+        return print_json(&json!({"tenantId": id, "revokedAt": time(at)}));
+    }
+    print_line(&format!("{id} is revoked since {}", time(at)))
+}
+
+async fn all(desk: &Desk) -> Result<Vec<Tenant>, Failure> {
+    let mut tenants: Vec<Tenant> = Vec::new();
+    loop {
+        let after = tenants.last().map(|tenant| tenant.id.clone());
+        let page = desk.store.list_tenants(after.as_deref(), PAGE).await?;
+        let is_last = page.len() < PAGE as usize;
+        tenants.extend(page);
+        if is_last {
+            return Ok(tenants);
+        }
+    }
+}
+
+fn row(tenant: &Tenant) -> [String; 5] {
+    [
+        tenant.id.clone(),
+        tenant.name.clone(),
+        directory_name(tenant.directory).to_owned(),
+        time(tenant.created_at),
+        tenant.revoked_at.map(time).unwrap_or_default(),
+    ]
+}

@@ -1,0 +1,184 @@
+//! What every handler may use: configuration, store, clock, ids and keys.
+//!
+//! The only place that reads the system clock or draws random numbers, so that tests and `--dev`
+//! can move time and nothing else can.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use vestibule_runtime::BodyLimits;
+
+use crate::domain::api_key::KeyHash;
+use crate::domain::sealing::MasterKeys;
+use crate::domain::session::{AuditEntry, FreshIds};
+use crate::domain::token::Tokens;
+use crate::limiter::Limiter;
+use crate::provision::Provision;
+use crate::store::Store;
+
+/// The longest a handler may take.
+const HANDLER_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What one running service shares between its requests.
+pub struct Context {
+    /// Where everything is remembered.
+    pub store: Store,
+    /// The service's time.
+    pub clock: Clock,
+    /// The service's randomness.
+    pub ids: Ids,
+    /// They seal secrets and sign tokens.
+    pub master_keys: Arc<MasterKeys>,
+    /// Mints and verifies the JWTs of the embed and iframe surfaces.
+    pub tokens: Tokens,
+    /// Where browsers reach this service, without a slash at the end.
+    pub public_url: String,
+    /// Of the token that opens the admin surface.
+    pub admin_token: KeyHash,
+    /// Limits on reading bodies.
+    pub body_limits: BodyLimits,
+    /// The longest a handler may take.
+    pub handler_deadline: Duration,
+    /// Token exchanges of one address.
+    pub redemptions: Limiter,
+    /// What `--dev` adds; `None` otherwise.
+    pub dev: Option<crate::cli::dev::DevCredentials>,
+}
+
+/// What a [`Context`] is made of that is not made on the spot.
+pub struct Parts {
+    /// See [`Context::store`].
+    pub store: Store,
+    /// See [`Context::master_keys`].
+    pub master_keys: MasterKeys,
+    /// See [`Context::public_url`]; also the issuer of tokens.
+    pub public_url: String,
+    /// See [`Context::admin_token`].
+    pub admin_token: KeyHash,
+    /// See [`crate::config::Limits`].
+    pub limits: crate::config::Limits,
+    /// See [`Context::dev`].
+    pub dev: Option<crate::cli::dev::DevCredentials>,
+}
+
+impl Context {
+    /// A context with a fresh clock, ids and limiter.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { store, master_keys, public_url, admin_token, limits, dev } = parts;
+        let master_keys = Arc::new(master_keys);
+        let tokens = Tokens::new(Arc::clone(&master_keys), public_url.clone());
+        let deadline = Duration::from_millis(limits.body_deadline_ms);
+        let ids = Ids::default();
+        Self {
+            store,
+            clock: Clock::default(),
+            master_keys,
+            tokens,
+            public_url,
+            admin_token,
+            body_limits: BodyLimits::new(deadline, limits.in_flight_bytes),
+            handler_deadline: HANDLER_DEADLINE,
+            redemptions: Limiter::new(limits.redeem_per_minute, ids.bytes()),
+            ids,
+            dev,
+        }
+    }
+
+    /// The ids of a session about to be opened.
+    pub fn fresh_ids(&self) -> FreshIds {
+        FreshIds { session: self.ids.id("ses_"), token: self.ids.id("tok_") }
+    }
+
+    /// A line of the audit, now.
+    pub fn audit(&self, tenant: &str, actor: &str, action: &str, target: &str) -> AuditEntry {
+        self.provision(actor).audit(tenant, action, target)
+    }
+
+    /// Makes tenants and keys on behalf of `actor`.
+    pub fn provision<'a>(&'a self, actor: &'a str) -> Provision<'a> {
+        let Self { store, master_keys: keys, clock, ids, .. } = self;
+        Provision { store, keys, clock, ids, actor }
+    }
+}
+
+/// The service's wall clock. Cheap to read; one per process.
+#[derive(Debug, Default)]
+pub struct Clock {
+    offset_ms: AtomicI64,
+}
+
+impl Clock {
+    /// Now, milliseconds since 1970.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
+    pub fn now_ms(&self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let real = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        real.saturating_add(self.offset_ms.load(Ordering::Relaxed))
+    }
+
+    /// Moves the clock away from the system's; `--dev` and tests alone may call this.
+    pub fn set_offset_ms(&self, offset_ms: i64) {
+        self.offset_ms.store(offset_ms, Ordering::Relaxed);
+    }
+}
+
+/// Where ids, nonces and secrets come from: the system's random generator.
+#[derive(Debug, Default)]
+pub struct Ids {
+    random: SystemRandom,
+}
+
+const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+impl Ids {
+    /// `N` random bytes.
+    ///
+    /// # Panics
+    /// When the system has no randomness: nothing safe can be done then.
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.random.fill(&mut bytes).expect("the system's random generator works");
+        bytes
+    }
+
+    /// A prefix and 128 bits in lower-case base32, e.g. `ses_` + 26 characters.
+    pub fn id(&self, prefix: &str) -> String {
+        let mut left = u128::from_be_bytes(self.bytes());
+        let digits = std::iter::repeat_with(|| {
+            let digit = BASE32[(left & 31) as usize] as char;
+            left >>= 5;
+            digit
+        });
+        prefix.chars().chain(digits.take(26)).collect()
+    }
+
+    /// A prefix and `N` random bytes in lower-case hex.
+    pub fn hex<const N: usize>(&self, prefix: &str) -> String {
+        use std::fmt::Write as _;
+        let mut text = String::from(prefix);
+        for byte in self.bytes::<N>() {
+            write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+        }
+        text
+    }
+
+    /// A prefix and 256 bits as 43 base62 characters.
+    pub fn base62(&self, prefix: &str) -> String {
+        // 43 digits hold log2(62^43) = 256.03 bits; bytes ≥ 248 are drawn again to stay uniform.
+        let mut text = String::from(prefix);
+        while text.len() < prefix.len() + 43 {
+            let fresh: [u8; 64] = self.bytes();
+            let digits = fresh.iter().filter(|b| **b < 248).map(|b| BASE62[usize::from(b % 62)]);
+            text.extend(digits.take(prefix.len() + 43 - text.len()).map(char::from));
+        }
+        text
+    }
+
+    /// A version 4 UUID.
+    pub fn uuid(&self) -> uuid::Uuid {
+        uuid::Builder::from_random_bytes(self.bytes()).into_uuid()
+    }
+}

@@ -1,0 +1,273 @@
+//! What an operator may create: keys whose members fit their kind, and the credentials they get.
+//!
+//! A key is created from one flat request; which members belong to which kind is decided here.
+
+use secrecy::SecretString;
+use vestibule_runtime::Violation;
+
+use super::api_key::KeyHash;
+use super::hex;
+use super::key::{Identity, KeyKind, KeySettings, Scope};
+use super::origin::OriginPattern;
+use crate::error::{Error, Result};
+
+/// A key to be created, checked against the document. `None` is a member that was not given.
+#[derive(Clone, Debug)]
+pub struct KeyRequest {
+    /// What it shall open.
+    pub kind: KeyKind,
+    /// Embed keys: what it may grant; `read` when not given.
+    pub scope: Option<Scope>,
+    /// Chat keys: the intents it may trigger.
+    pub allowed_intents: Option<Vec<String>>,
+    /// Chat keys: that it may trigger all intents.
+    pub allows_all_intents: Option<bool>,
+    /// Chat keys: whether a request without `Origin` is taken; `false` when not given.
+    pub allow_no_origin: Option<bool>,
+    /// Chat keys: whether customers must prove who they are; `off` when not given.
+    pub identity: Option<Identity>,
+    /// Iframe keys: how often a cache key may be redeemed; 10 when not given.
+    pub max_redemptions: Option<u32>,
+    /// All keys: patterns of [`super::origin`].
+    pub allowed_origins: Vec<String>,
+}
+
+/// A new credential. Whatever is secret is shown once and never again.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// [`super::key::Key::lookup`].
+    pub lookup: String,
+    /// The public part: an embed key's id or a publishable key. Iframe keys have none.
+    pub public: Option<String>,
+    /// The secret part: an embed key's secret or an API key. Chat keys have none.
+    pub secret: Option<SecretString>,
+}
+
+/// How many random bytes [`credential`] takes.
+pub const CREDENTIAL_BYTES: usize = 48;
+
+/// The settings of a new key.
+///
+/// # Errors
+/// `Rules` with every member that is not of the kind, the intents when they are neither or both
+/// listed and all, and every origin that is not a pattern.
+pub fn settings(request: &KeyRequest) -> Result<KeySettings> {
+    let mut violations = foreign_members(request);
+    if request.kind == KeyKind::Chat {
+        violations.extend(intents_violation(request));
+    }
+    violations.extend(origin_violations(&request.allowed_origins));
+    if !violations.is_empty() {
+        return Err(Error::Rules(violations));
+    }
+    Ok(match request.kind {
+        KeyKind::Embed => KeySettings::Embed { scope: request.scope.unwrap_or(Scope::Read) },
+        KeyKind::Chat => KeySettings::Chat {
+            allowed_intents: request.allowed_intents.clone(),
+            allow_no_origin: request.allow_no_origin.unwrap_or(false),
+            identity: request.identity.unwrap_or(Identity::Off),
+        },
+        KeyKind::Iframe => KeySettings::Iframe {
+            max_redemptions: request.max_redemptions.unwrap_or(DEFAULT_REDEMPTIONS),
+        },
+    })
+}
+
+/// Makes the credential of a new key out of fresh random bytes.
+pub fn credential(kind: KeyKind, random: &[u8; CREDENTIAL_BYTES]) -> Credential {
+    let (id, secret) = random.split_at(16);
+    let (id, secret) = (hex::encode(id), hex::encode(secret));
+    match kind {
+        KeyKind::Embed => {
+            let public = format!("yk_{id}");
+            let secret = Some(SecretString::from(format!("ysk_{secret}")));
+            Credential { lookup: public.clone(), public: Some(public), secret }
+        }
+        KeyKind::Chat => {
+            let public = format!("pk_live_{id}");
+            Credential { lookup: public.clone(), public: Some(public), secret: None }
+        }
+        KeyKind::Iframe => {
+            let key = format!("iak_{secret}");
+            let lookup = KeyHash::of(&key).lookup();
+            Credential { lookup, public: None, secret: Some(SecretString::from(key)) }
+        }
+    }
+}
+
+const DEFAULT_REDEMPTIONS: u32 = 10;
+
+fn foreign_members(request: &KeyRequest) -> Vec<Violation> {
+    use KeyKind::{Chat, Embed, Iframe};
+    let members = [
+        ("/scope", Embed, request.scope.is_some()),
+        ("/allowedIntents", Chat, request.allowed_intents.is_some()),
+        ("/allowsAllIntents", Chat, request.allows_all_intents.is_some()),
+        ("/allowNoOrigin", Chat, request.allow_no_origin.is_some()),
+        ("/identity", Chat, request.identity.is_some()),
+        ("/maxRedemptions", Iframe, request.max_redemptions.is_some()),
+    ];
+    members
+        .into_iter()
+        .filter(|(_, kind, given)| *given && *kind != request.kind)
+        .map(|(pointer, _, _)| Violation::body(pointer, "additionalProperties"))
+        .collect()
+}
+
+/// Exactly one of the two must be said, so that nobody grants everything by leaving a list out.
+fn intents_violation(request: &KeyRequest) -> Option<Violation> {
+    match (request.allowed_intents.is_some(), request.allows_all_intents == Some(true)) {
+        (true, true) => {
+            Some(Violation::body("/allowsAllIntents", "not").actual("true beside allowedIntents"))
+        }
+        (false, false) => Some(
+            Violation::body("/allowedIntents", "required")
+                .actual("neither allowedIntents nor allowsAllIntents: true"),
+        ),
+        (true, false) | (false, true) => None,
+    }
+}
+
+fn origin_violations(origins: &[String]) -> impl Iterator<Item = Violation> + '_ {
+    origins.iter().enumerate().filter_map(|(index, text)| {
+        let reason = OriginPattern::parse(text).err()?;
+        Some(
+            Violation::body(format!("/allowedOrigins/{index}"), "pattern")
+                .actual(reason.to_string()),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::option::of;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    fn request(kind: KeyKind) -> KeyRequest {
+        KeyRequest {
+            kind,
+            scope: None,
+            allowed_intents: None,
+            allows_all_intents: None,
+            allow_no_origin: None,
+            identity: None,
+            max_redemptions: None,
+            allowed_origins: Vec::new(),
+        }
+    }
+
+    fn broken(request: &KeyRequest) -> Vec<(String, String)> {
+        match settings(request) {
+            Ok(_) => Vec::new(),
+            Err(Error::Rules(found)) => {
+                found.into_iter().map(|it| (it.pointer, it.keyword)).collect()
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_not_given_is_the_narrowest() {
+        let embed = settings(&request(KeyKind::Embed)).expect("an embed key");
+        assert_eq!(embed, KeySettings::Embed { scope: Scope::Read });
+        let iframe = settings(&request(KeyKind::Iframe)).expect("an iframe key");
+        assert_eq!(iframe, KeySettings::Iframe { max_redemptions: 10 });
+        let chat = KeyRequest { allows_all_intents: Some(true), ..request(KeyKind::Chat) };
+        let chat = settings(&chat).expect("a chat key");
+        let expected = KeySettings::Chat {
+            allowed_intents: None,
+            allow_no_origin: false,
+            identity: Identity::Off,
+        };
+        assert_eq!(chat, expected);
+    }
+
+    #[test]
+    fn an_empty_list_of_intents_is_none_not_all() {
+        let chat = KeyRequest { allowed_intents: Some(Vec::new()), ..request(KeyKind::Chat) };
+        let Ok(KeySettings::Chat { allowed_intents, .. }) = settings(&chat) else {
+            panic!("a chat key");
+        };
+        assert_eq!(allowed_intents, Some(Vec::new()));
+    }
+
+    #[test]
+    fn intents_are_either_listed_or_all() {
+        let chat = |list: Option<&str>, all| KeyRequest {
+            allowed_intents: list.map(|name| vec![name.to_owned()]),
+            allows_all_intents: all,
+            ..request(KeyKind::Chat)
+        };
+        let neither = [("/allowedIntents".to_owned(), "required".to_owned())];
+        assert_eq!(broken(&chat(None, None)), neither);
+        assert_eq!(broken(&chat(None, Some(false))), neither);
+        let both = [("/allowsAllIntents".to_owned(), "not".to_owned())];
+        assert_eq!(broken(&chat(Some("a"), Some(true))), both);
+        assert!(broken(&chat(Some("a"), Some(false))).is_empty());
+        assert!(broken(&chat(None, Some(true))).is_empty());
+    }
+
+    #[test]
+    fn every_bad_origin_is_named() {
+        let origins = ["https://acme.com", "https://*.co.uk", "https://*.acme.com", "acme.com"];
+        let embed = KeyRequest {
+            allowed_origins: origins.map(String::from).to_vec(),
+            ..request(KeyKind::Embed)
+        };
+        let expected = ["/allowedOrigins/1", "/allowedOrigins/3"];
+        let found = broken(&embed);
+        assert!(found.iter().map(|(pointer, _)| pointer).eq(expected));
+        assert!(found.iter().all(|(_, keyword)| keyword == "pattern"));
+    }
+
+    #[test]
+    fn credentials_have_the_documented_forms() {
+        let random = std::array::from_fn(|index| index as u8);
+        let id = "000102030405060708090a0b0c0d0e0f";
+        let secret = "101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f";
+        let embed = credential(KeyKind::Embed, &random);
+        assert_eq!((embed.lookup, embed.public), (format!("yk_{id}"), Some(format!("yk_{id}"))));
+        assert_eq!(embed.secret.expect("a secret").expose_secret(), format!("ysk_{secret}"));
+        let chat = credential(KeyKind::Chat, &random);
+        assert_eq!(
+            (chat.lookup, chat.public),
+            (format!("pk_live_{id}"), Some(format!("pk_live_{id}")))
+        );
+        assert!(chat.secret.is_none());
+        let iframe = credential(KeyKind::Iframe, &random);
+        assert_eq!(iframe.secret.expect("a key").expose_secret(), format!("iak_{secret}"));
+        assert_eq!(iframe.lookup, KeyHash::of(&format!("iak_{secret}")).lookup());
+        assert!(iframe.public.is_none());
+    }
+
+    proptest! {
+        /// Every member that is not of the kind is named, and no member of the kind is.
+        #[test]
+        fn members_of_other_kinds_are_refused(
+            kind in select(&[KeyKind::Embed, KeyKind::Chat, KeyKind::Iframe][..]),
+            scope in of(Just(Scope::Read)), allow_no_origin: Option<bool>,
+            identity in of(Just(Identity::Required)), max_redemptions in of(1u32..100),
+        ) {
+            let request = KeyRequest {
+                scope, allow_no_origin, identity, max_redemptions,
+                allows_all_intents: (kind == KeyKind::Chat).then_some(true),
+                ..request(kind)
+            };
+            let expected: Vec<_> = [
+                ("/scope", scope.is_some() && kind != KeyKind::Embed),
+                ("/allowNoOrigin", allow_no_origin.is_some() && kind != KeyKind::Chat),
+                ("/identity", identity.is_some() && kind != KeyKind::Chat),
+                ("/maxRedemptions", max_redemptions.is_some() && kind != KeyKind::Iframe),
+            ]
+            .into_iter()
+            .filter(|(_, foreign)| *foreign)
+            .map(|(pointer, _)| (pointer.to_owned(), "additionalProperties".to_owned()))
+            .collect();
+            prop_assert_eq!(broken(&request), expected);
+        }
+    }
+}

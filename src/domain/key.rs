@@ -1,0 +1,125 @@
+//! The three kinds of keys that open sessions, as the store remembers them.
+
+use super::sealing::Sealed;
+
+/// What a key opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyKind {
+    /// Signs requests of the embed surface.
+    Embed,
+    /// Publishable key of the chat surface.
+    Chat,
+    /// Bearer key of the iframe surface.
+    Iframe,
+}
+
+/// What an embed key may grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Only `showChatsList` and `showChatPage`.
+    Read,
+    /// Every capability.
+    ReadWrite,
+}
+
+impl Scope {
+    /// Its name on the wire and in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::ReadWrite => "read-write",
+        }
+    }
+}
+
+/// Whether customers must prove who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// A `customerToken` is ignored.
+    Off,
+    /// A `customerToken` is checked when it is given.
+    Optional,
+    /// A `customerId` without a valid `customerToken` is refused.
+    Required,
+}
+
+/// Whether a key works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// It works.
+    Active,
+    /// It does not work until it is resumed; its sessions do not work either.
+    Paused,
+    /// It never works again.
+    Revoked,
+}
+
+/// What belongs to one kind of key alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySettings {
+    /// See [`KeyKind::Embed`].
+    Embed {
+        /// What it may grant.
+        scope: Scope,
+    },
+    /// See [`KeyKind::Chat`].
+    Chat {
+        /// The intents it may trigger; `None` is all, an empty list is none.
+        allowed_intents: Option<Vec<String>>,
+        /// Whether a request without `Origin` is taken (native apps).
+        allow_no_origin: bool,
+        /// Whether customers must prove who they are.
+        identity: Identity,
+    },
+    /// See [`KeyKind::Iframe`].
+    Iframe {
+        /// How often one cache key may be redeemed.
+        max_redemptions: u32,
+    },
+}
+
+/// One live secret of an embed key.
+#[derive(Clone, Debug)]
+pub struct KeySecret {
+    /// Counts up with each rotation; the `kg` claim of tokens.
+    pub generation: i64,
+    /// The secret, sealed by the master key.
+    pub secret: Sealed,
+    /// When it stops being accepted, milliseconds since 1970; `None` while it is the newest.
+    pub not_after: Option<i64>,
+}
+
+/// One key.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// The owner.
+    pub tenant: String,
+    /// `key_…`, what operators call it.
+    pub id: String,
+    /// By what a caller's credential finds it: the public id (embed), the publishable key (chat),
+    /// or the hex SHA-256 of the API key (iframe). Unique over all keys.
+    pub lookup: String,
+    /// For people.
+    pub label: String,
+    /// Whether it works. The store reports `Revoked` when the tenant is revoked.
+    pub state: KeyState,
+    /// Origins that may call (chat) or frame (embed, iframe); patterns of `domain::origin`.
+    pub allowed_origins: Vec<String>,
+    /// What its kind adds.
+    pub settings: KeySettings,
+    /// Live secrets, newest first; embed keys alone have any.
+    pub secrets: Vec<KeySecret>,
+    /// Milliseconds since 1970.
+    pub created_at: i64,
+}
+
+impl Key {
+    /// What this key opens.
+    pub fn kind(&self) -> KeyKind {
+        match self.settings {
+            KeySettings::Embed { .. } => KeyKind::Embed,
+            KeySettings::Chat { .. } => KeyKind::Chat,
+            KeySettings::Iframe { .. } => KeyKind::Iframe,
+        }
+    }
+}

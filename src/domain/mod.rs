@@ -1,0 +1,22 @@
+//! What Vestibule decides: pure functions over plain values.
+//!
+//! Nothing here does IO, reads a clock, draws a random number or names dropshot or sqlx; time, ids
+//! and random bytes come in as arguments.
+
+pub mod admin;
+pub mod api_key;
+pub mod catalogue;
+pub mod chat_session;
+pub mod chat_token;
+pub mod embed_session;
+mod hex;
+pub mod iframe_session;
+pub mod key;
+pub mod limits;
+pub mod origin;
+pub mod sealing;
+pub mod session;
+pub mod signature;
+pub mod tenant;
+pub mod theme;
+pub mod token;

@@ -1,0 +1,242 @@
+//! Secrets at rest: the master keys, what they seal, and the keys derived from them.
+//!
+//! AES-256-GCM bound to the place where the ciphertext lies, so that a sealed value moved to
+//! another row does not open. Knows no file and no configuration: keys come in as text.
+
+use std::fmt;
+
+use aws_lc_rs::{aead, hkdf};
+use base64::Engine as _;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::hex;
+use crate::error::{Error, Result};
+
+/// A nonce of 12 bytes and the ciphertext with its tag, as they lie in the database.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed(pub Vec<u8>);
+
+/// Where a sealed value lies. The ciphertext opens nowhere else.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The table's name.
+    pub table: &'a str,
+    /// The column's name.
+    pub column: &'a str,
+    /// The tenant's id.
+    pub tenant: &'a str,
+    /// The row's key within the tenant, for instance `key_…/2` for a second generation.
+    pub key: &'a str,
+}
+
+/// The service's master keys, at least one: the first seals and signs, all open and verify.
+pub struct MasterKeys(Vec<MasterKey>);
+
+/// Why a list of master keys is refused. One line: what is wrong, and the repair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadMasterKey {
+    /// The list is empty.
+    #[error("no master key is given, so no secret can be sealed: make one with `{REMEDY}`")]
+    Missing,
+    /// One text is not 32 bytes.
+    #[error(
+        "master key {number} is not 32 bytes as 64 hex digits or base64: make one with `{REMEDY}`"
+    )]
+    Malformed {
+        /// Counted from 1.
+        number: usize,
+    },
+    /// One key was not drawn at random.
+    #[error("master key {number} can be guessed, it {why}: make a random one with `{REMEDY}`")]
+    Guessable {
+        /// Counted from 1.
+        number: usize,
+        /// The pattern that gave it away.
+        why: &'static str,
+    },
+}
+
+impl MasterKeys {
+    /// Reads keys of 32 bytes, each 64 hex digits or base64 (either alphabet); white space around
+    /// a key is ignored.
+    ///
+    /// # Errors
+    /// [`BadMasterKey`] when there is none, or when one is malformed or evidently not random.
+    pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, BadMasterKey> {
+        let mut keys = Vec::new();
+        for (index, text) in texts.into_iter().enumerate() {
+            let number = index + 1;
+            let bytes = bytes_of(text.trim()).ok_or(BadMasterKey::Malformed { number })?;
+            if let Some(why) = pattern_in(&bytes) {
+                return Err(BadMasterKey::Guessable { number, why });
+            }
+            keys.push(MasterKey::new(&bytes));
+        }
+        if keys.is_empty() {
+            return Err(BadMasterKey::Missing);
+        }
+        Ok(Self(keys))
+    }
+
+    /// Seals `plain` for `place`. `nonce` must be fresh random bytes, never used before.
+    ///
+    /// # Panics
+    /// When `plain` is longer than 64 GiB.
+    pub fn seal(&self, place: Place<'_>, nonce: [u8; NONCE], plain: &SecretString) -> Sealed {
+        let plain = plain.expose_secret().as_bytes();
+        // Reserved once: a reallocation would leave a copy of the secret behind.
+        let mut sealed = Vec::with_capacity(NONCE + plain.len() + aead::AES_256_GCM.tag_len());
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(plain);
+        let tag = self.0[0]
+            .sealing
+            .seal_in_place_separate_tag(
+                aead::Nonce::assume_unique_for_key(nonce),
+                place.additional_data(),
+                &mut sealed[NONCE..],
+            )
+            .expect("a secret is shorter than the cipher's limit");
+        sealed.extend_from_slice(tag.as_ref());
+        Sealed(sealed)
+    }
+
+    /// Opens what was sealed for `place` by any of the keys.
+    ///
+    /// # Errors
+    /// `Internal` when no key opens it: another master key, another place, or a damaged value.
+    pub fn open(&self, place: Place<'_>, sealed: &Sealed) -> Result<SecretString> {
+        self.0.iter().find_map(|key| key.open(place, sealed)).ok_or_else(|| {
+            let Place { table, column, .. } = place;
+            Error::Internal(format!(
+                "a sealed value of {table}.{column} does not open: it was sealed by another master \
+                 key, moved or damaged; configure the key that sealed it"
+            ))
+        })
+    }
+
+    /// A sealed known text for the key-check row, written when a database is made.
+    pub fn key_check(&self, nonce: [u8; NONCE]) -> Sealed {
+        self.seal(KEY_CHECK, nonce, &SecretString::from(KEY_CHECK_TEXT))
+    }
+
+    /// Whether one of these keys wrote the key-check row. Nothing else in the database opens when
+    /// this is false, so the service must not start.
+    pub fn opens_key_check(&self, check: &Sealed) -> bool {
+        self.open(KEY_CHECK, check).is_ok_and(|text| text.expose_secret() == KEY_CHECK_TEXT)
+    }
+
+    /// The key that signs tokens of one tenant and audience. About a microsecond: not worth a
+    /// cache.
+    pub fn derive(&self, tenant: &str, audience: &str) -> [u8; 32] {
+        self.0[0].derive(tenant, audience)
+    }
+
+    /// The keys that verify tokens of one tenant and audience, the signing one first.
+    pub fn derive_all<'a>(
+        &'a self,
+        tenant: &'a str,
+        audience: &'a str,
+    ) -> impl Iterator<Item = [u8; 32]> + 'a {
+        self.0.iter().map(move |key| key.derive(tenant, audience))
+    }
+}
+
+impl fmt::Debug for MasterKeys {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "MasterKeys({} redacted)", self.0.len())
+    }
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Sealed({} bytes)", self.0.len())
+    }
+}
+
+impl Place<'_> {
+    fn additional_data(self) -> aead::Aad<Vec<u8>> {
+        let Self { table, column, tenant, key } = self;
+        aead::Aad::from(format!("{table}|{column}|{tenant}|{key}").into_bytes())
+    }
+}
+
+const NONCE: usize = aead::NONCE_LEN;
+const REMEDY: &str = "openssl rand -hex 32";
+const KEY_CHECK: Place<'static> =
+    Place { table: "key_check", column: "sealed", tenant: "", key: "" };
+const KEY_CHECK_TEXT: &str = "vestibule key check";
+
+/// One master key, split by HKDF so that no two uses share key bytes.
+struct MasterKey {
+    sealing: aead::LessSafeKey,
+    root: hkdf::Prk,
+}
+
+impl MasterKey {
+    fn new(bytes: &[u8; 32]) -> Self {
+        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"vestibule master key 1").extract(bytes);
+        let sealing = Zeroizing::new(expand(&root, &[b"sealing"]));
+        let sealing = aead::UnboundKey::new(&aead::AES_256_GCM, sealing.as_slice())
+            .expect("AES-256 takes 32 bytes");
+        Self { sealing: aead::LessSafeKey::new(sealing), root }
+    }
+
+    fn open(&self, place: Place<'_>, sealed: &Sealed) -> Option<SecretString> {
+        let (nonce, text) = sealed.0.split_first_chunk::<NONCE>()?;
+        let mut text = Zeroizing::new(text.to_vec());
+        let nonce = aead::Nonce::assume_unique_for_key(*nonce);
+        let plain = self.sealing.open_in_place(nonce, place.additional_data(), &mut text).ok()?;
+        Some(SecretString::from(std::str::from_utf8(plain).ok()?))
+    }
+
+    fn derive(&self, tenant: &str, audience: &str) -> [u8; 32] {
+        // The length keeps ("a", "bc") and ("ab", "c") apart.
+        let length = (tenant.len() as u64).to_be_bytes();
+        expand(&self.root, &[b"session", &length, tenant.as_bytes(), audience.as_bytes()])
+    }
+}
+
+fn expand(root: &hkdf::Prk, info: &[&[u8]]) -> [u8; 32] {
+    let mut key = [0; 32];
+    root.expand(info, hkdf::HKDF_SHA256)
+        .and_then(|okm| okm.fill(&mut key))
+        .expect("HKDF-SHA256 gives 32 bytes");
+    key
+}
+
+fn bytes_of(text: &str) -> Option<Zeroizing<[u8; 32]>> {
+    const ANY_PADDING: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let alphabets = [base64::alphabet::STANDARD, base64::alphabet::URL_SAFE];
+    let of_base64 = || {
+        alphabets.iter().find_map(|alphabet| {
+            let bytes = GeneralPurpose::new(alphabet, ANY_PADDING).decode(text).ok()?;
+            let bytes = Zeroizing::new(bytes);
+            <[u8; 32]>::try_from(bytes.as_slice()).ok()
+        })
+    };
+    hex::decode(text.as_bytes()).or_else(of_base64).map(Zeroizing::new)
+}
+
+/// The pattern that 32 random bytes do not show: each of these has less than one chance in 2⁴⁰.
+fn pattern_in(bytes: &[u8; 32]) -> Option<&'static str> {
+    let distinct = bytes.iter().collect::<std::collections::BTreeSet<_>>().len();
+    let step = |pair: &[u8]| pair[1].wrapping_sub(pair[0]);
+    let first_step = step(&bytes[..2]);
+    if bytes.iter().all(|byte| *byte == 0) {
+        Some("is all zero")
+    } else if distinct < 16 {
+        Some("repeats a few bytes")
+    } else if bytes.windows(2).all(|pair| step(pair) == first_step) {
+        Some("counts up or down, as keys in examples do")
+    } else if bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        Some("is typed text, not random bytes")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

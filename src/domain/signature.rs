@@ -1,0 +1,172 @@
+//! Embed signatures, version 1: hex of HMAC-SHA256 over `<timestamp>.<raw body>`.
+//!
+//! An unknown key and a wrong signature are one error and take the same time: the number of MACs
+//! computed never depends on the key. Neither method nor path is signed, so this opens embed
+//! sessions and nothing else. Knows no HTTP types; replays are the store's to notice.
+
+use std::fmt;
+
+use aws_lc_rs::{constant_time, hmac};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::hex;
+use crate::error::{Error, Result};
+
+/// How far a timestamp may be from the service's clock, both ways, inclusive. Milliseconds.
+pub const WINDOW_MS: i64 = 300_000;
+
+/// How many secrets a key may have during a rotation.
+pub const MAX_LIVE_SECRETS: usize = 2;
+
+/// All values of one header, as they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Header<'a> {
+    /// It was not sent.
+    Missing,
+    /// It was sent once.
+    Once(&'a [u8]),
+    /// It was sent more than once.
+    Repeated,
+}
+
+impl<'a> FromIterator<&'a [u8]> for Header<'a> {
+    fn from_iter<I: IntoIterator<Item = &'a [u8]>>(values: I) -> Self {
+        let mut values = values.into_iter();
+        match (values.next(), values.next()) {
+            (None, _) => Self::Missing,
+            (Some(value), None) => Self::Once(value),
+            (Some(_), Some(_)) => Self::Repeated,
+        }
+    }
+}
+
+/// The three headers of a signed request.
+#[derive(Clone, Copy, Debug)]
+pub struct SignedHeaders<'a> {
+    /// The key's public id.
+    pub key: Header<'a>,
+    /// Unix milliseconds, 13 digits.
+    pub timestamp: Header<'a>,
+    /// 64 hex digits of either case.
+    pub signature: Header<'a>,
+}
+
+/// A request whose headers are well formed and in time. Its signature is not checked yet.
+#[derive(Clone, Copy)]
+pub struct SignedRequest<'a> {
+    /// The public id that the caller claims.
+    pub key: &'a str,
+    /// When the caller signed, milliseconds since 1970.
+    pub timestamp_ms: i64,
+    timestamp: &'a [u8],
+    mac: [u8; 32],
+}
+
+/// A genuine signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// The decoded MAC: accepted once, so the store keeps it.
+    pub mac: [u8; 32],
+    /// Which of the given secrets made it.
+    pub secret: usize,
+    /// Until when the MAC must be remembered, milliseconds since 1970: a minute more than any
+    /// clock of ours would still take the timestamp.
+    pub remember_until: i64,
+}
+
+impl<'a> SignedHeaders<'a> {
+    /// Checks everything that can be checked without knowing the key: presence, repetition, the
+    /// timestamp's form and window, the signature's form, in this order.
+    ///
+    /// # Errors
+    /// `MissingCredentials`, `InvalidSignature` or `TimestampOutOfWindow`.
+    pub fn check(self, now_ms: i64) -> Result<SignedRequest<'a>> {
+        let headers = [self.key, self.timestamp, self.signature];
+        if headers.contains(&Header::Missing) {
+            return Err(Error::MissingCredentials);
+        }
+        let [Header::Once(key), Header::Once(timestamp), Header::Once(signature)] = headers else {
+            return Err(Error::InvalidSignature);
+        };
+        let timestamp_ms = in_window(timestamp, now_ms)?;
+        // Neither can be right, so the key need not be looked up.
+        let mac = hex::decode(signature).ok_or(Error::InvalidSignature)?;
+        let key = std::str::from_utf8(key).map_err(|_| Error::InvalidSignature)?;
+        Ok(SignedRequest { key, timestamp_ms, timestamp, mac })
+    }
+}
+
+impl SignedRequest<'_> {
+    /// Checks the signature of `body` against the key's live secrets. For an unknown key call
+    /// this with no secrets, so that it takes as long.
+    ///
+    /// # Errors
+    /// `InvalidSignature` when no secret made this signature.
+    pub fn verify(&self, body: &[u8], secrets: &[SecretString]) -> Result<Verified> {
+        let mut made_by = None;
+        for slot in 0..secrets.len().max(MAX_LIVE_SECRETS) {
+            let secret = secrets.get(slot).map_or(DECOY, |secret| secret.expose_secret());
+            let expected = mac_of(secret.as_bytes(), &[self.timestamp, b".", body]);
+            let genuine = constant_time::verify_slices_are_equal(expected.as_ref(), &self.mac);
+            if genuine.is_ok() && slot < secrets.len() {
+                made_by = made_by.or(Some(slot));
+            }
+        }
+        let remember_until = self.timestamp_ms + WINDOW_MS + REMEMBER_LONGER_MS;
+        match made_by {
+            Some(secret) => Ok(Verified { mac: self.mac, secret, remember_until }),
+            None => Err(Error::InvalidSignature),
+        }
+    }
+}
+
+impl fmt::Debug for SignedRequest<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, timestamp_ms, .. } = self;
+        out.debug_struct("SignedRequest")
+            .field("key", key)
+            .field("timestamp_ms", timestamp_ms)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Signs a body: 64 lower-case hex digits. `timestamp_ms` is what the timestamp header will say.
+pub fn sign(secret: &SecretString, timestamp_ms: i64, body: &[u8]) -> String {
+    let timestamp = timestamp_ms.to_string();
+    let secret = secret.expose_secret().as_bytes();
+    hex::encode(mac_of(secret, &[timestamp.as_bytes(), b".", body]).as_ref())
+}
+
+const REMEMBER_LONGER_MS: i64 = 60_000;
+
+/// Stands in for the secrets that a key does not have; a MAC made with it is never accepted.
+const DECOY: &str = "ysk_0000000000000000000000000000000000000000000000000000000000000000";
+
+fn mac_of(secret: &[u8], parts: &[&[u8]]) -> hmac::Tag {
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, secret));
+    for part in parts {
+        context.update(part);
+    }
+    context.sign()
+}
+
+fn in_window(timestamp: &[u8], now_ms: i64) -> Result<i64> {
+    let refused = |skew_ms, looks_like_seconds| Error::TimestampOutOfWindow {
+        server_time_ms: now_ms,
+        skew_ms,
+        looks_like_seconds,
+    };
+    let digits = timestamp.iter().all(u8::is_ascii_digit) && !timestamp.starts_with(b"0");
+    if !digits || timestamp.len() != 13 {
+        return Err(refused(None, digits && timestamp.len() == 10));
+    }
+    let theirs = timestamp.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+    let skew_ms = now_ms.saturating_sub(theirs);
+    if skew_ms.saturating_abs() > WINDOW_MS {
+        return Err(refused(Some(skew_ms), false));
+    }
+    Ok(theirs)
+}
+
+#[cfg(test)]
+mod tests;

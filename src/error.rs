@@ -1,0 +1,137 @@
+//! Every way a request can be refused or fail, free of HTTP.
+//!
+//! Domain and store speak in this type; `api::refusal` turns it into an answer in one exhaustive
+//! `match`. Nothing here knows a status code, a header or a database driver.
+
+use vestibule_runtime::Violation;
+
+/// A refusal by the domain, or a failure below it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request is well formed by its document but breaks a rule between its members.
+    #[error("{} rule(s) between members are broken", .0.len())]
+    Rules(Vec<Violation>),
+    /// No credential was presented at all.
+    #[error("no credential was presented")]
+    MissingCredentials,
+    /// A credential that belongs to nobody, or to a dead key or tenant.
+    #[error("the key is not valid")]
+    InvalidApiKey,
+    /// The signature does not match, or its headers are doubled or malformed.
+    #[error("the signature is not valid")]
+    InvalidSignature,
+    /// The signed timestamp is malformed or outside the window.
+    #[error("the timestamp is outside the window")]
+    TimestampOutOfWindow {
+        /// The service's time, milliseconds since 1970.
+        server_time_ms: i64,
+        /// Server time minus the caller's, milliseconds; `None` when theirs is malformed.
+        skew_ms: Option<i64>,
+        /// The caller sent ten digits: seconds where milliseconds are expected.
+        looks_like_seconds: bool,
+    },
+    /// This signature already opened a session.
+    #[error("the signature was used before")]
+    SignatureReplayed,
+    /// A token that is not ours, of another surface or tenant, or malformed.
+    #[error("the token is not valid")]
+    InvalidToken,
+    /// A genuine token past its expiry.
+    #[error("the token has expired")]
+    TokenExpired {
+        /// The service's time, milliseconds since 1970.
+        server_time_ms: i64,
+        /// Server time minus the token's expiry, milliseconds.
+        skew_ms: i64,
+    },
+    /// A genuine token whose session, key or tenant was revoked.
+    #[error("the token was revoked")]
+    TokenRevoked,
+    /// A `customerToken` that does not prove its `customerId`, or is missing where required.
+    #[error("the customer token is not valid: {0}")]
+    InvalidCustomerToken(&'static str),
+    /// The key may not grant these capabilities.
+    #[error("the key's scope does not reach")]
+    InsufficientScope {
+        /// What the key's scope allows.
+        scope: String,
+        /// The requested capabilities beyond it.
+        missing: Vec<String>,
+    },
+    /// The publishable key is unknown or paused.
+    #[error("the widget is disabled")]
+    WidgetDisabled,
+    /// The request's origin is not on the key's list.
+    #[error("the origin is not allowed")]
+    OriginNotAllowed {
+        /// The origin that was sent; `None` when there was none.
+        origin: Option<String>,
+    },
+    /// One of the sources is not the tenant's.
+    #[error("unknown source")]
+    UnknownSource {
+        /// The ids that are not the tenant's, as they were sent.
+        unknown: Vec<String>,
+    },
+    /// `theme` and `theme_id` were both given.
+    #[error("theme and theme_id exclude each other")]
+    ThemeConflict,
+    /// Something addressed by the request is not there, or is another tenant's.
+    #[error("{0} not found")]
+    NotFound(Thing),
+    /// The cache key, or the session behind it, is past its expiry or revoked.
+    #[error("the cache key has expired")]
+    CacheKeyExpired,
+    /// The cache key was redeemed as often as it may be.
+    #[error("the cache key is used up")]
+    CacheKeyUsed,
+    /// Too many calls in the window.
+    #[error("rate limited")]
+    RateLimited {
+        /// Calls allowed in the window.
+        limit: u32,
+        /// The window's length, seconds.
+        window_s: u32,
+        /// Seconds until a call is allowed again.
+        retry_after_s: u32,
+    },
+    /// The store cannot answer now; the request may be tried again.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// A defect: logged with its cause, told to nobody.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+/// What was not found, by the stem of its stable code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thing {
+    /// A tenant.
+    Tenant,
+    /// A key of any kind.
+    Key,
+    /// A theme.
+    Theme,
+    /// An employee of a tenant with a strict directory.
+    Employee,
+    /// A chat of a tenant with a strict directory.
+    Chat,
+    /// A cache key.
+    CacheKey,
+}
+
+impl std::fmt::Display for Thing {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Tenant => "tenant",
+            Self::Key => "key",
+            Self::Theme => "theme",
+            Self::Employee => "employee",
+            Self::Chat => "chat",
+            Self::CacheKey => "cache key",
+        })
+    }
+}
+
+/// The result of everything below `api`.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,150 @@
+//! Making tenants and keys: fresh ids and credentials, secrets sealed for their places, one audit
+//! line each. Used by the admin surface, the command line and `--dev` alike.
+//!
+//! Also the only place that says under which names secrets are sealed. Knows no HTTP.
+
+use secrecy::SecretString;
+
+use crate::context::{Clock, Ids};
+use crate::domain::admin::{CREDENTIAL_BYTES, Credential, KeyRequest, credential, settings};
+use crate::domain::key::{Key, KeySecret, KeyState};
+use crate::domain::sealing::{MasterKeys, Place, Sealed};
+use crate::domain::session::AuditEntry;
+use crate::domain::tenant::{Directory, Tenant};
+use crate::error::Result;
+use crate::store::Store;
+
+/// What is needed to make something, and who makes it.
+#[derive(Clone, Copy)]
+pub struct Provision<'a> {
+    /// Where it is remembered.
+    pub store: &'a Store,
+    /// They seal its secrets.
+    pub keys: &'a MasterKeys,
+    /// Tells when it was made.
+    pub clock: &'a Clock,
+    /// Draws its ids and secrets.
+    pub ids: &'a Ids,
+    /// Who does it, for the audit: `admin`, `cli` or `dev`.
+    pub actor: &'a str,
+}
+
+impl Provision<'_> {
+    /// Whether these master keys open this database; the first ones to ask are the ones that do.
+    /// When they do not, nothing in the database opens, and nothing may be written into it.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn master_keys_fit(&self) -> Result<bool> {
+        let fresh = self.keys.key_check(self.ids.bytes());
+        let check = self.store.remember("key_check", &fresh.0).await?;
+        Ok(self.keys.opens_key_check(&Sealed(check)))
+    }
+
+    /// Makes a tenant. The secret signs `customerToken`s and is shown once.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn tenant(&self, name: &str, directory: Directory) -> Result<(Tenant, SecretString)> {
+        let id = self.ids.id("ten_");
+        let secret = SecretString::from(self.ids.hex::<32>("cis_"));
+        let tenant = Tenant {
+            name: name.to_owned(),
+            directory,
+            identity_secret: self.seal_identity_secret(&id, &secret),
+            created_at: self.clock.now_ms(),
+            revoked_at: None,
+            id,
+        };
+        let audit = self.audit(&tenant.id, "tenant.create", &tenant.id);
+        self.store.create_tenant(tenant.clone(), audit).await?;
+        Ok((tenant, secret))
+    }
+
+    /// Makes a key. The credential is shown once.
+    ///
+    /// # Errors
+    /// `Rules` when the request's members do not fit together, `NotFound` when there is no such
+    /// tenant or it is revoked.
+    pub async fn key(
+        &self,
+        tenant: &str,
+        label: &str,
+        request: KeyRequest,
+    ) -> Result<(Key, Credential)> {
+        let settings = settings(&request)?;
+        let credential = credential(request.kind, &self.ids.bytes::<CREDENTIAL_BYTES>());
+        let mut key = Key {
+            tenant: tenant.to_owned(),
+            id: self.ids.id("key_"),
+            lookup: credential.lookup.clone(),
+            label: label.to_owned(),
+            state: KeyState::Active,
+            allowed_origins: request.allowed_origins,
+            settings,
+            secrets: Vec::new(),
+            created_at: self.clock.now_ms(),
+        };
+        // An iframe key's secret is its lookup's origin and needs no place; embed keys sign.
+        if let (Some(_), Some(secret)) = (&credential.public, &credential.secret) {
+            key.secrets = vec![self.seal_key_secret(&key, 1, secret)];
+        }
+        let audit = self.audit(tenant, "key.create", &key.id);
+        self.store.create_key(key.clone(), audit).await?;
+        Ok((key, credential))
+    }
+
+    /// A secret of a key, sealed for its place.
+    pub fn seal_key_secret(&self, key: &Key, generation: i64, secret: &SecretString) -> KeySecret {
+        let name = generation_name(&key.id, generation);
+        let place = key_secret_place(&key.tenant, &name);
+        let secret = self.keys.seal(place, self.ids.bytes(), secret);
+        KeySecret { generation, secret, not_after: None }
+    }
+
+    /// A tenant's identity secret, sealed for its place.
+    pub fn seal_identity_secret(&self, tenant: &str, secret: &SecretString) -> Sealed {
+        self.keys.seal(identity_secret_place(tenant), self.ids.bytes(), secret)
+    }
+
+    /// A line of the audit, now.
+    pub fn audit(&self, tenant: &str, action: &str, target: &str) -> AuditEntry {
+        AuditEntry {
+            id: self.ids.id("aud_"),
+            tenant: tenant.to_owned(),
+            at: self.clock.now_ms(),
+            actor: self.actor.to_owned(),
+            action: action.to_owned(),
+            target: target.to_owned(),
+        }
+    }
+}
+
+/// Opens one secret of a key.
+///
+/// # Errors
+/// `Internal` when it was sealed by another master key, moved or damaged.
+pub fn open_key_secret(keys: &MasterKeys, key: &Key, secret: &KeySecret) -> Result<SecretString> {
+    let name = generation_name(&key.id, secret.generation);
+    keys.open(key_secret_place(&key.tenant, &name), &secret.secret)
+}
+
+/// Opens the secret that signs a tenant's `customerToken`s.
+///
+/// # Errors
+/// `Internal` when it was sealed by another master key, moved or damaged.
+pub fn open_identity_secret(keys: &MasterKeys, tenant: &Tenant) -> Result<SecretString> {
+    keys.open(identity_secret_place(&tenant.id), &tenant.identity_secret)
+}
+
+fn generation_name(key: &str, generation: i64) -> String {
+    format!("{key}/{generation}")
+}
+
+fn key_secret_place<'a>(tenant: &'a str, name: &'a str) -> Place<'a> {
+    Place { table: "key_secrets", column: "sealed", tenant, key: name }
+}
+
+fn identity_secret_place(tenant: &str) -> Place<'_> {
+    Place { table: "tenants", column: "identity_secret", tenant, key: "" }
+}

@@ -1,0 +1,181 @@
+//! One run of the service: store, master-key check, routes, listener, and a graceful end.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dropshot::{ConfigDropshot, HandlerTaskMode, HttpServer, ServerBuilder};
+use secrecy::ExposeSecret as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::dev::{self, DevCredentials};
+use crate::config::Config;
+use crate::context::{Context, Parts};
+use crate::domain::api_key::KeyHash;
+use crate::error::Error;
+use crate::store::Store;
+
+/// Why the service did not start, or stopped on its own.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The database belongs to another master key.
+    #[error("none of the configured master keys made this database")]
+    WrongMasterKey,
+    /// Outside `--dev` there must be an admin token.
+    #[error("no admin token is configured")]
+    NoAdminToken,
+    /// The address cannot be listened on.
+    #[error("cannot listen on {bind}: {cause}")]
+    Bind {
+        /// The address.
+        bind: SocketAddr,
+        /// What the system says.
+        cause: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] Error),
+    /// The server failed.
+    #[error("the server stopped: {0}")]
+    Server(String),
+}
+
+/// How often what has expired is removed.
+const PURGE_EVERY: Duration = Duration::from_secs(30);
+/// How long sessions are kept after their end, milliseconds.
+const KEEP_ENDED_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// How long requests already begun may take at the end.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// Runs the service until SIGTERM or SIGINT; `ready` is called with the base URL once it answers.
+///
+/// # Errors
+/// When it cannot start, or stops on its own.
+pub async fn serve(
+    config: Config,
+    dev: Option<DevCredentials>,
+    ready: impl FnOnce(&str),
+) -> Result<(), ServeError> {
+    let (mut terminate, mut interrupt) =
+        (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let store = Store::open(&config.data_dir).await?;
+    let running = start(config, store.clone(), dev).await?;
+    ready(&running.base_url);
+    let purging = tokio::spawn(purge(Arc::clone(&running.context)));
+    let mut server = running.server;
+    let failed = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        ended = &mut server => Some(ended.err().unwrap_or_default()),
+    };
+    purging.abort();
+    if let Some(cause) = failed {
+        return Err(ServeError::Server(cause));
+    }
+    tracing::info!("stopping: requests already begun are answered");
+    drop(running.context);
+    match tokio::time::timeout(DRAIN, server.close()).await {
+        Ok(closed) => closed.map_err(ServeError::Server)?,
+        Err(_) => tracing::warn!("some clients did not finish; their connections are cut"),
+    }
+    store.close().await;
+    Ok(())
+}
+
+/// A service that answers.
+pub struct Running {
+    /// The server; dropping it stops it.
+    pub server: HttpServer<Arc<Context>>,
+    /// What its handlers share.
+    pub context: Arc<Context>,
+    /// Where it answers.
+    pub base_url: String,
+}
+
+/// Starts a service on an open store.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn start(
+    config: Config,
+    store: Store,
+    dev: Option<DevCredentials>,
+) -> Result<Running, ServeError> {
+    let is_dev = config.dev;
+    let token = config.admin_token.as_ref().ok_or(ServeError::NoAdminToken)?;
+    let admin_token = KeyHash::of(token.expose_secret());
+    // Patterns compile while nobody waits for them.
+    vestibule_api::register::compile_schemas();
+    let bind = with_port(config.bind)?;
+    let public_url = config.public_url(bind);
+    let offset_ms = config.clock_offset_ms;
+    let parts = Parts {
+        store,
+        master_keys: config.master_keys,
+        public_url: public_url.clone(),
+        admin_token,
+        limits: config.limits,
+        dev,
+    };
+    let context = Arc::new(Context::new(parts));
+    context.clock.set_offset_ms(offset_ms);
+    let provision = context.provision("dev");
+    if !provision.master_keys_fit().await? {
+        return Err(ServeError::WrongMasterKey);
+    }
+    if let Some(demo) = &context.dev {
+        dev::seed(provision, demo, &public_url).await?;
+    }
+    let server = answer_at(bind, Arc::clone(&context), is_dev)?;
+    Ok(Running { server, context, base_url: public_url })
+}
+
+/// The address with a port: the public URL must be known before the first request, and dropshot
+/// takes no listener that is bound already, so port 0 is settled here.
+fn with_port(bind: SocketAddr) -> Result<SocketAddr, ServeError> {
+    if bind.port() != 0 {
+        return Ok(bind);
+    }
+    let free = TcpListener::bind(bind).and_then(|listener| listener.local_addr());
+    free.map_err(|cause| ServeError::Bind { bind, cause: cause.to_string() })
+}
+
+fn answer_at(
+    bind: SocketAddr,
+    context: Arc<Context>,
+    is_dev: bool,
+) -> Result<HttpServer<Arc<Context>>, ServeError> {
+    let api = crate::api::describe(is_dev).map_err(|bad| ServeError::Server(bad.to_string()))?;
+    let settings = ConfigDropshot {
+        bind_address: bind,
+        // Handlers leave no half-done work when their client goes: writes are queued whole.
+        default_handler_task_mode: HandlerTaskMode::CancelOnDisconnect,
+        ..ConfigDropshot::default()
+    };
+    // dropshot logs every address with its query; the service keeps a log of its own.
+    let silent = slog::Logger::root(slog::Discard, slog::o!());
+    let started = ServerBuilder::new(api, context, silent).config(settings).start();
+    started.map_err(|bad| ServeError::Bind { bind, cause: with_causes(&bad) })
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.last().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, ServeError> {
+    signal(kind).map_err(|cause| ServeError::Server(format!("signals cannot be heard: {cause}")))
+}
+
+/// Removes what has expired, in small slices, for as long as the service runs.
+async fn purge(context: Arc<Context>) {
+    loop {
+        tokio::time::sleep(PURGE_EVERY).await;
+        let now = context.clock.now_ms();
+        match context.store.purge(now, now.saturating_sub(KEEP_ENDED_MS)).await {
+            Ok(purged) => tracing::debug!(?purged, "purged"),
+            Err(error) => tracing::warn!(%error, "purging failed; the next round tries again"),
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The seam between what the store says and the database that hears it.
+//!
+//! Above it: portable SQL, plain values in, plain cells out. Below it: one driver per database;
+//! PostgreSQL joins as a second variant of [`Connection`] and [`Readers`]. Knows no table.
+
+use std::borrow::Cow;
+
+use serde::de::DeserializeOwned;
+
+use super::sqlite;
+use crate::error::{Error, Result};
+
+/// The connection that writes. There is one.
+pub(super) enum Connection {
+    Sqlite(sqlite::Writer),
+}
+
+/// The connections that read. They never write.
+#[derive(Clone)]
+pub(super) enum Readers {
+    Sqlite(sqlite::Readers),
+}
+
+/// A statement. Its text is fixed in the source; values travel beside it.
+#[derive(Clone, Copy)]
+pub(super) enum Sql {
+    /// With `$1`-style placeholders.
+    Text(&'static str),
+    /// A statement with this many rows of values.
+    Rows(&'static Rows, usize),
+}
+
+/// A statement around a list of rows: `head`, `(?,…),(?,…)`, `tail`.
+pub(super) struct Rows {
+    pub(super) head: &'static str,
+    pub(super) columns: usize,
+    pub(super) tail: &'static str,
+}
+
+/// One value of a statement. The type is kept for nulls too: PostgreSQL asks for it.
+#[derive(Clone)]
+pub(super) enum Value<'a> {
+    Int(Option<i64>),
+    Text(Option<Cow<'a, str>>),
+    Bytes(Option<Cow<'a, [u8]>>),
+}
+
+/// One row of an answer, by position.
+pub(super) struct Row(pub(super) Vec<Cell>);
+
+/// One value of an answer.
+pub(super) enum Cell {
+    Null,
+    Int(i64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+/// Why a write came to nothing.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// By a rule, before this write changed anything. The transaction stays good.
+    Refused(Error),
+    /// The database cannot be reached, is full or busy: not the statement's fault.
+    Gone(String),
+    /// The statement breaks a constraint or does not fit: the transaction is spoilt.
+    Statement(String),
+}
+
+impl Connection {
+    pub(super) async fn begin(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::Sqlite(conn) => conn.begin().await,
+        }
+    }
+
+    pub(super) async fn commit(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::Sqlite(conn) => conn.commit().await,
+        }
+    }
+
+    /// Leaves the connection outside any transaction, by a new one when nothing else helps.
+    pub(super) async fn recover(&mut self) {
+        match self {
+            Self::Sqlite(conn) => conn.recover().await,
+        }
+    }
+
+    pub(super) async fn close(self) {
+        match self {
+            Self::Sqlite(conn) => conn.close().await,
+        }
+    }
+
+    /// Runs a statement; how many rows it changed.
+    pub(super) async fn execute(
+        &mut self,
+        sql: impl Into<Sql>,
+        values: Vec<Value<'_>>,
+    ) -> Result<u64, Failure> {
+        match self {
+            Self::Sqlite(conn) => conn.execute(sql.into(), values).await,
+        }
+    }
+
+    /// Runs a statement and collects its answer.
+    pub(super) async fn fetch(
+        &mut self,
+        sql: impl Into<Sql>,
+        values: Vec<Value<'_>>,
+    ) -> Result<Vec<Row>, Failure> {
+        match self {
+            Self::Sqlite(conn) => conn.fetch(sql.into(), values).await,
+        }
+    }
+
+    /// Runs `rows` over all of `values`; how many rows it changed. Nothing for no values.
+    pub(super) async fn insert(
+        &mut self,
+        rows: &'static Rows,
+        values: Vec<Value<'_>>,
+    ) -> Result<u64, Failure> {
+        if values.is_empty() {
+            return Ok(0);
+        }
+        self.execute(Sql::Rows(rows, values.len() / rows.columns), values).await
+    }
+}
+
+impl Readers {
+    /// Runs a query and collects its answer.
+    ///
+    /// # Errors
+    /// `Gone` when no connection is free within a second or the database is gone; `Statement` when
+    /// the statement itself is wrong.
+    pub(super) async fn fetch(
+        &self,
+        sql: &'static str,
+        values: Vec<Value<'_>>,
+    ) -> Result<Vec<Row>, Failure> {
+        match self {
+            Self::Sqlite(readers) => readers.fetch(sql, values).await,
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite(readers) => readers.close().await,
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(error) => error,
+            Failure::Gone(why) => Self::Unavailable(why),
+            Failure::Statement(why) => Self::Internal(why),
+        }
+    }
+}
+
+impl Row {
+    pub(super) fn int(&mut self, at: usize) -> Result<i64, Failure> {
+        self.opt_int(at)?.ok_or_else(|| self.unexpected(at, "an integer"))
+    }
+
+    pub(super) fn opt_int(&mut self, at: usize) -> Result<Option<i64>, Failure> {
+        match self.take(at) {
+            Cell::Null => Ok(None),
+            Cell::Int(value) => Ok(Some(value)),
+            Cell::Text(_) | Cell::Bytes(_) => Err(self.unexpected(at, "an integer")),
+        }
+    }
+
+    pub(super) fn text(&mut self, at: usize) -> Result<String, Failure> {
+        self.opt_text(at)?.ok_or_else(|| self.unexpected(at, "text"))
+    }
+
+    pub(super) fn opt_text(&mut self, at: usize) -> Result<Option<String>, Failure> {
+        match self.take(at) {
+            Cell::Null => Ok(None),
+            Cell::Text(value) => Ok(Some(value)),
+            Cell::Int(_) | Cell::Bytes(_) => Err(self.unexpected(at, "text")),
+        }
+    }
+
+    pub(super) fn bytes(&mut self, at: usize) -> Result<Vec<u8>, Failure> {
+        self.opt_bytes(at)?.ok_or_else(|| self.unexpected(at, "bytes"))
+    }
+
+    pub(super) fn opt_bytes(&mut self, at: usize) -> Result<Option<Vec<u8>>, Failure> {
+        match self.take(at) {
+            Cell::Null => Ok(None),
+            Cell::Bytes(value) => Ok(Some(value)),
+            Cell::Int(_) | Cell::Text(_) => Err(self.unexpected(at, "bytes")),
+        }
+    }
+
+    pub(super) fn flag(&mut self, at: usize) -> Result<bool, Failure> {
+        Ok(self.int(at)? != 0)
+    }
+
+    pub(super) fn json<T: DeserializeOwned>(&mut self, at: usize) -> Result<T, Failure> {
+        let text = self.text(at)?;
+        serde_json::from_str(&text).map_err(|error| {
+            Failure::Statement(format!("column {at} holds unreadable JSON: {error}"))
+        })
+    }
+
+    /// Each cell is read once, so it can be moved out instead of copied.
+    fn take(&mut self, at: usize) -> Cell {
+        self.0.get_mut(at).map_or(Cell::Null, |cell| std::mem::replace(cell, Cell::Null))
+    }
+
+    fn unexpected(&self, at: usize, wanted: &str) -> Failure {
+        let columns = self.0.len();
+        Failure::Statement(format!("column {at} of {columns} is not {wanted}"))
+    }
+}
+
+/// The text of `value` as the store keeps it.
+///
+/// # Errors
+/// `Statement` for a value that JSON cannot hold.
+pub(super) fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    serde_json::to_string(value)
+        .map_err(|error| Failure::Statement(format!("a value cannot be kept as JSON: {error}")))
+}
+
+impl From<&'static str> for Sql {
+    fn from(text: &'static str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Value<'_> {
+    fn from(value: i64) -> Self {
+        Self::Int(Some(value))
+    }
+}
+
+impl From<Option<i64>> for Value<'_> {
+    fn from(value: Option<i64>) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<bool> for Value<'_> {
+    fn from(value: bool) -> Self {
+        Self::Int(Some(i64::from(value)))
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(value: &'a str) -> Self {
+        Self::Text(Some(Cow::Borrowed(value)))
+    }
+}
+
+impl<'a> From<&'a String> for Value<'a> {
+    fn from(value: &'a String) -> Self {
+        value.as_str().into()
+    }
+}
+
+impl From<String> for Value<'_> {
+    fn from(value: String) -> Self {
+        Self::Text(Some(Cow::Owned(value)))
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Value<'a> {
+    fn from(value: Option<&'a str>) -> Self {
+        Self::Text(value.map(Cow::Borrowed))
+    }
+}
+
+impl<'a> From<&'a [u8]> for Value<'a> {
+    fn from(value: &'a [u8]) -> Self {
+        Self::Bytes(Some(Cow::Borrowed(value)))
+    }
+}
+
+impl<'a> From<Option<&'a [u8]>> for Value<'a> {
+    fn from(value: Option<&'a [u8]>) -> Self {
+        Self::Bytes(value.map(Cow::Borrowed))
+    }
+}

@@ -1,0 +1,89 @@
+//! What Vestibule remembers: tenants, keys, sessions, conversations and what the doors show.
+//!
+//! The only SQL of the service. Callers speak domain types; no row, statement or driver leaves
+//! here. Reads go beside the one writer and may be a second old; a write is answered only after its
+//! commit. Knows no HTTP, draws no time and no id.
+
+mod audit;
+mod cache;
+mod catalogue;
+mod conversations;
+mod directory;
+mod engine;
+mod key_rows;
+mod keys;
+mod meta;
+mod openings;
+mod purge;
+mod script;
+mod sessions;
+mod sources;
+mod sqlite;
+mod tenants;
+#[cfg(test)]
+mod tests;
+mod themes;
+mod uid_limits;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::error::Result;
+
+pub use catalogue::Catalogue;
+pub use directory::DirectoryKind;
+pub use openings::VariablesCheck;
+pub use purge::Purged;
+pub use sessions::{OpenedChat, Redeemed};
+pub use writer::Counts;
+
+/// The store. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Store {
+    readers: engine::Readers,
+    writer: writer::Queue,
+    caches: Arc<cache::Caches>,
+}
+
+/// Whether each part of the store answers.
+#[derive(Debug)]
+pub struct Ready {
+    /// A query was answered.
+    pub reader: Result<()>,
+    /// An empty transaction was committed.
+    pub writer: Result<()>,
+}
+
+impl Store {
+    /// Opens the database in `data_dir`; directory, file and tables are made as needed. Safe for
+    /// many processes at once.
+    ///
+    /// # Errors
+    /// `Unavailable` when the directory or file cannot be used, `Internal` when the database
+    /// belongs to a newer release or its library is unsound.
+    pub async fn open(data_dir: &Path) -> Result<Self> {
+        let (conn, readers) = sqlite::open(data_dir).await?;
+        let caches = Arc::new(cache::Caches::new());
+        let writer = writer::Queue::start(conn, caches.clone());
+        Ok(Self { readers, writer, caches })
+    }
+
+    /// Writes everything queued, then closes all connections. Later calls are `Unavailable`.
+    pub async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close().await;
+    }
+
+    /// Asks the reader and the writer for an answer each.
+    pub async fn ready(&self) -> Ready {
+        let read = async { Ok(self.readers.fetch("SELECT 1", Vec::new()).await.map(drop)?) };
+        let (reader, writer) = tokio::join!(read, self.writer.run(meta::Nothing));
+        Ready { reader, writer }
+    }
+
+    /// How many writes were committed in how many transactions since the start.
+    pub fn counts(&self) -> Counts {
+        self.writer.counts()
+    }
+}

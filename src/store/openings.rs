@@ -1,0 +1,244 @@
+//! Opening sessions, many at a time: one statement per table for a whole batch.
+//!
+//! A session, its replay row, its conversation and its audit row stand or fall together. Decides
+//! nothing but what needs the database: which of two equal signatures came first, and which
+//! conversation a verified customer continues.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value as Json;
+use vestibule_runtime::Violation;
+
+use super::conversations;
+use super::engine::{Connection, Failure, Rows, Sql, Value, to_json};
+use super::{audit, uid_limits};
+use crate::domain::chat_session;
+use crate::domain::limits::LimitsChange;
+use crate::domain::session::{AuditEntry, Conversation, Grant, Session};
+use crate::error::{Error, Result};
+
+/// Checks merged variables against the document: empty when they are fine, else violations whose
+/// pointers begin at the variables themselves.
+pub type VariablesCheck = fn(&Json) -> Vec<Violation>;
+
+/// One session to be opened.
+pub(super) struct Opening {
+    session: Session,
+    /// The session's grant as it is stored; made by the caller, the writer has no time for it.
+    granted: String,
+    audit: AuditEntry,
+    door: Door,
+}
+
+/// What belongs to one surface.
+pub(super) enum Door {
+    Embed { mac: Vec<u8>, replay_expires_at: i64 },
+    Chat { conversation: Box<Conversation>, check: VariablesCheck },
+    Iframe { cache_key_hash: Vec<u8>, max_redemptions: u32, limits: LimitsChange },
+}
+
+/// An opened session, and on the chat surface the conversation it speaks in.
+pub(super) struct Opened {
+    pub(super) session: Session,
+    pub(super) conversation: Option<Conversation>,
+}
+
+/// The older conversation that an opening continues, merged.
+pub(super) type Continued = Option<Box<Conversation>>;
+
+impl Opening {
+    /// # Errors
+    /// `Internal` for a grant that JSON cannot hold.
+    pub(super) fn new(session: Session, audit: AuditEntry, door: Door) -> Result<Self> {
+        Ok(Self { granted: to_json(&session.grant)?, session, audit, door })
+    }
+
+    pub(super) fn opened(self, continued: Continued) -> Opened {
+        let Self { mut session, door, .. } = self;
+        let fresh = match door {
+            Door::Chat { conversation, .. } => Some(conversation),
+            Door::Embed { .. } | Door::Iframe { .. } => None,
+        };
+        let conversation = continued.or(fresh).map(|conversation| *conversation);
+        if let Some(conversation) = &conversation {
+            speak_in(&mut session.grant, &conversation.id);
+        }
+        Opened { session, conversation }
+    }
+}
+
+/// Writes all of `openings`; one outcome for each, in their order.
+///
+/// # Errors
+/// A failure that spoils the transaction. Refusals are outcomes.
+pub(super) async fn apply(
+    conn: &mut Connection,
+    openings: &[Opening],
+) -> Result<Vec<Result<Continued>>, Failure> {
+    let mut outcomes: Vec<Result<Continued>> = openings.iter().map(|_| Ok(None)).collect();
+    claim_signatures(conn, openings, &mut outcomes).await?;
+    join_conversations(conn, openings, &mut outcomes).await?;
+    let accepted =
+        || openings.iter().zip(&outcomes).filter_map(|(o, out)| Some((o, out.as_ref().ok()?)));
+    let mut rows = Vec::with_capacity(openings.len() * SESSIONS.columns);
+    for (opening, continued) in accepted() {
+        session_row(opening, continued.as_deref(), &mut rows)?;
+    }
+    conn.insert(&SESSIONS, rows).await?;
+    change_limits(conn, accepted().map(|(opening, _)| opening)).await?;
+    audit::insert(conn, accepted().map(|(opening, _)| &opening.audit)).await?;
+    Ok(outcomes)
+}
+
+static REPLAYS: Rows = Rows {
+    head: "INSERT INTO replays (tenant_id, key_id, mac, session_id, expires_at) VALUES",
+    columns: 5,
+    tail: "ON CONFLICT DO NOTHING RETURNING session_id",
+};
+
+static SESSIONS: Rows = Rows {
+    head: "INSERT INTO sessions (tenant_id, session_id, key_id, key_generation, token_id, surface, \
+           issued_at, expires_at, revoked_at, granted, cache_key_hash, max_redemptions, \
+           conversation_id) VALUES",
+    columns: 13,
+    tail: "",
+};
+
+async fn claim_signatures(
+    conn: &mut Connection,
+    openings: &[Opening],
+    outcomes: &mut [Result<Continued>],
+) -> Result<(), Failure> {
+    let mut rows: Vec<Value> = Vec::new();
+    for Opening { session, door, .. } in openings {
+        if let Door::Embed { mac, replay_expires_at } = door {
+            rows.extend([
+                session.tenant.as_str().into(),
+                session.key_id.as_str().into(),
+                mac.as_slice().into(),
+                session.id.as_str().into(),
+                Value::from(*replay_expires_at),
+            ]);
+        }
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let claims = rows.len() / REPLAYS.columns;
+    let mut won = conn.fetch(Sql::Rows(&REPLAYS, claims), rows).await?;
+    if won.len() == claims {
+        return Ok(());
+    }
+    let won: HashSet<String> = won.iter_mut().map(|row| row.text(0)).collect::<Result<_, _>>()?;
+    for (Opening { session, door, .. }, outcome) in openings.iter().zip(outcomes) {
+        if matches!(door, Door::Embed { .. }) && !won.contains(&session.id) {
+            *outcome = Err(Error::SignatureReplayed);
+        }
+    }
+    Ok(())
+}
+
+async fn join_conversations(
+    conn: &mut Connection,
+    openings: &[Opening],
+    outcomes: &mut [Result<Continued>],
+) -> Result<(), Failure> {
+    let mut fresh: Vec<&Conversation> = Vec::new();
+    for (opening, outcome) in openings.iter().zip(outcomes) {
+        let Door::Chat { conversation, check } = &opening.door else { continue };
+        let Some(customer) = conversation.customer_id.as_deref().filter(|_| conversation.verified)
+        else {
+            fresh.push(conversation);
+            continue;
+        };
+        // One by one: the next opening of the same batch may be of the same customer.
+        let latest = conversations::latest_of(conn, &conversation.tenant, customer).await?;
+        let Some(latest) = latest else {
+            conversations::insert(conn, [&**conversation]).await?;
+            continue;
+        };
+        *outcome = match merge(latest, conversation, *check) {
+            Ok(merged) => {
+                conversations::update(conn, &merged).await?;
+                Ok(Some(Box::new(merged)))
+            }
+            Err(refusal) => Err(refusal),
+        };
+    }
+    conversations::insert(conn, fresh).await
+}
+
+/// The older conversation with the newer one's variables, key by key, and its locale.
+fn merge(older: Conversation, newer: &Conversation, check: VariablesCheck) -> Result<Conversation> {
+    let variables = chat_session::merge(&older.variables, newer.variables.clone(), check)?;
+    let locale = newer.locale.clone().or_else(|| older.locale.clone());
+    Ok(Conversation { variables, locale, ..older })
+}
+
+fn session_row<'a>(
+    opening: &'a Opening,
+    continued: Option<&'a Conversation>,
+    rows: &mut Vec<Value<'a>>,
+) -> Result<(), Failure> {
+    let Opening { session, granted, door, .. } = opening;
+    let mut granted: Value = granted.into();
+    let (mut hash, mut max, mut conversation_id) = (None, None, None);
+    let surface = match door {
+        Door::Embed { .. } => "embed",
+        Door::Chat { conversation, .. } => {
+            if let Some(continued) = continued {
+                let mut grant = session.grant.clone();
+                speak_in(&mut grant, &continued.id);
+                granted = to_json(&grant)?.into();
+            }
+            conversation_id = Some(continued.unwrap_or(conversation).id.as_str());
+            "chat"
+        }
+        Door::Iframe { cache_key_hash, max_redemptions, .. } => {
+            (hash, max) = (Some(cache_key_hash.as_slice()), Some(i64::from(*max_redemptions)));
+            "iframe"
+        }
+    };
+    rows.extend([
+        session.tenant.as_str().into(),
+        session.id.as_str().into(),
+        session.key_id.as_str().into(),
+        session.key_generation.into(),
+        session.token_id.as_str().into(),
+        surface.into(),
+        session.issued_at.into(),
+        session.expires_at.into(),
+        session.revoked_at.into(),
+        granted,
+        hash.into(),
+        max.into(),
+        conversation_id.into(),
+    ]);
+    Ok(())
+}
+
+fn speak_in(grant: &mut Grant, id: &str) {
+    match grant {
+        Grant::Chat { conversation, .. } => id.clone_into(conversation),
+        Grant::Embed { .. } | Grant::Iframe { .. } => {}
+    }
+}
+
+/// Several sessions of one user in one batch: the last that says something wins.
+async fn change_limits(
+    conn: &mut Connection,
+    openings: impl Iterator<Item = &Opening>,
+) -> Result<(), Failure> {
+    let mut changes: HashMap<(&str, &str), LimitsChange> = HashMap::new();
+    for Opening { session, door, .. } in openings {
+        if let (Door::Iframe { limits, .. }, Grant::Iframe { uid, .. }) = (door, &session.grant) {
+            match limits {
+                LimitsChange::Keep => {}
+                LimitsChange::Clear | LimitsChange::Set(_) => {
+                    changes.insert((&session.tenant, uid), *limits);
+                }
+            }
+        }
+    }
+    uid_limits::change(conn, changes).await
+}

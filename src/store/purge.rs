@@ -1,0 +1,60 @@
+//! Clean-up of what nothing asks for any more, in slices that hold nobody up.
+
+use super::Store;
+use super::cache::Caches;
+use super::engine::{Connection, Failure};
+use super::writer::Job;
+use crate::error::Result;
+
+/// How many rows one slice removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purged {
+    /// Of signatures that are too old to be sent again.
+    pub replays: u64,
+    /// Of sessions.
+    pub sessions: u64,
+}
+
+impl Purged {
+    /// Whether another slice would find more.
+    pub fn is_partial(self) -> bool {
+        self.replays == SLICE || self.sessions == SLICE
+    }
+}
+
+/// The most rows of one table that one call removes.
+const SLICE: u64 = 1000;
+
+impl Store {
+    /// Removes at most a thousand replay rows that expired before `now` and as many sessions that
+    /// expired before `sessions_before` (both milliseconds). The second time lies further back as
+    /// long as an expired cache key should be told from an unknown one.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn purge(&self, now: i64, sessions_before: i64) -> Result<Purged> {
+        self.writer.run(Purge { now, sessions_before }).await
+    }
+}
+
+struct Purge {
+    now: i64,
+    sessions_before: i64,
+}
+
+impl Job for Purge {
+    type Answer = Purged;
+
+    async fn run(&self, conn: &mut Connection) -> Result<Purged, Failure> {
+        let replays = "DELETE FROM replays WHERE (tenant_id, key_id, mac) IN \
+             (SELECT tenant_id, key_id, mac FROM replays WHERE expires_at < $1 LIMIT 1000)";
+        let sessions = "DELETE FROM sessions WHERE (tenant_id, session_id) IN \
+             (SELECT tenant_id, session_id FROM sessions WHERE expires_at < $1 LIMIT 1000)";
+        Ok(Purged {
+            replays: conn.execute(replays, vec![self.now.into()]).await?,
+            sessions: conn.execute(sessions, vec![self.sessions_before.into()]).await?,
+        })
+    }
+
+    fn forget(&self, _: &Caches) {}
+}

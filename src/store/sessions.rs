@@ -1,0 +1,249 @@
+//! Sessions: opened, read, revoked, and redeemed by cache key. Their tokens are never stored.
+
+use std::sync::Arc;
+
+use super::cache::Caches;
+use super::engine::{Connection, Failure, Row};
+use super::openings::{Door, Opening, VariablesCheck};
+use super::writer::Job;
+use super::{Store, audit, key_rows, uid_limits};
+use crate::domain::limits::{Limits, LimitsChange};
+use crate::domain::session::{AuditEntry, Conversation, Grant, Session};
+use crate::error::{Error, Result, Thing};
+
+/// A session of the chat surface and the conversation it speaks in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenedChat {
+    /// As it is stored: its grant names the conversation below, which may be an older one.
+    pub session: Session,
+    /// New, or continued with merged variables.
+    pub conversation: Conversation,
+}
+
+/// What a cache key gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Redeemed {
+    /// The session behind the key.
+    pub session: Session,
+    /// The limits of its user, as they are now.
+    pub limits: Option<Limits>,
+}
+
+impl Store {
+    /// Opens a session of the embed surface. `mac` is the decoded signature of the request; it is
+    /// remembered until `replay_expires_at` (milliseconds) and opens no second session.
+    ///
+    /// # Errors
+    /// `SignatureReplayed` when it already opened one; then nothing is written.
+    pub async fn open_embed_session(
+        &self,
+        session: Session,
+        mac: &[u8],
+        replay_expires_at: i64,
+        audit: AuditEntry,
+    ) -> Result<Session> {
+        let door = Door::Embed { mac: mac.into(), replay_expires_at };
+        Ok(self.writer.open(Opening::new(session, audit, door)?).await?.session)
+    }
+
+    /// Opens a session of the chat surface in `conversation`. When that is of a verified customer
+    /// who has an open one already, the session speaks in the latest of those instead: its
+    /// variables are replaced key by key, and `check` looks at the merged result.
+    ///
+    /// # Errors
+    /// `Rules` with what `check` found; then nothing is written.
+    pub async fn open_chat_session(
+        &self,
+        session: Session,
+        conversation: Conversation,
+        check: VariablesCheck,
+        audit: AuditEntry,
+    ) -> Result<OpenedChat> {
+        let door = Door::Chat { conversation: Box::new(conversation), check };
+        let opened = self.writer.open(Opening::new(session, audit, door)?).await?;
+        let conversation = opened.conversation.ok_or_else(|| {
+            Error::Internal("a chat session was opened without a conversation".into())
+        })?;
+        Ok(OpenedChat { session: opened.session, conversation })
+    }
+
+    /// Opens a session of the iframe surface that `max_redemptions` calls of
+    /// [`Store::redeem_cache_key`] may find by the SHA-256 of its cache key, and changes the limits
+    /// of its user.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn open_iframe_session(
+        &self,
+        session: Session,
+        cache_key_hash: &[u8],
+        max_redemptions: u32,
+        limits: LimitsChange,
+        audit: AuditEntry,
+    ) -> Result<Session> {
+        let door = Door::Iframe { cache_key_hash: cache_key_hash.into(), max_redemptions, limits };
+        Ok(self.writer.open(Opening::new(session, audit, door)?).await?.session)
+    }
+
+    /// Redeems a cache key once more, by its SHA-256, at `now` (milliseconds). The audit row gets
+    /// `audit_id`.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown key; `CacheKeyExpired` when the session is past its expiry or
+    /// revoked, or its key or tenant does not work; `CacheKeyUsed` when it was redeemed as often
+    /// as it may be.
+    pub async fn redeem_cache_key(
+        &self,
+        cache_key_hash: &[u8],
+        now: i64,
+        audit_id: String,
+    ) -> Result<Redeemed> {
+        self.writer.run(Redeem { hash: cache_key_hash.into(), now, audit_id }).await
+    }
+
+    /// A tenant's session, revoked and expired ones too. At most a second old.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn session(&self, tenant: &str, id: &str) -> Result<Option<Arc<Session>>> {
+        let read = async {
+            let sql = concat!(
+                "SELECT ",
+                columns!(),
+                " FROM sessions AS s WHERE s.tenant_id = $1 AND s.session_id = $2"
+            );
+            let mut row = self.readers.fetch(sql, vec![tenant.into(), id.into()]).await?.pop();
+            Ok(row.as_mut().map(session).transpose()?)
+        };
+        self.caches.sessions.through(tenant, id, read).await
+    }
+
+    /// Ends a session from `now` (milliseconds) on; whether it was there and alive. Ending it twice
+    /// keeps the first time and writes no second audit row.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn revoke_session(
+        &self,
+        tenant: &str,
+        id: &str,
+        now: i64,
+        audit: AuditEntry,
+    ) -> Result<bool> {
+        self.writer.run(Revoke { tenant: tenant.into(), id: id.into(), now, audit }).await
+    }
+}
+
+macro_rules! columns {
+    () => {
+        "s.tenant_id, s.session_id, s.key_id, s.key_generation, s.token_id, s.issued_at, \
+         s.expires_at, s.revoked_at, s.granted"
+    };
+}
+use columns;
+
+/// What decides whether a cache key may be redeemed, after the session's own columns.
+const BY_CACHE_KEY: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", s.redemptions, s.max_redemptions, k.state, t.revoked_at FROM sessions AS s \
+     JOIN keys AS k ON k.tenant_id = s.tenant_id AND k.key_id = s.key_id \
+     JOIN tenants AS t ON t.tenant_id = s.tenant_id WHERE s.cache_key_hash = $1"
+);
+
+struct Redeem {
+    hash: Vec<u8>,
+    now: i64,
+    audit_id: String,
+}
+
+impl Job for Redeem {
+    type Answer = Redeemed;
+
+    async fn run(&self, conn: &mut Connection) -> Result<Redeemed, Failure> {
+        let row = conn.fetch(BY_CACHE_KEY, vec![self.hash.as_slice().into()]).await?.pop();
+        let session = self.redeemable(row)?;
+        // Again with the limit: on PostgreSQL another instance may redeem between the two.
+        let sql = "UPDATE sessions SET redemptions = redemptions + 1 WHERE tenant_id = $1 \
+                   AND session_id = $2 AND redemptions < max_redemptions";
+        let values = vec![session.tenant.as_str().into(), session.id.as_str().into()];
+        if conn.execute(sql, values).await? == 0 {
+            return Err(Failure::Refused(Error::CacheKeyUsed));
+        }
+        let limits = match &session.grant {
+            Grant::Iframe { uid, .. } => uid_limits::of(conn, &session.tenant, uid).await?,
+            Grant::Embed { .. } | Grant::Chat { .. } => None,
+        };
+        audit::insert(conn, [&self.entry(&session)]).await?;
+        Ok(Redeemed { session, limits })
+    }
+
+    fn forget(&self, _: &Caches) {}
+}
+
+impl Redeem {
+    fn redeemable(&self, row: Option<Row>) -> Result<Session, Failure> {
+        let unknown = || Failure::Refused(Error::NotFound(Thing::CacheKey));
+        let mut row = row.ok_or_else(unknown)?;
+        let session = session(&mut row)?;
+        let state = key_rows::state(row.text(11)?.as_str(), row.opt_int(12)?)?;
+        let live = session.require_live(Some(state), self.now);
+        live.map_err(|_| Failure::Refused(Error::CacheKeyExpired))?;
+        if row.int(9)? >= row.int(10)? {
+            return Err(Failure::Refused(Error::CacheKeyUsed));
+        }
+        Ok(session)
+    }
+
+    /// Who redeems shows nothing but the cache key.
+    fn entry(&self, session: &Session) -> AuditEntry {
+        AuditEntry {
+            id: self.audit_id.clone(),
+            tenant: session.tenant.clone(),
+            at: self.now,
+            actor: "cache_key".into(),
+            action: "session.redeem".into(),
+            target: session.id.clone(),
+        }
+    }
+}
+
+struct Revoke {
+    tenant: String,
+    id: String,
+    now: i64,
+    audit: AuditEntry,
+}
+
+impl Job for Revoke {
+    type Answer = bool;
+
+    async fn run(&self, conn: &mut Connection) -> Result<bool, Failure> {
+        let sql = "UPDATE sessions SET revoked_at = $3 \
+                   WHERE tenant_id = $1 AND session_id = $2 AND revoked_at IS NULL";
+        let values = vec![self.tenant.as_str().into(), self.id.as_str().into(), self.now.into()];
+        if conn.execute(sql, values).await? == 0 {
+            return Ok(false);
+        }
+        audit::insert(conn, [&self.audit]).await?;
+        Ok(true)
+    }
+
+    fn forget(&self, caches: &Caches) {
+        caches.sessions.drop_one(&self.tenant, &self.id);
+    }
+}
+
+fn session(row: &mut Row) -> Result<Session, Failure> {
+    Ok(Session {
+        tenant: row.text(0)?,
+        id: row.text(1)?,
+        key_id: row.text(2)?,
+        key_generation: row.int(3)?,
+        token_id: row.text(4)?,
+        issued_at: row.int(5)?,
+        expires_at: row.int(6)?,
+        revoked_at: row.opt_int(7)?,
+        grant: row.json(8)?,
+    })
+}

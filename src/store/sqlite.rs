@@ -1,0 +1,302 @@
+//! SQLite: how its connections are made, and how the store's values cross to it and back.
+//!
+//! The only file that names sqlx until PostgreSQL joins. Knows no table but `_sqlx_migrations`.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::error::BoxDynError;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
+    SqlitePoolOptions, SqliteRow, SqliteSynchronous, SqliteValueRef,
+};
+use sqlx::{
+    Arguments as _, AssertSqlSafe, ConnectOptions as _, Connection as _, Decode, Row as _,
+    SqlSafeStr as _, Sqlite, TypeInfo as _, ValueRef as _,
+};
+
+use super::engine::{self, Cell, Failure, Row, Sql, Value};
+use crate::error::{Error, Result};
+
+/// Each migration's version, name and text, in order. Applied ones are never edited.
+const MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "start", include_str!("migrations/0001_start.sqlite.sql"))];
+
+/// Below this, SQLite can lose a committed transaction when a WAL is reset.
+const OLDEST_SOUND: [u32; 3] = [3, 51, 3];
+
+const READERS: u32 = 4;
+
+/// How long a statement waits for another process that writes (an operator's command).
+const BUSY: Duration = Duration::from_secs(2);
+
+/// Enough for every row count of every grouped statement.
+const STATEMENTS: usize = 512;
+
+/// More rows than one grouped statement can answer, so that the driver never stops to wait for us.
+const ROW_BUFFER: usize = 128;
+
+/// Opens the database in `data_dir`, made and migrated as needed: one writer, a few readers.
+///
+/// # Errors
+/// `Unavailable` when the directory or the file cannot be used; `Internal` when the library is too
+/// old or the file is of another making.
+pub(super) async fn open(data_dir: &Path) -> Result<(engine::Connection, engine::Readers)> {
+    let file = data_dir.join("vestibule.db");
+    let lock = lock(data_dir.to_owned()).await?;
+    make_private(&file).map_err(|error| unusable(&file, &error))?;
+    let mut writer = Writer::connect(writer_options(&file)).await?;
+    writer.refuse_unsound_library().await?;
+    writer.migrate().await?;
+    drop(lock);
+    let options = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .min_connections(1)
+        .acquire_timeout(Duration::from_secs(1))
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None);
+    let pool =
+        options.connect_with(common_options(&file).read_only(true)).await.map_err(failure)?;
+    Ok((engine::Connection::Sqlite(writer), engine::Readers::Sqlite(Readers(pool))))
+}
+
+/// The one connection that writes.
+pub(super) struct Writer {
+    conn: SqliteConnection,
+    options: SqliteConnectOptions,
+    /// Texts of grouped statements by head and number of rows.
+    texts: HashMap<(&'static str, usize), Arc<str>>,
+}
+
+/// The connections that read, opened read-only.
+#[derive(Clone)]
+pub(super) struct Readers(SqlitePool);
+
+impl Writer {
+    async fn connect(options: SqliteConnectOptions) -> Result<Self, Failure> {
+        let conn = options.connect().await.map_err(failure)?;
+        Ok(Self { conn, options, texts: HashMap::new() })
+    }
+
+    pub(super) async fn begin(&mut self) -> Result<(), Failure> {
+        // IMMEDIATE: a transaction that begins by reading could not become a writer when another
+        // process writes in between.
+        self.execute(Sql::Text("BEGIN IMMEDIATE"), Vec::new()).await.map(drop)
+    }
+
+    pub(super) async fn commit(&mut self) -> Result<(), Failure> {
+        self.execute(Sql::Text("COMMIT"), Vec::new()).await.map(drop)
+    }
+
+    pub(super) async fn recover(&mut self) {
+        if self.execute(Sql::Text("ROLLBACK"), Vec::new()).await.is_ok() {
+            return;
+        }
+        match self.options.connect().await {
+            Ok(conn) => self.conn = conn,
+            Err(error) => tracing::error!(%error, "the store's writer cannot reconnect"),
+        }
+    }
+
+    pub(super) async fn close(self) {
+        if let Err(error) = self.conn.close().await {
+            tracing::warn!(%error, "the store's writer did not close cleanly");
+        }
+    }
+
+    pub(super) async fn execute(
+        &mut self,
+        sql: Sql,
+        values: Vec<Value<'_>>,
+    ) -> Result<u64, Failure> {
+        let values = arguments(values)?;
+        let query = sqlx::query_with(self.text(sql), values);
+        Ok(query.execute(&mut self.conn).await.map_err(failure)?.rows_affected())
+    }
+
+    pub(super) async fn fetch(
+        &mut self,
+        sql: Sql,
+        values: Vec<Value<'_>>,
+    ) -> Result<Vec<Row>, Failure> {
+        let values = arguments(values)?;
+        let query = sqlx::query_with(self.text(sql), values);
+        cells(query.fetch_all(&mut self.conn).await)
+    }
+
+    fn text(&mut self, sql: Sql) -> sqlx::SqlStr {
+        match sql {
+            Sql::Text(text) => text.into_sql_str(),
+            Sql::Rows(rows, count) => {
+                let text = self.texts.entry((rows.head, count));
+                AssertSqlSafe(text.or_insert_with(|| render(rows, count)).clone()).into_sql_str()
+            }
+        }
+    }
+
+    async fn refuse_unsound_library(&mut self) -> Result<()> {
+        let row = self.fetch(Sql::Text("SELECT sqlite_version()"), Vec::new()).await?.pop();
+        let version = row.map_or(Ok(String::new()), |mut row| row.text(0))?;
+        let parts: Vec<u32> = version.split('.').filter_map(|part| part.parse().ok()).collect();
+        if parts.as_slice() >= OLDEST_SOUND.as_slice() {
+            return Ok(());
+        }
+        Err(Error::Internal(format!(
+            "SQLite {version} can lose committed data; build with 3.51.3 or newer"
+        )))
+    }
+
+    async fn migrate(&mut self) -> Result<()> {
+        let migrations = MIGRATIONS.iter().map(|(version, name, sql)| {
+            Migration::new(
+                *version,
+                (*name).into(),
+                MigrationType::Simple,
+                sql.into_sql_str(),
+                false,
+            )
+        });
+        let migrator = Migrator::with_migrations(migrations.collect());
+        // Not `run`: its future is `Send` for no lifetime that a spawned task could have.
+        migrator.run_direct(None, &mut self.conn, false).await.map_err(|error| {
+            Error::Internal(format!(
+                "the database cannot be migrated: {error}; it may belong to a newer release"
+            ))
+        })
+    }
+}
+
+impl Readers {
+    pub(super) async fn fetch(
+        &self,
+        text: &'static str,
+        values: Vec<Value<'_>>,
+    ) -> Result<Vec<Row>, Failure> {
+        cells(sqlx::query_with(text, arguments(values)?).fetch_all(&self.0).await)
+    }
+
+    pub(super) async fn close(&self) {
+        self.0.close().await;
+    }
+}
+
+/// SQLite finds a numbered placeholder by walking a list, which makes hundreds of them slow; bare
+/// ones cost nothing.
+fn render(rows: &engine::Rows, count: usize) -> Arc<str> {
+    let row = format!("({})", vec!["?"; rows.columns].join(","));
+    format!("{} {} {}", rows.head, vec![row; count].join(","), rows.tail).into()
+}
+
+fn arguments(values: Vec<Value<'_>>) -> Result<SqliteArguments, Failure> {
+    let mut arguments = SqliteArguments::default();
+    arguments.reserve(values.len(), 0);
+    for value in values {
+        let added = match value {
+            Value::Int(value) => arguments.add(value),
+            Value::Text(value) => arguments.add(value.map(|text| text.into_owned())),
+            Value::Bytes(value) => arguments.add(value.map(|bytes| bytes.into_owned())),
+        };
+        added.map_err(|error| Failure::Statement(error.to_string()))?;
+    }
+    Ok(arguments)
+}
+
+fn cells(rows: Result<Vec<SqliteRow>, sqlx::Error>) -> Result<Vec<Row>, Failure> {
+    let row = |row: &SqliteRow| {
+        let cells: Result<_, sqlx::Error> = (0..row.len()).map(|at| cell(row, at)).collect();
+        cells.map(Row)
+    };
+    rows.and_then(|rows| rows.iter().map(row).collect()).map_err(failure)
+}
+
+fn cell(row: &SqliteRow, at: usize) -> Result<Cell, sqlx::Error> {
+    let value = row.try_get_raw(at)?;
+    if value.is_null() {
+        return Ok(Cell::Null);
+    }
+    let decoded = match value.type_info().name() {
+        "INTEGER" => decode(value).map(Cell::Int),
+        "TEXT" => decode(value).map(Cell::Text),
+        "BLOB" => decode(value).map(Cell::Bytes),
+        other => Err(format!("column {at} is {other}, which the store never writes").into()),
+    };
+    decoded.map_err(sqlx::Error::Decode)
+}
+
+fn decode<'r, T: Decode<'r, Sqlite>>(value: SqliteValueRef<'r>) -> Result<T, BoxDynError> {
+    T::decode(value)
+}
+
+/// Tells a statement's own fault from a database that cannot serve now.
+fn failure(error: sqlx::Error) -> Failure {
+    // SQLite's primary result codes: ERROR, TOOBIG, CONSTRAINT, MISMATCH, RANGE.
+    const STATEMENT: [i32; 5] = [1, 18, 19, 20, 25];
+    let of_statement = match &error {
+        sqlx::Error::Database(error) => {
+            let code: Option<i32> = error.code().and_then(|code| code.parse().ok());
+            code.is_none_or(|code| STATEMENT.contains(&(code & 0xff)))
+        }
+        sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,
+        _ => false,
+    };
+    let why = format!("the database: {error}");
+    if of_statement { Failure::Statement(why) } else { Failure::Gone(why) }
+}
+
+fn common_options(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .foreign_keys(true)
+        .busy_timeout(BUSY)
+        .statement_cache_capacity(STATEMENTS)
+        .row_buffer_size(ROW_BUFFER)
+        .disable_statement_logging()
+}
+
+fn writer_options(file: &Path) -> SqliteConnectOptions {
+    common_options(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        // 16 MiB of log between checkpoints: hot pages are copied back once instead of four times.
+        .pragma("wal_autocheckpoint", "4000")
+        .pragma("journal_size_limit", "67108864")
+        .pragma("cache_size", "-16384")
+}
+
+/// sqlx takes no lock of its own on SQLite, and of many first starts most would fail.
+async fn lock(data_dir: PathBuf) -> Result<File> {
+    let taken = tokio::task::spawn_blocking(move || {
+        std::fs::create_dir_all(&data_dir).map_err(|error| unusable(&data_dir, &error))?;
+        let path = data_dir.join(".lock");
+        let file = private().open(&path).map_err(|error| unusable(&path, &error))?;
+        file.lock().map_err(|error| unusable(&path, &error))?;
+        Ok(file)
+    });
+    taken.await.map_err(|error| Error::Internal(format!("the start was interrupted: {error}")))?
+}
+
+/// The log and the shared memory beside it take over the file's mode.
+fn make_private(file: &Path) -> std::io::Result<()> {
+    private().open(file).map(drop)
+}
+
+fn private() -> OpenOptions {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+fn unusable(path: &Path, error: &std::io::Error) -> Error {
+    Error::Unavailable(format!(
+        "{} cannot be used: {error}; give a data directory that this user may write",
+        path.display()
+    ))
+}

@@ -1,0 +1,181 @@
+//! Tenants: made, listed, revoked.
+
+use std::sync::Arc;
+
+use super::cache::Caches;
+use super::engine::{Connection, Failure, Row};
+use super::writer::Job;
+use super::{Store, audit};
+use crate::domain::sealing::Sealed;
+use crate::domain::session::AuditEntry;
+use crate::domain::tenant::{Directory, Tenant};
+use crate::error::{Error, Result, Thing};
+
+impl Store {
+    /// The tenant, revoked or not. At most a second old.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn tenant(&self, id: &str) -> Result<Option<Arc<Tenant>>> {
+        let read = async {
+            let rows = self.readers.fetch(SELECT_ONE, vec![id.into()]).await?;
+            Ok(rows.into_iter().next().map(tenant).transpose()?)
+        };
+        self.caches.tenants.through("", id, read).await
+    }
+
+    /// At most `limit` tenants with ids beyond `after`, by id.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn list_tenants(&self, after: Option<&str>, limit: u32) -> Result<Vec<Tenant>> {
+        let values = vec![after.unwrap_or_default().into(), i64::from(limit).into()];
+        let rows = self.readers.fetch(SELECT_PAGE, values).await?;
+        Ok(rows.into_iter().map(tenant).collect::<Result<_, _>>()?)
+    }
+
+    /// Makes a tenant.
+    ///
+    /// # Errors
+    /// `Internal` when the id is taken.
+    pub async fn create_tenant(&self, tenant: Tenant, audit: AuditEntry) -> Result<()> {
+        self.writer.run(CreateTenant { tenant, audit }).await
+    }
+
+    /// Makes a tenant or gives it this name, directory, secret and life. For the demo tenant.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn put_tenant(&self, tenant: Tenant, audit: AuditEntry) -> Result<()> {
+        self.writer.run(PutTenant { tenant, audit }).await
+    }
+
+    /// Ends a tenant with all its keys and sessions, from `now` (milliseconds) on. Revoking twice
+    /// keeps the first time.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such tenant.
+    pub async fn revoke_tenant(&self, id: &str, now: i64, audit: AuditEntry) -> Result<()> {
+        self.writer.run(RevokeTenant { id: id.into(), now, audit }).await
+    }
+}
+
+/// # Errors
+/// `Refused` unless the tenant is there and alive.
+pub(super) async fn require(conn: &mut Connection, id: &str) -> Result<(), Failure> {
+    let sql = "SELECT 1 FROM tenants WHERE tenant_id = $1 AND revoked_at IS NULL";
+    if conn.fetch(sql, vec![id.into()]).await?.is_empty() {
+        return Err(Failure::Refused(Error::NotFound(Thing::Tenant)));
+    }
+    Ok(())
+}
+
+macro_rules! columns {
+    () => {
+        "tenant_id, name, directory, identity_secret, created_at, revoked_at"
+    };
+}
+
+const SELECT_ONE: &str = concat!("SELECT ", columns!(), " FROM tenants WHERE tenant_id = $1");
+const SELECT_PAGE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM tenants WHERE tenant_id > $1 ORDER BY tenant_id LIMIT $2"
+);
+const INSERT: &str =
+    concat!("INSERT INTO tenants (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6)");
+const UPSERT: &str = concat!(
+    "INSERT INTO tenants (",
+    columns!(),
+    ") VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant_id) DO UPDATE SET \
+     name = excluded.name, directory = excluded.directory, \
+     identity_secret = excluded.identity_secret, revoked_at = excluded.revoked_at"
+);
+
+struct CreateTenant {
+    tenant: Tenant,
+    audit: AuditEntry,
+}
+
+impl Job for CreateTenant {
+    type Answer = ();
+
+    async fn run(&self, conn: &mut Connection) -> Result<(), Failure> {
+        write(conn, INSERT, &self.tenant).await?;
+        audit::insert(conn, [&self.audit]).await
+    }
+
+    fn forget(&self, _: &Caches) {}
+}
+
+struct PutTenant {
+    tenant: Tenant,
+    audit: AuditEntry,
+}
+
+impl Job for PutTenant {
+    type Answer = ();
+
+    async fn run(&self, conn: &mut Connection) -> Result<(), Failure> {
+        write(conn, UPSERT, &self.tenant).await?;
+        audit::insert(conn, [&self.audit]).await
+    }
+
+    fn forget(&self, caches: &Caches) {
+        caches.drop_keys();
+    }
+}
+
+struct RevokeTenant {
+    id: String,
+    now: i64,
+    audit: AuditEntry,
+}
+
+impl Job for RevokeTenant {
+    type Answer = ();
+
+    async fn run(&self, conn: &mut Connection) -> Result<(), Failure> {
+        let sql = "UPDATE tenants SET revoked_at = COALESCE(revoked_at, $2) WHERE tenant_id = $1";
+        if conn.execute(sql, vec![self.id.as_str().into(), self.now.into()]).await? == 0 {
+            return Err(Failure::Refused(Error::NotFound(Thing::Tenant)));
+        }
+        audit::insert(conn, [&self.audit]).await
+    }
+
+    fn forget(&self, caches: &Caches) {
+        caches.drop_keys();
+    }
+}
+
+async fn write(conn: &mut Connection, sql: &'static str, tenant: &Tenant) -> Result<(), Failure> {
+    let directory = match tenant.directory {
+        Directory::Open => "open",
+        Directory::Strict => "strict",
+    };
+    let values = vec![
+        tenant.id.as_str().into(),
+        tenant.name.as_str().into(),
+        directory.into(),
+        tenant.identity_secret.0.as_slice().into(),
+        tenant.created_at.into(),
+        tenant.revoked_at.into(),
+    ];
+    conn.execute(sql, values).await.map(drop)
+}
+
+fn tenant(mut row: Row) -> Result<Tenant, Failure> {
+    let directory = match row.text(2)?.as_str() {
+        "open" => Directory::Open,
+        "strict" => Directory::Strict,
+        other => return Err(Failure::Statement(format!("there is no directory '{other}'"))),
+    };
+    Ok(Tenant {
+        id: row.text(0)?,
+        name: row.text(1)?,
+        directory,
+        identity_secret: Sealed(row.bytes(3)?),
+        created_at: row.int(4)?,
+        revoked_at: row.opt_int(5)?,
+    })
+}

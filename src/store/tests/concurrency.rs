@@ -1,0 +1,181 @@
+//! Many callers at once: one winner, shared commits, failures that stay with their cause.
+
+use std::time::Instant;
+
+use futures::future::join_all;
+use serde_json::Value as Json;
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_200_equal_signatures_one_opens_a_session() {
+    let (_dir, store) = furnished().await;
+    let calls = (0..200).map(|n| {
+        let store = store.clone();
+        tokio::spawn(async move { open_embed(&store, &format!("ses_{n}"), "same").await })
+    });
+    let results: Vec<_> =
+        join_all(calls).await.into_iter().map(|joined| joined.expect("no panic")).collect();
+    let winners: Vec<_> = results.iter().filter_map(|result| result.as_ref().ok()).collect();
+    assert_eq!(winners.len(), 1);
+    let replayed = |result: &&Result<Session>| matches!(result, Err(Error::SignatureReplayed));
+    assert_eq!(results.iter().filter(replayed).count(), 199);
+    assert_eq!(count(&store, "SELECT COUNT(*) FROM sessions").await, 1);
+    assert!(store.session("ten_a", &winners[0].id).await.expect("reads").is_some());
+    // Four rows of the furniture, one of the winner.
+    assert_eq!(count(&store, "SELECT COUNT(*) FROM audit").await, 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_of_64_callers_share_commits() {
+    let (_dir, store) = furnished().await;
+    let before = store.counts();
+    let callers = (0..64).map(|caller| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for n in 0..20 {
+                let id = format!("ses_{caller}_{n}");
+                open_embed(&store, &id, &id).await.expect("opens");
+            }
+        })
+    });
+    join_all(callers).await.into_iter().for_each(|joined| joined.expect("no panic"));
+    let after = store.counts();
+    let (writes, commits) = (after.writes - before.writes, after.commits - before.commits);
+    assert_eq!(writes, 64 * 20);
+    assert!(commits * 4 < writes, "{writes} writes took {commits} commits");
+}
+
+#[tokio::test]
+async fn a_poisoned_write_fails_alone() {
+    let (_dir, store) = furnished().await;
+    let before = store.counts().commits;
+    // On one thread, all of these are queued before the writer runs: they are one batch.
+    let results = join_all((0..20).map(|n| {
+        let store = store.clone();
+        async move {
+            let mut session = embed_session(&format!("ses_{n}"));
+            if n == 7 {
+                session.key_id = "key_of_nobody".into();
+            }
+            let mac = format!("mac_{n}");
+            store.open_embed_session(session, mac.as_bytes(), NOW, audit("ten_a")).await
+        }
+    }));
+    for (n, result) in results.await.iter().enumerate() {
+        assert_eq!(is_internal(result), n == 7, "{n}: {result:?}");
+        assert_eq!(result.is_ok(), n != 7, "{n}: {result:?}");
+    }
+    assert_eq!(store.counts().commits - before, 19);
+    assert_eq!(count(&store, "SELECT COUNT(*) FROM sessions").await, 19);
+    assert_eq!(count(&store, "SELECT COUNT(*) FROM replays").await, 19);
+}
+
+#[tokio::test]
+async fn a_panic_in_a_check_costs_its_batch_alone() {
+    fn panics(_: &Json) -> Vec<vestibule_runtime::Violation> {
+        panic!("a check that panics")
+    }
+    let (_dir, store) = furnished().await;
+    for (n, check) in [(0, panics as super::super::VariablesCheck), (1, panics), (2, |_| vec![])] {
+        let conversation = conversation(&format!("c-{n}"), "anna", true);
+        let session = chat_session(&format!("ses_{n}"), &conversation.id);
+        let opened = store.open_chat_session(session, conversation, check, audit("ten_a")).await;
+        // The first has nothing to merge with, so its check is not asked.
+        assert_eq!(opened.is_ok(), n != 1, "{n}: {opened:?}");
+    }
+    assert_eq!(count(&store, "SELECT COUNT(*) FROM sessions").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn forty_first_starts_in_one_directory_all_succeed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let starts = (0..40).map(|n: u8| {
+        let path = dir.path().to_owned();
+        tokio::spawn(async move {
+            let store = Store::open(&path).await.expect("opens");
+            let remembered = store.remember("who", &[n]).await.expect("remembers");
+            store.close().await;
+            remembered
+        })
+    });
+    let first: Vec<_> =
+        join_all(starts).await.into_iter().map(|joined| joined.expect("no panic")).collect();
+    assert!(first.iter().all(|who| *who == first[0]), "{first:?}");
+}
+
+#[tokio::test]
+async fn a_full_batch_of_every_kind_of_write_is_one_commit() {
+    let (_dir, store) = furnished().await;
+    let before = store.counts();
+    let embeds = (0..20).map(|n| {
+        let store = store.clone();
+        async move {
+            let id = format!("ses_e{n}");
+            open_embed(&store, &id, &id).await.map(drop)
+        }
+    });
+    let chats = (0..20).map(|n| {
+        let store = store.clone();
+        async move {
+            let conversation = conversation(&format!("c-{n}"), "anna", n % 2 == 0);
+            let session = chat_session(&format!("ses_c{n}"), &conversation.id);
+            let check: super::super::VariablesCheck = |_| Vec::new();
+            store.open_chat_session(session, conversation, check, audit("ten_a")).await.map(drop)
+        }
+    });
+    let sources = (0..24).map(|n| {
+        let store = store.clone();
+        async move { store.put_source("ten_a", &n.to_string(), audit("ten_a")).await }
+    });
+    let (a, b, c) = tokio::join!(join_all(embeds), join_all(chats), join_all(sources));
+    assert!(a.into_iter().chain(b).chain(c).all(|result| result.is_ok()));
+    let after = store.counts();
+    assert_eq!((after.commits - before.commits, after.writes - before.writes), (1, 64));
+    // Ten verified sessions of one customer share one conversation, even in one batch.
+    assert_eq!(count(&store, "SELECT COUNT(*) FROM conversations").await, 11);
+}
+
+/// Run with `cargo test --release -p vestibule --lib store -- --ignored --nocapture speed`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+#[ignore = "measures, asserts nothing"]
+async fn speed_of_32_callers() {
+    let (_dir, store) = furnished().await;
+    let each = 4000;
+    for door in ["embed", "chat", "iframe"] {
+        let (before, start) = (store.counts(), Instant::now());
+        let callers = (0..32).map(|caller| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for n in 0..each {
+                    let id = format!("ses_{door}_{caller:02}_{n:06}");
+                    open_any(&store, door, &id).await;
+                }
+            })
+        });
+        join_all(callers).await.into_iter().for_each(|joined| joined.expect("no panic"));
+        let (after, took) = (store.counts(), start.elapsed());
+        let writes = after.writes - before.writes;
+        let per_commit = writes / (after.commits - before.commits);
+        let rate = writes as f64 / took.as_secs_f64();
+        println!("{door}: {rate:.0} creates/s, {per_commit} per commit, {took:?}");
+    }
+}
+
+async fn open_any(store: &Store, door: &str, id: &str) {
+    use aws_lc_rs::digest::{SHA256, digest};
+    let random = digest(&SHA256, id.as_bytes());
+    let audit = audit("ten_a");
+    if door == "embed" {
+        let session = embed_session(id);
+        store.open_embed_session(session, random.as_ref(), NOW, audit).await.expect("opens");
+    } else if door == "chat" {
+        let conversation = conversation(id, "anna", false);
+        let session = chat_session(id, id);
+        store.open_chat_session(session, conversation, |_| vec![], audit).await.expect("opens");
+    } else {
+        let session = iframe_session(id, "u-1");
+        let keep = crate::domain::limits::LimitsChange::Keep;
+        store.open_iframe_session(session, random.as_ref(), 10, keep, audit).await.expect("opens");
+    }
+}

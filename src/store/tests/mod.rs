@@ -1,0 +1,147 @@
+//! Tests of the store against a real database in a directory of their own.
+
+mod concurrency;
+mod doors;
+mod operators;
+mod restarts;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::Store;
+use super::engine::Value;
+use super::script::Script;
+use crate::domain::key::{Identity, Key, KeySecret, KeySettings, KeyState, Scope};
+use crate::domain::sealing::Sealed;
+use crate::domain::session::{AuditEntry, Conversation, Grant, Session};
+use crate::domain::tenant::{Directory, Tenant};
+use crate::error::{Error, Result};
+
+const NOW: i64 = 1_700_000_000_000;
+
+/// A store with tenant `ten_a` and one key of each kind: `key_embed`, `key_chat`, `key_iframe`.
+async fn furnished() -> (TempDir, Store) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = Store::open(dir.path()).await.expect("opens");
+    store.create_tenant(tenant("ten_a"), audit("ten_a")).await.expect("tenant");
+    for key in [embed_key("key_embed"), chat_key("key_chat"), iframe_key("key_iframe")] {
+        store.create_key(key, audit("ten_a")).await.expect("key");
+    }
+    (dir, store)
+}
+
+fn tenant(id: &str) -> Tenant {
+    Tenant {
+        id: id.into(),
+        name: "A".into(),
+        directory: Directory::Open,
+        identity_secret: Sealed(vec![1, 2, 3]),
+        created_at: NOW,
+        revoked_at: None,
+    }
+}
+
+fn embed_key(id: &str) -> Key {
+    let secret =
+        |generation, not_after| KeySecret { generation, secret: Sealed(vec![7; 60]), not_after };
+    Key {
+        tenant: "ten_a".into(),
+        id: id.into(),
+        lookup: format!("lookup_{id}"),
+        label: "Embed".into(),
+        state: KeyState::Active,
+        allowed_origins: vec!["https://a.example".into()],
+        settings: KeySettings::Embed { scope: Scope::ReadWrite },
+        secrets: vec![secret(2, None), secret(1, Some(NOW + 5))],
+        created_at: NOW,
+    }
+}
+
+fn chat_key(id: &str) -> Key {
+    let settings = KeySettings::Chat {
+        allowed_intents: Some(vec!["refund".into()]),
+        allow_no_origin: true,
+        identity: Identity::Optional,
+    };
+    Key { settings, secrets: Vec::new(), ..embed_key(id) }
+}
+
+fn iframe_key(id: &str) -> Key {
+    let settings = KeySettings::Iframe { max_redemptions: 3 };
+    Key { settings, secrets: Vec::new(), ..embed_key(id) }
+}
+
+fn audit(tenant: &str) -> AuditEntry {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let id = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    AuditEntry {
+        id: format!("aud_{id}"),
+        tenant: tenant.into(),
+        at: NOW,
+        actor: "cli".into(),
+        action: "test".into(),
+        target: "it".into(),
+    }
+}
+
+fn session(id: &str, key: &str, grant: Grant) -> Session {
+    Session {
+        tenant: "ten_a".into(),
+        id: id.into(),
+        key_id: key.into(),
+        key_generation: 1,
+        token_id: format!("tok_{id}"),
+        issued_at: NOW,
+        expires_at: NOW + 900_000,
+        revoked_at: None,
+        grant,
+    }
+}
+
+fn embed_session(id: &str) -> Session {
+    let capabilities = vec!["showChatsList".into(), "showChatPage".into()];
+    session(id, "key_embed", Grant::Embed { employee: "e-1".into(), capabilities, chat: None })
+}
+
+async fn open_embed(store: &Store, id: &str, mac: &str) -> Result<Session> {
+    store.open_embed_session(embed_session(id), mac.as_bytes(), NOW + 360_000, audit("ten_a")).await
+}
+
+fn chat_session(id: &str, conversation: &str) -> Session {
+    session(id, "key_chat", Grant::Chat { conversation: conversation.into(), origin: None })
+}
+
+fn conversation(id: &str, customer: &str, verified: bool) -> Conversation {
+    Conversation {
+        tenant: "ten_a".into(),
+        id: id.into(),
+        customer_id: Some(customer.into()),
+        verified,
+        locale: Some("de".into()),
+        variables: json!({"a": 1, "b": [1.25]}).as_object().cloned().unwrap_or_default(),
+        opened_at: NOW,
+    }
+}
+
+fn iframe_session(id: &str, uid: &str) -> Session {
+    let (uid, sources) = (uid.into(), vec!["1".into()]);
+    session(id, "key_iframe", Grant::Iframe { uid, sources, context: json!({"model": "gpt-5"}) })
+}
+
+/// How many rows a table has.
+async fn count(store: &Store, sql: &'static str) -> i64 {
+    let mut rows = store.readers.fetch(sql, Vec::new()).await.expect("counts");
+    rows[0].int(0).expect("a number")
+}
+
+/// Runs any statement as one write.
+async fn run(store: &Store, sql: &'static str, values: Vec<Value<'static>>) -> Result<()> {
+    let statements = vec![(sql, values)];
+    let script =
+        Script { tenant: "ten_a".into(), statements, audit: audit("ten_a"), forget: |_, _| {} };
+    store.writer.run(script).await
+}
+
+fn is_internal<T>(result: &Result<T>) -> bool {
+    matches!(result, Err(Error::Internal(_)))
+}

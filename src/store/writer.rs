@@ -1,0 +1,315 @@
+//! The one task that writes: it takes the queued writes of many requests and commits them together.
+//!
+//! A write's caller hears of it only after the commit. Knows no table: openings of sessions are
+//! grouped by `openings`, everything else is a [`Job`].
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+
+use super::cache::Caches;
+use super::engine::{Connection, Failure};
+use super::openings::{self, Opened, Opening};
+use crate::error::{Error, Result};
+
+/// A write that is not the opening of a session.
+pub(super) trait Job: Send + Sync + 'static {
+    /// What the caller hears.
+    type Answer: Send + 'static;
+
+    /// Writes inside the running transaction. It may run twice: when the batch around it fails,
+    /// each of its writes is tried again alone. A refusal must come before the first change.
+    fn run(
+        &self,
+        conn: &mut Connection,
+    ) -> impl Future<Output = Result<Self::Answer, Failure>> + Send;
+
+    /// Drops from memory what this write made stale; called after the commit, before the answer.
+    fn forget(&self, caches: &Caches);
+}
+
+/// How much was written since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Committed transactions.
+    pub commits: u64,
+    /// Writes in them.
+    pub writes: u64,
+}
+
+/// The writer's end for callers.
+#[derive(Clone)]
+pub(super) struct Queue {
+    sender: mpsc::Sender<Message>,
+    counters: Arc<Counters>,
+}
+
+/// The most writes in one transaction.
+pub(super) const BATCH: usize = 64;
+
+/// Writes that may wait; the next caller waits for a place.
+const WAITING: usize = 1024;
+
+/// How long a caller waits for a place before it is told to come back.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Queue {
+    /// Starts the task. It ends, with everything queued written, on `close` or when the last queue
+    /// is dropped.
+    pub(super) fn start(conn: Connection, caches: Arc<Caches>) -> Self {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let counters = Arc::<Counters>::default();
+        tokio::spawn(write_all(conn, receiver, caches, counters.clone()));
+        Self { sender, counters }
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            commits: self.counters.commits.load(Ordering::Relaxed),
+            writes: self.counters.writes.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) async fn open(&self, opening: Opening) -> Result<Opened> {
+        let (answer, heard) = oneshot::channel();
+        let queued = QueuedOpening { opening, answer };
+        self.send(Message::Opening(Box::new(queued))).await?;
+        heard.await.map_err(|_| interrupted())?
+    }
+
+    pub(super) async fn run<J: Job>(&self, job: J) -> Result<J::Answer> {
+        let (answer, heard) = oneshot::channel();
+        let queued = QueuedJob { job, outcome: None, answer };
+        self.send(Message::Job(Box::new(queued))).await?;
+        heard.await.map_err(|_| interrupted())?
+    }
+
+    /// Writes what is queued and closes the connection. Later writes are refused.
+    pub(super) async fn close(&self) {
+        let (closed, heard) = oneshot::channel();
+        if self.sender.send(Message::Close(closed)).await.is_ok() {
+            // An error means that the task is gone, which is what was asked for.
+            let _ = heard.await;
+        }
+    }
+
+    async fn send(&self, message: Message) -> Result<()> {
+        let message = match self.sender.try_send(message) {
+            Ok(()) => return Ok(()),
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(closing()),
+            Err(mpsc::error::TrySendError::Full(message)) => message,
+        };
+        match self.sender.send_timeout(message, PATIENCE).await {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::SendTimeoutError::Closed(_)) => Err(closing()),
+            Err(mpsc::error::SendTimeoutError::Timeout(_)) => Err(Error::Unavailable(format!(
+                "{WAITING} writes are waiting for the database; try again"
+            ))),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Counters {
+    commits: AtomicU64,
+    writes: AtomicU64,
+}
+
+enum Message {
+    Opening(Box<QueuedOpening>),
+    Job(Box<dyn AnyJob>),
+    Close(oneshot::Sender<()>),
+}
+
+struct QueuedOpening {
+    opening: Opening,
+    answer: oneshot::Sender<Result<Opened>>,
+}
+
+struct QueuedJob<J: Job> {
+    job: J,
+    outcome: Option<Result<J::Answer>>,
+    answer: oneshot::Sender<Result<J::Answer>>,
+}
+
+/// A queued job, whatever it answers.
+trait AnyJob: Send {
+    fn run<'a>(&'a mut self, conn: &'a mut Connection) -> BoxFuture<'a, Result<(), Failure>>;
+    fn settle(self: Box<Self>, caches: &Caches);
+    fn fail(self: Box<Self>, error: Error);
+}
+
+impl<J: Job> AnyJob for QueuedJob<J> {
+    fn run<'a>(&'a mut self, conn: &'a mut Connection) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            self.outcome = Some(match self.job.run(conn).await {
+                Ok(answer) => Ok(answer),
+                Err(Failure::Refused(error)) => Err(error),
+                Err(failure) => return Err(failure),
+            });
+            Ok(())
+        })
+    }
+
+    fn settle(self: Box<Self>, caches: &Caches) {
+        let outcome = self.outcome.unwrap_or_else(|| Err(interrupted()));
+        if outcome.is_ok() {
+            self.job.forget(caches);
+        }
+        // The caller may have gone; the write stands.
+        let _ = self.answer.send(outcome);
+    }
+
+    fn fail(self: Box<Self>, error: Error) {
+        let _ = self.answer.send(Err(error));
+    }
+}
+
+/// The writes of one transaction.
+#[derive(Default)]
+struct Batch {
+    openings: Vec<Opening>,
+    opening_outcomes: Vec<Result<openings::Continued>>,
+    opening_answers: Vec<oneshot::Sender<Result<Opened>>>,
+    jobs: Vec<Box<dyn AnyJob>>,
+}
+
+async fn write_all(
+    mut conn: Connection,
+    mut queue: mpsc::Receiver<Message>,
+    caches: Arc<Caches>,
+    counters: Arc<Counters>,
+) {
+    let mut messages = Vec::with_capacity(BATCH);
+    let mut closing = Vec::new();
+    while queue.recv_many(&mut messages, BATCH).await > 0 {
+        let mut batch = Batch::default();
+        for message in messages.drain(..) {
+            match message {
+                Message::Opening(queued) => {
+                    batch.openings.push(queued.opening);
+                    batch.opening_answers.push(queued.answer);
+                }
+                Message::Job(job) => batch.jobs.push(job),
+                Message::Close(closed) => {
+                    queue.close();
+                    closing.push(closed);
+                }
+            }
+        }
+        // A panic loses its batch, whose callers hear of it; the next batch must not suffer.
+        let written = AssertUnwindSafe(batch.write(&mut conn, &caches, &counters));
+        if written.catch_unwind().await.is_err() {
+            tracing::error!("a write panicked; its batch was rolled back");
+            conn.recover().await;
+        }
+    }
+    conn.close().await;
+    for closed in closing {
+        let _ = closed.send(());
+    }
+}
+
+impl Batch {
+    async fn write(mut self, conn: &mut Connection, caches: &Caches, counters: &Counters) {
+        if self.size() == 0 {
+            return;
+        }
+        match self.transact(conn, counters).await {
+            Ok(()) => self.settle(caches),
+            Err(Failure::Gone(why)) => self.fail(|| Error::Unavailable(why.clone())),
+            Err(failure) if self.size() == 1 => {
+                let mut failure = Some(failure);
+                self.fail(|| failure.take().map_or_else(interrupted, Error::from));
+            }
+            Err(failure) => {
+                tracing::warn!(?failure, "a batch of writes failed; trying each alone");
+                for mut alone in self.apart() {
+                    match alone.transact(conn, counters).await {
+                        Ok(()) => alone.settle(caches),
+                        Err(failure) => {
+                            let mut failure = Some(failure);
+                            alone.fail(|| failure.take().map_or_else(interrupted, Error::from));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.openings.len() + self.jobs.len()
+    }
+
+    async fn transact(
+        &mut self,
+        conn: &mut Connection,
+        counters: &Counters,
+    ) -> Result<(), Failure> {
+        let done = match conn.begin().await {
+            Ok(()) => self.apply(conn).await,
+            Err(failure) => Err(failure),
+        };
+        let done = match done {
+            Ok(()) => conn.commit().await,
+            Err(failure) => Err(failure),
+        };
+        if done.is_err() {
+            conn.recover().await;
+            return done;
+        }
+        counters.commits.fetch_add(1, Ordering::Relaxed);
+        counters.writes.fetch_add(self.size() as u64, Ordering::Relaxed);
+        done
+    }
+
+    async fn apply(&mut self, conn: &mut Connection) -> Result<(), Failure> {
+        self.opening_outcomes = openings::apply(conn, &self.openings).await?;
+        for job in &mut self.jobs {
+            job.run(conn).await?;
+        }
+        Ok(())
+    }
+
+    fn settle(self, caches: &Caches) {
+        let openings = self.openings.into_iter().zip(self.opening_outcomes);
+        for ((opening, outcome), answer) in openings.zip(self.opening_answers) {
+            let _ = answer.send(outcome.map(|continued| opening.opened(continued)));
+        }
+        for job in self.jobs {
+            job.settle(caches);
+        }
+    }
+
+    fn fail(self, mut error: impl FnMut() -> Error) {
+        for answer in self.opening_answers {
+            let _ = answer.send(Err(error()));
+        }
+        for job in self.jobs {
+            job.fail(error());
+        }
+    }
+
+    fn apart(self) -> impl Iterator<Item = Self> {
+        let openings = self.openings.into_iter().zip(self.opening_answers);
+        let openings = openings.map(|(opening, answer)| Self {
+            openings: vec![opening],
+            opening_answers: vec![answer],
+            ..Self::default()
+        });
+        openings.chain(self.jobs.into_iter().map(|job| Self { jobs: vec![job], ..Self::default() }))
+    }
+}
+
+fn closing() -> Error {
+    Error::Unavailable("the store is closing".into())
+}
+
+fn interrupted() -> Error {
+    Error::Unavailable("the write was interrupted; whether it took place is unknown".into())
+}

@@ -1,0 +1,126 @@
+//! A refused request on its way to the wire: a stable code, words, details and headers.
+//!
+//! Which status a code has is the operation's business: its document says so.
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{OperationInfo, Violation};
+
+/// A stable code of the documents' catalogue and its default words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// What programs match on.
+    pub name: &'static str,
+    /// What people read when nothing more exact is known.
+    pub message: &'static str,
+}
+
+/// The codes that are refused with before a handler is reached, from the documents' catalogue.
+#[derive(Debug)]
+pub struct StandardCodes {
+    pub internal: Code,
+    pub invalid_json: Code,
+    pub origin_not_allowed: Code,
+    pub payload_too_large: Code,
+    pub request_timeout: Code,
+    pub secret_key_in_browser: Code,
+    pub unavailable: Code,
+    pub unsupported_media_type: Code,
+}
+
+/// The most violations one answer lists.
+pub const MAX_VIOLATIONS: usize = 64;
+
+/// A refusal, or a failure that is told to the caller.
+#[derive(Debug)]
+pub struct Refusal {
+    /// `None` until the operation says what it answers broken rules with.
+    code: Option<Code>,
+    message: Cow<'static, str>,
+    details: Map<String, Value>,
+    headers: HeaderMap,
+}
+
+impl Refusal {
+    /// A refusal with the catalogue's words.
+    pub fn new(code: Code) -> Self {
+        let message = Cow::Borrowed(code.message);
+        Self { code: Some(code), message, details: Map::new(), headers: HeaderMap::new() }
+    }
+
+    /// A refusal that lists what was broken, at most [`MAX_VIOLATIONS`] of it.
+    pub fn violations(code: Code, all: Vec<Violation>) -> Self {
+        Self::new(code).with_violations(all)
+    }
+
+    /// A body that breaks a rule between its members: told with the code that the operation
+    /// documents for bodies, whichever that is.
+    pub fn rules(all: Vec<Violation>) -> Self {
+        let (message, details) = (Cow::Borrowed(""), Map::new());
+        Self { code: None, message, details, headers: HeaderMap::new() }.with_violations(all)
+    }
+
+    fn with_violations(self, mut all: Vec<Violation>) -> Self {
+        let truncated = all.len() > MAX_VIOLATIONS;
+        all.truncate(MAX_VIOLATIONS);
+        let refusal = self.detail("violations", serde_json::json!(all));
+        if truncated { refusal.detail("truncated", true) } else { refusal }
+    }
+
+    /// The same, its code settled by the operation it refuses.
+    #[must_use]
+    pub(crate) fn settled(mut self, operation: &OperationInfo) -> Self {
+        if self.code.is_none() {
+            let body = operation.body.as_ref().map(|body| body.refused);
+            let code = body.unwrap_or(operation.parameters_refused);
+            (self.code, self.message) = (Some(code), Cow::Borrowed(code.message));
+        }
+        self
+    }
+
+    /// The same with other words.
+    #[must_use]
+    pub fn message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.message = message.into();
+        self
+    }
+
+    /// The same with one more member of `details`.
+    #[must_use]
+    pub fn detail(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(name.into(), value.into());
+        self
+    }
+
+    /// The same with one more response header; a later one replaces an earlier one.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// The stable code; `None` for broken rules before their operation is known.
+    pub fn code(&self) -> Option<Code> {
+        self.code
+    }
+
+    /// Its headers and its body, `Error` of `openapi/common.yaml`.
+    pub fn into_parts(self, request_id: &str) -> (HeaderMap, Vec<u8>) {
+        #[derive(Serialize)]
+        struct Error<'a> {
+            error: &'a str,
+            message: &'a str,
+            details: &'a Map<String, Value>,
+            request_id: &'a str,
+        }
+        let (error, message) = (self.code.map_or("", |code| code.name), &*self.message);
+        let body =
+            serde_json::to_vec(&Error { error, message, details: &self.details, request_id })
+                .expect("an error is made of strings and JSON values");
+        (self.headers, body)
+    }
+}

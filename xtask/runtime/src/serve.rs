@@ -1,0 +1,289 @@
+//! Runs one operation around its handler: deadline, panics, headers, CORS and the record of it.
+//!
+//! The only middleware there is; dropshot has none by design.
+
+use std::any::Any;
+use std::marker::PhantomData;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dropshot::{
+    ApiEndpointBodyContentType, ApiEndpointResponse, Body, ExclusiveExtractor, ExtensionMode,
+    ExtractorMetadata, HttpError, HttpResponse, RequestContext, ServerContext,
+};
+use futures::FutureExt;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CONTENT_TYPE, ORIGIN, RETRY_AFTER,
+    VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use serde::Serialize;
+
+use crate::{
+    BodyLimits, Code, ErrorBody, Operation, OperationInfo, Received, Refusal, StandardCodes,
+    received,
+};
+
+/// What the service lends to generated code.
+pub trait Host: Send + Sync + 'static {
+    /// Limits on reading bodies.
+    fn body_limits(&self) -> &BodyLimits;
+    /// The longest a handler may take.
+    fn handler_deadline(&self) -> Duration;
+    /// Whether pages of this origin may read answers, errors among them.
+    fn origin_may_read(&self, origin: &str) -> impl Future<Output = bool> + Send;
+    /// Takes note of an answer.
+    fn observe(&self, answered: &Answered<'_>);
+}
+
+/// One answer, for logs and counters. Holds no path, query or secret.
+#[derive(Debug)]
+pub struct Answered<'a> {
+    /// What was asked.
+    pub operation: &'static OperationInfo,
+    /// The answer's status.
+    pub status: StatusCode,
+    /// The stable code of a refusal.
+    pub code: Option<&'static str>,
+    /// The request's id.
+    pub request_id: &'a str,
+    /// From the first look at the request to its answer.
+    pub took: Duration,
+}
+
+/// A request that dropshot routed to an operation; its body is not read yet.
+#[derive(Debug)]
+pub struct Incoming<O> {
+    request: Request<Body>,
+    operation: PhantomData<O>,
+}
+
+#[async_trait::async_trait]
+impl<O: Operation> ExclusiveExtractor for Incoming<O> {
+    async fn from_request<C: ServerContext>(
+        _: &RequestContext<C>,
+        request: Request<Body>,
+    ) -> Result<Self, HttpError> {
+        Ok(Self { request, operation: PhantomData })
+    }
+
+    fn metadata(_: ApiEndpointBodyContentType) -> ExtractorMetadata {
+        O::metadata()
+    }
+}
+
+/// An operation's documented answers: generated response enums alone implement it.
+pub trait Answer: HttpResponse + Send {
+    /// The answer to a refusal, as the operation documents it, with its request id.
+    fn refused(refusal: Refusal, request_id: &str) -> Self;
+    /// The stable code it carries; `None` on success.
+    fn code(&self) -> Option<&'static str>;
+}
+
+/// A refusal told to a caller: what a variant of a response enum holds.
+#[derive(Debug)]
+pub struct Told {
+    refusal: Refusal,
+    request_id: String,
+}
+
+impl Told {
+    /// Ties a refusal to the request it answers.
+    pub fn new(refusal: Refusal, request_id: &str) -> Self {
+        Self { refusal, request_id: request_id.to_owned() }
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        self.refusal.code().map_or("", |code| code.name)
+    }
+
+    /// The answer with `status`.
+    pub fn into_response(self, status: StatusCode) -> Response<Body> {
+        let (headers, body) = self.refusal.into_parts(&self.request_id);
+        let mut response = Response::new(Body::with_content(body));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }
+}
+
+/// A successful answer: its body as JSON and the headers its document names.
+///
+/// # Errors
+/// When a model cannot be written or a header holds what headers cannot: a defect.
+pub fn success(
+    status: StatusCode,
+    body: Option<&impl Serialize>,
+    headers: &[(&'static str, Option<String>)],
+) -> Result<Response<Body>, HttpError> {
+    let defect = |bad: &dyn std::fmt::Display| HttpError::for_internal_error(bad.to_string());
+    let mut response = Response::new(Body::empty());
+    if let Some(body) = body {
+        let text = serde_json::to_vec(body).map_err(|bad| defect(&bad))?;
+        *response.body_mut() = Body::with_content(text);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    *response.status_mut() = status;
+    for (name, value) in headers {
+        let Some(value) = value else { continue };
+        let value = HeaderValue::from_str(value).map_err(|bad| defect(&bad))?;
+        response.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+    Ok(response)
+}
+
+/// The refusal itself and its status when the operation documents its code, `internal` when it
+/// does not: an undocumented answer never leaves the service, and the log says which wanted to.
+pub fn documented<O: Operation>(refusal: Refusal, internal: Code) -> (Refusal, StatusCode) {
+    let refusal = refusal.settled(O::INFO);
+    let status = refusal.code().and_then(|code| O::INFO.status_of(code));
+    if let Some(status) = status {
+        return (refusal, status);
+    }
+    tracing::error!(operation = O::INFO.id, code = ?refusal.code(), "undocumented refusal");
+    (Refusal::new(internal), StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Nothing to document: the operation takes no parameters and no body.
+pub fn no_parameters() -> ExtractorMetadata {
+    ExtractorMetadata { extension_mode: ExtensionMode::None, parameters: vec![] }
+}
+
+/// Refuses a request that a page sent with a secret that belongs on a server.
+///
+/// # Errors
+/// When the request has an `Origin`.
+pub fn refuse_browser(received: &Received, codes: &StandardCodes) -> Result<(), Refusal> {
+    match received.origin() {
+        Some(_) => Err(Refusal::new(codes.secret_key_in_browser)),
+        None => Ok(()),
+    }
+}
+
+/// An answer on its way out, with the headers that every answer has.
+#[derive(Debug)]
+pub struct Served<R> {
+    response: Response<Body>,
+    answer: PhantomData<fn() -> R>,
+}
+
+impl<R: HttpResponse> HttpResponse for Served<R> {
+    fn to_result(self) -> Result<Response<Body>, HttpError> {
+        Ok(self.response)
+    }
+
+    fn response_metadata() -> ApiEndpointResponse {
+        R::response_metadata()
+    }
+
+    fn status_code(&self) -> StatusCode {
+        self.response.status()
+    }
+}
+
+/// Receives a request, runs `handle` on it and makes the answer ready for the wire.
+///
+/// # Errors
+/// Never: every outcome is one of the operation's documented answers.
+pub async fn serve<S, O, R, E, Fut>(
+    context: RequestContext<Arc<S>>,
+    incoming: Incoming<O>,
+    codes: &StandardCodes,
+    handle: impl FnOnce(Arc<S>, Received) -> Fut + Send,
+) -> Result<Served<R>, ErrorBody<E>>
+where
+    S: Host,
+    O: Operation,
+    R: Answer,
+    Fut: Future<Output = Result<R, Refusal>> + Send,
+{
+    let started = Instant::now();
+    let host = Arc::clone(context.context());
+    let peer = context.request.remote_addr();
+    let request_id = context.request_id;
+    let origin = O::INFO.cors.then(|| incoming.request.headers().get(ORIGIN).cloned()).flatten();
+    let name = (peer, request_id.clone());
+    let received = received::receive(O::INFO, incoming.request, name, host.body_limits(), codes);
+    let outcome = match received.await {
+        Ok(received) => {
+            let handling = handle(Arc::clone(&host), received);
+            guarded(host.handler_deadline(), handling, codes).await
+        }
+        Err(refusal) => Err(refusal),
+    };
+    let answer = outcome.unwrap_or_else(|refusal| R::refused(refusal, &request_id));
+    let code = answer.code();
+    let mut response = answer.to_result().map_err(ErrorBody::from)?;
+    finish(O::INFO, &mut response);
+    if O::INFO.cors {
+        allow_origin(&*host, origin, code == Some(codes.origin_not_allowed.name), &mut response)
+            .await;
+    }
+    let status = response.status();
+    let (request_id, took) = (request_id.as_str(), started.elapsed());
+    host.observe(&Answered { operation: O::INFO, status, code, request_id, took });
+    Ok(Served { response, answer: PhantomData })
+}
+
+/// Runs the handler with a deadline; a panic becomes an answer instead of an empty reply.
+async fn guarded<R>(
+    deadline: Duration,
+    handling: impl Future<Output = Result<R, Refusal>> + Send,
+    codes: &StandardCodes,
+) -> Result<R, Refusal> {
+    // A handler holds no state of its own across requests that a panic could leave half-changed.
+    let caught = AssertUnwindSafe(handling).catch_unwind();
+    match tokio::time::timeout(deadline, caught).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(panic)) => {
+            tracing::error!(panic = panic_text(&*panic), "a handler panicked");
+            Err(Refusal::new(codes.internal))
+        }
+        Err(_) => {
+            tracing::error!(?deadline, "a handler passed its deadline");
+            Err(Refusal::new(codes.unavailable))
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+/// Headers that follow from the status alone.
+fn finish(operation: &OperationInfo, response: &mut Response<Body>) {
+    let status = response.status();
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(operation.challenge));
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
+        headers.entry(RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
+    }
+}
+
+/// Echoes the caller's origin (Fetch, CORS protocol) unless it was refused; never credentials.
+async fn allow_origin<S: Host>(
+    host: &S,
+    origin: Option<HeaderValue>,
+    refused: bool,
+    response: &mut Response<Body>,
+) {
+    response.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
+    let Some(origin) = origin.filter(|_| !refused) else { return };
+    let Ok(text) = origin.to_str() else { return };
+    if !host.origin_may_read(text).await {
+        return;
+    }
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("Retry-After, RateLimit, RateLimit-Policy, X-Request-Id"),
+    );
+}

@@ -1,0 +1,323 @@
+//! The documents as the generators need them: operations with names, credentials and answers.
+
+use std::collections::BTreeSet;
+
+use heck::{ToSnakeCase, ToUpperCamelCase};
+use http::StatusCode;
+use serde_json::Value;
+
+use super::Ungenerable;
+use crate::document::Documents;
+
+/// All documents' operations.
+pub struct Api {
+    /// In the order of documents, paths and methods.
+    pub operations: Vec<Operation>,
+    /// Stable codes and their default messages, sorted.
+    pub codes: Vec<(String, String)>,
+}
+
+/// One operation.
+pub struct Operation {
+    pub document: String,
+    /// The `operationId` as written, and in the two spellings of Rust.
+    pub id: String,
+    pub snake: String,
+    pub pascal: String,
+    pub tag: String,
+    pub method: String,
+    pub path: String,
+    pub summary: String,
+    pub description: String,
+    pub body: Option<Body>,
+    /// Which of `path`, `query` and `header` have documented parameters.
+    pub parts: Vec<&'static str>,
+    pub parameters_code: String,
+    pub credential: Option<Credential>,
+    pub challenge: String,
+    pub cors: bool,
+    pub answers: Vec<Answer>,
+}
+
+/// A JSON request body.
+pub struct Body {
+    pub schema: String,
+    pub max_bytes: u64,
+    pub code: String,
+    /// Optional members that may be `null`.
+    pub nullable: Vec<String>,
+}
+
+/// What proves the caller.
+pub struct Credential {
+    /// `x-caller` in snake case.
+    pub caller: String,
+    pub browser_refused: bool,
+}
+
+/// One documented status.
+pub struct Answer {
+    pub status: u16,
+    /// `Created`, `BadRequest`, …
+    pub variant: String,
+    pub description: String,
+    /// The schema of a success body.
+    pub schema: Option<String>,
+    /// Headers of a success that the handler or the generator fills.
+    pub headers: Vec<Header>,
+    /// Stable codes; empty for success.
+    pub codes: Vec<String>,
+}
+
+/// A documented header of a success.
+pub struct Header {
+    /// In lower case.
+    pub name: String,
+    /// The field of the response variant.
+    pub field: String,
+    pub required: bool,
+    /// The only value there is; generated code sets it.
+    pub constant: Option<String>,
+}
+
+impl Answer {
+    /// Whether it is a 2xx.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+impl Api {
+    /// Reads every operation of every document.
+    pub fn read(documents: &Documents) -> Result<Self, Ungenerable> {
+        let mut operations = Vec::new();
+        for document in &documents.documents {
+            let reader = Reader { name: &document.name, root: &document.value };
+            for (path, item) in members(&document.value["paths"]) {
+                for (method, operation) in members(item) {
+                    operations.push(reader.operation(path, method, operation)?);
+                }
+            }
+        }
+        let codes = documents.error_codes.iter().map(|(c, m)| (c.clone(), m.clone())).collect();
+        Ok(Self { operations, codes })
+    }
+
+    /// The tags in use, sorted, each with its document and operations.
+    pub fn tags(&self) -> Vec<(&str, Vec<&Operation>)> {
+        let mut tags: Vec<(&str, Vec<&Operation>)> = Vec::new();
+        for operation in &self.operations {
+            match tags.iter_mut().find(|(tag, _)| *tag == operation.tag) {
+                Some((_, mine)) => mine.push(operation),
+                None => tags.push((&operation.tag, vec![operation])),
+            }
+        }
+        tags.sort_by_key(|(tag, _)| *tag);
+        tags
+    }
+
+    /// The kinds of credentials in use, sorted, in snake case.
+    pub fn callers(&self) -> Vec<&str> {
+        let all = self.operations.iter().filter_map(|o| o.credential.as_ref());
+        let mut callers: Vec<_> = all.map(|credential| credential.caller.as_str()).collect();
+        callers.sort_unstable();
+        callers.dedup();
+        callers
+    }
+}
+
+/// The members of an object node, sorted by name.
+pub fn members(node: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    node.as_object().into_iter().flatten()
+}
+
+/// What a node stands for, through one local reference.
+pub fn resolve<'a>(root: &'a Value, node: &'a Value) -> &'a Value {
+    let pointer = node["$ref"].as_str().and_then(|text| text.strip_prefix('#'));
+    pointer.and_then(|pointer| root.pointer(pointer)).unwrap_or(node)
+}
+
+/// The component that a node refers to.
+pub fn component_name(node: &Value) -> Option<&str> {
+    node["$ref"].as_str()?.strip_prefix("#/components/schemas/")
+}
+
+fn text(node: &Value) -> String {
+    node.as_str().unwrap_or_default().to_owned()
+}
+
+/// The two directions of an operation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Request,
+    Answer,
+}
+
+/// Names of the components that one side of the operations reaches.
+pub fn reachable(document: &Value, side: Side) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (_, item) in members(&document["paths"]) {
+        for (_, it) in members(item) {
+            match side {
+                Side::Request => {
+                    walk(document, &it["requestBody"], &mut found);
+                    walk(document, &it["parameters"], &mut found);
+                }
+                Side::Answer => walk(document, &it["responses"], &mut found),
+            }
+        }
+    }
+    found
+}
+
+fn walk(document: &Value, node: &Value, found: &mut BTreeSet<String>) {
+    if let Some(name) = component_name(node) {
+        if found.insert(name.to_owned()) {
+            walk(document, &document["components"]["schemas"][name], found);
+        }
+        return;
+    }
+    match node {
+        Value::Object(members) => members.values().for_each(|member| walk(document, member, found)),
+        Value::Array(items) => items.iter().for_each(|item| walk(document, item, found)),
+        _ => {}
+    }
+}
+
+struct Reader<'a> {
+    name: &'a str,
+    root: &'a Value,
+}
+
+impl Reader<'_> {
+    fn wrong(&self, pointer: &str, problem: &str) -> Ungenerable {
+        Ungenerable::at(self.name, pointer, problem)
+    }
+
+    fn operation(&self, path: &str, method: &str, it: &Value) -> Result<Operation, Ungenerable> {
+        let id = text(&it["operationId"]);
+        let (credential, challenge) = self.credential(&id, &it["security"])?;
+        let listed = it["parameters"].as_array().into_iter().flatten();
+        let places: Vec<_> = listed.map(|p| text(&resolve(self.root, p)["in"])).collect();
+        let known = ["path", "query", "header"];
+        let parts = known.into_iter().filter(|part| places.iter().any(|p| p == part)).collect();
+        let answers = members(&it["responses"]).map(|(s, r)| self.answer(&id, s, r));
+        Ok(Operation {
+            document: self.name.to_owned(),
+            snake: id.to_snake_case(),
+            pascal: id.to_upper_camel_case(),
+            tag: text(&it["tags"][0]),
+            method: method.to_uppercase(),
+            path: path.to_owned(),
+            summary: text(&it["summary"]),
+            description: text(&it["description"]),
+            body: self.body(&id, it)?,
+            parts,
+            parameters_code: text(&self.root["x-validation"]["parameters"]["code"]),
+            credential,
+            challenge,
+            cors: it["x-cors"] == true,
+            answers: answers.collect::<Result<_, _>>()?,
+            id,
+        })
+    }
+
+    fn body(&self, id: &str, operation: &Value) -> Result<Option<Body>, Ungenerable> {
+        let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+        if schema.is_null() {
+            return Ok(None);
+        }
+        let name = component_name(schema)
+            .ok_or_else(|| self.wrong(id, "a request body must be a named schema"))?;
+        let max_bytes = operation["x-max-bytes"]
+            .as_u64()
+            .ok_or_else(|| self.wrong(id, "an operation with a body needs x-max-bytes"))?;
+        let object = resolve(self.root, schema);
+        let required = object["required"].as_array().cloned().unwrap_or_default();
+        let nullable = members(&object["properties"])
+            .filter(|(name, member)| {
+                resolve(self.root, member)["nullable"] == true
+                    && !required.iter().any(|r| r == name.as_str())
+            })
+            .map(|(name, _)| name.clone());
+        let code = text(&self.root["x-validation"]["body"]["code"]);
+        Ok(Some(Body { schema: name.to_owned(), max_bytes, code, nullable: nullable.collect() }))
+    }
+
+    /// The credential of an operation's one security requirement, and the challenge it implies.
+    fn credential(
+        &self,
+        id: &str,
+        security: &Value,
+    ) -> Result<(Option<Credential>, String), Ungenerable> {
+        let bearer = "Bearer realm=\"vestibule\"".to_owned();
+        let requirements = security
+            .as_array()
+            .ok_or_else(|| self.wrong(id, "security must be explicit, `[]` when there is none"))?;
+        let Some(requirement) = requirements.first() else { return Ok((None, bearer)) };
+        let schemes: Vec<_> = members(requirement)
+            .map(|(name, _)| &self.root["components"]["securitySchemes"][name])
+            .collect();
+        let caller = text(&schemes[0]["x-caller"]);
+        let same = schemes.iter().all(|scheme| scheme["x-caller"] == caller.as_str());
+        if requirements.len() > 1 || !same || caller.is_empty() {
+            return Err(self.wrong(id, "security must be one requirement of one x-caller"));
+        }
+        let browser_refused = schemes.iter().any(|scheme| scheme["x-browser"] == "refused");
+        let headers: Vec<_> = schemes.iter().filter_map(|scheme| scheme["name"].as_str()).collect();
+        let challenge = match headers.is_empty() {
+            true => bearer,
+            false => format!("HMAC-SHA256 realm=\"vestibule\", headers=\"{}\"", headers.join(" ")),
+        };
+        let caller = caller.to_snake_case();
+        Ok((Some(Credential { caller, browser_refused }), challenge))
+    }
+
+    fn answer(&self, id: &str, status: &str, it: &Value) -> Result<Answer, Ungenerable> {
+        let it = resolve(self.root, it);
+        let code = StatusCode::from_bytes(status.as_bytes())
+            .map_err(|_| self.wrong(id, "responses are documented by single status codes"))?;
+        let schema = &it["content"]["application/json"]["schema"];
+        if !schema.is_null() && component_name(schema).is_none() {
+            return Err(self.wrong(id, "a response body must be a named schema"));
+        }
+        let codes = it["x-codes"].as_array().into_iter().flatten().map(text).collect::<Vec<_>>();
+        if code.is_success() != codes.is_empty() {
+            return Err(self.wrong(id, "error responses, and only they, list x-codes"));
+        }
+        let headers = members(&it["headers"]).map(|(name, header)| self.header(name, header));
+        Ok(Answer {
+            status: code.as_u16(),
+            variant: variant(code),
+            description: text(&it["description"]),
+            schema: component_name(schema).filter(|_| code.is_success()).map(str::to_owned),
+            headers: if code.is_success() { headers.flatten().collect() } else { vec![] },
+            codes,
+        })
+    }
+
+    /// A header that the handler or generated code sets; the runtime's own are left out.
+    fn header(&self, name: &str, header: &Value) -> Option<Header> {
+        let name = name.to_lowercase();
+        let of_the_runtime = name.starts_with("access-control-")
+            || matches!(name.as_str(), "vary" | "x-content-type-options" | "x-request-id");
+        if of_the_runtime {
+            return None;
+        }
+        let header = resolve(self.root, header);
+        let options = resolve(self.root, &header["schema"])["enum"].as_array();
+        let constant = options.filter(|o| o.len() == 1).map(|o| text(&o[0]));
+        let (field, required) = (name.to_snake_case(), header["required"] == true);
+        Some(Header { name, field, required, constant })
+    }
+}
+
+/// `Created` for 201, `UnprocessableContent` for 422 (RFC 9110's names).
+fn variant(status: StatusCode) -> String {
+    match status.as_u16() {
+        200 => "Ok".into(),
+        413 => "ContentTooLarge".into(),
+        422 => "UnprocessableContent".into(),
+        _ => status.canonical_reason().unwrap_or(status.as_str()).to_upper_camel_case(),
+    }
+}

@@ -1,0 +1,44 @@
+//! From bundled documents to the text of every generated file.
+//!
+//! Pure: documents in, file texts out. `files` alone touches the disk.
+
+mod api;
+mod client;
+mod files;
+mod json_schema;
+mod models;
+mod routing;
+mod server;
+mod strategies;
+mod traits;
+
+use std::collections::BTreeMap;
+
+use crate::document::Documents;
+
+pub use files::{check, write};
+
+/// Every generated file: path below the repository's root, and text.
+pub type Files = BTreeMap<String, String>;
+
+/// Why a document that passed the dialect cannot be generated from.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Ungenerable(pub String);
+
+impl Ungenerable {
+    fn at(document: &str, pointer: &str, problem: &str) -> Self {
+        Self(format!("openapi/{document}.yaml {pointer}: {problem}"))
+    }
+}
+
+/// Generates everything.
+///
+/// # Errors
+/// When a document uses a shape that no generator below knows.
+pub fn all(documents: &Documents) -> Result<Files, Ungenerable> {
+    let api = api::Api::read(documents)?;
+    let mut files = server::files(&api, documents)?;
+    files.extend(client::files(documents)?);
+    Ok(files)
+}

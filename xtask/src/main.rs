@@ -1,0 +1,69 @@
+//! `cargo xtask …`: the generator and the developer's commands.
+//!
+//! Exit codes: 0 fine, 1 a finding, 2 unusable input.
+
+mod document;
+mod generate;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anstream::{eprintln, println};
+use clap::{Parser, Subcommand};
+
+/// The generator and the developer's commands of Vestibule.
+#[derive(Parser)]
+#[command(name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write `generated/` from `openapi/`.
+    Generate {
+        /// Change nothing; exit 1 and print the difference when `generated/` is stale.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Generate { check } => generate(&root(), check),
+    };
+    outcome.unwrap_or_else(|problem| {
+        eprintln!("{problem}");
+        ExitCode::from(2)
+    })
+}
+
+/// The repository: the folder above this crate.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+fn generate(root: &Path, check: bool) -> Result<ExitCode, String> {
+    let documents = match document::load(&root.join("openapi")) {
+        Ok(documents) => documents,
+        Err(findings) => {
+            findings.iter().for_each(|finding| eprintln!("{finding:#}\n"));
+            eprintln!("{} finding(s); nothing was generated.", findings.len());
+            return Ok(ExitCode::from(1));
+        }
+    };
+    let files = generate::all(&documents).map_err(|bad| format!("error: {bad}"))?;
+    if !check {
+        let changed = generate::write(root, &files).map_err(|bad| format!("error: {bad}"))?;
+        println!("generated/ holds {} files; {changed} changed.", files.len());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let report = generate::check(root, &files).map_err(|bad| format!("error: {bad}"))?;
+    if report.is_empty() {
+        println!("generated/ is fresh: {} files.", files.len());
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("{report}\ngenerated/ is stale. Run `cargo xtask generate` and commit the result.");
+    Ok(ExitCode::from(1))
+}
