@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 fine, 1 a finding, 2 unusable input.
 
+mod commands;
 mod document;
 mod generate;
 
@@ -27,11 +28,21 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Run every test; what follows `--` goes to the test runner.
+    Test {
+        /// For the test runner, e.g. a part of a test's name.
+        #[arg(last = true)]
+        filter: Vec<String>,
+    },
+    /// Run everything that must hold before a change lands.
+    Ci,
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Generate { check } => generate(&root(), check),
+        Command::Test { filter } => commands::test(&root(), &filter),
+        Command::Ci => commands::ci(&root()),
     };
     outcome.unwrap_or_else(|problem| {
         eprintln!("{problem}");

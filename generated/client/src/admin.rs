@@ -12,8 +12,8 @@ use progenitor_client::{encode_path, ClientHooks, OperationInfo, RequestBuilderE
 /// Types used as operation parameters and responses.
 #[allow(clippy::all)]
 pub mod types {
-    /**Names of the intents that a chat key may trigger. An empty list is none. Names without a
-published intent have no effect.*/
+    /// Names of the intents that a chat key may trigger. An empty list is none. Names without a
+    /// published intent have no effect.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(transparent)]
     pub struct AllowedIntents(pub ::std::vec::Vec<AllowedIntentsItem>);
@@ -33,7 +33,7 @@ published intent have no effect.*/
             Self(value)
         }
     }
-    ///`AllowedIntentsItem`
+    /// `AllowedIntentsItem`
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
     pub struct AllowedIntentsItem(::std::string::String);
@@ -90,8 +90,8 @@ published intent have no effect.*/
                 })
         }
     }
-    /**The origins that may call with a chat key, or that may frame the pages of an embed or iframe
-key. An empty list is none.*/
+    /// The origins that may call with a chat key, or that may frame the pages of an embed or iframe
+    /// key. An empty list is none.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(transparent)]
     pub struct AllowedOrigins(pub ::std::vec::Vec<OriginPattern>);
@@ -111,7 +111,7 @@ key. An empty list is none.*/
             Self(value)
         }
     }
-    ///A place in a list. Take it from `next`; its content has no meaning for callers.
+    /// A place in a list. Take it from `next`; its content has no meaning for callers.
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
     pub struct Cursor(::std::string::String);
@@ -173,10 +173,10 @@ key. An empty list is none.*/
                 })
         }
     }
-    /**Facts about the error. Which members there are depends on the code; an empty object when
-there is nothing to add. Besides the members listed here: `scope` and `missing` with
-insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
-`window_s` and `retry_after_s` with rate_limited. A reader ignores members it does not know.*/
+    /// Facts about the error. Which members there are depends on the code; an empty object when
+    /// there is nothing to add. Besides the members listed here: `scope` and `missing` with
+    /// insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
+    /// `window_s` and `retry_after_s` with rate_limited. A reader ignores members it does not know.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(transparent)]
     pub struct Details(pub ::serde_json::Value);
@@ -196,8 +196,8 @@ insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_sou
             Self(value)
         }
     }
-    /**Whether employee and chat ids are checked when an embed session is opened. `open` means they
-are the tenant's own and are looked up on use; `strict` means unknown ones are refused.*/
+    /// Whether employee and chat ids are checked when an embed session is opened. `open` means they
+    /// are the tenant's own and are looked up on use; `strict` means unknown ones are refused.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -257,15 +257,15 @@ are the tenant's own and are looked up on use; `strict` means unknown ones are r
             Directory::Open
         }
     }
-    ///Every refusal and every failure, on every surface, is this object.
+    /// Every refusal and every failure, on every surface, is this object.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Error {
         pub details: Details,
-        ///A stable code for programs.
+        /// A stable code for programs.
         pub error: ::std::string::String,
-        ///What is wrong and how to mend it, for people. The wording may change.
+        /// What is wrong and how to mend it, for people. The wording may change.
         pub message: ::std::string::String,
-        ///Names this request in the service's log, and is the X-Request-Id header too. Quote it when you report a problem.
+        /// Names this request in the service's log, and is the X-Request-Id header too. Quote it when you report a problem.
         pub request_id: ::std::string::String,
     }
     impl Error {
@@ -273,8 +273,8 @@ are the tenant's own and are looked up on use; `strict` means unknown ones are r
             Default::default()
         }
     }
-    /**Whether customers of a chat key prove who they are. `off` ignores customer tokens, `optional`
-checks one when it is given, `required` refuses a customer id without one.*/
+    /// Whether customers of a chat key prove who they are. `off` ignores customer tokens, `optional`
+    /// checks one when it is given, `required` refuses a customer id without one.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -333,67 +333,67 @@ checks one when it is given, `required` refuses a customer id without one.*/
             value.parse()
         }
     }
-    /**A key without its secret. `publicId` is present for embed and chat keys. `scope` is present
-for embed keys; `allowsAllIntents`, `allowNoOrigin` and `identity` for chat keys, with
-`allowedIntents` unless all are allowed; `maxRedemptions` for iframe keys.*/
+    /// A key without its secret. `publicId` is present for embed and chat keys. `scope` is present
+    /// for embed keys; `allowsAllIntents`, `allowNoOrigin` and `identity` for chat keys, with
+    /// `allowedIntents` unless all are allowed; `maxRedemptions` for iframe keys.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Key {
-        ///Whether the key is taken from requests without an origin.
+        /// Whether the key is taken from requests without an origin.
         #[serde(
             rename = "allowNoOrigin",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub allow_no_origin: ::std::option::Option<bool>,
-        /**Names of the intents that a chat key may trigger. An empty list is none. Names without a
-published intent have no effect.*/
+        /// Names of the intents that a chat key may trigger. An empty list is none. Names without a
+        /// published intent have no effect.
         #[serde(
             rename = "allowedIntents",
             default,
             skip_serializing_if = "::std::vec::Vec::is_empty"
         )]
         pub allowed_intents: ::std::vec::Vec<::std::string::String>,
-        /**The origins that may call with a chat key, or that may frame the pages of an embed or iframe
-key. An empty list is none.*/
+        /// The origins that may call with a chat key, or that may frame the pages of an embed or iframe
+        /// key. An empty list is none.
         #[serde(rename = "allowedOrigins")]
         pub allowed_origins: ::std::vec::Vec<::std::string::String>,
-        ///Whether the key may trigger every published intent.
+        /// Whether the key may trigger every published intent.
         #[serde(
             rename = "allowsAllIntents",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub allows_all_intents: ::std::option::Option<bool>,
-        ///When it was created, in UTC.
+        /// When it was created, in UTC.
         #[serde(rename = "createdAt")]
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        /**Whether customers of a chat key prove who they are. `off` ignores customer tokens, `optional`
-checks one when it is given, `required` refuses a customer id without one.*/
+        /// Whether customers of a chat key prove who they are. `off` ignores customer tokens, `optional`
+        /// checks one when it is given, `required` refuses a customer id without one.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub identity: ::std::option::Option<::std::string::String>,
-        ///A key's id, for operators. It is not the credential.
+        /// A key's id, for operators. It is not the credential.
         #[serde(rename = "keyId")]
         pub key_id: ::std::string::String,
-        ///What a key opens. It signs embed requests, opens chat widgets, or creates iframe links.
+        /// What a key opens. It signs embed requests, opens chat widgets, or creates iframe links.
         pub kind: ::std::string::String,
-        ///The key's name, for people. A chat widget shows it as its title.
+        /// The key's name, for people. A chat widget shows it as its title.
         pub label: ::std::string::String,
-        ///How often a cache key that this key created may be redeemed.
+        /// How often a cache key that this key created may be redeemed.
         #[serde(
             rename = "maxRedemptions",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub max_redemptions: ::std::option::Option<i64>,
-        ///The public id of an embed key, or the publishable key of a chat widget.
+        /// The public id of an embed key, or the publishable key of a chat widget.
         #[serde(
             rename = "publicId",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub public_id: ::std::option::Option<::std::string::String>,
-        /**What an embed key may grant. `read` is `showChatsList` and `showChatPage` only; `read-write`
-is every capability.*/
+        /// What an embed key may grant. `read` is `showChatsList` and `showChatPage` only; `read-write`
+        /// is every capability.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub scope: ::std::option::Option<::std::string::String>,
         pub state: KeyState,
-        ///A tenant's id.
+        /// A tenant's id.
         #[serde(rename = "tenantId")]
         pub tenant_id: ::std::string::String,
     }
@@ -402,13 +402,13 @@ is every capability.*/
             Default::default()
         }
     }
-    /**The settings of a new key. `scope` belongs to embed keys, `allowedIntents`,
-`allowsAllIntents`, `allowNoOrigin` and `identity` to chat keys, `maxRedemptions` to iframe
-keys; the others are for every kind.*/
+    /// The settings of a new key. `scope` belongs to embed keys, `allowedIntents`,
+    /// `allowsAllIntents`, `allowNoOrigin` and `identity` to chat keys, `maxRedemptions` to iframe
+    /// keys; the others are for every kind.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(deny_unknown_fields)]
     pub struct KeyCreate {
-        ///Whether a chat key is taken from requests without an origin, which native apps send.
+        /// Whether a chat key is taken from requests without an origin, which native apps send.
         #[serde(
             rename = "allowNoOrigin",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -424,7 +424,7 @@ keys; the others are for every kind.*/
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub allowed_origins: ::std::option::Option<AllowedOrigins>,
-        ///Whether a chat key may trigger every published intent. True excludes `allowedIntents`.
+        /// Whether a chat key may trigger every published intent. True excludes `allowedIntents`.
         #[serde(
             rename = "allowsAllIntents",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -433,9 +433,9 @@ keys; the others are for every kind.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub identity: ::std::option::Option<IdentityProof>,
         pub kind: KeyKind,
-        ///The key's name, for people. A chat widget shows it as its title.
+        /// The key's name, for people. A chat widget shows it as its title.
         pub label: KeyCreateLabel,
-        ///How often a cache key that an iframe key created may be redeemed.
+        /// How often a cache key that an iframe key created may be redeemed.
         #[serde(
             rename = "maxRedemptions",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -451,7 +451,7 @@ keys; the others are for every kind.*/
             Default::default()
         }
     }
-    ///The key's name, for people. A chat widget shows it as its title.
+    /// The key's name, for people. A chat widget shows it as its title.
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
     pub struct KeyCreateLabel(::std::string::String);
@@ -508,7 +508,7 @@ keys; the others are for every kind.*/
                 })
         }
     }
-    ///The new key, and its credential, which is shown here only.
+    /// The new key, and its credential, which is shown here only.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct KeyCreated {
         pub credential: KeyCredential,
@@ -519,18 +519,18 @@ keys; the others are for every kind.*/
             Default::default()
         }
     }
-    /**What the caller uses, shown here only. An embed key has `publicId` and `secret`, a chat key
-has `publicId`, which is its publishable key, and an iframe key has `secret`, which is the
-whole API key.*/
+    /// What the caller uses, shown here only. An embed key has `publicId` and `secret`, a chat key
+    /// has `publicId`, which is its publishable key, and an iframe key has `secret`, which is the
+    /// whole API key.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
     pub struct KeyCredential {
-        ///The part that may be seen by others.
+        /// The part that may be seen by others.
         #[serde(
             rename = "publicId",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub public_id: ::std::option::Option<::std::string::String>,
-        ///The part that must stay in the backend. It cannot be read again.
+        /// The part that must stay in the backend. It cannot be read again.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub secret: ::std::option::Option<::std::string::String>,
     }
@@ -539,7 +539,7 @@ whole API key.*/
             Default::default()
         }
     }
-    ///A key's id, for operators. It is not the credential.
+    /// A key's id, for operators. It is not the credential.
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
     pub struct KeyId(::std::string::String);
@@ -598,7 +598,7 @@ whole API key.*/
                 })
         }
     }
-    ///What a key opens. It signs embed requests, opens chat widgets, or creates iframe links.
+    /// What a key opens. It signs embed requests, opens chat widgets, or creates iframe links.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -657,12 +657,12 @@ whole API key.*/
             value.parse()
         }
     }
-    ///One page of keys. `next` is present when there are more.
+    /// One page of keys. `next` is present when there are more.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct KeyList {
-        ///The keys of this page.
+        /// The keys of this page.
         pub items: ::std::vec::Vec<Key>,
-        ///A place in a list. Take it from `next`; its content has no meaning for callers.
+        /// A place in a list. Take it from `next`; its content has no meaning for callers.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub next: ::std::option::Option<::std::string::String>,
     }
@@ -671,8 +671,8 @@ whole API key.*/
             Default::default()
         }
     }
-    /**What an embed key may grant. `read` is `showChatsList` and `showChatPage` only; `read-write`
-is every capability.*/
+    /// What an embed key may grant. `read` is `showChatsList` and `showChatPage` only; `read-write`
+    /// is every capability.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -727,7 +727,7 @@ is every capability.*/
             value.parse()
         }
     }
-    ///Whether a key works. A revoked key never works again.
+    /// Whether a key works. A revoked key never works again.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -768,7 +768,9 @@ is every capability.*/
             Ok(Self(value.to_string()))
         }
     }
-    #[doc = "An origin in lower case, without a path: `https://www.acme.com` or `http://127.0.0.1:8080`.\nWith `https://*.acme.com` every host one or more labels below `acme.com` is meant, never\n`acme.com` itself; a public suffix such as `co.uk` may not stand behind the star."]
+    /// An origin in lower case, without a path: `https://www.acme.com` or `http://127.0.0.1:8080`.
+    /// With `https://*.acme.com` every host one or more labels below `acme.com` is meant, never
+    /// `acme.com` itself; a public suffix such as `co.uk` may not stand behind the star.
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
     pub struct OriginPattern(::std::string::String);
@@ -835,24 +837,24 @@ is every capability.*/
                 })
         }
     }
-    ///A tenant. `revokedAt` is present once it was revoked.
+    /// A tenant. `revokedAt` is present once it was revoked.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Tenant {
-        ///When it was created, in UTC.
+        /// When it was created, in UTC.
         #[serde(rename = "createdAt")]
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        /**Whether employee and chat ids are checked when an embed session is opened. `open` means they
-are the tenant's own and are looked up on use; `strict` means unknown ones are refused.*/
+        /// Whether employee and chat ids are checked when an embed session is opened. `open` means they
+        /// are the tenant's own and are looked up on use; `strict` means unknown ones are refused.
         pub directory: ::std::string::String,
-        ///The tenant's name, for people.
+        /// The tenant's name, for people.
         pub name: ::std::string::String,
-        ///When it was revoked, in UTC.
+        /// When it was revoked, in UTC.
         #[serde(
             rename = "revokedAt",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub revoked_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
-        ///A tenant's id.
+        /// A tenant's id.
         #[serde(rename = "tenantId")]
         pub tenant_id: ::std::string::String,
     }
@@ -861,13 +863,13 @@ are the tenant's own and are looked up on use; `strict` means unknown ones are r
             Default::default()
         }
     }
-    ///The settings of a new tenant.
+    /// The settings of a new tenant.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(deny_unknown_fields)]
     pub struct TenantCreate {
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub directory: ::std::option::Option<Directory>,
-        ///The tenant's name, for people.
+        /// The tenant's name, for people.
         pub name: TenantCreateName,
     }
     impl TenantCreate {
@@ -875,7 +877,7 @@ are the tenant's own and are looked up on use; `strict` means unknown ones are r
             Default::default()
         }
     }
-    ///The tenant's name, for people.
+    /// The tenant's name, for people.
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
     pub struct TenantCreateName(::std::string::String);
@@ -932,11 +934,11 @@ are the tenant's own and are looked up on use; `strict` means unknown ones are r
                 })
         }
     }
-    ///The new tenant, and its secret, which is shown here only.
+    /// The new tenant, and its secret, which is shown here only.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct TenantCreated {
-        /**The secret with which the tenant's backend signs customer tokens (HS256). It cannot be
-read again.*/
+        /// The secret with which the tenant's backend signs customer tokens (HS256). It cannot be
+        /// read again.
         #[serde(rename = "identitySecret")]
         pub identity_secret: ::std::string::String,
         pub tenant: Tenant,
@@ -946,7 +948,7 @@ read again.*/
             Default::default()
         }
     }
-    ///A tenant's id.
+    /// A tenant's id.
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
     pub struct TenantId(::std::string::String);
@@ -1005,12 +1007,12 @@ read again.*/
                 })
         }
     }
-    ///One page of tenants. `next` is present when there are more.
+    /// One page of tenants. `next` is present when there are more.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct TenantList {
-        ///The tenants of this page.
+        /// The tenants of this page.
         pub items: ::std::vec::Vec<Tenant>,
-        ///A place in a list. Take it from `next`; its content has no meaning for callers.
+        /// A place in a list. Take it from `next`; its content has no meaning for callers.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub next: ::std::option::Option<::std::string::String>,
     }
@@ -1019,22 +1021,22 @@ read again.*/
             Default::default()
         }
     }
-    ///One broken constraint of a request.
+    /// One broken constraint of a request.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Violation {
-        ///What was sent, in words. A sensitive value is never repeated.
+        /// What was sent, in words. A sensitive value is never repeated.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub actual: ::std::option::Option<::std::string::String>,
         #[serde(rename = "in")]
         pub in_: ViolationPart,
-        /**The keyword of the API document that was broken, for instance `maxLength`. Besides those:
-`x-once` for a parameter that was sent twice, and `x-exact-number` for a number that
-cannot be kept exactly.*/
+        /// The keyword of the API document that was broken, for instance `maxLength`. Besides those:
+        /// `x-once` for a parameter that was sent twice, and `x-exact-number` for a number that
+        /// cannot be kept exactly.
         pub keyword: ::std::string::String,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub limit: ::std::option::Option<ViolationLimit>,
-        /**JSON pointer (RFC 6901) of the offending member itself, also when it is missing or
-unknown. Outside the body it is a slash and the parameter's name.*/
+        /// JSON pointer (RFC 6901) of the offending member itself, also when it is missing or
+        /// unknown. Outside the body it is a slash and the parameter's name.
         pub pointer: ::std::string::String,
     }
     impl Violation {
@@ -1042,7 +1044,7 @@ unknown. Outside the body it is a slash and the parameter's name.*/
             Default::default()
         }
     }
-    ///What the keyword allows, as it stands in the API document. Its type depends on the keyword.
+    /// What the keyword allows, as it stands in the API document. Its type depends on the keyword.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(transparent)]
     pub struct ViolationLimit(pub ::serde_json::Value);
@@ -1062,7 +1064,7 @@ unknown. Outside the body it is a slash and the parameter's name.*/
             Self(value)
         }
     }
-    ///The part of the request in which the constraint was broken.
+    /// The part of the request in which the constraint was broken.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -2355,18 +2357,18 @@ unknown. Outside the body it is a slash and the parameter's name.*/
     }
 }
 #[derive(Clone, Debug)]
-/**Client for Vestibule, admin surface
-
-For operators, CI and the console page. A tenant owns keys, sessions and conversations. A key
-opens sessions of one surface. Secrets are shown once, in the answer that creates them, and
-cannot be read again.
-
-Lists are in pages: `limit` says how long a page may be, `next` of one page is `after` of the
-following one, and the last page has no `next`. Unknown members and unknown query parameters are
-refused. All errors are the shared `Error` object. Every answer has
-`X-Content-Type-Options: nosniff`.
-
-Version: 0.1.0*/
+/// Client for Vestibule, admin surface
+///
+/// For operators, CI and the console page. A tenant owns keys, sessions and conversations. A key
+/// opens sessions of one surface. Secrets are shown once, in the answer that creates them, and
+/// cannot be read again.
+///
+/// Lists are in pages: `limit` says how long a page may be, `next` of one page is `after` of the
+/// following one, and the last page has no `next`. Unknown members and unknown query parameters are
+/// refused. All errors are the shared `Error` object. Every answer has
+/// `X-Content-Type-Options: nosniff`.
+///
+/// Version: 0.1.0
 pub struct Client {
     pub(crate) baseurl: String,
     pub(crate) client: reqwest::Client,
@@ -2428,159 +2430,159 @@ const _: () = {
     {}
 };
 impl Client {
-    /**List keys
-
-Lists keys, revoked ones too, in an order that does not change between pages. `tenantId` and
-`kind` narrow the list; a tenant that does not exist has no keys. No secret is ever listed.
-
-Sends a `GET` request to `/api/admin/v1/keys`
-
-Arguments:
-- `after`: The `next` of the page before.
-- `kind`: Only keys of this kind.
-- `limit`: How many entries a page has at most.
-- `tenant_id`: Only keys of this tenant.
-```ignore
-let response = client.key_list()
-    .after(after)
-    .kind(kind)
-    .limit(limit)
-    .tenant_id(tenant_id)
-    .send()
-    .await;
-```*/
+    /// List keys
+    ///
+    /// Lists keys, revoked ones too, in an order that does not change between pages. `tenantId` and
+    /// `kind` narrow the list; a tenant that does not exist has no keys. No secret is ever listed.
+    ///
+    /// Sends a `GET` request to `/api/admin/v1/keys`
+    ///
+    /// Arguments:
+    /// - `after`: The `next` of the page before.
+    /// - `kind`: Only keys of this kind.
+    /// - `limit`: How many entries a page has at most.
+    /// - `tenant_id`: Only keys of this tenant.
+    /// ```ignore
+    /// let response = client.key_list()
+    ///    .after(after)
+    ///    .kind(kind)
+    ///    .limit(limit)
+    ///    .tenant_id(tenant_id)
+    ///    .send()
+    ///    .await;
+    /// ```
     pub fn key_list(&self) -> builder::KeyList<'_> {
         builder::KeyList::new(self)
     }
-    /**Create a key
-
-Creates a key of one of three kinds. The members of other kinds are refused:
-
-- `embed` takes `scope`, which is `read` unless given;
-- `chat` takes either `allowedIntents` or `allowsAllIntents: true`, one of which must be
-  given, `allowNoOrigin`, which is false unless given, and `identity`, which is `off` unless
-  given;
-- `iframe` takes `maxRedemptions`, which is 10 unless given.
-
-The credential is in this answer only.
-
-Sends a `POST` request to `/api/admin/v1/keys`
-
-```ignore
-let response = client.key_create()
-    .body(body)
-    .send()
-    .await;
-```*/
+    /// Create a key
+    ///
+    /// Creates a key of one of three kinds. The members of other kinds are refused:
+    ///
+    /// - `embed` takes `scope`, which is `read` unless given;
+    /// - `chat` takes either `allowedIntents` or `allowsAllIntents: true`, one of which must be
+    ///  given, `allowNoOrigin`, which is false unless given, and `identity`, which is `off` unless
+    ///  given;
+    /// - `iframe` takes `maxRedemptions`, which is 10 unless given.
+    ///
+    /// The credential is in this answer only.
+    ///
+    /// Sends a `POST` request to `/api/admin/v1/keys`
+    ///
+    /// ```ignore
+    /// let response = client.key_create()
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
+    /// ```
     pub fn key_create(&self) -> builder::KeyCreate<'_> {
         builder::KeyCreate::new(self)
     }
-    /**Revoke a key
-
-Ends a key for good: it and the sessions it opened stop working within a second. The record
-stays in the list. Revoking a revoked key changes nothing and is answered alike.
-
-Sends a `DELETE` request to `/api/admin/v1/keys/{keyId}`
-
-Arguments:
-- `key_id`: The key.
-```ignore
-let response = client.key_revoke()
-    .key_id(key_id)
-    .send()
-    .await;
-```*/
+    /// Revoke a key
+    ///
+    /// Ends a key for good: it and the sessions it opened stop working within a second. The record
+    /// stays in the list. Revoking a revoked key changes nothing and is answered alike.
+    ///
+    /// Sends a `DELETE` request to `/api/admin/v1/keys/{keyId}`
+    ///
+    /// Arguments:
+    /// - `key_id`: The key.
+    /// ```ignore
+    /// let response = client.key_revoke()
+    ///    .key_id(key_id)
+    ///    .send()
+    ///    .await;
+    /// ```
     pub fn key_revoke(&self) -> builder::KeyRevoke<'_> {
         builder::KeyRevoke::new(self)
     }
-    /**Pause a key
-
-Switches a key off until it is resumed: it and the sessions it opened stop working within a
-second. Pausing a paused key changes nothing and is answered alike. This operation has no
-request body.
-
-Sends a `POST` request to `/api/admin/v1/keys/{keyId}/pause`
-
-Arguments:
-- `key_id`: The key.
-```ignore
-let response = client.key_pause()
-    .key_id(key_id)
-    .send()
-    .await;
-```*/
+    /// Pause a key
+    ///
+    /// Switches a key off until it is resumed: it and the sessions it opened stop working within a
+    /// second. Pausing a paused key changes nothing and is answered alike. This operation has no
+    /// request body.
+    ///
+    /// Sends a `POST` request to `/api/admin/v1/keys/{keyId}/pause`
+    ///
+    /// Arguments:
+    /// - `key_id`: The key.
+    /// ```ignore
+    /// let response = client.key_pause()
+    ///    .key_id(key_id)
+    ///    .send()
+    ///    .await;
+    /// ```
     pub fn key_pause(&self) -> builder::KeyPause<'_> {
         builder::KeyPause::new(self)
     }
-    /**Resume a key
-
-Switches a paused key on again. Sessions it opened before and that have not expired work
-again too. Resuming an active key changes nothing and is answered alike. This operation has
-no request body.
-
-Sends a `POST` request to `/api/admin/v1/keys/{keyId}/resume`
-
-Arguments:
-- `key_id`: The key.
-```ignore
-let response = client.key_resume()
-    .key_id(key_id)
-    .send()
-    .await;
-```*/
+    /// Resume a key
+    ///
+    /// Switches a paused key on again. Sessions it opened before and that have not expired work
+    /// again too. Resuming an active key changes nothing and is answered alike. This operation has
+    /// no request body.
+    ///
+    /// Sends a `POST` request to `/api/admin/v1/keys/{keyId}/resume`
+    ///
+    /// Arguments:
+    /// - `key_id`: The key.
+    /// ```ignore
+    /// let response = client.key_resume()
+    ///    .key_id(key_id)
+    ///    .send()
+    ///    .await;
+    /// ```
     pub fn key_resume(&self) -> builder::KeyResume<'_> {
         builder::KeyResume::new(self)
     }
-    /**List tenants
-
-Lists all tenants, revoked ones too, in an order that does not change between pages.
-
-Sends a `GET` request to `/api/admin/v1/tenants`
-
-Arguments:
-- `after`: The `next` of the page before.
-- `limit`: How many entries a page has at most.
-```ignore
-let response = client.tenant_list()
-    .after(after)
-    .limit(limit)
-    .send()
-    .await;
-```*/
+    /// List tenants
+    ///
+    /// Lists all tenants, revoked ones too, in an order that does not change between pages.
+    ///
+    /// Sends a `GET` request to `/api/admin/v1/tenants`
+    ///
+    /// Arguments:
+    /// - `after`: The `next` of the page before.
+    /// - `limit`: How many entries a page has at most.
+    /// ```ignore
+    /// let response = client.tenant_list()
+    ///    .after(after)
+    ///    .limit(limit)
+    ///    .send()
+    ///    .await;
+    /// ```
     pub fn tenant_list(&self) -> builder::TenantList<'_> {
         builder::TenantList::new(self)
     }
-    /**Create a tenant
-
-Creates a tenant and the secret with which its backend signs customer tokens. The secret is
-in this answer only.
-
-Sends a `POST` request to `/api/admin/v1/tenants`
-
-```ignore
-let response = client.tenant_create()
-    .body(body)
-    .send()
-    .await;
-```*/
+    /// Create a tenant
+    ///
+    /// Creates a tenant and the secret with which its backend signs customer tokens. The secret is
+    /// in this answer only.
+    ///
+    /// Sends a `POST` request to `/api/admin/v1/tenants`
+    ///
+    /// ```ignore
+    /// let response = client.tenant_create()
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
+    /// ```
     pub fn tenant_create(&self) -> builder::TenantCreate<'_> {
         builder::TenantCreate::new(self)
     }
-    /**Revoke a tenant
-
-Ends a tenant for good: its keys and its sessions stop working within a second. The record
-stays in the list. Revoking a revoked tenant changes nothing and is answered alike.
-
-Sends a `DELETE` request to `/api/admin/v1/tenants/{tenantId}`
-
-Arguments:
-- `tenant_id`: The tenant.
-```ignore
-let response = client.tenant_revoke()
-    .tenant_id(tenant_id)
-    .send()
-    .await;
-```*/
+    /// Revoke a tenant
+    ///
+    /// Ends a tenant for good: its keys and its sessions stop working within a second. The record
+    /// stays in the list. Revoking a revoked tenant changes nothing and is answered alike.
+    ///
+    /// Sends a `DELETE` request to `/api/admin/v1/tenants/{tenantId}`
+    ///
+    /// Arguments:
+    /// - `tenant_id`: The tenant.
+    /// ```ignore
+    /// let response = client.tenant_revoke()
+    ///    .tenant_id(tenant_id)
+    ///    .send()
+    ///    .await;
+    /// ```
     pub fn tenant_revoke(&self) -> builder::TenantRevoke<'_> {
         builder::TenantRevoke::new(self)
     }
@@ -2594,9 +2596,9 @@ pub mod builder {
         encode_path, ByteStream, ClientInfo, ClientHooks, Error, OperationInfo,
         RequestBuilderExt, ResponseValue,
     };
-    /**Builder for [`Client::key_list`]
-
-[`Client::key_list`]: super::Client::key_list*/
+    /// Builder for [`Client::key_list`]
+    ///
+    /// [`Client::key_list`]: super::Client::key_list
     #[derive(Debug, Clone)]
     pub struct KeyList<'a> {
         client: &'a super::Client,
@@ -2660,7 +2662,7 @@ pub mod builder {
                 });
             self
         }
-        ///Sends a `GET` request to `/api/admin/v1/keys`
+        /// Sends a `GET` request to `/api/admin/v1/keys`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::KeyList>, Error<types::Error>> {
@@ -2719,9 +2721,9 @@ pub mod builder {
             }
         }
     }
-    /**Builder for [`Client::key_create`]
-
-[`Client::key_create`]: super::Client::key_create*/
+    /// Builder for [`Client::key_create`]
+    ///
+    /// [`Client::key_create`]: super::Client::key_create
     #[derive(Debug, Clone)]
     pub struct KeyCreate<'a> {
         client: &'a super::Client,
@@ -2754,7 +2756,7 @@ pub mod builder {
             self.body = self.body.map(f);
             self
         }
-        ///Sends a `POST` request to `/api/admin/v1/keys`
+        /// Sends a `POST` request to `/api/admin/v1/keys`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::KeyCreated>, Error<types::Error>> {
@@ -2809,9 +2811,9 @@ pub mod builder {
             }
         }
     }
-    /**Builder for [`Client::key_revoke`]
-
-[`Client::key_revoke`]: super::Client::key_revoke*/
+    /// Builder for [`Client::key_revoke`]
+    ///
+    /// [`Client::key_revoke`]: super::Client::key_revoke
     #[derive(Debug, Clone)]
     pub struct KeyRevoke<'a> {
         client: &'a super::Client,
@@ -2833,7 +2835,7 @@ pub mod builder {
                 .map_err(|_| "conversion to `KeyId` for key_id failed".to_string());
             self
         }
-        ///Sends a `DELETE` request to `/api/admin/v1/keys/{keyId}`
+        /// Sends a `DELETE` request to `/api/admin/v1/keys/{keyId}`
         pub async fn send(self) -> Result<ResponseValue<()>, Error<types::Error>> {
             let Self { client, key_id } = self;
             let key_id = key_id.map_err(Error::InvalidRequest)?;
@@ -2886,9 +2888,9 @@ pub mod builder {
             }
         }
     }
-    /**Builder for [`Client::key_pause`]
-
-[`Client::key_pause`]: super::Client::key_pause*/
+    /// Builder for [`Client::key_pause`]
+    ///
+    /// [`Client::key_pause`]: super::Client::key_pause
     #[derive(Debug, Clone)]
     pub struct KeyPause<'a> {
         client: &'a super::Client,
@@ -2910,7 +2912,7 @@ pub mod builder {
                 .map_err(|_| "conversion to `KeyId` for key_id failed".to_string());
             self
         }
-        ///Sends a `POST` request to `/api/admin/v1/keys/{keyId}/pause`
+        /// Sends a `POST` request to `/api/admin/v1/keys/{keyId}/pause`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Key>, Error<types::Error>> {
@@ -2965,9 +2967,9 @@ pub mod builder {
             }
         }
     }
-    /**Builder for [`Client::key_resume`]
-
-[`Client::key_resume`]: super::Client::key_resume*/
+    /// Builder for [`Client::key_resume`]
+    ///
+    /// [`Client::key_resume`]: super::Client::key_resume
     #[derive(Debug, Clone)]
     pub struct KeyResume<'a> {
         client: &'a super::Client,
@@ -2989,7 +2991,7 @@ pub mod builder {
                 .map_err(|_| "conversion to `KeyId` for key_id failed".to_string());
             self
         }
-        ///Sends a `POST` request to `/api/admin/v1/keys/{keyId}/resume`
+        /// Sends a `POST` request to `/api/admin/v1/keys/{keyId}/resume`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::Key>, Error<types::Error>> {
@@ -3044,9 +3046,9 @@ pub mod builder {
             }
         }
     }
-    /**Builder for [`Client::tenant_list`]
-
-[`Client::tenant_list`]: super::Client::tenant_list*/
+    /// Builder for [`Client::tenant_list`]
+    ///
+    /// [`Client::tenant_list`]: super::Client::tenant_list
     #[derive(Debug, Clone)]
     pub struct TenantList<'a> {
         client: &'a super::Client,
@@ -3084,7 +3086,7 @@ pub mod builder {
                 });
             self
         }
-        ///Sends a `GET` request to `/api/admin/v1/tenants`
+        /// Sends a `GET` request to `/api/admin/v1/tenants`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::TenantList>, Error<types::Error>> {
@@ -3139,9 +3141,9 @@ pub mod builder {
             }
         }
     }
-    /**Builder for [`Client::tenant_create`]
-
-[`Client::tenant_create`]: super::Client::tenant_create*/
+    /// Builder for [`Client::tenant_create`]
+    ///
+    /// [`Client::tenant_create`]: super::Client::tenant_create
     #[derive(Debug, Clone)]
     pub struct TenantCreate<'a> {
         client: &'a super::Client,
@@ -3176,7 +3178,7 @@ pub mod builder {
             self.body = self.body.map(f);
             self
         }
-        ///Sends a `POST` request to `/api/admin/v1/tenants`
+        /// Sends a `POST` request to `/api/admin/v1/tenants`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::TenantCreated>, Error<types::Error>> {
@@ -3233,9 +3235,9 @@ pub mod builder {
             }
         }
     }
-    /**Builder for [`Client::tenant_revoke`]
-
-[`Client::tenant_revoke`]: super::Client::tenant_revoke*/
+    /// Builder for [`Client::tenant_revoke`]
+    ///
+    /// [`Client::tenant_revoke`]: super::Client::tenant_revoke
     #[derive(Debug, Clone)]
     pub struct TenantRevoke<'a> {
         client: &'a super::Client,
@@ -3259,7 +3261,7 @@ pub mod builder {
                 });
             self
         }
-        ///Sends a `DELETE` request to `/api/admin/v1/tenants/{tenantId}`
+        /// Sends a `DELETE` request to `/api/admin/v1/tenants/{tenantId}`
         pub async fn send(self) -> Result<ResponseValue<()>, Error<types::Error>> {
             let Self { client, tenant_id } = self;
             let tenant_id = tenant_id.map_err(Error::InvalidRequest)?;

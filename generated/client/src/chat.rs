@@ -12,34 +12,34 @@ use progenitor_client::{encode_path, ClientHooks, OperationInfo, RequestBuilderE
 /// Types used as operation parameters and responses.
 #[allow(clippy::all)]
 pub mod types {
-    /**A conversation and the session that speaks in it. `customerId` and `locale` are present when
-they were given.*/
+    /// A conversation and the session that speaks in it. `customerId` and `locale` are present when
+    /// they were given.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct ChatConversation {
-        ///The conversation that this session speaks in.
+        /// The conversation that this session speaks in.
         #[serde(rename = "conversationId")]
         pub conversation_id: ::uuid::Uuid,
-        ///The customer's id as it was given when the session was opened.
+        /// The customer's id as it was given when the session was opened.
         #[serde(
             rename = "customerId",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub customer_id: ::std::option::Option<::std::string::String>,
-        ///When the session ends, in UTC.
+        /// When the session ends, in UTC.
         #[serde(rename = "expiresAt")]
         pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Seconds until the session ends.
+        /// Seconds until the session ends.
         #[serde(rename = "expiresIn")]
         pub expires_in: i64,
-        ///BCP-47 locale of the conversation.
+        /// BCP-47 locale of the conversation.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub locale: ::std::option::Option<::std::string::String>,
-        /**Optional conversation variables merged into the conversation row and surfaced to the flow as untrusted input. Constraints (rejected with a 422 validation_failed on the chat surface, 422 invalid_input on the Engine API):
-
-  • at most 50 keys;
-  • at most 4096 bytes total when JSON-encoded;
-  • keys are snake_case matching ^[a-z][a-z0-9_]{0,63}$;
-  • values are scalar, null, or arrays nested at most 4 levels deep (plain objects/maps as values are rejected).*/
+        /// Optional conversation variables merged into the conversation row and surfaced to the flow as untrusted input. Constraints (rejected with a 422 validation_failed on the chat surface, 422 invalid_input on the Engine API):
+        ///
+        ///  • at most 50 keys;
+        ///  • at most 4096 bytes total when JSON-encoded;
+        ///  • keys are snake_case matching ^[a-z][a-z0-9_]{0,63}$;
+        ///  • values are scalar, null, or arrays nested at most 4 levels deep (plain objects/maps as values are rejected).
         pub variables: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
     }
     impl ChatConversation {
@@ -47,24 +47,24 @@ they were given.*/
             Default::default()
         }
     }
-    ///A freshly opened chat session with its token. The token is shown here only and never stored.
+    /// A freshly opened chat session with its token. The token is shown here only and never stored.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct ChatSession {
-        ///The conversation that this session speaks in.
+        /// The conversation that this session speaks in.
         #[serde(rename = "conversationId")]
         pub conversation_id: ::uuid::Uuid,
-        ///When the session ends, in UTC.
+        /// When the session ends, in UTC.
         #[serde(rename = "expiresAt")]
         pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Seconds until the session ends, for callers whose clock is wrong.
+        /// Seconds until the session ends, for callers whose clock is wrong.
         #[serde(rename = "expiresIn")]
         pub expires_in: i64,
-        ///Intents this widget may trigger, intersected with the tenant's currently-published flows. Empty when the widget key has an explicit allow-list that doesn't intersect any published intent — the chat is effectively unavailable until either the key's list is widened or matching flows are published.
+        /// Intents this widget may trigger, intersected with the tenant's currently-published flows. Empty when the widget key has an explicit allow-list that doesn't intersect any published intent — the chat is effectively unavailable until either the key's list is widened or matching flows are published.
         pub intents: ::std::vec::Vec<Intent>,
-        ///Tenant-configured quick-question prompts. Each prompt carries its display text, the page context it should surface on, and — when its assigned flow is published and this widget key is permitted to trigger it — the intentName the widget posts to start it. A prompt whose flow is unset, unpublished, or not permitted comes back with a null intentName so the client can still render it (disabled). Page filtering is left to the client.
+        /// Tenant-configured quick-question prompts. Each prompt carries its display text, the page context it should surface on, and — when its assigned flow is published and this widget key is permitted to trigger it — the intentName the widget posts to start it. A prompt whose flow is unset, unpublished, or not permitted comes back with a null intentName so the client can still render it (disabled). Page filtering is left to the client.
         #[serde(rename = "quickQuestions")]
         pub quick_questions: ::std::vec::Vec<QuickQuestion>,
-        ///HMAC-signed bearer token. Pass as Authorization: Bearer <token> on subsequent calls.
+        /// HMAC-signed bearer token. Pass as Authorization: Bearer <token> on subsequent calls.
         #[serde(rename = "sessionToken")]
         pub session_token: ::std::string::String,
         pub widget: Widget,
@@ -74,27 +74,27 @@ they were given.*/
             Default::default()
         }
     }
-    ///The publishable key, and what the page knows about its visitor.
+    /// The publishable key, and what the page knows about its visitor.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(deny_unknown_fields)]
     pub struct CreateChatSession {
-        ///Your stable user identifier. Used for cross-session history joins and analytics.
+        /// Your stable user identifier. Used for cross-session history joins and analytics.
         #[serde(
             rename = "customerId",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub customer_id: ::std::option::Option<CreateChatSessionCustomerId>,
-        /**Proof of `customerId`: a JWT with the algorithm HS256, signed by your backend with the
-tenant's identity secret, whose `sub` is the customer id.*/
+        /// Proof of `customerId`: a JWT with the algorithm HS256, signed by your backend with the
+        /// tenant's identity secret, whose `sub` is the customer id.
         #[serde(
             rename = "customerToken",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub customer_token: ::std::option::Option<CreateChatSessionCustomerToken>,
-        ///BCP-47 locale forwarded to the flow as conversation context.
+        /// BCP-47 locale forwarded to the flow as conversation context.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub locale: ::std::option::Option<CreateChatSessionLocale>,
-        ///The widget's publishable key. It is no secret.
+        /// The widget's publishable key. It is no secret.
         #[serde(rename = "publicKey")]
         pub public_key: CreateChatSessionPublicKey,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -105,7 +105,7 @@ tenant's identity secret, whose `sub` is the customer id.*/
             Default::default()
         }
     }
-    ///Your stable user identifier. Used for cross-session history joins and analytics.
+    /// Your stable user identifier. Used for cross-session history joins and analytics.
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
     pub struct CreateChatSessionCustomerId(::std::string::String);
@@ -159,8 +159,8 @@ tenant's identity secret, whose `sub` is the customer id.*/
                 })
         }
     }
-    /**Proof of `customerId`: a JWT with the algorithm HS256, signed by your backend with the
-tenant's identity secret, whose `sub` is the customer id.*/
+    /// Proof of `customerId`: a JWT with the algorithm HS256, signed by your backend with the
+    /// tenant's identity secret, whose `sub` is the customer id.
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
     pub struct CreateChatSessionCustomerToken(::std::string::String);
@@ -215,7 +215,7 @@ tenant's identity secret, whose `sub` is the customer id.*/
                 })
         }
     }
-    ///BCP-47 locale forwarded to the flow as conversation context.
+    /// BCP-47 locale forwarded to the flow as conversation context.
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
     pub struct CreateChatSessionLocale(::std::string::String);
@@ -269,7 +269,7 @@ tenant's identity secret, whose `sub` is the customer id.*/
                 })
         }
     }
-    ///The widget's publishable key. It is no secret.
+    /// The widget's publishable key. It is no secret.
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
     pub struct CreateChatSessionPublicKey(::std::string::String);
@@ -328,10 +328,10 @@ tenant's identity secret, whose `sub` is the customer id.*/
                 })
         }
     }
-    /**Facts about the error. Which members there are depends on the code; an empty object when
-there is nothing to add. Besides the members listed here: `scope` and `missing` with
-insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
-`window_s` and `retry_after_s` with rate_limited. A reader ignores members it does not know.*/
+    /// Facts about the error. Which members there are depends on the code; an empty object when
+    /// there is nothing to add. Besides the members listed here: `scope` and `missing` with
+    /// insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
+    /// `window_s` and `retry_after_s` with rate_limited. A reader ignores members it does not know.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(transparent)]
     pub struct Details(pub ::serde_json::Value);
@@ -351,15 +351,15 @@ insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_sou
             Self(value)
         }
     }
-    ///Every refusal and every failure, on every surface, is this object.
+    /// Every refusal and every failure, on every surface, is this object.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Error {
         pub details: Details,
-        ///A stable code for programs.
+        /// A stable code for programs.
         pub error: ::std::string::String,
-        ///What is wrong and how to mend it, for people. The wording may change.
+        /// What is wrong and how to mend it, for people. The wording may change.
         pub message: ::std::string::String,
-        ///Names this request in the service's log, and is the X-Request-Id header too. Quote it when you report a problem.
+        /// Names this request in the service's log, and is the X-Request-Id header too. Quote it when you report a problem.
         pub request_id: ::std::string::String,
     }
     impl Error {
@@ -367,7 +367,7 @@ insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_sou
             Default::default()
         }
     }
-    ///What an icon's value is.
+    /// What an icon's value is.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -408,37 +408,37 @@ insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_sou
             Ok(Self(value.to_string()))
         }
     }
-    /**Something the widget may start. The list is ordered: pinned ones first, then by falling
-priority, then by name.*/
+    /// Something the widget may start. The list is ordered: pinned ones first, then by falling
+    /// priority, then by name.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Intent {
-        ///Colour of the button.
+        /// Colour of the button.
         #[serde(
             rename = "accentColor",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub accent_color: ::std::option::Option<::std::string::String>,
-        ///What the intent does, for people.
+        /// What the intent does, for people.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub description: ::std::option::Option<::std::string::String>,
-        ///What to show on the button.
+        /// What to show on the button.
         #[serde(rename = "displayLabel")]
         pub display_label: ::std::string::String,
-        ///Messages that start this intent.
+        /// Messages that start this intent.
         pub examples: ::std::vec::Vec<::std::string::String>,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub icon: ::std::option::Option<IntentIcon>,
-        ///Whether the intent stands before all that are not pinned.
+        /// Whether the intent stands before all that are not pinned.
         #[serde(rename = "isPinned")]
         pub is_pinned: bool,
         pub name: IntentName,
-        ///Higher ones come first.
+        /// Higher ones come first.
         pub priority: i64,
-        ///What the flow needs to know and will ask for.
+        /// What the flow needs to know and will ask for.
         pub required_entities: ::std::vec::Vec<::std::string::String>,
         #[serde(rename = "styleVariant")]
         pub style_variant: StyleVariant,
-        ///A second, smaller line.
+        /// A second, smaller line.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub subtitle: ::std::option::Option<::std::string::String>,
     }
@@ -447,11 +447,11 @@ priority, then by name.*/
             Default::default()
         }
     }
-    ///The icon of an intent.
+    /// The icon of an intent.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct IntentIcon {
         pub kind: IconKind,
-        ///The emoji itself, the icon's name, or its URL.
+        /// The emoji itself, the icon's name, or its URL.
         pub value: ::std::string::String,
     }
     impl IntentIcon {
@@ -459,7 +459,7 @@ priority, then by name.*/
             Default::default()
         }
     }
-    ///The stable name of an intent, with which the widget starts it.
+    /// The stable name of an intent, with which the widget starts it.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -500,7 +500,7 @@ priority, then by name.*/
             Ok(Self(value.to_string()))
         }
     }
-    ///The kind of page on which a prompt belongs.
+    /// The kind of page on which a prompt belongs.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -541,16 +541,16 @@ priority, then by name.*/
             Ok(Self(value.to_string()))
         }
     }
-    ///A prompt that the widget may show on certain pages.
+    /// A prompt that the widget may show on certain pages.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct QuickQuestion {
-        ///The flow assigned to the prompt; null when there is none.
+        /// The flow assigned to the prompt; null when there is none.
         #[serde(
             rename = "flowId",
             deserialize_with = "::std::option::Option::deserialize"
         )]
         pub flow_id: ::std::option::Option<::std::string::String>,
-        ///The intent to start; null when the flow is unset, unpublished or not permitted to this key.
+        /// The intent to start; null when the flow is unset, unpublished or not permitted to this key.
         #[serde(
             rename = "intentName",
             deserialize_with = "::std::option::Option::deserialize"
@@ -558,7 +558,7 @@ priority, then by name.*/
         pub intent_name: ::std::option::Option<::std::string::String>,
         #[serde(rename = "pageType")]
         pub page_type: PageType,
-        ///The text to show.
+        /// The text to show.
         pub question: ::std::string::String,
     }
     impl QuickQuestion {
@@ -566,7 +566,7 @@ priority, then by name.*/
             Default::default()
         }
     }
-    ///How the button is drawn.
+    /// How the button is drawn.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -607,8 +607,8 @@ priority, then by name.*/
             Ok(Self(value.to_string()))
         }
     }
-    /**One conversation variable: a string, a number, a boolean, null, or an array of such values.
-Numbers are kept exactly as they were sent or refused; they are never rounded.*/
+    /// One conversation variable: a string, a number, a boolean, null, or an array of such values.
+    /// Numbers are kept exactly as they were sent or refused; they are never rounded.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(transparent)]
     pub struct VariableValue(pub ::serde_json::Value);
@@ -628,12 +628,12 @@ Numbers are kept exactly as they were sent or refused; they are never rounded.*/
             Self(value)
         }
     }
-    /**Optional conversation variables merged into the conversation row and surfaced to the flow as untrusted input. Constraints (rejected with a 422 validation_failed on the chat surface, 422 invalid_input on the Engine API):
-
-  • at most 50 keys;
-  • at most 4096 bytes total when JSON-encoded;
-  • keys are snake_case matching ^[a-z][a-z0-9_]{0,63}$;
-  • values are scalar, null, or arrays nested at most 4 levels deep (plain objects/maps as values are rejected).*/
+    /// Optional conversation variables merged into the conversation row and surfaced to the flow as untrusted input. Constraints (rejected with a 422 validation_failed on the chat surface, 422 invalid_input on the Engine API):
+    ///
+    ///  • at most 50 keys;
+    ///  • at most 4096 bytes total when JSON-encoded;
+    ///  • keys are snake_case matching ^[a-z][a-z0-9_]{0,63}$;
+    ///  • values are scalar, null, or arrays nested at most 4 levels deep (plain objects/maps as values are rejected).
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(transparent)]
     pub struct Variables(
@@ -662,22 +662,22 @@ Numbers are kept exactly as they were sent or refused; they are never rounded.*/
             Self(value)
         }
     }
-    ///One broken constraint of a request.
+    /// One broken constraint of a request.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Violation {
-        ///What was sent, in words. A sensitive value is never repeated.
+        /// What was sent, in words. A sensitive value is never repeated.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub actual: ::std::option::Option<::std::string::String>,
         #[serde(rename = "in")]
         pub in_: ViolationPart,
-        /**The keyword of the API document that was broken, for instance `maxLength`. Besides those:
-`x-once` for a parameter that was sent twice, and `x-exact-number` for a number that
-cannot be kept exactly.*/
+        /// The keyword of the API document that was broken, for instance `maxLength`. Besides those:
+        /// `x-once` for a parameter that was sent twice, and `x-exact-number` for a number that
+        /// cannot be kept exactly.
         pub keyword: ::std::string::String,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub limit: ::std::option::Option<ViolationLimit>,
-        /**JSON pointer (RFC 6901) of the offending member itself, also when it is missing or
-unknown. Outside the body it is a slash and the parameter's name.*/
+        /// JSON pointer (RFC 6901) of the offending member itself, also when it is missing or
+        /// unknown. Outside the body it is a slash and the parameter's name.
         pub pointer: ::std::string::String,
     }
     impl Violation {
@@ -685,7 +685,7 @@ unknown. Outside the body it is a slash and the parameter's name.*/
             Default::default()
         }
     }
-    ///What the keyword allows, as it stands in the API document. Its type depends on the keyword.
+    /// What the keyword allows, as it stands in the API document. Its type depends on the keyword.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(transparent)]
     pub struct ViolationLimit(pub ::serde_json::Value);
@@ -705,7 +705,7 @@ unknown. Outside the body it is a slash and the parameter's name.*/
             Self(value)
         }
     }
-    ///The part of the request in which the constraint was broken.
+    /// The part of the request in which the constraint was broken.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -746,10 +746,10 @@ unknown. Outside the body it is a slash and the parameter's name.*/
             Ok(Self(value.to_string()))
         }
     }
-    ///The widget as the operator set it up.
+    /// The widget as the operator set it up.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Widget {
-        ///The key's label, shown as the widget's title.
+        /// The key's label, shown as the widget's title.
         pub label: ::std::string::String,
     }
     impl Widget {
@@ -1857,18 +1857,18 @@ unknown. Outside the body it is a slash and the parameter's name.*/
     }
 }
 #[derive(Clone, Debug)]
-/**Client for Vestibule, chat surface
-
-Opens sessions for the website widget. The caller is a visitor's browser: its publishable key is
-no secret, and what limits it is the list of allowed origins, the intents of the key, and the
-short life of the session. Answers, errors and preflights carry CORS headers for origins that are
-allowed; credentials in the sense of CORS are never allowed.
-
-A well-formed JSON body that breaks a constraint is 422 `validation_failed`; a header or query
-parameter that breaks one is 400 `invalid_input`. Unknown members and unknown query parameters
-are refused. All errors are the shared `Error` object.
-
-Version: 0.1.0*/
+/// Client for Vestibule, chat surface
+///
+/// Opens sessions for the website widget. The caller is a visitor's browser: its publishable key is
+/// no secret, and what limits it is the list of allowed origins, the intents of the key, and the
+/// short life of the session. Answers, errors and preflights carry CORS headers for origins that are
+/// allowed; credentials in the sense of CORS are never allowed.
+///
+/// A well-formed JSON body that breaks a constraint is 422 `validation_failed`; a header or query
+/// parameter that breaks one is 400 `invalid_input`. Unknown members and unknown query parameters
+/// are refused. All errors are the shared `Error` object.
+///
+/// Version: 0.1.0
 pub struct Client {
     pub(crate) baseurl: String,
     pub(crate) client: reqwest::Client,
@@ -1930,25 +1930,46 @@ const _: () = {
     {}
 };
 impl Client {
-    /**Read the own conversation
-
-Returns the conversation of the presented session token: its variables, its locale, the
-customer's id, and how long the session is still valid.
-
-The origin and the state of the key are checked again on every call. A widget that receives
-401 `invalid_session_token` opens a new session and retries once.
-
-Sends a `GET` request to `/api/public/v1/chat/conversation`
-
-```ignore
-let response = client.chat_conversation_read()
-    .send()
-    .await;
-```*/
+    /// Read the own conversation
+    ///
+    /// Returns the conversation of the presented session token: its variables, its locale, the
+    /// customer's id, and how long the session is still valid.
+    ///
+    /// The origin and the state of the key are checked again on every call. A widget that receives
+    /// 401 `invalid_session_token` opens a new session and retries once.
+    ///
+    /// Sends a `GET` request to `/api/public/v1/chat/conversation`
+    ///
+    /// ```ignore
+    /// let response = client.chat_conversation_read()
+    ///    .send()
+    ///    .await;
+    /// ```
     pub fn chat_conversation_read(&self) -> builder::ChatConversationRead<'_> {
         builder::ChatConversationRead::new(self)
     }
-    #[doc = "Open a chat session\n\nOpens a session of one hour with a publishable key and returns its token, the conversation,\nthe intents that the widget may trigger, and the quick questions to show.\n\nThe key is in the body, so the body is validated first and the key is checked afterwards. The\nrequest's `Origin` must be one of the key's allowed origins: the same origin, or, for an\nentry such as `https://*.acme.com`, a host one or more labels below it with the same scheme\nand port. A request without `Origin` is refused unless the key is meant for native apps.\n\n`customerId` alone is a claim: it is kept for analytics and opens a new conversation. With a\nvalid `customerToken` the customer is verified and the latest open conversation continues;\n`variables` are then merged into it key by key, and the result must satisfy the same limits.\n\nSends a `POST` request to `/api/public/v1/chat/sessions`\n\n```ignore\nlet response = client.chat_session_create()\n    .body(body)\n    .send()\n    .await;\n```"]
+    /// Open a chat session
+    ///
+    /// Opens a session of one hour with a publishable key and returns its token, the conversation,
+    /// the intents that the widget may trigger, and the quick questions to show.
+    ///
+    /// The key is in the body, so the body is validated first and the key is checked afterwards. The
+    /// request's `Origin` must be one of the key's allowed origins: the same origin, or, for an
+    /// entry such as `https://*.acme.com`, a host one or more labels below it with the same scheme
+    /// and port. A request without `Origin` is refused unless the key is meant for native apps.
+    ///
+    /// `customerId` alone is a claim: it is kept for analytics and opens a new conversation. With a
+    /// valid `customerToken` the customer is verified and the latest open conversation continues;
+    /// `variables` are then merged into it key by key, and the result must satisfy the same limits.
+    ///
+    /// Sends a `POST` request to `/api/public/v1/chat/sessions`
+    ///
+    /// ```ignore
+    /// let response = client.chat_session_create()
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
+    /// ```
     pub fn chat_session_create(&self) -> builder::ChatSessionCreate<'_> {
         builder::ChatSessionCreate::new(self)
     }
@@ -1962,9 +1983,9 @@ pub mod builder {
         encode_path, ByteStream, ClientInfo, ClientHooks, Error, OperationInfo,
         RequestBuilderExt, ResponseValue,
     };
-    /**Builder for [`Client::chat_conversation_read`]
-
-[`Client::chat_conversation_read`]: super::Client::chat_conversation_read*/
+    /// Builder for [`Client::chat_conversation_read`]
+    ///
+    /// [`Client::chat_conversation_read`]: super::Client::chat_conversation_read
     #[derive(Debug, Clone)]
     pub struct ChatConversationRead<'a> {
         client: &'a super::Client,
@@ -1973,7 +1994,7 @@ pub mod builder {
         pub fn new(client: &'a super::Client) -> Self {
             Self { client: client }
         }
-        ///Sends a `GET` request to `/api/public/v1/chat/conversation`
+        /// Sends a `GET` request to `/api/public/v1/chat/conversation`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::ChatConversation>, Error<types::Error>> {
@@ -2024,9 +2045,9 @@ pub mod builder {
             }
         }
     }
-    /**Builder for [`Client::chat_session_create`]
-
-[`Client::chat_session_create`]: super::Client::chat_session_create*/
+    /// Builder for [`Client::chat_session_create`]
+    ///
+    /// [`Client::chat_session_create`]: super::Client::chat_session_create
     #[derive(Debug, Clone)]
     pub struct ChatSessionCreate<'a> {
         client: &'a super::Client,
@@ -2063,7 +2084,7 @@ pub mod builder {
             self.body = self.body.map(f);
             self
         }
-        ///Sends a `POST` request to `/api/public/v1/chat/sessions`
+        /// Sends a `POST` request to `/api/public/v1/chat/sessions`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::ChatSession>, Error<types::Error>> {

@@ -12,7 +12,7 @@ use progenitor_client::{encode_path, ClientHooks, OperationInfo, RequestBuilderE
 /// Types used as operation parameters and responses.
 #[allow(clippy::all)]
 pub mod types {
-    ///UI/runtime capability granted to the generated iframe session.
+    /// UI/runtime capability granted to the generated iframe session.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -79,11 +79,11 @@ pub mod types {
             value.parse()
         }
     }
-    ///Embed session settings.
+    /// Embed session settings.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(deny_unknown_fields)]
     pub struct CreateEmbedSession {
-        ///What the session may do. Repeated entries are folded into one; the order is kept.
+        /// What the session may do. Repeated entries are folded into one; the order is kept.
         pub capabilities: ::std::vec::Vec<Capability>,
         #[serde(
             rename = "chatId",
@@ -98,10 +98,10 @@ pub mod types {
             Default::default()
         }
     }
-    /**Facts about the error. Which members there are depends on the code; an empty object when
-there is nothing to add. Besides the members listed here: `scope` and `missing` with
-insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
-`window_s` and `retry_after_s` with rate_limited. A reader ignores members it does not know.*/
+    /// Facts about the error. Which members there are depends on the code; an empty object when
+    /// there is nothing to add. Besides the members listed here: `scope` and `missing` with
+    /// insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
+    /// `window_s` and `retry_after_s` with rate_limited. A reader ignores members it does not know.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(transparent)]
     pub struct Details(pub ::serde_json::Value);
@@ -121,28 +121,28 @@ insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_sou
             Self(value)
         }
     }
-    /**What an embed session may do and for how long. `allowedChatId` is present only when the
-session is limited to one chat.*/
+    /// What an embed session may do and for how long. `allowedChatId` is present only when the
+    /// session is limited to one chat.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct EmbedGrant {
-        ///MongoDB ObjectId represented as a 24-character hexadecimal string.
+        /// MongoDB ObjectId represented as a 24-character hexadecimal string.
         #[serde(
             rename = "allowedChatId",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub allowed_chat_id: ::std::option::Option<::std::string::String>,
-        ///What the session may do, without repetitions, in the order in which it was asked for.
+        /// What the session may do, without repetitions, in the order in which it was asked for.
         pub capabilities: ::std::vec::Vec<::std::string::String>,
-        ///MongoDB ObjectId represented as a 24-character hexadecimal string.
+        /// MongoDB ObjectId represented as a 24-character hexadecimal string.
         #[serde(rename = "employeeId")]
         pub employee_id: ::std::string::String,
-        ///When the session ends, in UTC with milliseconds.
+        /// When the session ends, in UTC with milliseconds.
         #[serde(rename = "expiresAt")]
         pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Seconds until the session ends.
+        /// Seconds until the session ends.
         #[serde(rename = "expiresIn")]
         pub expires_in: i64,
-        ///The session's id, for logs and for revocation.
+        /// The session's id, for logs and for revocation.
         #[serde(rename = "sessionId")]
         pub session_id: ::std::string::String,
     }
@@ -151,7 +151,7 @@ session is limited to one chat.*/
             Default::default()
         }
     }
-    ///What the presented token grants.
+    /// What the presented token grants.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct EmbedGrantEnvelope {
         pub data: EmbedGrant,
@@ -161,29 +161,29 @@ session is limited to one chat.*/
             Default::default()
         }
     }
-    ///A freshly opened embed session with its token. The token is shown here only and never stored.
+    /// A freshly opened embed session with its token. The token is shown here only and never stored.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct EmbedSession {
-        ///MongoDB ObjectId represented as a 24-character hexadecimal string.
+        /// MongoDB ObjectId represented as a 24-character hexadecimal string.
         #[serde(
             rename = "allowedChatId",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub allowed_chat_id: ::std::option::Option<::std::string::String>,
-        ///What the session may do, without repetitions, in the order in which it was asked for.
+        /// What the session may do, without repetitions, in the order in which it was asked for.
         pub capabilities: ::std::vec::Vec<::std::string::String>,
-        ///The token of the session, a JWT. Pass it as `Authorization: Bearer <token>`.
+        /// The token of the session, a JWT. Pass it as `Authorization: Bearer <token>`.
         #[serde(rename = "embedToken")]
         pub embed_token: ::std::string::String,
-        ///When the session ends, in UTC with milliseconds.
+        /// When the session ends, in UTC with milliseconds.
         #[serde(rename = "expiresAt")]
         pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Seconds until the session ends, for callers whose clock is wrong.
+        /// Seconds until the session ends, for callers whose clock is wrong.
         #[serde(rename = "expiresIn")]
         pub expires_in: i64,
-        /**The URL to open in an iframe. It leads to the allowed chat when `chatId` was given and to
-the list of chats otherwise. The token is in the fragment, which browsers do not send to
-servers.*/
+        /// The URL to open in an iframe. It leads to the allowed chat when `chatId` was given and to
+        /// the list of chats otherwise. The token is in the fragment, which browsers do not send to
+        /// servers.
         #[serde(rename = "iframeUrl")]
         pub iframe_url: ::std::string::String,
     }
@@ -192,7 +192,7 @@ servers.*/
             Default::default()
         }
     }
-    ///The opened session.
+    /// The opened session.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct EmbedSessionEnvelope {
         pub data: EmbedSession,
@@ -202,15 +202,15 @@ servers.*/
             Default::default()
         }
     }
-    ///Every refusal and every failure, on every surface, is this object.
+    /// Every refusal and every failure, on every surface, is this object.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Error {
         pub details: Details,
-        ///A stable code for programs.
+        /// A stable code for programs.
         pub error: ::std::string::String,
-        ///What is wrong and how to mend it, for people. The wording may change.
+        /// What is wrong and how to mend it, for people. The wording may change.
         pub message: ::std::string::String,
-        ///Names this request in the service's log, and is the X-Request-Id header too. Quote it when you report a problem.
+        /// Names this request in the service's log, and is the X-Request-Id header too. Quote it when you report a problem.
         pub request_id: ::std::string::String,
     }
     impl Error {
@@ -218,7 +218,7 @@ servers.*/
             Default::default()
         }
     }
-    ///MongoDB ObjectId represented as a 24-character hexadecimal string.
+    /// MongoDB ObjectId represented as a 24-character hexadecimal string.
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
     pub struct ObjectId(::std::string::String);
@@ -277,22 +277,22 @@ servers.*/
                 })
         }
     }
-    ///One broken constraint of a request.
+    /// One broken constraint of a request.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Violation {
-        ///What was sent, in words. A sensitive value is never repeated.
+        /// What was sent, in words. A sensitive value is never repeated.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub actual: ::std::option::Option<::std::string::String>,
         #[serde(rename = "in")]
         pub in_: ViolationPart,
-        /**The keyword of the API document that was broken, for instance `maxLength`. Besides those:
-`x-once` for a parameter that was sent twice, and `x-exact-number` for a number that
-cannot be kept exactly.*/
+        /// The keyword of the API document that was broken, for instance `maxLength`. Besides those:
+        /// `x-once` for a parameter that was sent twice, and `x-exact-number` for a number that
+        /// cannot be kept exactly.
         pub keyword: ::std::string::String,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub limit: ::std::option::Option<ViolationLimit>,
-        /**JSON pointer (RFC 6901) of the offending member itself, also when it is missing or
-unknown. Outside the body it is a slash and the parameter's name.*/
+        /// JSON pointer (RFC 6901) of the offending member itself, also when it is missing or
+        /// unknown. Outside the body it is a slash and the parameter's name.
         pub pointer: ::std::string::String,
     }
     impl Violation {
@@ -300,7 +300,7 @@ unknown. Outside the body it is a slash and the parameter's name.*/
             Default::default()
         }
     }
-    ///What the keyword allows, as it stands in the API document. Its type depends on the keyword.
+    /// What the keyword allows, as it stands in the API document. Its type depends on the keyword.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(transparent)]
     pub struct ViolationLimit(pub ::serde_json::Value);
@@ -320,7 +320,7 @@ unknown. Outside the body it is a slash and the parameter's name.*/
             Self(value)
         }
     }
-    ///The part of the request in which the constraint was broken.
+    /// The part of the request in which the constraint was broken.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1038,16 +1038,16 @@ unknown. Outside the body it is a slash and the parameter's name.*/
     }
 }
 #[derive(Clone, Debug)]
-/**Client for Vestibule, embed surface
-
-Opens short-lived sessions for the agent inbox that a CRM shows in an iframe. The CRM's backend
-proves itself by an HMAC-SHA256 signature over the timestamp and the raw body. The page in the
-iframe proves itself by the embed token from the URL's fragment.
-
-All success bodies are `{"data": …}`. All errors are the shared `Error` object. Unknown members
-and unknown query parameters are refused. Every answer has `X-Content-Type-Options: nosniff`.
-
-Version: 0.1.0*/
+/// Client for Vestibule, embed surface
+///
+/// Opens short-lived sessions for the agent inbox that a CRM shows in an iframe. The CRM's backend
+/// proves itself by an HMAC-SHA256 signature over the timestamp and the raw body. The page in the
+/// iframe proves itself by the embed token from the URL's fragment.
+///
+/// All success bodies are `{"data": …}`. All errors are the shared `Error` object. Unknown members
+/// and unknown query parameters are refused. Every answer has `X-Content-Type-Options: nosniff`.
+///
+/// Version: 0.1.0
 pub struct Client {
     pub(crate) baseurl: String,
     pub(crate) client: reqwest::Client,
@@ -1109,47 +1109,47 @@ const _: () = {
     {}
 };
 impl Client {
-    /**Read the own embed session
-
-Tells the holder of an embed token what it grants and how long it is still valid. The
-embedded page calls this first. The state of the session, of its key and of its tenant is
-checked on every call, so a revoked session or a paused key ends here within a second.
-
-Sends a `GET` request to `/v1/embed/session`
-
-```ignore
-let response = client.embed_session_read()
-    .send()
-    .await;
-```*/
+    /// Read the own embed session
+    ///
+    /// Tells the holder of an embed token what it grants and how long it is still valid. The
+    /// embedded page calls this first. The state of the session, of its key and of its tenant is
+    /// checked on every call, so a revoked session or a paused key ends here within a second.
+    ///
+    /// Sends a `GET` request to `/v1/embed/session`
+    ///
+    /// ```ignore
+    /// let response = client.embed_session_read()
+    ///    .send()
+    ///    .await;
+    /// ```
     pub fn embed_session_read(&self) -> builder::EmbedSessionRead<'_> {
         builder::EmbedSessionRead::new(self)
     }
-    /**Create embed session
-
-Opens a session of 15 minutes for one employee and returns the URL to show in an iframe.
-
-The request is signed. The signed string is the value of `X-YoLead-Timestamp`, a full stop
-and the raw body, byte for byte; the key is the UTF-8 text of the whole secret; the
-signature is hexadecimal in either case. Each of the three headers is sent exactly once. The
-timestamp may be at most 300000 milliseconds away from the server's time, in either
-direction. A signature opens one session only: sending it again is refused with
-`signature_replayed`. This operation is for backends: a request with an `Origin` header is
-refused.
-
-A key with the scope `read` may grant `showChatsList` and `showChatPage` only. `showChatPage`
-without `showChatsList` requires `chatId`. Repeated capabilities are folded into one; their
-order is kept. When the tenant's directory is strict, an unknown employee or chat is
-refused; otherwise these ids are the tenant's own and are looked up on use.
-
-Sends a `POST` request to `/v1/embed/sessions`
-
-```ignore
-let response = client.embed_session_create()
-    .body(body)
-    .send()
-    .await;
-```*/
+    /// Create embed session
+    ///
+    /// Opens a session of 15 minutes for one employee and returns the URL to show in an iframe.
+    ///
+    /// The request is signed. The signed string is the value of `X-YoLead-Timestamp`, a full stop
+    /// and the raw body, byte for byte; the key is the UTF-8 text of the whole secret; the
+    /// signature is hexadecimal in either case. Each of the three headers is sent exactly once. The
+    /// timestamp may be at most 300000 milliseconds away from the server's time, in either
+    /// direction. A signature opens one session only: sending it again is refused with
+    /// `signature_replayed`. This operation is for backends: a request with an `Origin` header is
+    /// refused.
+    ///
+    /// A key with the scope `read` may grant `showChatsList` and `showChatPage` only. `showChatPage`
+    /// without `showChatsList` requires `chatId`. Repeated capabilities are folded into one; their
+    /// order is kept. When the tenant's directory is strict, an unknown employee or chat is
+    /// refused; otherwise these ids are the tenant's own and are looked up on use.
+    ///
+    /// Sends a `POST` request to `/v1/embed/sessions`
+    ///
+    /// ```ignore
+    /// let response = client.embed_session_create()
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
+    /// ```
     pub fn embed_session_create(&self) -> builder::EmbedSessionCreate<'_> {
         builder::EmbedSessionCreate::new(self)
     }
@@ -1163,9 +1163,9 @@ pub mod builder {
         encode_path, ByteStream, ClientInfo, ClientHooks, Error, OperationInfo,
         RequestBuilderExt, ResponseValue,
     };
-    /**Builder for [`Client::embed_session_read`]
-
-[`Client::embed_session_read`]: super::Client::embed_session_read*/
+    /// Builder for [`Client::embed_session_read`]
+    ///
+    /// [`Client::embed_session_read`]: super::Client::embed_session_read
     #[derive(Debug, Clone)]
     pub struct EmbedSessionRead<'a> {
         client: &'a super::Client,
@@ -1174,7 +1174,7 @@ pub mod builder {
         pub fn new(client: &'a super::Client) -> Self {
             Self { client: client }
         }
-        ///Sends a `GET` request to `/v1/embed/session`
+        /// Sends a `GET` request to `/v1/embed/session`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::EmbedGrantEnvelope>, Error<types::Error>> {
@@ -1225,9 +1225,9 @@ pub mod builder {
             }
         }
     }
-    /**Builder for [`Client::embed_session_create`]
-
-[`Client::embed_session_create`]: super::Client::embed_session_create*/
+    /// Builder for [`Client::embed_session_create`]
+    ///
+    /// [`Client::embed_session_create`]: super::Client::embed_session_create
     #[derive(Debug, Clone)]
     pub struct EmbedSessionCreate<'a> {
         client: &'a super::Client,
@@ -1264,7 +1264,7 @@ pub mod builder {
             self.body = self.body.map(f);
             self
         }
-        ///Sends a `POST` request to `/v1/embed/sessions`
+        /// Sends a `POST` request to `/v1/embed/sessions`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::EmbedSessionEnvelope>, Error<types::Error>> {

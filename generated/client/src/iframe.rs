@@ -12,39 +12,39 @@ use progenitor_client::{encode_path, ClientHooks, OperationInfo, RequestBuilderE
 /// Types used as operation parameters and responses.
 #[allow(clippy::all)]
 pub mod types {
-    ///For whom the link is, what it may read, and how the page looks.
+    /// For whom the link is, what it may read, and how the page looks.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(deny_unknown_fields)]
     pub struct CreateIframeSession {
-        ///Array of session-specific (stateless) knowledge base entries. These temporary entries apply only to this iframe instance and do not persist. They work alongside any persistent (stateful) entries previously created through /api/v1/knowledge-base/ for your connection IDs.
+        /// Array of session-specific (stateless) knowledge base entries. These temporary entries apply only to this iframe instance and do not persist. They work alongside any persistent (stateful) entries previously created through /api/v1/knowledge-base/ for your connection IDs.
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub knowledge_base_entries: ::std::vec::Vec<KnowledgeBaseEntry>,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub limits: ::std::option::Option<NullableLimits>,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub model: ::std::option::Option<IframeModel>,
-        ///Array of session-specific (stateless) reference query objects (e.g., {"title": "...", "query": "..."}). These temporary queries apply only to this iframe instance and do not persist. They work alongside any persistent (stateful) queries previously created through /api/v1/reference-queries/ for your connection IDs.
+        /// Array of session-specific (stateless) reference query objects (e.g., {"title": "...", "query": "..."}). These temporary queries apply only to this iframe instance and do not persist. They work alongside any persistent (stateful) queries previously created through /api/v1/reference-queries/ for your connection IDs.
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub reference_queries: ::std::vec::Vec<ReferenceQuery>,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub response_mode: ::std::option::Option<FallbackResponseMode>,
-        ///Deprecated fallback. Prefer configuring dashboard visibility on the theme; this request parameter is only used if the theme is missing a show_dashboards value.
+        /// Deprecated fallback. Prefer configuring dashboard visibility on the theme; this request parameter is only used if the theme is missing a show_dashboards value.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub show_dashboards: ::std::option::Option<bool>,
-        ///Deprecated fallback. Prefer configuring sidebar visibility on the theme; this request parameter is only used if the theme is missing a show_sidebar value.
+        /// Deprecated fallback. Prefer configuring sidebar visibility on the theme; this request parameter is only used if the theme is missing a show_sidebar value.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub show_sidebar: ::std::option::Option<bool>,
-        ///List of Source/Connection IDs: The IDs of the sources/connections to use for the iframe. This is used to determine which sources/connections the user will have access to in the chat.
+        /// List of Source/Connection IDs: The IDs of the sources/connections to use for the iframe. This is used to determine which sources/connections the user will have access to in the chat.
         pub srcs: ::std::vec::Vec<SourceId>,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub theme: ::std::option::Option<InlineTheme>,
-        ///ID of the theme to apply (mutually exclusive with theme)
+        /// ID of the theme to apply (mutually exclusive with theme)
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub theme_id: ::std::option::Option<::std::num::NonZeroU64>,
-        ///Token lifetime in seconds (60-3600, default: 900)
+        /// Token lifetime in seconds (60-3600, default: 900)
         #[serde(default = "defaults::default_u64::<i64, 900>")]
         pub ttl: i64,
-        ///User identifier: The UID of the user to create the iframe for. This is used to track usage and thread history. This can be anything you want, but it must be unique. We recommend using a user ID or email.
+        /// User identifier: The UID of the user to create the iframe for. This is used to track usage and thread history. This can be anything you want, but it must be unique. We recommend using a user ID or email.
         pub uid: CreateIframeSessionUid,
     }
     impl CreateIframeSession {
@@ -52,7 +52,7 @@ pub mod types {
             Default::default()
         }
     }
-    ///User identifier: The UID of the user to create the iframe for. This is used to track usage and thread history. This can be anything you want, but it must be unique. We recommend using a user ID or email.
+    /// User identifier: The UID of the user to create the iframe for. This is used to track usage and thread history. This can be anything you want, but it must be unique. We recommend using a user ID or email.
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
     pub struct CreateIframeSessionUid(::std::string::String);
@@ -109,7 +109,7 @@ pub mod types {
                 })
         }
     }
-    ///The value of one CSS custom property.
+    /// The value of one CSS custom property.
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
     pub struct CssValue(::std::string::String);
@@ -168,9 +168,9 @@ pub mod types {
                 })
         }
     }
-    /**CSS custom properties of the page. A name is two hyphens and a lower-case word. A value has
-none of the characters `; { } < > @ \`, and it contains neither `url(` nor `expression(` in
-any case of letters.*/
+    /// CSS custom properties of the page. A name is two hyphens and a lower-case word. A value has
+    /// none of the characters `; { } < > @ \`, and it contains neither `url(` nor `expression(` in
+    /// any case of letters.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(transparent)]
     pub struct CustomCssVars(
@@ -199,10 +199,10 @@ any case of letters.*/
             Self(value)
         }
     }
-    /**Facts about the error. Which members there are depends on the code; an empty object when
-there is nothing to add. Besides the members listed here: `scope` and `missing` with
-insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
-`window_s` and `retry_after_s` with rate_limited. A reader ignores members it does not know.*/
+    /// Facts about the error. Which members there are depends on the code; an empty object when
+    /// there is nothing to add. Besides the members listed here: `scope` and `missing` with
+    /// insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
+    /// `window_s` and `retry_after_s` with rate_limited. A reader ignores members it does not know.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(transparent)]
     pub struct Details(pub ::serde_json::Value);
@@ -222,15 +222,15 @@ insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_sou
             Self(value)
         }
     }
-    ///Every refusal and every failure, on every surface, is this object.
+    /// Every refusal and every failure, on every surface, is this object.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Error {
         pub details: Details,
-        ///A stable code for programs.
+        /// A stable code for programs.
         pub error: ::std::string::String,
-        ///What is wrong and how to mend it, for people. The wording may change.
+        /// What is wrong and how to mend it, for people. The wording may change.
         pub message: ::std::string::String,
-        ///Names this request in the service's log, and is the X-Request-Id header too. Quote it when you report a problem.
+        /// Names this request in the service's log, and is the X-Request-Id header too. Quote it when you report a problem.
         pub request_id: ::std::string::String,
     }
     impl Error {
@@ -238,7 +238,7 @@ insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_sou
             Default::default()
         }
     }
-    ///Deprecated fallback. Prefer configuring response mode on the theme; this request parameter is only used if the theme is missing a response_mode. * `full` - full * `basic` - basic
+    /// Deprecated fallback. Prefer configuring response mode on the theme; this request parameter is only used if the theme is missing a response_mode. * `full` - full * `basic` - basic
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -293,7 +293,7 @@ insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_sou
             value.parse()
         }
     }
-    ///Model to use for generated threads * `o3` - o3 * `o4-mini` - o4-mini * `gpt-4.1` - gpt-4.1 * `gpt-5` - gpt-5 * `gpt-5-codex` - gpt-5-codex * `sonnet-4` - sonnet-4 * `sonnet-4.5` - sonnet-4.5 * `haiku-4.5` - haiku-4.5
+    /// Model to use for generated threads * `o3` - o3 * `o4-mini` - o4-mini * `gpt-4.1` - gpt-4.1 * `gpt-5` - gpt-5 * `gpt-5-codex` - gpt-5-codex * `sonnet-4` - sonnet-4 * `sonnet-4.5` - sonnet-4.5 * `haiku-4.5` - haiku-4.5
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -377,14 +377,14 @@ insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_sou
             IframeModel::Gpt5
         }
     }
-    ///A freshly created iframe link. The cache key is shown here only; the service keeps its hash.
+    /// A freshly created iframe link. The cache key is shown here only; the service keeps its hash.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct IframeSession {
-        ///Cache key for JWT retrieval
+        /// Cache key for JWT retrieval
         pub cache_key: ::std::string::String,
-        ///Token lifetime in seconds
+        /// Token lifetime in seconds
         pub expires_in: i64,
-        ///URL for the iframe view
+        /// URL for the iframe view
         pub iframe_url: ::std::string::String,
     }
     impl IframeSession {
@@ -392,21 +392,21 @@ insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_sou
             Default::default()
         }
     }
-    ///The token of an iframe session and what the page needs to draw itself.
+    /// The token of an iframe session and what the page needs to draw itself.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct IframeToken {
-        /**The token of the session, a JWT. Pass it as `Authorization: Bearer <token>`. Redeeming
-again yields the same token.*/
+        /// The token of the session, a JWT. Pass it as `Authorization: Bearer <token>`. Redeeming
+        /// again yields the same token.
         pub access_token: ::std::string::String,
-        ///Seconds until the token ends.
+        /// Seconds until the token ends.
         pub expires_in: i64,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub limits: ::std::option::Option<Limits>,
-        ///The session's id, for logs and for revocation.
+        /// The session's id, for logs and for revocation.
         pub session_id: ::std::string::String,
         pub theme: ResolvedTheme,
         pub token_type: TokenType,
-        ///The user for whom the link was created.
+        /// The user for whom the link was created.
         pub uid: ::std::string::String,
     }
     impl IframeToken {
@@ -414,7 +414,7 @@ again yields the same token.*/
             Default::default()
         }
     }
-    ///Theme configuration to apply to the iframe (theme_mode, custom_css_vars, start_message)
+    /// Theme configuration to apply to the iframe (theme_mode, custom_css_vars, start_message)
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
     #[serde(deny_unknown_fields)]
     pub struct InlineTheme {
@@ -422,13 +422,13 @@ again yields the same token.*/
         pub custom_css_vars: ::std::option::Option<CustomCssVars>,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub response_mode: ::std::option::Option<ResponseMode>,
-        ///Whether the page offers dashboards.
+        /// Whether the page offers dashboards.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub show_dashboards: ::std::option::Option<bool>,
-        ///Whether the page has its sidebar.
+        /// Whether the page has its sidebar.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub show_sidebar: ::std::option::Option<bool>,
-        ///The first line the page shows. It is text, never markup.
+        /// The first line the page shows. It is text, never markup.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub start_message: ::std::option::Option<InlineThemeStartMessage>,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -439,7 +439,7 @@ again yields the same token.*/
             Default::default()
         }
     }
-    ///The first line the page shows. It is text, never markup.
+    /// The first line the page shows. It is text, never markup.
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
     pub struct InlineThemeStartMessage(::std::string::String);
@@ -493,8 +493,8 @@ again yields the same token.*/
                 })
         }
     }
-    /**One fact the assistant may use: at most 8 KiB, counted as a JSON string in UTF-8 without its
-two quotation marks.*/
+    /// One fact the assistant may use: at most 8 KiB, counted as a JSON string in UTF-8 without its
+    /// two quotation marks.
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
     pub struct KnowledgeBaseEntry(::std::string::String);
@@ -548,19 +548,19 @@ two quotation marks.*/
                 })
         }
     }
-    ///The rate limits that hold for the uid. A window without a member is not limited.
+    /// The rate limits that hold for the uid. A window without a member is not limited.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
     pub struct Limits {
-        ///Messages in a day, UTC.
+        /// Messages in a day, UTC.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub daily: ::std::option::Option<i64>,
-        ///Messages in an hour.
+        /// Messages in an hour.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub hourly: ::std::option::Option<i64>,
-        ///Messages in a calendar month, UTC.
+        /// Messages in a calendar month, UTC.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub monthly: ::std::option::Option<i64>,
-        ///Messages in an ISO week, UTC.
+        /// Messages in an ISO week, UTC.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub weekly: ::std::option::Option<i64>,
     }
@@ -569,7 +569,7 @@ two quotation marks.*/
             Default::default()
         }
     }
-    ///Optional per-uid rate limits
+    /// Optional per-uid rate limits
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(transparent)]
     pub struct NullableLimits(pub ::std::option::Option<NullableLimitsInner>);
@@ -591,20 +591,20 @@ two quotation marks.*/
             Self(value)
         }
     }
-    ///Optional per-uid rate limits
+    /// Optional per-uid rate limits
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
     #[serde(deny_unknown_fields)]
     pub struct NullableLimitsInner {
-        ///Messages in a day, UTC.
+        /// Messages in a day, UTC.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub daily: ::std::option::Option<i64>,
-        ///Messages in an hour.
+        /// Messages in an hour.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub hourly: ::std::option::Option<i64>,
-        ///Messages in a calendar month, UTC.
+        /// Messages in a calendar month, UTC.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub monthly: ::std::option::Option<i64>,
-        ///Messages in an ISO week, UTC.
+        /// Messages in an ISO week, UTC.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub weekly: ::std::option::Option<i64>,
     }
@@ -613,11 +613,11 @@ two quotation marks.*/
             Default::default()
         }
     }
-    ///The cache key of an iframe link.
+    /// The cache key of an iframe link.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(deny_unknown_fields)]
     pub struct RedeemCacheKey {
-        ///The cache key, from the answer that created the link or from the fragment of its URL.
+        /// The cache key, from the answer that created the link or from the fragment of its URL.
         pub cache_key: RedeemCacheKeyCacheKey,
     }
     impl RedeemCacheKey {
@@ -625,7 +625,7 @@ two quotation marks.*/
             Default::default()
         }
     }
-    ///The cache key, from the answer that created the link or from the fragment of its URL.
+    /// The cache key, from the answer that created the link or from the fragment of its URL.
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
     pub struct RedeemCacheKeyCacheKey(::std::string::String);
@@ -682,14 +682,14 @@ two quotation marks.*/
                 })
         }
     }
-    ///A query that is known to be right, with the question it answers.
+    /// A query that is known to be right, with the question it answers.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(deny_unknown_fields)]
     pub struct ReferenceQuery {
-        /**The text of the query: at most 16 KiB, counted as a JSON string in UTF-8 without its two
-quotation marks.*/
+        /// The text of the query: at most 16 KiB, counted as a JSON string in UTF-8 without its two
+        /// quotation marks.
         pub query: ReferenceQueryQuery,
-        ///The question that the query answers.
+        /// The question that the query answers.
         pub title: ReferenceQueryTitle,
     }
     impl ReferenceQuery {
@@ -697,8 +697,8 @@ quotation marks.*/
             Default::default()
         }
     }
-    /**The text of the query: at most 16 KiB, counted as a JSON string in UTF-8 without its two
-quotation marks.*/
+    /// The text of the query: at most 16 KiB, counted as a JSON string in UTF-8 without its two
+    /// quotation marks.
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
     pub struct ReferenceQueryQuery(::std::string::String);
@@ -755,7 +755,7 @@ quotation marks.*/
                 })
         }
     }
-    ///The question that the query answers.
+    /// The question that the query answers.
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
     pub struct ReferenceQueryTitle(::std::string::String);
@@ -812,27 +812,27 @@ quotation marks.*/
                 })
         }
     }
-    /**The settings that hold for the page, after theme, deprecated request members and defaults.
-`start_message` is present when there is one.*/
+    /// The settings that hold for the page, after theme, deprecated request members and defaults.
+    /// `start_message` is present when there is one.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct ResolvedTheme {
-        /**CSS custom properties of the page. A name is two hyphens and a lower-case word. A value has
-none of the characters `; { } < > @ \`, and it contains neither `url(` nor `expression(` in
-any case of letters.*/
+        /// CSS custom properties of the page. A name is two hyphens and a lower-case word. A value has
+        /// none of the characters `; { } < > @ \`, and it contains neither `url(` nor `expression(` in
+        /// any case of letters.
         pub custom_css_vars: ::std::collections::BTreeMap<
             ::std::string::String,
             ::std::string::String,
         >,
-        ///How detailed the assistant's answers are.
+        /// How detailed the assistant's answers are.
         pub response_mode: ::std::string::String,
-        ///Whether the page offers dashboards.
+        /// Whether the page offers dashboards.
         pub show_dashboards: bool,
-        ///Whether the page has its sidebar.
+        /// Whether the page has its sidebar.
         pub show_sidebar: bool,
-        ///The first line the page shows. It is text, never markup.
+        /// The first line the page shows. It is text, never markup.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub start_message: ::std::option::Option<::std::string::String>,
-        ///The colour schemes that the page offers.
+        /// The colour schemes that the page offers.
         pub theme_mode: ::std::string::String,
     }
     impl ResolvedTheme {
@@ -840,7 +840,7 @@ any case of letters.*/
             Default::default()
         }
     }
-    ///How detailed the assistant's answers are.
+    /// How detailed the assistant's answers are.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -895,7 +895,7 @@ any case of letters.*/
             value.parse()
         }
     }
-    ///The id of a source (connection) of the tenant, a string or an integer as the source was created.
+    /// The id of a source (connection) of the tenant, a string or an integer as the source was created.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(untagged)]
     pub enum SourceId {
@@ -950,7 +950,7 @@ any case of letters.*/
             Self::Integer(value)
         }
     }
-    ///`SourceIdString`
+    /// `SourceIdString`
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
     pub struct SourceIdString(::std::string::String);
@@ -1007,7 +1007,7 @@ any case of letters.*/
                 })
         }
     }
-    ///The colour schemes that the page offers.
+    /// The colour schemes that the page offers.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1066,7 +1066,7 @@ any case of letters.*/
             value.parse()
         }
     }
-    ///How the token is presented.
+    /// How the token is presented.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1107,22 +1107,22 @@ any case of letters.*/
             Ok(Self(value.to_string()))
         }
     }
-    ///One broken constraint of a request.
+    /// One broken constraint of a request.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Violation {
-        ///What was sent, in words. A sensitive value is never repeated.
+        /// What was sent, in words. A sensitive value is never repeated.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub actual: ::std::option::Option<::std::string::String>,
         #[serde(rename = "in")]
         pub in_: ViolationPart,
-        /**The keyword of the API document that was broken, for instance `maxLength`. Besides those:
-`x-once` for a parameter that was sent twice, and `x-exact-number` for a number that
-cannot be kept exactly.*/
+        /// The keyword of the API document that was broken, for instance `maxLength`. Besides those:
+        /// `x-once` for a parameter that was sent twice, and `x-exact-number` for a number that
+        /// cannot be kept exactly.
         pub keyword: ::std::string::String,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub limit: ::std::option::Option<ViolationLimit>,
-        /**JSON pointer (RFC 6901) of the offending member itself, also when it is missing or
-unknown. Outside the body it is a slash and the parameter's name.*/
+        /// JSON pointer (RFC 6901) of the offending member itself, also when it is missing or
+        /// unknown. Outside the body it is a slash and the parameter's name.
         pub pointer: ::std::string::String,
     }
     impl Violation {
@@ -1130,7 +1130,7 @@ unknown. Outside the body it is a slash and the parameter's name.*/
             Default::default()
         }
     }
-    ///What the keyword allows, as it stands in the API document. Its type depends on the keyword.
+    /// What the keyword allows, as it stands in the API document. Its type depends on the keyword.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(transparent)]
     pub struct ViolationLimit(pub ::serde_json::Value);
@@ -1150,7 +1150,7 @@ unknown. Outside the body it is a slash and the parameter's name.*/
             Self(value)
         }
     }
-    ///The part of the request in which the constraint was broken.
+    /// The part of the request in which the constraint was broken.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -2544,17 +2544,17 @@ unknown. Outside the body it is a slash and the parameter's name.*/
     }
 }
 #[derive(Clone, Debug)]
-/**Client for Vestibule, iframe surface
-
-Creates links to the assistant page and hands out the token behind them. The backend of an
-analytics product proves itself by its API key. The page in the iframe holds only the cache key
-from the URL's fragment, which is a capability of its own, and exchanges it for the token.
-
-Integers are written as integers: `900.0` and `9e2` are refused. Unknown members and unknown
-query parameters are refused. All errors are the shared `Error` object. Every answer has
-`X-Content-Type-Options: nosniff`.
-
-Version: 0.1.0*/
+/// Client for Vestibule, iframe surface
+///
+/// Creates links to the assistant page and hands out the token behind them. The backend of an
+/// analytics product proves itself by its API key. The page in the iframe holds only the cache key
+/// from the URL's fragment, which is a capability of its own, and exchanges it for the token.
+///
+/// Integers are written as integers: `900.0` and `9e2` are refused. Unknown members and unknown
+/// query parameters are refused. All errors are the shared `Error` object. Every answer has
+/// `X-Content-Type-Options: nosniff`.
+///
+/// Version: 0.1.0
 pub struct Client {
     pub(crate) baseurl: String,
     pub(crate) client: reqwest::Client,
@@ -2616,49 +2616,49 @@ const _: () = {
     {}
 };
 impl Client {
-    /**Create iframe link
-
-Creates a secure iframe link with a cached JWT token.
-
-Every entry of `srcs` must be a source of the key's tenant. `theme` and `theme_id` exclude
-each other. The settings `response_mode`, `show_sidebar` and `show_dashboards` come from the
-theme, else from the deprecated members of the request, else they are full, true and true;
-when a deprecated member was used, the answer has a `Deprecation` header.
-
-`limits` count per `uid` over all its sessions. The last request with `limits` wins; leaving
-them out keeps what holds, null clears it.
-
-This operation is for backends: a request with an `Origin` header is refused.
-
-Sends a `POST` request to `/api/v1/iframe/create`
-
-```ignore
-let response = client.iframe_session_create()
-    .body(body)
-    .send()
-    .await;
-```*/
+    /// Create iframe link
+    ///
+    /// Creates a secure iframe link with a cached JWT token.
+    ///
+    /// Every entry of `srcs` must be a source of the key's tenant. `theme` and `theme_id` exclude
+    /// each other. The settings `response_mode`, `show_sidebar` and `show_dashboards` come from the
+    /// theme, else from the deprecated members of the request, else they are full, true and true;
+    /// when a deprecated member was used, the answer has a `Deprecation` header.
+    ///
+    /// `limits` count per `uid` over all its sessions. The last request with `limits` wins; leaving
+    /// them out keeps what holds, null clears it.
+    ///
+    /// This operation is for backends: a request with an `Origin` header is refused.
+    ///
+    /// Sends a `POST` request to `/api/v1/iframe/create`
+    ///
+    /// ```ignore
+    /// let response = client.iframe_session_create()
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
+    /// ```
     pub fn iframe_session_create(&self) -> builder::IframeSessionCreate<'_> {
         builder::IframeSessionCreate::new(self)
     }
-    /**Exchange a cache key for its token
-
-Returns the cached JWT of an iframe link, and what the page needs to draw itself. There is no
-API key: the cache key itself is the capability. A browser may call this only from the
-service's own origin.
-
-A cache key may be redeemed as often as its API key permits, ten times unless the operator
-chose otherwise. Redeeming never extends the expiry and always yields the same token. One
-address may call this 30 times a minute.
-
-Sends a `POST` request to `/api/v1/iframe/token`
-
-```ignore
-let response = client.iframe_token_redeem()
-    .body(body)
-    .send()
-    .await;
-```*/
+    /// Exchange a cache key for its token
+    ///
+    /// Returns the cached JWT of an iframe link, and what the page needs to draw itself. There is no
+    /// API key: the cache key itself is the capability. A browser may call this only from the
+    /// service's own origin.
+    ///
+    /// A cache key may be redeemed as often as its API key permits, ten times unless the operator
+    /// chose otherwise. Redeeming never extends the expiry and always yields the same token. One
+    /// address may call this 30 times a minute.
+    ///
+    /// Sends a `POST` request to `/api/v1/iframe/token`
+    ///
+    /// ```ignore
+    /// let response = client.iframe_token_redeem()
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
+    /// ```
     pub fn iframe_token_redeem(&self) -> builder::IframeTokenRedeem<'_> {
         builder::IframeTokenRedeem::new(self)
     }
@@ -2672,9 +2672,9 @@ pub mod builder {
         encode_path, ByteStream, ClientInfo, ClientHooks, Error, OperationInfo,
         RequestBuilderExt, ResponseValue,
     };
-    /**Builder for [`Client::iframe_session_create`]
-
-[`Client::iframe_session_create`]: super::Client::iframe_session_create*/
+    /// Builder for [`Client::iframe_session_create`]
+    ///
+    /// [`Client::iframe_session_create`]: super::Client::iframe_session_create
     #[derive(Debug, Clone)]
     pub struct IframeSessionCreate<'a> {
         client: &'a super::Client,
@@ -2711,7 +2711,7 @@ pub mod builder {
             self.body = self.body.map(f);
             self
         }
-        ///Sends a `POST` request to `/api/v1/iframe/create`
+        /// Sends a `POST` request to `/api/v1/iframe/create`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::IframeSession>, Error<types::Error>> {
@@ -2768,9 +2768,9 @@ pub mod builder {
             }
         }
     }
-    /**Builder for [`Client::iframe_token_redeem`]
-
-[`Client::iframe_token_redeem`]: super::Client::iframe_token_redeem*/
+    /// Builder for [`Client::iframe_token_redeem`]
+    ///
+    /// [`Client::iframe_token_redeem`]: super::Client::iframe_token_redeem
     #[derive(Debug, Clone)]
     pub struct IframeTokenRedeem<'a> {
         client: &'a super::Client,
@@ -2807,7 +2807,7 @@ pub mod builder {
             self.body = self.body.map(f);
             self
         }
-        ///Sends a `POST` request to `/api/v1/iframe/token`
+        /// Sends a `POST` request to `/api/v1/iframe/token`
         pub async fn send(
             self,
         ) -> Result<ResponseValue<types::IframeToken>, Error<types::Error>> {

@@ -8,47 +8,47 @@
 use vestibule_runtime::{Host, Received, Refusal};
 /// Headers that carry credentials, in lower case.
 pub mod headers {
-    ///Of the scheme `embedKey`.
+    /// Of the scheme `embedKey`.
     pub const EMBED_KEY: &str = "x-yolead-key";
-    ///Of the scheme `embedSignature`.
+    /// Of the scheme `embedSignature`.
     pub const EMBED_SIGNATURE: &str = "x-yolead-signature";
-    ///Of the scheme `embedTimestamp`.
+    /// Of the scheme `embedTimestamp`.
     pub const EMBED_TIMESTAMP: &str = "x-yolead-timestamp";
 }
 /// Turns a request's credential into a caller; an operation that declares one cannot
 /// reach its handler without.
 pub trait Authenticate: Host {
-    ///Who a `AdminKey` credential proved.
+    /// Who a `AdminKey` credential proved.
     type AdminKey: Send;
-    ///Checks the credential of `keyList`, `keyCreate`, `keyRevoke`, `keyPause`, `keyResume`, `tenantList`, `tenantCreate`, `tenantRevoke`.
+    /// Checks the credential of `keyList`, `keyCreate`, `keyRevoke`, `keyPause`, `keyResume`, `tenantList`, `tenantCreate`, `tenantRevoke`.
     fn admin_key(
         &self,
         request: &Received,
     ) -> impl Future<Output = Result<Self::AdminKey, Refusal>> + Send;
-    ///Who a `ApiKey` credential proved.
+    /// Who a `ApiKey` credential proved.
     type ApiKey: Send;
-    ///Checks the credential of `iframeSessionCreate`.
+    /// Checks the credential of `iframeSessionCreate`.
     fn api_key(
         &self,
         request: &Received,
     ) -> impl Future<Output = Result<Self::ApiKey, Refusal>> + Send;
-    ///Who a `ChatToken` credential proved.
+    /// Who a `ChatToken` credential proved.
     type ChatToken: Send;
-    ///Checks the credential of `chatConversationRead`.
+    /// Checks the credential of `chatConversationRead`.
     fn chat_token(
         &self,
         request: &Received,
     ) -> impl Future<Output = Result<Self::ChatToken, Refusal>> + Send;
-    ///Who a `EmbedToken` credential proved.
+    /// Who a `EmbedToken` credential proved.
     type EmbedToken: Send;
-    ///Checks the credential of `embedSessionRead`.
+    /// Checks the credential of `embedSessionRead`.
     fn embed_token(
         &self,
         request: &Received,
     ) -> impl Future<Output = Result<Self::EmbedToken, Refusal>> + Send;
-    ///Who a `SignedKey` credential proved.
+    /// Who a `SignedKey` credential proved.
     type SignedKey: Send;
-    ///Checks the credential of `embedSessionCreate`.
+    /// Checks the credential of `embedSessionCreate`.
     fn signed_key(
         &self,
         request: &Received,

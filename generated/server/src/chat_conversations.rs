@@ -12,15 +12,15 @@ use dropshot::{
 use vestibule_runtime as runtime;
 use crate::authenticate::Authenticate;
 use crate::{codes, models};
-///The operations tagged `chatConversations`; implemented in `src/api/chat_conversations.rs`.
+/// The operations tagged `chatConversations`; implemented in `src/api/chat_conversations.rs`.
 pub trait ChatConversations: Authenticate {
-    /**Read the own conversation
-
-Returns the conversation of the presented session token: its variables, its locale, the
-customer's id, and how long the session is still valid.
-
-The origin and the state of the key are checked again on every call. A widget that receives
-401 `invalid_session_token` opens a new session and retries once.*/
+    /// Read the own conversation
+    ///
+    /// Returns the conversation of the presented session token: its variables, its locale, the
+    /// customer's id, and how long the session is still valid.
+    ///
+    /// The origin and the state of the key are checked again on every call. A widget that receives
+    /// 401 `invalid_session_token` opens a new session and retries once.
     fn chat_conversation_read(
         &self,
         caller: Self::ChatToken,
@@ -29,7 +29,7 @@ The origin and the state of the key are checked again on every call. A widget th
         Output = Result<ChatConversationReadResponse, runtime::Refusal>,
     > + Send;
 }
-///Registers the operations tagged `chatConversations`.
+/// Registers the operations tagged `chatConversations`.
 ///
 /// # Errors
 /// When a path collides with one that is registered already.
@@ -53,7 +53,7 @@ pub fn register<S: ChatConversations>(
     )?;
     Ok(())
 }
-///`chatConversationRead`: GET /api/public/v1/chat/conversation
+/// `chatConversationRead`: GET /api/public/v1/chat/conversation
 #[derive(Clone, Copy, Debug)]
 pub struct ChatConversationRead;
 impl runtime::Operation for ChatConversationRead {
@@ -103,31 +103,31 @@ impl runtime::Operation for ChatConversationRead {
         }
     }
 }
-///A `chatConversationRead` request whose every documented constraint holds.
+/// A `chatConversationRead` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct ChatConversationReadRequest {
-    ///The header parameters.
+    /// The header parameters.
     pub headers: models::ChatConversationReadHeaders,
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
-///Every documented answer of `chatConversationRead`.
+/// Every documented answer of `chatConversationRead`.
 #[derive(Debug)]
 pub enum ChatConversationReadResponse {
-    ///The conversation.
+    /// The conversation.
     Ok {
         /// The body.
         body: models::ChatConversation,
     },
-    ///A header breaks a constraint, or there is a query parameter that this operation does not know.
+    /// A header breaks a constraint, or there is a query parameter that this operation does not know.
     BadRequest(runtime::Told),
-    ///The token is missing, not a chat token of this service, expired or revoked.
+    /// The token is missing, not a chat token of this service, expired or revoked.
     Unauthorized(runtime::Told),
-    ///The origin is missing or not on the key's list, or the key was paused.
+    /// The origin is missing or not on the key's list, or the key was paused.
     Forbidden(runtime::Told),
-    ///A defect of the service. The request id names it in the log.
+    /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
-    ///The service cannot answer at the moment. The request may be sent again.
+    /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
 }
 impl runtime::Answer for ChatConversationReadResponse {

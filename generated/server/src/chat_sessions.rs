@@ -12,9 +12,21 @@ use dropshot::{
 use vestibule_runtime as runtime;
 use crate::authenticate::Authenticate;
 use crate::{codes, models};
-///The operations tagged `chatSessions`; implemented in `src/api/chat_sessions.rs`.
+/// The operations tagged `chatSessions`; implemented in `src/api/chat_sessions.rs`.
 pub trait ChatSessions: Authenticate {
-    #[doc = "Open a chat session\n\nOpens a session of one hour with a publishable key and returns its token, the conversation,\nthe intents that the widget may trigger, and the quick questions to show.\n\nThe key is in the body, so the body is validated first and the key is checked afterwards. The\nrequest's `Origin` must be one of the key's allowed origins: the same origin, or, for an\nentry such as `https://*.acme.com`, a host one or more labels below it with the same scheme\nand port. A request without `Origin` is refused unless the key is meant for native apps.\n\n`customerId` alone is a claim: it is kept for analytics and opens a new conversation. With a\nvalid `customerToken` the customer is verified and the latest open conversation continues;\n`variables` are then merged into it key by key, and the result must satisfy the same limits."]
+    /// Open a chat session
+    ///
+    /// Opens a session of one hour with a publishable key and returns its token, the conversation,
+    /// the intents that the widget may trigger, and the quick questions to show.
+    ///
+    /// The key is in the body, so the body is validated first and the key is checked afterwards. The
+    /// request's `Origin` must be one of the key's allowed origins: the same origin, or, for an
+    /// entry such as `https://*.acme.com`, a host one or more labels below it with the same scheme
+    /// and port. A request without `Origin` is refused unless the key is meant for native apps.
+    ///
+    /// `customerId` alone is a claim: it is kept for analytics and opens a new conversation. With a
+    /// valid `customerToken` the customer is verified and the latest open conversation continues;
+    /// `variables` are then merged into it key by key, and the result must satisfy the same limits.
     fn chat_session_create(
         &self,
         request: ChatSessionCreateRequest,
@@ -22,7 +34,7 @@ pub trait ChatSessions: Authenticate {
         Output = Result<ChatSessionCreateResponse, runtime::Refusal>,
     > + Send;
 }
-///Registers the operations tagged `chatSessions`.
+/// Registers the operations tagged `chatSessions`.
 ///
 /// # Errors
 /// When a path collides with one that is registered already.
@@ -47,7 +59,7 @@ pub fn register<S: ChatSessions>(
     )?;
     Ok(())
 }
-///`chatSessionCreate`: POST /api/public/v1/chat/sessions
+/// `chatSessionCreate`: POST /api/public/v1/chat/sessions
 #[derive(Clone, Copy, Debug)]
 pub struct ChatSessionCreate;
 impl runtime::Operation for ChatSessionCreate {
@@ -101,42 +113,42 @@ impl runtime::Operation for ChatSessionCreate {
         }
     }
 }
-///A `chatSessionCreate` request whose every documented constraint holds.
+/// A `chatSessionCreate` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct ChatSessionCreateRequest {
-    ///The header parameters.
+    /// The header parameters.
     pub headers: models::ChatSessionCreateHeaders,
     /// The body.
     pub body: models::CreateChatSession,
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
-///Every documented answer of `chatSessionCreate`.
+/// Every documented answer of `chatSessionCreate`.
 #[derive(Debug)]
 pub enum ChatSessionCreateResponse {
-    ///Session opened
+    /// Session opened
     Ok {
         /// The body.
         body: models::ChatSession,
     },
-    ///The body is not JSON, or a header or query parameter breaks a constraint.
+    /// The body is not JSON, or a header or query parameter breaks a constraint.
     BadRequest(runtime::Told),
-    /**The customer token does not prove the customer id, or the key requires one and there is
-none.*/
+    /// The customer token does not prove the customer id, or the key requires one and there is
+    /// none.
     Unauthorized(runtime::Told),
-    ///The key is unknown, paused or revoked, or the origin is not on its list.
+    /// The key is unknown, paused or revoked, or the origin is not on its list.
     Forbidden(runtime::Told),
-    ///The body did not arrive in time. The connection is closed.
+    /// The body did not arrive in time. The connection is closed.
     RequestTimeout(runtime::Told),
-    ///The body is larger than 16 KiB. The connection is closed.
+    /// The body is larger than 16 KiB. The connection is closed.
     ContentTooLarge(runtime::Told),
-    ///The body is not `application/json`.
+    /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
-    ///The body is JSON and breaks a constraint, those of `variables` among them. All violations are listed.
+    /// The body is JSON and breaks a constraint, those of `variables` among them. All violations are listed.
     UnprocessableContent(runtime::Told),
-    ///A defect of the service. The request id names it in the log.
+    /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
-    ///The service cannot answer at the moment. The request may be sent again.
+    /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
 }
 impl runtime::Answer for ChatSessionCreateResponse {

@@ -6,167 +6,167 @@
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
 use vestibule_runtime::{Code, StandardCodes};
-///The cache key, or the session behind it, has ended. Create a new iframe link.
+/// The cache key, or the session behind it, has ended. Create a new iframe link.
 pub const CACHE_KEY_EXPIRED: Code = Code {
     name: "cache_key_expired",
     message: "The cache key, or the session behind it, has ended. Create a new iframe link.",
 };
-///There is no such cache key. Create a new iframe link.
+/// There is no such cache key. Create a new iframe link.
 pub const CACHE_KEY_NOT_FOUND: Code = Code {
     name: "cache_key_not_found",
     message: "There is no such cache key. Create a new iframe link.",
 };
-///The cache key was redeemed as often as its API key permits. Create a new iframe link.
+/// The cache key was redeemed as often as its API key permits. Create a new iframe link.
 pub const CACHE_KEY_USED: Code = Code {
     name: "cache_key_used",
     message: "The cache key was redeemed as often as its API key permits. Create a new iframe link.",
 };
-///There is no such chat. Check the chat id.
+/// There is no such chat. Check the chat id.
 pub const CHAT_NOT_FOUND: Code = Code {
     name: "chat_not_found",
     message: "There is no such chat. Check the chat id.",
 };
-///The tenant's directory has no such employee. Check employeeId, or add the employee first.
+/// The tenant's directory has no such employee. Check employeeId, or add the employee first.
 pub const EMPLOYEE_NOT_FOUND: Code = Code {
     name: "employee_not_found",
     message: "The tenant's directory has no such employee. Check employeeId, or add the employee first.",
 };
-///The key's scope does not reach this far. Ask for less, or use a key with the scope read-write; details.missing lists what was refused.
+/// The key's scope does not reach this far. Ask for less, or use a key with the scope read-write; details.missing lists what was refused.
 pub const INSUFFICIENT_SCOPE: Code = Code {
     name: "insufficient_scope",
     message: "The key's scope does not reach this far. Ask for less, or use a key with the scope read-write; details.missing lists what was refused.",
 };
-///The service failed. This is a defect of the service; report it with the request id.
+/// The service failed. This is a defect of the service; report it with the request id.
 pub const INTERNAL: Code = Code {
     name: "internal",
     message: "The service failed. This is a defect of the service; report it with the request id.",
 };
-///The key is not valid. Check that it is complete, belongs to this deployment, and was neither paused nor revoked.
+/// The key is not valid. Check that it is complete, belongs to this deployment, and was neither paused nor revoked.
 pub const INVALID_API_KEY: Code = Code {
     name: "invalid_api_key",
     message: "The key is not valid. Check that it is complete, belongs to this deployment, and was neither paused nor revoked.",
 };
-///The customer token does not prove the customer id. Sign a new one with the tenant's identity secret, or leave both out if the key permits it.
+/// The customer token does not prove the customer id. Sign a new one with the tenant's identity secret, or leave both out if the key permits it.
 pub const INVALID_CUSTOMER_TOKEN: Code = Code {
     name: "invalid_customer_token",
     message: "The customer token does not prove the customer id. Sign a new one with the tenant's identity secret, or leave both out if the key permits it.",
 };
-///The request does not match the API document. Correct every entry of details.violations and send it again.
+/// The request does not match the API document. Correct every entry of details.violations and send it again.
 pub const INVALID_INPUT: Code = Code {
     name: "invalid_input",
     message: "The request does not match the API document. Correct every entry of details.violations and send it again.",
 };
-///The body is not acceptable JSON. Send exactly one JSON value, without duplicate keys, trailing data, U+0000 or nesting over 16.
+/// The body is not acceptable JSON. Send exactly one JSON value, without duplicate keys, trailing data, U+0000 or nesting over 16.
 pub const INVALID_JSON: Code = Code {
     name: "invalid_json",
     message: "The body is not acceptable JSON. Send exactly one JSON value, without duplicate keys, trailing data, U+0000 or nesting over 16.",
 };
-///The request does not match the API document. Correct every entry of details.violations and send it again.
+/// The request does not match the API document. Correct every entry of details.violations and send it again.
 pub const INVALID_REQUEST: Code = Code {
     name: "invalid_request",
     message: "The request does not match the API document. Correct every entry of details.violations and send it again.",
 };
-///The session token is not valid here. Open a new session and retry once.
+/// The session token is not valid here. Open a new session and retry once.
 pub const INVALID_SESSION_TOKEN: Code = Code {
     name: "invalid_session_token",
     message: "The session token is not valid here. Open a new session and retry once.",
 };
-///The signature is not valid for this key. Sign the timestamp, a full stop and the exact bytes of the body, and send each signature header once.
+/// The signature is not valid for this key. Sign the timestamp, a full stop and the exact bytes of the body, and send each signature header once.
 pub const INVALID_SIGNATURE: Code = Code {
     name: "invalid_signature",
     message: "The signature is not valid for this key. Sign the timestamp, a full stop and the exact bytes of the body, and send each signature header once.",
 };
-///There is no such key, or it was revoked. Check the key id.
+/// There is no such key, or it was revoked. Check the key id.
 pub const KEY_NOT_FOUND: Code = Code {
     name: "key_not_found",
     message: "There is no such key, or it was revoked. Check the key id.",
 };
-///This operation needs credentials and the request has none, or not all of them. Send the headers that the API document names.
+/// This operation needs credentials and the request has none, or not all of them. Send the headers that the API document names.
 pub const MISSING_CREDENTIALS: Code = Code {
     name: "missing_credentials",
     message: "This operation needs credentials and the request has none, or not all of them. Send the headers that the API document names.",
 };
-///This origin may not use the key, or the request has none. Add the page's origin to the key's allowed origins.
+/// This origin may not use the key, or the request has none. Add the page's origin to the key's allowed origins.
 pub const ORIGIN_NOT_ALLOWED: Code = Code {
     name: "origin_not_allowed",
     message: "This origin may not use the key, or the request has none. Add the page's origin to the key's allowed origins.",
 };
-///The body is larger than this operation accepts. Send less.
+/// The body is larger than this operation accepts. Send less.
 pub const PAYLOAD_TOO_LARGE: Code = Code {
     name: "payload_too_large",
     message: "The body is larger than this operation accepts. Send less.",
 };
-///Too many calls from this address. Wait for the seconds in Retry-After.
+/// Too many calls from this address. Wait for the seconds in Retry-After.
 pub const RATE_LIMITED: Code = Code {
     name: "rate_limited",
     message: "Too many calls from this address. Wait for the seconds in Retry-After.",
 };
-///The body did not arrive in time. Send the whole request again within ten seconds.
+/// The body did not arrive in time. Send the whole request again within ten seconds.
 pub const REQUEST_TIMEOUT: Code = Code {
     name: "request_timeout",
     message: "The body did not arrive in time. Send the whole request again within ten seconds.",
 };
-///A secret key was sent by a browser. Call this operation from your backend, and replace the key because the page has exposed it.
+/// A secret key was sent by a browser. Call this operation from your backend, and replace the key because the page has exposed it.
 pub const SECRET_KEY_IN_BROWSER: Code = Code {
     name: "secret_key_in_browser",
     message: "A secret key was sent by a browser. Call this operation from your backend, and replace the key because the page has exposed it.",
 };
-///This signature was already used. Take a new timestamp and sign again.
+/// This signature was already used. Take a new timestamp and sign again.
 pub const SIGNATURE_REPLAYED: Code = Code {
     name: "signature_replayed",
     message: "This signature was already used. Take a new timestamp and sign again.",
 };
-///There is no such tenant, or it was revoked. Check the tenant id.
+/// There is no such tenant, or it was revoked. Check the tenant id.
 pub const TENANT_NOT_FOUND: Code = Code {
     name: "tenant_not_found",
     message: "There is no such tenant, or it was revoked. Check the tenant id.",
 };
-///Both theme and theme_id were given. Send only one of them.
+/// Both theme and theme_id were given. Send only one of them.
 pub const THEME_CONFLICT: Code = Code {
     name: "theme_conflict",
     message: "Both theme and theme_id were given. Send only one of them.",
 };
-///There is no such theme. Check theme_id.
+/// There is no such theme. Check theme_id.
 pub const THEME_NOT_FOUND: Code = Code {
     name: "theme_not_found",
     message: "There is no such theme. Check theme_id.",
 };
-///The timestamp is malformed or more than five minutes away from the server's time. Send Unix milliseconds and sign again.
+/// The timestamp is malformed or more than five minutes away from the server's time. Send Unix milliseconds and sign again.
 pub const TIMESTAMP_OUT_OF_WINDOW: Code = Code {
     name: "timestamp_out_of_window",
     message: "The timestamp is malformed or more than five minutes away from the server's time. Send Unix milliseconds and sign again.",
 };
-///The session has expired. Open a new session.
+/// The session has expired. Open a new session.
 pub const TOKEN_EXPIRED: Code = Code {
     name: "token_expired",
     message: "The session has expired. Open a new session.",
 };
-///The session, its key or its tenant was revoked or paused. Open a new session with a working key.
+/// The session, its key or its tenant was revoked or paused. Open a new session with a working key.
 pub const TOKEN_REVOKED: Code = Code {
     name: "token_revoked",
     message: "The session, its key or its tenant was revoked or paused. Open a new session with a working key.",
 };
-///The service cannot answer at the moment. Send the same request again after the seconds in Retry-After.
+/// The service cannot answer at the moment. Send the same request again after the seconds in Retry-After.
 pub const UNAVAILABLE: Code = Code {
     name: "unavailable",
     message: "The service cannot answer at the moment. Send the same request again after the seconds in Retry-After.",
 };
-///At least one of srcs is not a source of this key's tenant. Use only source ids of your own tenant; details.unknown lists the others.
+/// At least one of srcs is not a source of this key's tenant. Use only source ids of your own tenant; details.unknown lists the others.
 pub const UNKNOWN_SOURCE: Code = Code {
     name: "unknown_source",
     message: "At least one of srcs is not a source of this key's tenant. Use only source ids of your own tenant; details.unknown lists the others.",
 };
-///The body's media type is not accepted. Send one Content-Type of application/json, in UTF-8 and without a content encoding.
+/// The body's media type is not accepted. Send one Content-Type of application/json, in UTF-8 and without a content encoding.
 pub const UNSUPPORTED_MEDIA_TYPE: Code = Code {
     name: "unsupported_media_type",
     message: "The body's media type is not accepted. Send one Content-Type of application/json, in UTF-8 and without a content encoding.",
 };
-///The body does not match the API document. Correct every entry of details.violations and send it again.
+/// The body does not match the API document. Correct every entry of details.violations and send it again.
 pub const VALIDATION_FAILED: Code = Code {
     name: "validation_failed",
     message: "The body does not match the API document. Correct every entry of details.violations and send it again.",
 };
-///This widget is unknown or switched off. Check the publishable key, or resume it.
+/// This widget is unknown or switched off. Check the publishable key, or resume it.
 pub const WIDGET_DISABLED: Code = Code {
     name: "widget_disabled",
     message: "This widget is unknown or switched off. Check the publishable key, or resume it.",

@@ -14,30 +14,30 @@ pub static ALL: &[(&str, &str)] = &[
     ("embed", EMBED_JSON),
     ("iframe", IFRAME_JSON),
 ];
-///`openapi/admin.yaml`, bundled.
+/// `openapi/admin.yaml`, bundled.
 pub const ADMIN_JSON: &str = include_str!("../documents/admin.json");
-///`openapi/admin.yaml`, bundled.
+/// `openapi/admin.yaml`, bundled.
 pub fn admin() -> &'static Value {
     static VALUE: LazyLock<Value> = LazyLock::new(|| parse(ADMIN_JSON));
     &VALUE
 }
-///`openapi/chat.yaml`, bundled.
+/// `openapi/chat.yaml`, bundled.
 pub const CHAT_JSON: &str = include_str!("../documents/chat.json");
-///`openapi/chat.yaml`, bundled.
+/// `openapi/chat.yaml`, bundled.
 pub fn chat() -> &'static Value {
     static VALUE: LazyLock<Value> = LazyLock::new(|| parse(CHAT_JSON));
     &VALUE
 }
-///`openapi/embed.yaml`, bundled.
+/// `openapi/embed.yaml`, bundled.
 pub const EMBED_JSON: &str = include_str!("../documents/embed.json");
-///`openapi/embed.yaml`, bundled.
+/// `openapi/embed.yaml`, bundled.
 pub fn embed() -> &'static Value {
     static VALUE: LazyLock<Value> = LazyLock::new(|| parse(EMBED_JSON));
     &VALUE
 }
-///`openapi/iframe.yaml`, bundled.
+/// `openapi/iframe.yaml`, bundled.
 pub const IFRAME_JSON: &str = include_str!("../documents/iframe.json");
-///`openapi/iframe.yaml`, bundled.
+/// `openapi/iframe.yaml`, bundled.
 pub fn iframe() -> &'static Value {
     static VALUE: LazyLock<Value> = LazyLock::new(|| parse(IFRAME_JSON));
     &VALUE

@@ -12,34 +12,34 @@ use dropshot::{
 use vestibule_runtime as runtime;
 use crate::authenticate::Authenticate;
 use crate::{codes, models};
-///The operations tagged `embedSessions`; implemented in `src/api/embed_sessions.rs`.
+/// The operations tagged `embedSessions`; implemented in `src/api/embed_sessions.rs`.
 pub trait EmbedSessions: Authenticate {
-    /**Read the own embed session
-
-Tells the holder of an embed token what it grants and how long it is still valid. The
-embedded page calls this first. The state of the session, of its key and of its tenant is
-checked on every call, so a revoked session or a paused key ends here within a second.*/
+    /// Read the own embed session
+    ///
+    /// Tells the holder of an embed token what it grants and how long it is still valid. The
+    /// embedded page calls this first. The state of the session, of its key and of its tenant is
+    /// checked on every call, so a revoked session or a paused key ends here within a second.
     fn embed_session_read(
         &self,
         caller: Self::EmbedToken,
         request: EmbedSessionReadRequest,
     ) -> impl Future<Output = Result<EmbedSessionReadResponse, runtime::Refusal>> + Send;
-    /**Create embed session
-
-Opens a session of 15 minutes for one employee and returns the URL to show in an iframe.
-
-The request is signed. The signed string is the value of `X-YoLead-Timestamp`, a full stop
-and the raw body, byte for byte; the key is the UTF-8 text of the whole secret; the
-signature is hexadecimal in either case. Each of the three headers is sent exactly once. The
-timestamp may be at most 300000 milliseconds away from the server's time, in either
-direction. A signature opens one session only: sending it again is refused with
-`signature_replayed`. This operation is for backends: a request with an `Origin` header is
-refused.
-
-A key with the scope `read` may grant `showChatsList` and `showChatPage` only. `showChatPage`
-without `showChatsList` requires `chatId`. Repeated capabilities are folded into one; their
-order is kept. When the tenant's directory is strict, an unknown employee or chat is
-refused; otherwise these ids are the tenant's own and are looked up on use.*/
+    /// Create embed session
+    ///
+    /// Opens a session of 15 minutes for one employee and returns the URL to show in an iframe.
+    ///
+    /// The request is signed. The signed string is the value of `X-YoLead-Timestamp`, a full stop
+    /// and the raw body, byte for byte; the key is the UTF-8 text of the whole secret; the
+    /// signature is hexadecimal in either case. Each of the three headers is sent exactly once. The
+    /// timestamp may be at most 300000 milliseconds away from the server's time, in either
+    /// direction. A signature opens one session only: sending it again is refused with
+    /// `signature_replayed`. This operation is for backends: a request with an `Origin` header is
+    /// refused.
+    ///
+    /// A key with the scope `read` may grant `showChatsList` and `showChatPage` only. `showChatPage`
+    /// without `showChatsList` requires `chatId`. Repeated capabilities are folded into one; their
+    /// order is kept. When the tenant's directory is strict, an unknown employee or chat is
+    /// refused; otherwise these ids are the tenant's own and are looked up on use.
     fn embed_session_create(
         &self,
         caller: Self::SignedKey,
@@ -48,7 +48,7 @@ refused; otherwise these ids are the tenant's own and are looked up on use.*/
         Output = Result<EmbedSessionCreateResponse, runtime::Refusal>,
     > + Send;
 }
-///Registers the operations tagged `embedSessions`.
+/// Registers the operations tagged `embedSessions`.
 ///
 /// # Errors
 /// When a path collides with one that is registered already.
@@ -88,7 +88,7 @@ pub fn register<S: EmbedSessions>(
     )?;
     Ok(())
 }
-///`embedSessionRead`: GET /v1/embed/session
+/// `embedSessionRead`: GET /v1/embed/session
 #[derive(Clone, Copy, Debug)]
 pub struct EmbedSessionRead;
 impl runtime::Operation for EmbedSessionRead {
@@ -125,27 +125,27 @@ impl runtime::Operation for EmbedSessionRead {
         runtime::no_parameters()
     }
 }
-///A `embedSessionRead` request whose every documented constraint holds.
+/// A `embedSessionRead` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct EmbedSessionReadRequest {
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
-///Every documented answer of `embedSessionRead`.
+/// Every documented answer of `embedSessionRead`.
 #[derive(Debug)]
 pub enum EmbedSessionReadResponse {
-    ///What the token grants.
+    /// What the token grants.
     Ok {
         /// The body.
         body: models::EmbedGrantEnvelope,
     },
-    ///The request has a query parameter that this operation does not know.
+    /// The request has a query parameter that this operation does not know.
     BadRequest(runtime::Told),
-    ///The token is missing, not an embed token of this service, expired or revoked.
+    /// The token is missing, not an embed token of this service, expired or revoked.
     Unauthorized(runtime::Told),
-    ///A defect of the service. The request id names it in the log.
+    /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
-    ///The service cannot answer at the moment. The request may be sent again.
+    /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
 }
 impl runtime::Answer for EmbedSessionReadResponse {
@@ -243,7 +243,7 @@ async fn embed_session_read<S: EmbedSessions>(
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }
-///`embedSessionCreate`: POST /v1/embed/sessions
+/// `embedSessionCreate`: POST /v1/embed/sessions
 #[derive(Clone, Copy, Debug)]
 pub struct EmbedSessionCreate;
 impl runtime::Operation for EmbedSessionCreate {
@@ -301,7 +301,7 @@ impl runtime::Operation for EmbedSessionCreate {
         }
     }
 }
-///A `embedSessionCreate` request whose every documented constraint holds.
+/// A `embedSessionCreate` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct EmbedSessionCreateRequest {
     /// The body.
@@ -309,34 +309,34 @@ pub struct EmbedSessionCreateRequest {
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
-///Every documented answer of `embedSessionCreate`.
+/// Every documented answer of `embedSessionCreate`.
 #[derive(Debug)]
 pub enum EmbedSessionCreateResponse {
-    ///Embed session created.
+    /// Embed session created.
     Created {
         /// The body.
         body: models::EmbedSessionEnvelope,
-        ///The `location` header.
+        /// The `location` header.
         location: String,
     },
-    ///The body is not JSON, or the request breaks a constraint. All violations are listed.
+    /// The body is not JSON, or the request breaks a constraint. All violations are listed.
     BadRequest(runtime::Told),
-    /**The signature headers are missing, do not match, are out of the window, or were used
-before. An unknown key and a wrong signature cannot be told apart.*/
+    /// The signature headers are missing, do not match, are out of the window, or were used
+    /// before. An unknown key and a wrong signature cannot be told apart.
     Unauthorized(runtime::Told),
-    ///The key may not grant a requested capability, or a browser sent the request.
+    /// The key may not grant a requested capability, or a browser sent the request.
     Forbidden(runtime::Told),
-    ///The tenant's directory is strict and does not have the employee or the chat.
+    /// The tenant's directory is strict and does not have the employee or the chat.
     NotFound(runtime::Told),
-    ///The body did not arrive in time. The connection is closed.
+    /// The body did not arrive in time. The connection is closed.
     RequestTimeout(runtime::Told),
-    ///The body is larger than 8 KiB. The connection is closed.
+    /// The body is larger than 8 KiB. The connection is closed.
     ContentTooLarge(runtime::Told),
-    ///The body is not `application/json`.
+    /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
-    ///A defect of the service. The request id names it in the log.
+    /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
-    ///The service cannot answer at the moment. The request may be sent again.
+    /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
 }
 impl runtime::Answer for EmbedSessionCreateResponse {

@@ -12,21 +12,21 @@ use dropshot::{
 use vestibule_runtime as runtime;
 use crate::authenticate::Authenticate;
 use crate::{codes, models};
-///The operations tagged `iframeSessions`; implemented in `src/api/iframe_sessions.rs`.
+/// The operations tagged `iframeSessions`; implemented in `src/api/iframe_sessions.rs`.
 pub trait IframeSessions: Authenticate {
-    /**Create iframe link
-
-Creates a secure iframe link with a cached JWT token.
-
-Every entry of `srcs` must be a source of the key's tenant. `theme` and `theme_id` exclude
-each other. The settings `response_mode`, `show_sidebar` and `show_dashboards` come from the
-theme, else from the deprecated members of the request, else they are full, true and true;
-when a deprecated member was used, the answer has a `Deprecation` header.
-
-`limits` count per `uid` over all its sessions. The last request with `limits` wins; leaving
-them out keeps what holds, null clears it.
-
-This operation is for backends: a request with an `Origin` header is refused.*/
+    /// Create iframe link
+    ///
+    /// Creates a secure iframe link with a cached JWT token.
+    ///
+    /// Every entry of `srcs` must be a source of the key's tenant. `theme` and `theme_id` exclude
+    /// each other. The settings `response_mode`, `show_sidebar` and `show_dashboards` come from the
+    /// theme, else from the deprecated members of the request, else they are full, true and true;
+    /// when a deprecated member was used, the answer has a `Deprecation` header.
+    ///
+    /// `limits` count per `uid` over all its sessions. The last request with `limits` wins; leaving
+    /// them out keeps what holds, null clears it.
+    ///
+    /// This operation is for backends: a request with an `Origin` header is refused.
     fn iframe_session_create(
         &self,
         caller: Self::ApiKey,
@@ -35,7 +35,7 @@ This operation is for backends: a request with an `Origin` header is refused.*/
         Output = Result<IframeSessionCreateResponse, runtime::Refusal>,
     > + Send;
 }
-///Registers the operations tagged `iframeSessions`.
+/// Registers the operations tagged `iframeSessions`.
 ///
 /// # Errors
 /// When a path collides with one that is registered already.
@@ -60,7 +60,7 @@ pub fn register<S: IframeSessions>(
     )?;
     Ok(())
 }
-///`iframeSessionCreate`: POST /api/v1/iframe/create
+/// `iframeSessionCreate`: POST /api/v1/iframe/create
 #[derive(Clone, Copy, Debug)]
 pub struct IframeSessionCreate;
 impl runtime::Operation for IframeSessionCreate {
@@ -118,44 +118,44 @@ impl runtime::Operation for IframeSessionCreate {
         }
     }
 }
-///A `iframeSessionCreate` request whose every documented constraint holds.
+/// A `iframeSessionCreate` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct IframeSessionCreateRequest {
     /// The body.
     pub body: models::CreateIframeSession,
-    ///Whether `limits` was sent as `null` rather than left out.
+    /// Whether `limits` was sent as `null` rather than left out.
     pub limits_is_null: bool,
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
-///Every documented answer of `iframeSessionCreate`.
+/// Every documented answer of `iframeSessionCreate`.
 #[derive(Debug)]
 pub enum IframeSessionCreateResponse {
-    ///The link was created.
+    /// The link was created.
     Ok {
         /// The body.
         body: models::IframeSession,
-        ///The `deprecation` header.
+        /// The `deprecation` header.
         deprecation: Option<String>,
     },
-    /**The body is not JSON, the request breaks a constraint, a source is not the tenant's, or
-both `theme` and `theme_id` were given.*/
+    /// The body is not JSON, the request breaks a constraint, a source is not the tenant's, or
+    /// both `theme` and `theme_id` were given.
     BadRequest(runtime::Told),
-    ///The API key is missing, unknown, paused or revoked.
+    /// The API key is missing, unknown, paused or revoked.
     Unauthorized(runtime::Told),
-    ///A browser sent the request.
+    /// A browser sent the request.
     Forbidden(runtime::Told),
-    ///The tenant has no theme with this `theme_id`.
+    /// The tenant has no theme with this `theme_id`.
     NotFound(runtime::Told),
-    ///The body did not arrive in time. The connection is closed.
+    /// The body did not arrive in time. The connection is closed.
     RequestTimeout(runtime::Told),
-    ///The body is larger than 256 KiB. The connection is closed.
+    /// The body is larger than 256 KiB. The connection is closed.
     ContentTooLarge(runtime::Told),
-    ///The body is not `application/json`.
+    /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
-    ///A defect of the service. The request id names it in the log.
+    /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
-    ///The service cannot answer at the moment. The request may be sent again.
+    /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
 }
 impl runtime::Answer for IframeSessionCreateResponse {

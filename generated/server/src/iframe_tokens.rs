@@ -12,17 +12,17 @@ use dropshot::{
 use vestibule_runtime as runtime;
 use crate::authenticate::Authenticate;
 use crate::{codes, models};
-///The operations tagged `iframeTokens`; implemented in `src/api/iframe_tokens.rs`.
+/// The operations tagged `iframeTokens`; implemented in `src/api/iframe_tokens.rs`.
 pub trait IframeTokens: Authenticate {
-    /**Exchange a cache key for its token
-
-Returns the cached JWT of an iframe link, and what the page needs to draw itself. There is no
-API key: the cache key itself is the capability. A browser may call this only from the
-service's own origin.
-
-A cache key may be redeemed as often as its API key permits, ten times unless the operator
-chose otherwise. Redeeming never extends the expiry and always yields the same token. One
-address may call this 30 times a minute.*/
+    /// Exchange a cache key for its token
+    ///
+    /// Returns the cached JWT of an iframe link, and what the page needs to draw itself. There is no
+    /// API key: the cache key itself is the capability. A browser may call this only from the
+    /// service's own origin.
+    ///
+    /// A cache key may be redeemed as often as its API key permits, ten times unless the operator
+    /// chose otherwise. Redeeming never extends the expiry and always yields the same token. One
+    /// address may call this 30 times a minute.
     fn iframe_token_redeem(
         &self,
         request: IframeTokenRedeemRequest,
@@ -30,7 +30,7 @@ address may call this 30 times a minute.*/
         Output = Result<IframeTokenRedeemResponse, runtime::Refusal>,
     > + Send;
 }
-///Registers the operations tagged `iframeTokens`.
+/// Registers the operations tagged `iframeTokens`.
 ///
 /// # Errors
 /// When a path collides with one that is registered already.
@@ -55,7 +55,7 @@ pub fn register<S: IframeTokens>(
     )?;
     Ok(())
 }
-///`iframeTokenRedeem`: POST /api/v1/iframe/token
+/// `iframeTokenRedeem`: POST /api/v1/iframe/token
 #[derive(Clone, Copy, Debug)]
 pub struct IframeTokenRedeem;
 impl runtime::Operation for IframeTokenRedeem {
@@ -110,43 +110,43 @@ impl runtime::Operation for IframeTokenRedeem {
         }
     }
 }
-///A `iframeTokenRedeem` request whose every documented constraint holds.
+/// A `iframeTokenRedeem` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct IframeTokenRedeemRequest {
-    ///The header parameters.
+    /// The header parameters.
     pub headers: models::IframeTokenRedeemHeaders,
     /// The body.
     pub body: models::RedeemCacheKey,
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
-///Every documented answer of `iframeTokenRedeem`.
+/// Every documented answer of `iframeTokenRedeem`.
 #[derive(Debug)]
 pub enum IframeTokenRedeemResponse {
-    ///The token and what the page needs.
+    /// The token and what the page needs.
     Ok {
         /// The body.
         body: models::IframeToken,
     },
-    ///The body is not JSON, or the request breaks a constraint.
+    /// The body is not JSON, or the request breaks a constraint.
     BadRequest(runtime::Told),
-    ///The calling page is not of the service's own origin.
+    /// The calling page is not of the service's own origin.
     Forbidden(runtime::Told),
-    ///There is no such cache key.
+    /// There is no such cache key.
     NotFound(runtime::Told),
-    ///The body did not arrive in time. The connection is closed.
+    /// The body did not arrive in time. The connection is closed.
     RequestTimeout(runtime::Told),
-    ///The cache key has expired or is used up.
+    /// The cache key has expired or is used up.
     Gone(runtime::Told),
-    ///The body is larger than 4 KiB. The connection is closed.
+    /// The body is larger than 4 KiB. The connection is closed.
     ContentTooLarge(runtime::Told),
-    ///The body is not `application/json`.
+    /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
-    ///Too many calls from this address.
+    /// Too many calls from this address.
     TooManyRequests(runtime::Told),
-    ///A defect of the service. The request id names it in the log.
+    /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
-    ///The service cannot answer at the moment. The request may be sent again.
+    /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
 }
 impl runtime::Answer for IframeTokenRedeemResponse {

@@ -12,64 +12,64 @@ use dropshot::{
 use vestibule_runtime as runtime;
 use crate::authenticate::Authenticate;
 use crate::{codes, models};
-///The operations tagged `keys`; implemented in `src/api/keys.rs`.
+/// The operations tagged `keys`; implemented in `src/api/keys.rs`.
 pub trait Keys: Authenticate {
-    /**List keys
-
-Lists keys, revoked ones too, in an order that does not change between pages. `tenantId` and
-`kind` narrow the list; a tenant that does not exist has no keys. No secret is ever listed.*/
+    /// List keys
+    ///
+    /// Lists keys, revoked ones too, in an order that does not change between pages. `tenantId` and
+    /// `kind` narrow the list; a tenant that does not exist has no keys. No secret is ever listed.
     fn key_list(
         &self,
         caller: Self::AdminKey,
         request: KeyListRequest,
     ) -> impl Future<Output = Result<KeyListResponse, runtime::Refusal>> + Send;
-    /**Create a key
-
-Creates a key of one of three kinds. The members of other kinds are refused:
-
-- `embed` takes `scope`, which is `read` unless given;
-- `chat` takes either `allowedIntents` or `allowsAllIntents: true`, one of which must be
-  given, `allowNoOrigin`, which is false unless given, and `identity`, which is `off` unless
-  given;
-- `iframe` takes `maxRedemptions`, which is 10 unless given.
-
-The credential is in this answer only.*/
+    /// Create a key
+    ///
+    /// Creates a key of one of three kinds. The members of other kinds are refused:
+    ///
+    /// - `embed` takes `scope`, which is `read` unless given;
+    /// - `chat` takes either `allowedIntents` or `allowsAllIntents: true`, one of which must be
+    ///  given, `allowNoOrigin`, which is false unless given, and `identity`, which is `off` unless
+    ///  given;
+    /// - `iframe` takes `maxRedemptions`, which is 10 unless given.
+    ///
+    /// The credential is in this answer only.
     fn key_create(
         &self,
         caller: Self::AdminKey,
         request: KeyCreateRequest,
     ) -> impl Future<Output = Result<KeyCreateResponse, runtime::Refusal>> + Send;
-    /**Revoke a key
-
-Ends a key for good: it and the sessions it opened stop working within a second. The record
-stays in the list. Revoking a revoked key changes nothing and is answered alike.*/
+    /// Revoke a key
+    ///
+    /// Ends a key for good: it and the sessions it opened stop working within a second. The record
+    /// stays in the list. Revoking a revoked key changes nothing and is answered alike.
     fn key_revoke(
         &self,
         caller: Self::AdminKey,
         request: KeyRevokeRequest,
     ) -> impl Future<Output = Result<KeyRevokeResponse, runtime::Refusal>> + Send;
-    /**Pause a key
-
-Switches a key off until it is resumed: it and the sessions it opened stop working within a
-second. Pausing a paused key changes nothing and is answered alike. This operation has no
-request body.*/
+    /// Pause a key
+    ///
+    /// Switches a key off until it is resumed: it and the sessions it opened stop working within a
+    /// second. Pausing a paused key changes nothing and is answered alike. This operation has no
+    /// request body.
     fn key_pause(
         &self,
         caller: Self::AdminKey,
         request: KeyPauseRequest,
     ) -> impl Future<Output = Result<KeyPauseResponse, runtime::Refusal>> + Send;
-    /**Resume a key
-
-Switches a paused key on again. Sessions it opened before and that have not expired work
-again too. Resuming an active key changes nothing and is answered alike. This operation has
-no request body.*/
+    /// Resume a key
+    ///
+    /// Switches a paused key on again. Sessions it opened before and that have not expired work
+    /// again too. Resuming an active key changes nothing and is answered alike. This operation has
+    /// no request body.
     fn key_resume(
         &self,
         caller: Self::AdminKey,
         request: KeyResumeRequest,
     ) -> impl Future<Output = Result<KeyResumeResponse, runtime::Refusal>> + Send;
 }
-///Registers the operations tagged `keys`.
+/// Registers the operations tagged `keys`.
 ///
 /// # Errors
 /// When a path collides with one that is registered already.
@@ -154,7 +154,7 @@ pub fn register<S: Keys>(
     )?;
     Ok(())
 }
-///`keyList`: GET /api/admin/v1/keys
+/// `keyList`: GET /api/admin/v1/keys
 #[derive(Clone, Copy, Debug)]
 pub struct KeyList;
 impl runtime::Operation for KeyList {
@@ -195,29 +195,29 @@ impl runtime::Operation for KeyList {
         }
     }
 }
-///A `keyList` request whose every documented constraint holds.
+/// A `keyList` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct KeyListRequest {
-    ///The query parameters.
+    /// The query parameters.
     pub query: models::KeyListQuery,
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
-///Every documented answer of `keyList`.
+/// Every documented answer of `keyList`.
 #[derive(Debug)]
 pub enum KeyListResponse {
-    ///One page of keys.
+    /// One page of keys.
     Ok {
         /// The body.
         body: models::KeyList,
     },
-    ///A path or query parameter breaks a constraint or is unknown.
+    /// A path or query parameter breaks a constraint or is unknown.
     BadRequest(runtime::Told),
-    ///The admin key is missing or not valid.
+    /// The admin key is missing or not valid.
     Unauthorized(runtime::Told),
-    ///A defect of the service. The request id names it in the log.
+    /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
-    ///The service cannot answer at the moment. The request may be sent again.
+    /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
 }
 impl runtime::Answer for KeyListResponse {
@@ -304,7 +304,7 @@ async fn key_list<S: Keys>(
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }
-///`keyCreate`: POST /api/admin/v1/keys
+/// `keyCreate`: POST /api/admin/v1/keys
 #[derive(Clone, Copy, Debug)]
 pub struct KeyCreate;
 impl runtime::Operation for KeyCreate {
@@ -353,7 +353,7 @@ impl runtime::Operation for KeyCreate {
         }
     }
 }
-///A `keyCreate` request whose every documented constraint holds.
+/// A `keyCreate` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct KeyCreateRequest {
     /// The body.
@@ -361,29 +361,29 @@ pub struct KeyCreateRequest {
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
-///Every documented answer of `keyCreate`.
+/// Every documented answer of `keyCreate`.
 #[derive(Debug)]
 pub enum KeyCreateResponse {
-    ///The key was created.
+    /// The key was created.
     Created {
         /// The body.
         body: models::KeyCreated,
     },
-    ///The body is not JSON, or the request breaks a constraint. All violations are listed.
+    /// The body is not JSON, or the request breaks a constraint. All violations are listed.
     BadRequest(runtime::Told),
-    ///The admin key is missing or not valid.
+    /// The admin key is missing or not valid.
     Unauthorized(runtime::Told),
-    ///There is no such tenant, or it was revoked.
+    /// There is no such tenant, or it was revoked.
     NotFound(runtime::Told),
-    ///The body did not arrive in time. The connection is closed.
+    /// The body did not arrive in time. The connection is closed.
     RequestTimeout(runtime::Told),
-    ///The body is larger than 16 KiB. The connection is closed.
+    /// The body is larger than 16 KiB. The connection is closed.
     ContentTooLarge(runtime::Told),
-    ///The body is not `application/json`.
+    /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
-    ///A defect of the service. The request id names it in the log.
+    /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
-    ///The service cannot answer at the moment. The request may be sent again.
+    /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
 }
 impl runtime::Answer for KeyCreateResponse {
@@ -500,7 +500,7 @@ async fn key_create<S: Keys>(
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }
-///`keyRevoke`: DELETE /api/admin/v1/keys/{keyId}
+/// `keyRevoke`: DELETE /api/admin/v1/keys/{keyId}
 #[derive(Clone, Copy, Debug)]
 pub struct KeyRevoke;
 impl runtime::Operation for KeyRevoke {
@@ -542,28 +542,28 @@ impl runtime::Operation for KeyRevoke {
         }
     }
 }
-///A `keyRevoke` request whose every documented constraint holds.
+/// A `keyRevoke` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct KeyRevokeRequest {
-    ///The path parameters.
+    /// The path parameters.
     pub path: models::KeyRevokePath,
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
-///Every documented answer of `keyRevoke`.
+/// Every documented answer of `keyRevoke`.
 #[derive(Debug)]
 pub enum KeyRevokeResponse {
-    ///The key is revoked.
+    /// The key is revoked.
     NoContent {},
-    ///A path or query parameter breaks a constraint or is unknown.
+    /// A path or query parameter breaks a constraint or is unknown.
     BadRequest(runtime::Told),
-    ///The admin key is missing or not valid.
+    /// The admin key is missing or not valid.
     Unauthorized(runtime::Told),
-    ///There is no such key.
+    /// There is no such key.
     NotFound(runtime::Told),
-    ///A defect of the service. The request id names it in the log.
+    /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
-    ///The service cannot answer at the moment. The request may be sent again.
+    /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
 }
 impl runtime::Answer for KeyRevokeResponse {
@@ -663,7 +663,7 @@ async fn key_revoke<S: Keys>(
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }
-///`keyPause`: POST /api/admin/v1/keys/{keyId}/pause
+/// `keyPause`: POST /api/admin/v1/keys/{keyId}/pause
 #[derive(Clone, Copy, Debug)]
 pub struct KeyPause;
 impl runtime::Operation for KeyPause {
@@ -705,31 +705,31 @@ impl runtime::Operation for KeyPause {
         }
     }
 }
-///A `keyPause` request whose every documented constraint holds.
+/// A `keyPause` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct KeyPauseRequest {
-    ///The path parameters.
+    /// The path parameters.
     pub path: models::KeyPausePath,
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
-///Every documented answer of `keyPause`.
+/// Every documented answer of `keyPause`.
 #[derive(Debug)]
 pub enum KeyPauseResponse {
-    ///The key is paused.
+    /// The key is paused.
     Ok {
         /// The body.
         body: models::Key,
     },
-    ///A path or query parameter breaks a constraint or is unknown.
+    /// A path or query parameter breaks a constraint or is unknown.
     BadRequest(runtime::Told),
-    ///The admin key is missing or not valid.
+    /// The admin key is missing or not valid.
     Unauthorized(runtime::Told),
-    ///There is no such key, or it was revoked.
+    /// There is no such key, or it was revoked.
     NotFound(runtime::Told),
-    ///A defect of the service. The request id names it in the log.
+    /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
-    ///The service cannot answer at the moment. The request may be sent again.
+    /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
 }
 impl runtime::Answer for KeyPauseResponse {
@@ -829,7 +829,7 @@ async fn key_pause<S: Keys>(
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }
-///`keyResume`: POST /api/admin/v1/keys/{keyId}/resume
+/// `keyResume`: POST /api/admin/v1/keys/{keyId}/resume
 #[derive(Clone, Copy, Debug)]
 pub struct KeyResume;
 impl runtime::Operation for KeyResume {
@@ -871,31 +871,31 @@ impl runtime::Operation for KeyResume {
         }
     }
 }
-///A `keyResume` request whose every documented constraint holds.
+/// A `keyResume` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct KeyResumeRequest {
-    ///The path parameters.
+    /// The path parameters.
     pub path: models::KeyResumePath,
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
-///Every documented answer of `keyResume`.
+/// Every documented answer of `keyResume`.
 #[derive(Debug)]
 pub enum KeyResumeResponse {
-    ///The key is active.
+    /// The key is active.
     Ok {
         /// The body.
         body: models::Key,
     },
-    ///A path or query parameter breaks a constraint or is unknown.
+    /// A path or query parameter breaks a constraint or is unknown.
     BadRequest(runtime::Told),
-    ///The admin key is missing or not valid.
+    /// The admin key is missing or not valid.
     Unauthorized(runtime::Told),
-    ///There is no such key, or it was revoked.
+    /// There is no such key, or it was revoked.
     NotFound(runtime::Told),
-    ///A defect of the service. The request id names it in the log.
+    /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
-    ///The service cannot answer at the moment. The request may be sent again.
+    /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
 }
 impl runtime::Answer for KeyResumeResponse {

@@ -5,8 +5,8 @@
 #![allow(clippy::all, unused_qualifications, reason = "generated")]
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
-/**Names of the intents that a chat key may trigger. An empty list is none. Names without a
-published intent have no effect.*/
+/// Names of the intents that a chat key may trigger. An empty list is none. Names without a
+/// published intent have no effect.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(transparent)]
 pub struct AllowedIntents(pub ::std::vec::Vec<AllowedIntentsItem>);
@@ -26,7 +26,7 @@ impl ::std::convert::From<::std::vec::Vec<AllowedIntentsItem>> for AllowedIntent
         Self(value)
     }
 }
-///`AllowedIntentsItem`
+/// `AllowedIntentsItem`
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct AllowedIntentsItem(::std::string::String);
@@ -83,8 +83,8 @@ impl<'de> ::serde::Deserialize<'de> for AllowedIntentsItem {
             })
     }
 }
-/**The origins that may call with a chat key, or that may frame the pages of an embed or iframe
-key. An empty list is none.*/
+/// The origins that may call with a chat key, or that may frame the pages of an embed or iframe
+/// key. An empty list is none.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(transparent)]
 pub struct AllowedOrigins(pub ::std::vec::Vec<OriginPattern>);
@@ -104,7 +104,7 @@ impl ::std::convert::From<::std::vec::Vec<OriginPattern>> for AllowedOrigins {
         Self(value)
     }
 }
-///UI/runtime capability granted to the generated iframe session.
+/// UI/runtime capability granted to the generated iframe session.
 #[derive(
     ::serde::Deserialize,
     ::serde::Serialize,
@@ -171,15 +171,15 @@ impl ::std::convert::TryFrom<::std::string::String> for Capability {
         value.parse()
     }
 }
-/**A conversation and the session that speaks in it. `customerId` and `locale` are present when
-they were given.*/
+/// A conversation and the session that speaks in it. `customerId` and `locale` are present when
+/// they were given.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct ChatConversation {
-    ///The conversation that this session speaks in.
+    /// The conversation that this session speaks in.
     #[serde(rename = "conversationId")]
     pub conversation_id: ::uuid::Uuid,
-    ///The customer's id as it was given when the session was opened.
+    /// The customer's id as it was given when the session was opened.
     #[serde(
         rename = "customerId",
         skip_serializing_if = "::std::option::Option::is_none"
@@ -187,21 +187,21 @@ pub struct ChatConversation {
     pub customer_id: ::std::option::Option<::std::string::String>,
     #[serde(rename = "expiresAt")]
     pub expires_at: ::vestibule_runtime::Timestamp,
-    ///Seconds until the session ends.
+    /// Seconds until the session ends.
     #[serde(rename = "expiresIn")]
     pub expires_in: i64,
-    ///BCP-47 locale of the conversation.
+    /// BCP-47 locale of the conversation.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub locale: ::std::option::Option<::std::string::String>,
     pub variables: Variables,
 }
-///The header parameters of `chatConversationRead`.
+/// The header parameters of `chatConversationRead`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
 pub struct ChatConversationReadHeaders {
     #[serde(rename = "Origin", skip_serializing_if = "::std::option::Option::is_none")]
     pub origin: ::std::option::Option<ChatConversationReadHeadersOrigin>,
 }
-///`ChatConversationReadHeadersOrigin`
+/// `ChatConversationReadHeadersOrigin`
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct ChatConversationReadHeadersOrigin(::std::string::String);
@@ -256,35 +256,35 @@ impl<'de> ::serde::Deserialize<'de> for ChatConversationReadHeadersOrigin {
             })
     }
 }
-///A freshly opened chat session with its token. The token is shown here only and never stored.
+/// A freshly opened chat session with its token. The token is shown here only and never stored.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct ChatSession {
-    ///The conversation that this session speaks in.
+    /// The conversation that this session speaks in.
     #[serde(rename = "conversationId")]
     pub conversation_id: ::uuid::Uuid,
     #[serde(rename = "expiresAt")]
     pub expires_at: ::vestibule_runtime::Timestamp,
-    ///Seconds until the session ends, for callers whose clock is wrong.
+    /// Seconds until the session ends, for callers whose clock is wrong.
     #[serde(rename = "expiresIn")]
     pub expires_in: i64,
-    ///Intents this widget may trigger, intersected with the tenant's currently-published flows. Empty when the widget key has an explicit allow-list that doesn't intersect any published intent — the chat is effectively unavailable until either the key's list is widened or matching flows are published.
+    /// Intents this widget may trigger, intersected with the tenant's currently-published flows. Empty when the widget key has an explicit allow-list that doesn't intersect any published intent — the chat is effectively unavailable until either the key's list is widened or matching flows are published.
     pub intents: ::std::vec::Vec<Intent>,
-    ///Tenant-configured quick-question prompts. Each prompt carries its display text, the page context it should surface on, and — when its assigned flow is published and this widget key is permitted to trigger it — the intentName the widget posts to start it. A prompt whose flow is unset, unpublished, or not permitted comes back with a null intentName so the client can still render it (disabled). Page filtering is left to the client.
+    /// Tenant-configured quick-question prompts. Each prompt carries its display text, the page context it should surface on, and — when its assigned flow is published and this widget key is permitted to trigger it — the intentName the widget posts to start it. A prompt whose flow is unset, unpublished, or not permitted comes back with a null intentName so the client can still render it (disabled). Page filtering is left to the client.
     #[serde(rename = "quickQuestions")]
     pub quick_questions: ::std::vec::Vec<QuickQuestion>,
-    ///HMAC-signed bearer token. Pass as Authorization: Bearer <token> on subsequent calls.
+    /// HMAC-signed bearer token. Pass as Authorization: Bearer <token> on subsequent calls.
     #[serde(rename = "sessionToken")]
     pub session_token: ::std::string::String,
     pub widget: Widget,
 }
-///The header parameters of `chatSessionCreate`.
+/// The header parameters of `chatSessionCreate`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
 pub struct ChatSessionCreateHeaders {
     #[serde(rename = "Origin", skip_serializing_if = "::std::option::Option::is_none")]
     pub origin: ::std::option::Option<ChatSessionCreateHeadersOrigin>,
 }
-///`ChatSessionCreateHeadersOrigin`
+/// `ChatSessionCreateHeadersOrigin`
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct ChatSessionCreateHeadersOrigin(::std::string::String);
@@ -338,33 +338,33 @@ impl<'de> ::serde::Deserialize<'de> for ChatSessionCreateHeadersOrigin {
             })
     }
 }
-///The publishable key, and what the page knows about its visitor.
+/// The publishable key, and what the page knows about its visitor.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct CreateChatSession {
-    ///Your stable user identifier. Used for cross-session history joins and analytics.
+    /// Your stable user identifier. Used for cross-session history joins and analytics.
     #[serde(
         rename = "customerId",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub customer_id: ::std::option::Option<CreateChatSessionCustomerId>,
-    /**Proof of `customerId`: a JWT with the algorithm HS256, signed by your backend with the
-tenant's identity secret, whose `sub` is the customer id.*/
+    /// Proof of `customerId`: a JWT with the algorithm HS256, signed by your backend with the
+    /// tenant's identity secret, whose `sub` is the customer id.
     #[serde(
         rename = "customerToken",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub customer_token: ::std::option::Option<CreateChatSessionCustomerToken>,
-    ///BCP-47 locale forwarded to the flow as conversation context.
+    /// BCP-47 locale forwarded to the flow as conversation context.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub locale: ::std::option::Option<CreateChatSessionLocale>,
-    ///The widget's publishable key. It is no secret.
+    /// The widget's publishable key. It is no secret.
     #[serde(rename = "publicKey")]
     pub public_key: CreateChatSessionPublicKey,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub variables: ::std::option::Option<Variables>,
 }
-///Your stable user identifier. Used for cross-session history joins and analytics.
+/// Your stable user identifier. Used for cross-session history joins and analytics.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct CreateChatSessionCustomerId(::std::string::String);
@@ -418,8 +418,8 @@ impl<'de> ::serde::Deserialize<'de> for CreateChatSessionCustomerId {
             })
     }
 }
-/**Proof of `customerId`: a JWT with the algorithm HS256, signed by your backend with the
-tenant's identity secret, whose `sub` is the customer id.*/
+/// Proof of `customerId`: a JWT with the algorithm HS256, signed by your backend with the
+/// tenant's identity secret, whose `sub` is the customer id.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct CreateChatSessionCustomerToken(::std::string::String);
@@ -473,7 +473,7 @@ impl<'de> ::serde::Deserialize<'de> for CreateChatSessionCustomerToken {
             })
     }
 }
-///BCP-47 locale forwarded to the flow as conversation context.
+/// BCP-47 locale forwarded to the flow as conversation context.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct CreateChatSessionLocale(::std::string::String);
@@ -527,7 +527,7 @@ impl<'de> ::serde::Deserialize<'de> for CreateChatSessionLocale {
             })
     }
 }
-///The widget's publishable key. It is no secret.
+/// The widget's publishable key. It is no secret.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct CreateChatSessionPublicKey(::std::string::String);
@@ -586,53 +586,53 @@ impl<'de> ::serde::Deserialize<'de> for CreateChatSessionPublicKey {
             })
     }
 }
-///Embed session settings.
+/// Embed session settings.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct CreateEmbedSession {
-    ///What the session may do. Repeated entries are folded into one; the order is kept.
+    /// What the session may do. Repeated entries are folded into one; the order is kept.
     pub capabilities: ::std::vec::Vec<Capability>,
     #[serde(rename = "chatId", skip_serializing_if = "::std::option::Option::is_none")]
     pub chat_id: ::std::option::Option<ObjectId>,
     #[serde(rename = "employeeId")]
     pub employee_id: ObjectId,
 }
-///For whom the link is, what it may read, and how the page looks.
+/// For whom the link is, what it may read, and how the page looks.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct CreateIframeSession {
-    ///Array of session-specific (stateless) knowledge base entries. These temporary entries apply only to this iframe instance and do not persist. They work alongside any persistent (stateful) entries previously created through /api/v1/knowledge-base/ for your connection IDs.
+    /// Array of session-specific (stateless) knowledge base entries. These temporary entries apply only to this iframe instance and do not persist. They work alongside any persistent (stateful) entries previously created through /api/v1/knowledge-base/ for your connection IDs.
     #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
     pub knowledge_base_entries: ::std::vec::Vec<KnowledgeBaseEntry>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub limits: ::std::option::Option<NullableLimits>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub model: ::std::option::Option<IframeModel>,
-    ///Array of session-specific (stateless) reference query objects (e.g., {"title": "...", "query": "..."}). These temporary queries apply only to this iframe instance and do not persist. They work alongside any persistent (stateful) queries previously created through /api/v1/reference-queries/ for your connection IDs.
+    /// Array of session-specific (stateless) reference query objects (e.g., {"title": "...", "query": "..."}). These temporary queries apply only to this iframe instance and do not persist. They work alongside any persistent (stateful) queries previously created through /api/v1/reference-queries/ for your connection IDs.
     #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
     pub reference_queries: ::std::vec::Vec<ReferenceQuery>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub response_mode: ::std::option::Option<FallbackResponseMode>,
-    ///Deprecated fallback. Prefer configuring dashboard visibility on the theme; this request parameter is only used if the theme is missing a show_dashboards value.
+    /// Deprecated fallback. Prefer configuring dashboard visibility on the theme; this request parameter is only used if the theme is missing a show_dashboards value.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub show_dashboards: ::std::option::Option<bool>,
-    ///Deprecated fallback. Prefer configuring sidebar visibility on the theme; this request parameter is only used if the theme is missing a show_sidebar value.
+    /// Deprecated fallback. Prefer configuring sidebar visibility on the theme; this request parameter is only used if the theme is missing a show_sidebar value.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub show_sidebar: ::std::option::Option<bool>,
-    ///List of Source/Connection IDs: The IDs of the sources/connections to use for the iframe. This is used to determine which sources/connections the user will have access to in the chat.
+    /// List of Source/Connection IDs: The IDs of the sources/connections to use for the iframe. This is used to determine which sources/connections the user will have access to in the chat.
     pub srcs: ::std::vec::Vec<SourceId>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub theme: ::std::option::Option<InlineTheme>,
-    ///ID of the theme to apply (mutually exclusive with theme)
+    /// ID of the theme to apply (mutually exclusive with theme)
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub theme_id: ::std::option::Option<::std::num::NonZeroU64>,
-    ///Token lifetime in seconds (60-3600, default: 900)
+    /// Token lifetime in seconds (60-3600, default: 900)
     #[serde(default = "defaults::default_u64::<i64, 900>")]
     pub ttl: i64,
-    ///User identifier: The UID of the user to create the iframe for. This is used to track usage and thread history. This can be anything you want, but it must be unique. We recommend using a user ID or email.
+    /// User identifier: The UID of the user to create the iframe for. This is used to track usage and thread history. This can be anything you want, but it must be unique. We recommend using a user ID or email.
     pub uid: CreateIframeSessionUid,
 }
-///User identifier: The UID of the user to create the iframe for. This is used to track usage and thread history. This can be anything you want, but it must be unique. We recommend using a user ID or email.
+/// User identifier: The UID of the user to create the iframe for. This is used to track usage and thread history. This can be anything you want, but it must be unique. We recommend using a user ID or email.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct CreateIframeSessionUid(::std::string::String);
@@ -689,7 +689,7 @@ impl<'de> ::serde::Deserialize<'de> for CreateIframeSessionUid {
             })
     }
 }
-///The value of one CSS custom property.
+/// The value of one CSS custom property.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct CssValue(::std::string::String);
@@ -748,7 +748,7 @@ impl<'de> ::serde::Deserialize<'de> for CssValue {
             })
     }
 }
-///A place in a list. Take it from `next`; its content has no meaning for callers.
+/// A place in a list. Take it from `next`; its content has no meaning for callers.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct Cursor(::std::string::String);
@@ -810,9 +810,9 @@ impl<'de> ::serde::Deserialize<'de> for Cursor {
             })
     }
 }
-/**CSS custom properties of the page. A name is two hyphens and a lower-case word. A value has
-none of the characters `; { } < > @ \`, and it contains neither `url(` nor `expression(` in
-any case of letters.*/
+/// CSS custom properties of the page. A name is two hyphens and a lower-case word. A value has
+/// none of the characters `; { } < > @ \`, and it contains neither `url(` nor `expression(` in
+/// any case of letters.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(transparent)]
 pub struct CustomCssVars(
@@ -838,8 +838,8 @@ for CustomCssVars {
         Self(value)
     }
 }
-/**Whether employee and chat ids are checked when an embed session is opened. `open` means they
-are the tenant's own and are looked up on use; `strict` means unknown ones are refused.*/
+/// Whether employee and chat ids are checked when an embed session is opened. `open` means they
+/// are the tenant's own and are looked up on use; `strict` means unknown ones are refused.
 #[derive(
     ::serde::Deserialize,
     ::serde::Serialize,
@@ -899,8 +899,8 @@ impl ::std::default::Default for Directory {
         Directory::Open
     }
 }
-/**What an embed session may do and for how long. `allowedChatId` is present only when the
-session is limited to one chat.*/
+/// What an embed session may do and for how long. `allowedChatId` is present only when the
+/// session is limited to one chat.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct EmbedGrant {
@@ -909,26 +909,26 @@ pub struct EmbedGrant {
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub allowed_chat_id: ::std::option::Option<ObjectId>,
-    ///What the session may do, without repetitions, in the order in which it was asked for.
+    /// What the session may do, without repetitions, in the order in which it was asked for.
     pub capabilities: ::std::vec::Vec<Capability>,
     #[serde(rename = "employeeId")]
     pub employee_id: ObjectId,
     #[serde(rename = "expiresAt")]
     pub expires_at: ::vestibule_runtime::Timestamp,
-    ///Seconds until the session ends.
+    /// Seconds until the session ends.
     #[serde(rename = "expiresIn")]
     pub expires_in: i64,
-    ///The session's id, for logs and for revocation.
+    /// The session's id, for logs and for revocation.
     #[serde(rename = "sessionId")]
     pub session_id: ::std::string::String,
 }
-///What the presented token grants.
+/// What the presented token grants.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct EmbedGrantEnvelope {
     pub data: EmbedGrant,
 }
-///A freshly opened embed session with its token. The token is shown here only and never stored.
+/// A freshly opened embed session with its token. The token is shown here only and never stored.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct EmbedSession {
@@ -937,41 +937,41 @@ pub struct EmbedSession {
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub allowed_chat_id: ::std::option::Option<ObjectId>,
-    ///What the session may do, without repetitions, in the order in which it was asked for.
+    /// What the session may do, without repetitions, in the order in which it was asked for.
     pub capabilities: ::std::vec::Vec<Capability>,
-    ///The token of the session, a JWT. Pass it as `Authorization: Bearer <token>`.
+    /// The token of the session, a JWT. Pass it as `Authorization: Bearer <token>`.
     #[serde(rename = "embedToken")]
     pub embed_token: ::std::string::String,
     #[serde(rename = "expiresAt")]
     pub expires_at: ::vestibule_runtime::Timestamp,
-    ///Seconds until the session ends, for callers whose clock is wrong.
+    /// Seconds until the session ends, for callers whose clock is wrong.
     #[serde(rename = "expiresIn")]
     pub expires_in: i64,
-    /**The URL to open in an iframe. It leads to the allowed chat when `chatId` was given and to
-the list of chats otherwise. The token is in the fragment, which browsers do not send to
-servers.*/
+    /// The URL to open in an iframe. It leads to the allowed chat when `chatId` was given and to
+    /// the list of chats otherwise. The token is in the fragment, which browsers do not send to
+    /// servers.
     #[serde(rename = "iframeUrl")]
     pub iframe_url: ::std::string::String,
 }
-///The opened session.
+/// The opened session.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct EmbedSessionEnvelope {
     pub data: EmbedSession,
 }
-///Every refusal and every failure, on every surface, is this object.
+/// Every refusal and every failure, on every surface, is this object.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Error {
     pub details: ::serde_json::Value,
-    ///A stable code for programs.
+    /// A stable code for programs.
     pub error: ::std::string::String,
-    ///What is wrong and how to mend it, for people. The wording may change.
+    /// What is wrong and how to mend it, for people. The wording may change.
     pub message: ::std::string::String,
-    ///Names this request in the service's log, and is the X-Request-Id header too. Quote it when you report a problem.
+    /// Names this request in the service's log, and is the X-Request-Id header too. Quote it when you report a problem.
     pub request_id: ::std::string::String,
 }
-///Deprecated fallback. Prefer configuring response mode on the theme; this request parameter is only used if the theme is missing a response_mode. * `full` - full * `basic` - basic
+/// Deprecated fallback. Prefer configuring response mode on the theme; this request parameter is only used if the theme is missing a response_mode. * `full` - full * `basic` - basic
 #[derive(
     ::serde::Deserialize,
     ::serde::Serialize,
@@ -1026,7 +1026,7 @@ impl ::std::convert::TryFrom<::std::string::String> for FallbackResponseMode {
         value.parse()
     }
 }
-///What an icon's value is.
+/// What an icon's value is.
 #[derive(
     ::serde::Deserialize,
     ::serde::Serialize,
@@ -1085,8 +1085,8 @@ impl ::std::convert::TryFrom<::std::string::String> for IconKind {
         value.parse()
     }
 }
-/**Whether customers of a chat key prove who they are. `off` ignores customer tokens, `optional`
-checks one when it is given, `required` refuses a customer id without one.*/
+/// Whether customers of a chat key prove who they are. `off` ignores customer tokens, `optional`
+/// checks one when it is given, `required` refuses a customer id without one.
 #[derive(
     ::serde::Deserialize,
     ::serde::Serialize,
@@ -1145,7 +1145,7 @@ impl ::std::convert::TryFrom<::std::string::String> for IdentityProof {
         value.parse()
     }
 }
-///Model to use for generated threads * `o3` - o3 * `o4-mini` - o4-mini * `gpt-4.1` - gpt-4.1 * `gpt-5` - gpt-5 * `gpt-5-codex` - gpt-5-codex * `sonnet-4` - sonnet-4 * `sonnet-4.5` - sonnet-4.5 * `haiku-4.5` - haiku-4.5
+/// Model to use for generated threads * `o3` - o3 * `o4-mini` - o4-mini * `gpt-4.1` - gpt-4.1 * `gpt-5` - gpt-5 * `gpt-5-codex` - gpt-5-codex * `sonnet-4` - sonnet-4 * `sonnet-4.5` - sonnet-4.5 * `haiku-4.5` - haiku-4.5
 #[derive(
     ::serde::Deserialize,
     ::serde::Serialize,
@@ -1229,42 +1229,42 @@ impl ::std::default::Default for IframeModel {
         IframeModel::Gpt5
     }
 }
-///A freshly created iframe link. The cache key is shown here only; the service keeps its hash.
+/// A freshly created iframe link. The cache key is shown here only; the service keeps its hash.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct IframeSession {
-    ///Cache key for JWT retrieval
+    /// Cache key for JWT retrieval
     pub cache_key: ::std::string::String,
-    ///Token lifetime in seconds
+    /// Token lifetime in seconds
     pub expires_in: i64,
-    ///URL for the iframe view
+    /// URL for the iframe view
     pub iframe_url: ::std::string::String,
 }
-///The token of an iframe session and what the page needs to draw itself.
+/// The token of an iframe session and what the page needs to draw itself.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct IframeToken {
-    /**The token of the session, a JWT. Pass it as `Authorization: Bearer <token>`. Redeeming
-again yields the same token.*/
+    /// The token of the session, a JWT. Pass it as `Authorization: Bearer <token>`. Redeeming
+    /// again yields the same token.
     pub access_token: ::std::string::String,
-    ///Seconds until the token ends.
+    /// Seconds until the token ends.
     pub expires_in: i64,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub limits: ::std::option::Option<Limits>,
-    ///The session's id, for logs and for revocation.
+    /// The session's id, for logs and for revocation.
     pub session_id: ::std::string::String,
     pub theme: ResolvedTheme,
     pub token_type: TokenType,
-    ///The user for whom the link was created.
+    /// The user for whom the link was created.
     pub uid: ::std::string::String,
 }
-///The header parameters of `iframeTokenRedeem`.
+/// The header parameters of `iframeTokenRedeem`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
 pub struct IframeTokenRedeemHeaders {
     #[serde(rename = "Origin", skip_serializing_if = "::std::option::Option::is_none")]
     pub origin: ::std::option::Option<IframeTokenRedeemHeadersOrigin>,
 }
-///`IframeTokenRedeemHeadersOrigin`
+/// `IframeTokenRedeemHeadersOrigin`
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct IframeTokenRedeemHeadersOrigin(::std::string::String);
@@ -1318,7 +1318,7 @@ impl<'de> ::serde::Deserialize<'de> for IframeTokenRedeemHeadersOrigin {
             })
     }
 }
-///Theme configuration to apply to the iframe (theme_mode, custom_css_vars, start_message)
+/// Theme configuration to apply to the iframe (theme_mode, custom_css_vars, start_message)
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct InlineTheme {
@@ -1326,19 +1326,19 @@ pub struct InlineTheme {
     pub custom_css_vars: ::std::option::Option<CustomCssVars>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub response_mode: ::std::option::Option<ResponseMode>,
-    ///Whether the page offers dashboards.
+    /// Whether the page offers dashboards.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub show_dashboards: ::std::option::Option<bool>,
-    ///Whether the page has its sidebar.
+    /// Whether the page has its sidebar.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub show_sidebar: ::std::option::Option<bool>,
-    ///The first line the page shows. It is text, never markup.
+    /// The first line the page shows. It is text, never markup.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub start_message: ::std::option::Option<InlineThemeStartMessage>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub theme_mode: ::std::option::Option<ThemeMode>,
 }
-///The first line the page shows. It is text, never markup.
+/// The first line the page shows. It is text, never markup.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct InlineThemeStartMessage(::std::string::String);
@@ -1392,50 +1392,50 @@ impl<'de> ::serde::Deserialize<'de> for InlineThemeStartMessage {
             })
     }
 }
-/**Something the widget may start. The list is ordered: pinned ones first, then by falling
-priority, then by name.*/
+/// Something the widget may start. The list is ordered: pinned ones first, then by falling
+/// priority, then by name.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Intent {
-    ///Colour of the button.
+    /// Colour of the button.
     #[serde(
         rename = "accentColor",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub accent_color: ::std::option::Option<::std::string::String>,
-    ///What the intent does, for people.
+    /// What the intent does, for people.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub description: ::std::option::Option<::std::string::String>,
-    ///What to show on the button.
+    /// What to show on the button.
     #[serde(rename = "displayLabel")]
     pub display_label: ::std::string::String,
-    ///Messages that start this intent.
+    /// Messages that start this intent.
     pub examples: ::std::vec::Vec<::std::string::String>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub icon: ::std::option::Option<IntentIcon>,
-    ///Whether the intent stands before all that are not pinned.
+    /// Whether the intent stands before all that are not pinned.
     #[serde(rename = "isPinned")]
     pub is_pinned: bool,
     pub name: IntentName,
-    ///Higher ones come first.
+    /// Higher ones come first.
     pub priority: i64,
-    ///What the flow needs to know and will ask for.
+    /// What the flow needs to know and will ask for.
     pub required_entities: ::std::vec::Vec<::std::string::String>,
     #[serde(rename = "styleVariant")]
     pub style_variant: StyleVariant,
-    ///A second, smaller line.
+    /// A second, smaller line.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub subtitle: ::std::option::Option<::std::string::String>,
 }
-///The icon of an intent.
+/// The icon of an intent.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct IntentIcon {
     pub kind: IconKind,
-    ///The emoji itself, the icon's name, or its URL.
+    /// The emoji itself, the icon's name, or its URL.
     pub value: ::std::string::String,
 }
-///The stable name of an intent, with which the widget starts it.
+/// The stable name of an intent, with which the widget starts it.
 #[derive(
     ::serde::Deserialize,
     ::serde::Serialize,
@@ -1476,13 +1476,13 @@ impl ::std::str::FromStr for IntentName {
         Ok(Self(value.to_string()))
     }
 }
-/**A key without its secret. `publicId` is present for embed and chat keys. `scope` is present
-for embed keys; `allowsAllIntents`, `allowNoOrigin` and `identity` for chat keys, with
-`allowedIntents` unless all are allowed; `maxRedemptions` for iframe keys.*/
+/// A key without its secret. `publicId` is present for embed and chat keys. `scope` is present
+/// for embed keys; `allowsAllIntents`, `allowNoOrigin` and `identity` for chat keys, with
+/// `allowedIntents` unless all are allowed; `maxRedemptions` for iframe keys.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Key {
-    ///Whether the key is taken from requests without an origin.
+    /// Whether the key is taken from requests without an origin.
     #[serde(
         rename = "allowNoOrigin",
         skip_serializing_if = "::std::option::Option::is_none"
@@ -1495,7 +1495,7 @@ pub struct Key {
     pub allowed_intents: ::std::option::Option<AllowedIntents>,
     #[serde(rename = "allowedOrigins")]
     pub allowed_origins: AllowedOrigins,
-    ///Whether the key may trigger every published intent.
+    /// Whether the key may trigger every published intent.
     #[serde(
         rename = "allowsAllIntents",
         skip_serializing_if = "::std::option::Option::is_none"
@@ -1508,15 +1508,15 @@ pub struct Key {
     #[serde(rename = "keyId")]
     pub key_id: KeyId,
     pub kind: KeyKind,
-    ///The key's name, for people. A chat widget shows it as its title.
+    /// The key's name, for people. A chat widget shows it as its title.
     pub label: ::std::string::String,
-    ///How often a cache key that this key created may be redeemed.
+    /// How often a cache key that this key created may be redeemed.
     #[serde(
         rename = "maxRedemptions",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub max_redemptions: ::std::option::Option<i64>,
-    ///The public id of an embed key, or the publishable key of a chat widget.
+    /// The public id of an embed key, or the publishable key of a chat widget.
     #[serde(rename = "publicId", skip_serializing_if = "::std::option::Option::is_none")]
     pub public_id: ::std::option::Option<::std::string::String>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -1525,13 +1525,13 @@ pub struct Key {
     #[serde(rename = "tenantId")]
     pub tenant_id: TenantId,
 }
-/**The settings of a new key. `scope` belongs to embed keys, `allowedIntents`,
-`allowsAllIntents`, `allowNoOrigin` and `identity` to chat keys, `maxRedemptions` to iframe
-keys; the others are for every kind.*/
+/// The settings of a new key. `scope` belongs to embed keys, `allowedIntents`,
+/// `allowsAllIntents`, `allowNoOrigin` and `identity` to chat keys, `maxRedemptions` to iframe
+/// keys; the others are for every kind.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct KeyCreate {
-    ///Whether a chat key is taken from requests without an origin, which native apps send.
+    /// Whether a chat key is taken from requests without an origin, which native apps send.
     #[serde(
         rename = "allowNoOrigin",
         skip_serializing_if = "::std::option::Option::is_none"
@@ -1547,7 +1547,7 @@ pub struct KeyCreate {
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub allowed_origins: ::std::option::Option<AllowedOrigins>,
-    ///Whether a chat key may trigger every published intent. True excludes `allowedIntents`.
+    /// Whether a chat key may trigger every published intent. True excludes `allowedIntents`.
     #[serde(
         rename = "allowsAllIntents",
         skip_serializing_if = "::std::option::Option::is_none"
@@ -1556,9 +1556,9 @@ pub struct KeyCreate {
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub identity: ::std::option::Option<IdentityProof>,
     pub kind: KeyKind,
-    ///The key's name, for people. A chat widget shows it as its title.
+    /// The key's name, for people. A chat widget shows it as its title.
     pub label: KeyCreateLabel,
-    ///How often a cache key that an iframe key created may be redeemed.
+    /// How often a cache key that an iframe key created may be redeemed.
     #[serde(
         rename = "maxRedemptions",
         skip_serializing_if = "::std::option::Option::is_none"
@@ -1569,7 +1569,7 @@ pub struct KeyCreate {
     #[serde(rename = "tenantId")]
     pub tenant_id: TenantId,
 }
-///The key's name, for people. A chat widget shows it as its title.
+/// The key's name, for people. A chat widget shows it as its title.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct KeyCreateLabel(::std::string::String);
@@ -1626,27 +1626,27 @@ impl<'de> ::serde::Deserialize<'de> for KeyCreateLabel {
             })
     }
 }
-///The new key, and its credential, which is shown here only.
+/// The new key, and its credential, which is shown here only.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct KeyCreated {
     pub credential: KeyCredential,
     pub key: Key,
 }
-/**What the caller uses, shown here only. An embed key has `publicId` and `secret`, a chat key
-has `publicId`, which is its publishable key, and an iframe key has `secret`, which is the
-whole API key.*/
+/// What the caller uses, shown here only. An embed key has `publicId` and `secret`, a chat key
+/// has `publicId`, which is its publishable key, and an iframe key has `secret`, which is the
+/// whole API key.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct KeyCredential {
-    ///The part that may be seen by others.
+    /// The part that may be seen by others.
     #[serde(rename = "publicId", skip_serializing_if = "::std::option::Option::is_none")]
     pub public_id: ::std::option::Option<::std::string::String>,
-    ///The part that must stay in the backend. It cannot be read again.
+    /// The part that must stay in the backend. It cannot be read again.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub secret: ::std::option::Option<::std::string::String>,
 }
-///A key's id, for operators. It is not the credential.
+/// A key's id, for operators. It is not the credential.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct KeyId(::std::string::String);
@@ -1705,7 +1705,7 @@ impl<'de> ::serde::Deserialize<'de> for KeyId {
             })
     }
 }
-///What a key opens. It signs embed requests, opens chat widgets, or creates iframe links.
+/// What a key opens. It signs embed requests, opens chat widgets, or creates iframe links.
 #[derive(
     ::serde::Deserialize,
     ::serde::Serialize,
@@ -1764,16 +1764,16 @@ impl ::std::convert::TryFrom<::std::string::String> for KeyKind {
         value.parse()
     }
 }
-///One page of keys. `next` is present when there are more.
+/// One page of keys. `next` is present when there are more.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct KeyList {
-    ///The keys of this page.
+    /// The keys of this page.
     pub items: ::std::vec::Vec<Key>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub next: ::std::option::Option<Cursor>,
 }
-///The query parameters of `keyList`.
+/// The query parameters of `keyList`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 pub struct KeyListQuery {
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -1795,26 +1795,26 @@ impl ::std::default::Default for KeyListQuery {
         }
     }
 }
-///The path parameters of `keyPause`.
+/// The path parameters of `keyPause`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 pub struct KeyPausePath {
     #[serde(rename = "keyId")]
     pub key_id: KeyId,
 }
-///The path parameters of `keyResume`.
+/// The path parameters of `keyResume`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 pub struct KeyResumePath {
     #[serde(rename = "keyId")]
     pub key_id: KeyId,
 }
-///The path parameters of `keyRevoke`.
+/// The path parameters of `keyRevoke`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 pub struct KeyRevokePath {
     #[serde(rename = "keyId")]
     pub key_id: KeyId,
 }
-/**What an embed key may grant. `read` is `showChatsList` and `showChatPage` only; `read-write`
-is every capability.*/
+/// What an embed key may grant. `read` is `showChatsList` and `showChatPage` only; `read-write`
+/// is every capability.
 #[derive(
     ::serde::Deserialize,
     ::serde::Serialize,
@@ -1869,7 +1869,7 @@ impl ::std::convert::TryFrom<::std::string::String> for KeyScope {
         value.parse()
     }
 }
-///Whether a key works. A revoked key never works again.
+/// Whether a key works. A revoked key never works again.
 #[derive(
     ::serde::Deserialize,
     ::serde::Serialize,
@@ -1928,8 +1928,8 @@ impl ::std::convert::TryFrom<::std::string::String> for KeyState {
         value.parse()
     }
 }
-/**One fact the assistant may use: at most 8 KiB, counted as a JSON string in UTF-8 without its
-two quotation marks.*/
+/// One fact the assistant may use: at most 8 KiB, counted as a JSON string in UTF-8 without its
+/// two quotation marks.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct KnowledgeBaseEntry(::std::string::String);
@@ -1983,41 +1983,41 @@ impl<'de> ::serde::Deserialize<'de> for KnowledgeBaseEntry {
             })
     }
 }
-///The rate limits that hold for the uid. A window without a member is not limited.
+/// The rate limits that hold for the uid. A window without a member is not limited.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    ///Messages in a day, UTC.
+    /// Messages in a day, UTC.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub daily: ::std::option::Option<i64>,
-    ///Messages in an hour.
+    /// Messages in an hour.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub hourly: ::std::option::Option<i64>,
-    ///Messages in a calendar month, UTC.
+    /// Messages in a calendar month, UTC.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub monthly: ::std::option::Option<i64>,
-    ///Messages in an ISO week, UTC.
+    /// Messages in an ISO week, UTC.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub weekly: ::std::option::Option<i64>,
 }
-///Optional per-uid rate limits
+/// Optional per-uid rate limits
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct NullableLimits {
-    ///Messages in a day, UTC.
+    /// Messages in a day, UTC.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub daily: ::std::option::Option<i64>,
-    ///Messages in an hour.
+    /// Messages in an hour.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub hourly: ::std::option::Option<i64>,
-    ///Messages in a calendar month, UTC.
+    /// Messages in a calendar month, UTC.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub monthly: ::std::option::Option<i64>,
-    ///Messages in an ISO week, UTC.
+    /// Messages in an ISO week, UTC.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub weekly: ::std::option::Option<i64>,
 }
-///MongoDB ObjectId represented as a 24-character hexadecimal string.
+/// MongoDB ObjectId represented as a 24-character hexadecimal string.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct ObjectId(::std::string::String);
@@ -2076,7 +2076,9 @@ impl<'de> ::serde::Deserialize<'de> for ObjectId {
             })
     }
 }
-#[doc = "An origin in lower case, without a path: `https://www.acme.com` or `http://127.0.0.1:8080`.\nWith `https://*.acme.com` every host one or more labels below `acme.com` is meant, never\n`acme.com` itself; a public suffix such as `co.uk` may not stand behind the star."]
+/// An origin in lower case, without a path: `https://www.acme.com` or `http://127.0.0.1:8080`.
+/// With `https://*.acme.com` every host one or more labels below `acme.com` is meant, never
+/// `acme.com` itself; a public suffix such as `co.uk` may not stand behind the star.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct OriginPattern(::std::string::String);
@@ -2143,7 +2145,7 @@ impl<'de> ::serde::Deserialize<'de> for OriginPattern {
             })
     }
 }
-///The kind of page on which a prompt belongs.
+/// The kind of page on which a prompt belongs.
 #[derive(
     ::serde::Deserialize,
     ::serde::Serialize,
@@ -2206,14 +2208,14 @@ impl ::std::convert::TryFrom<::std::string::String> for PageType {
         value.parse()
     }
 }
-///A prompt that the widget may show on certain pages.
+/// A prompt that the widget may show on certain pages.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct QuickQuestion {
-    ///The flow assigned to the prompt; null when there is none.
+    /// The flow assigned to the prompt; null when there is none.
     #[serde(rename = "flowId", deserialize_with = "::std::option::Option::deserialize")]
     pub flow_id: ::std::option::Option<::std::string::String>,
-    ///The intent to start; null when the flow is unset, unpublished or not permitted to this key.
+    /// The intent to start; null when the flow is unset, unpublished or not permitted to this key.
     #[serde(
         rename = "intentName",
         deserialize_with = "::std::option::Option::deserialize"
@@ -2221,17 +2223,17 @@ pub struct QuickQuestion {
     pub intent_name: ::std::option::Option<::std::string::String>,
     #[serde(rename = "pageType")]
     pub page_type: PageType,
-    ///The text to show.
+    /// The text to show.
     pub question: ::std::string::String,
 }
-///The cache key of an iframe link.
+/// The cache key of an iframe link.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct RedeemCacheKey {
-    ///The cache key, from the answer that created the link or from the fragment of its URL.
+    /// The cache key, from the answer that created the link or from the fragment of its URL.
     pub cache_key: RedeemCacheKeyCacheKey,
 }
-///The cache key, from the answer that created the link or from the fragment of its URL.
+/// The cache key, from the answer that created the link or from the fragment of its URL.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct RedeemCacheKeyCacheKey(::std::string::String);
@@ -2288,18 +2290,18 @@ impl<'de> ::serde::Deserialize<'de> for RedeemCacheKeyCacheKey {
             })
     }
 }
-///A query that is known to be right, with the question it answers.
+/// A query that is known to be right, with the question it answers.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct ReferenceQuery {
-    /**The text of the query: at most 16 KiB, counted as a JSON string in UTF-8 without its two
-quotation marks.*/
+    /// The text of the query: at most 16 KiB, counted as a JSON string in UTF-8 without its two
+    /// quotation marks.
     pub query: ReferenceQueryQuery,
-    ///The question that the query answers.
+    /// The question that the query answers.
     pub title: ReferenceQueryTitle,
 }
-/**The text of the query: at most 16 KiB, counted as a JSON string in UTF-8 without its two
-quotation marks.*/
+/// The text of the query: at most 16 KiB, counted as a JSON string in UTF-8 without its two
+/// quotation marks.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct ReferenceQueryQuery(::std::string::String);
@@ -2356,7 +2358,7 @@ impl<'de> ::serde::Deserialize<'de> for ReferenceQueryQuery {
             })
     }
 }
-///The question that the query answers.
+/// The question that the query answers.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct ReferenceQueryTitle(::std::string::String);
@@ -2413,23 +2415,23 @@ impl<'de> ::serde::Deserialize<'de> for ReferenceQueryTitle {
             })
     }
 }
-/**The settings that hold for the page, after theme, deprecated request members and defaults.
-`start_message` is present when there is one.*/
+/// The settings that hold for the page, after theme, deprecated request members and defaults.
+/// `start_message` is present when there is one.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct ResolvedTheme {
     pub custom_css_vars: CustomCssVars,
     pub response_mode: ResponseMode,
-    ///Whether the page offers dashboards.
+    /// Whether the page offers dashboards.
     pub show_dashboards: bool,
-    ///Whether the page has its sidebar.
+    /// Whether the page has its sidebar.
     pub show_sidebar: bool,
-    ///The first line the page shows. It is text, never markup.
+    /// The first line the page shows. It is text, never markup.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub start_message: ::std::option::Option<::std::string::String>,
     pub theme_mode: ThemeMode,
 }
-///How detailed the assistant's answers are.
+/// How detailed the assistant's answers are.
 #[derive(
     ::serde::Deserialize,
     ::serde::Serialize,
@@ -2484,7 +2486,7 @@ impl ::std::convert::TryFrom<::std::string::String> for ResponseMode {
         value.parse()
     }
 }
-///The id of a source (connection) of the tenant, a string or an integer as the source was created.
+/// The id of a source (connection) of the tenant, a string or an integer as the source was created.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(untagged)]
 pub enum SourceId {
@@ -2539,7 +2541,7 @@ impl ::std::convert::From<i64> for SourceId {
         Self::Integer(value)
     }
 }
-///`SourceIdString`
+/// `SourceIdString`
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct SourceIdString(::std::string::String);
@@ -2596,7 +2598,7 @@ impl<'de> ::serde::Deserialize<'de> for SourceIdString {
             })
     }
 }
-///How the button is drawn.
+/// How the button is drawn.
 #[derive(
     ::serde::Deserialize,
     ::serde::Serialize,
@@ -2659,14 +2661,14 @@ impl ::std::convert::TryFrom<::std::string::String> for StyleVariant {
         value.parse()
     }
 }
-///A tenant. `revokedAt` is present once it was revoked.
+/// A tenant. `revokedAt` is present once it was revoked.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Tenant {
     #[serde(rename = "createdAt")]
     pub created_at: ::vestibule_runtime::Timestamp,
     pub directory: Directory,
-    ///The tenant's name, for people.
+    /// The tenant's name, for people.
     pub name: ::std::string::String,
     #[serde(
         rename = "revokedAt",
@@ -2676,16 +2678,16 @@ pub struct Tenant {
     #[serde(rename = "tenantId")]
     pub tenant_id: TenantId,
 }
-///The settings of a new tenant.
+/// The settings of a new tenant.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct TenantCreate {
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub directory: ::std::option::Option<Directory>,
-    ///The tenant's name, for people.
+    /// The tenant's name, for people.
     pub name: TenantCreateName,
 }
-///The tenant's name, for people.
+/// The tenant's name, for people.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct TenantCreateName(::std::string::String);
@@ -2742,17 +2744,17 @@ impl<'de> ::serde::Deserialize<'de> for TenantCreateName {
             })
     }
 }
-///The new tenant, and its secret, which is shown here only.
+/// The new tenant, and its secret, which is shown here only.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct TenantCreated {
-    /**The secret with which the tenant's backend signs customer tokens (HS256). It cannot be
-read again.*/
+    /// The secret with which the tenant's backend signs customer tokens (HS256). It cannot be
+    /// read again.
     #[serde(rename = "identitySecret")]
     pub identity_secret: ::std::string::String,
     pub tenant: Tenant,
 }
-///A tenant's id.
+/// A tenant's id.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct TenantId(::std::string::String);
@@ -2811,16 +2813,16 @@ impl<'de> ::serde::Deserialize<'de> for TenantId {
             })
     }
 }
-///One page of tenants. `next` is present when there are more.
+/// One page of tenants. `next` is present when there are more.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct TenantList {
-    ///The tenants of this page.
+    /// The tenants of this page.
     pub items: ::std::vec::Vec<Tenant>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub next: ::std::option::Option<Cursor>,
 }
-///The query parameters of `tenantList`.
+/// The query parameters of `tenantList`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 pub struct TenantListQuery {
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -2836,13 +2838,13 @@ impl ::std::default::Default for TenantListQuery {
         }
     }
 }
-///The path parameters of `tenantRevoke`.
+/// The path parameters of `tenantRevoke`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 pub struct TenantRevokePath {
     #[serde(rename = "tenantId")]
     pub tenant_id: TenantId,
 }
-///The colour schemes that the page offers.
+/// The colour schemes that the page offers.
 #[derive(
     ::serde::Deserialize,
     ::serde::Serialize,
@@ -2901,7 +2903,7 @@ impl ::std::convert::TryFrom<::std::string::String> for ThemeMode {
         value.parse()
     }
 }
-///How the token is presented.
+/// How the token is presented.
 #[derive(
     ::serde::Deserialize,
     ::serde::Serialize,
@@ -2951,12 +2953,12 @@ impl ::std::convert::TryFrom<::std::string::String> for TokenType {
         value.parse()
     }
 }
-/**Optional conversation variables merged into the conversation row and surfaced to the flow as untrusted input. Constraints (rejected with a 422 validation_failed on the chat surface, 422 invalid_input on the Engine API):
-
-  • at most 50 keys;
-  • at most 4096 bytes total when JSON-encoded;
-  • keys are snake_case matching ^[a-z][a-z0-9_]{0,63}$;
-  • values are scalar, null, or arrays nested at most 4 levels deep (plain objects/maps as values are rejected).*/
+/// Optional conversation variables merged into the conversation row and surfaced to the flow as untrusted input. Constraints (rejected with a 422 validation_failed on the chat surface, 422 invalid_input on the Engine API):
+///
+///  • at most 50 keys;
+///  • at most 4096 bytes total when JSON-encoded;
+///  • keys are snake_case matching ^[a-z][a-z0-9_]{0,63}$;
+///  • values are scalar, null, or arrays nested at most 4 levels deep (plain objects/maps as values are rejected).
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(transparent)]
 pub struct Variables(
@@ -2988,26 +2990,26 @@ impl ::std::convert::From<
         Self(value)
     }
 }
-///One broken constraint of a request.
+/// One broken constraint of a request.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Violation {
-    ///What was sent, in words. A sensitive value is never repeated.
+    /// What was sent, in words. A sensitive value is never repeated.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub actual: ::std::option::Option<::std::string::String>,
     #[serde(rename = "in")]
     pub in_: ViolationPart,
-    /**The keyword of the API document that was broken, for instance `maxLength`. Besides those:
-`x-once` for a parameter that was sent twice, and `x-exact-number` for a number that
-cannot be kept exactly.*/
+    /// The keyword of the API document that was broken, for instance `maxLength`. Besides those:
+    /// `x-once` for a parameter that was sent twice, and `x-exact-number` for a number that
+    /// cannot be kept exactly.
     pub keyword: ::std::string::String,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub limit: ::std::option::Option<::serde_json::Value>,
-    /**JSON pointer (RFC 6901) of the offending member itself, also when it is missing or
-unknown. Outside the body it is a slash and the parameter's name.*/
+    /// JSON pointer (RFC 6901) of the offending member itself, also when it is missing or
+    /// unknown. Outside the body it is a slash and the parameter's name.
     pub pointer: ::std::string::String,
 }
-///The part of the request in which the constraint was broken.
+/// The part of the request in which the constraint was broken.
 #[derive(
     ::serde::Deserialize,
     ::serde::Serialize,
@@ -3070,11 +3072,11 @@ impl ::std::convert::TryFrom<::std::string::String> for ViolationPart {
         value.parse()
     }
 }
-///The widget as the operator set it up.
+/// The widget as the operator set it up.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Widget {
-    ///The key's label, shown as the widget's title.
+    /// The key's label, shown as the widget's title.
     pub label: ::std::string::String,
 }
 /// Generation of default values for serde.
@@ -3272,7 +3274,7 @@ impl ::schemars::JsonSchema for CustomCssVars {
         ::vestibule_runtime::json_schema_of(crate::documents::iframe(), "CustomCssVars")
     }
 }
-///Stands for the schema `Details`, whose values are kept verbatim.
+/// Stands for the schema `Details`, whose values are kept verbatim.
 #[derive(Clone, Copy, Debug)]
 pub struct Details;
 impl ::schemars::JsonSchema for Details {
@@ -3839,7 +3841,7 @@ impl ::schemars::JsonSchema for TokenType {
         ::vestibule_runtime::json_schema_of(crate::documents::iframe(), "TokenType")
     }
 }
-///Stands for the schema `VariableValue`, whose values are kept verbatim.
+/// Stands for the schema `VariableValue`, whose values are kept verbatim.
 #[derive(Clone, Copy, Debug)]
 pub struct VariableValue;
 impl ::schemars::JsonSchema for VariableValue {
@@ -3879,7 +3881,7 @@ impl ::schemars::JsonSchema for Violation {
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "Violation")
     }
 }
-///Stands for the schema `ViolationLimit`, whose values are kept verbatim.
+/// Stands for the schema `ViolationLimit`, whose values are kept verbatim.
 #[derive(Clone, Copy, Debug)]
 pub struct ViolationLimit;
 impl ::schemars::JsonSchema for ViolationLimit {

@@ -65,7 +65,7 @@ pub fn all<S: Service>(
     iframe(api)?;
     preflights(api)
 }
-///Registers `openapi/admin.yaml` alone.
+/// Registers `openapi/admin.yaml` alone.
 ///
 /// # Errors
 /// When two paths collide.
@@ -76,7 +76,7 @@ pub fn admin<S: crate::keys::Keys + crate::tenants::Tenants>(
     crate::tenants::register(api)?;
     Ok(())
 }
-///Registers `openapi/chat.yaml` alone.
+/// Registers `openapi/chat.yaml` alone.
 ///
 /// # Errors
 /// When two paths collide.
@@ -87,7 +87,7 @@ pub fn chat<
     crate::chat_sessions::register(api)?;
     Ok(())
 }
-///Registers `openapi/embed.yaml` alone.
+/// Registers `openapi/embed.yaml` alone.
 ///
 /// # Errors
 /// When two paths collide.
@@ -97,7 +97,7 @@ pub fn embed<S: crate::embed_sessions::EmbedSessions>(
     crate::embed_sessions::register(api)?;
     Ok(())
 }
-///Registers `openapi/iframe.yaml` alone.
+/// Registers `openapi/iframe.yaml` alone.
 ///
 /// # Errors
 /// When two paths collide.

@@ -7,10 +7,10 @@
 
 use std::sync::LazyLock;
 use vestibule_runtime::Schema;
-///Schemas of `openapi/admin.yaml`.
+/// Schemas of `openapi/admin.yaml`.
 pub mod admin {
     use super::*;
-    ///`AllowedIntents`.
+    /// `AllowedIntents`.
     pub fn allowed_intents() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -18,7 +18,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`AllowedOrigins`.
+    /// `AllowedOrigins`.
     pub fn allowed_origins() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -26,7 +26,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`Cursor`.
+    /// `Cursor`.
     pub fn cursor() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -34,7 +34,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`Details`.
+    /// `Details`.
     pub fn details() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -42,7 +42,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`Directory`.
+    /// `Directory`.
     pub fn directory() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -50,7 +50,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`Error`.
+    /// `Error`.
     pub fn error() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -58,7 +58,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`IdentityProof`.
+    /// `IdentityProof`.
     pub fn identity_proof() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -66,7 +66,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`Key`.
+    /// `Key`.
     pub fn key() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -74,7 +74,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`KeyCreate`.
+    /// `KeyCreate`.
     pub fn key_create() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -82,7 +82,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`KeyCreated`.
+    /// `KeyCreated`.
     pub fn key_created() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -90,7 +90,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`KeyCredential`.
+    /// `KeyCredential`.
     pub fn key_credential() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -98,7 +98,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`KeyId`.
+    /// `KeyId`.
     pub fn key_id() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -106,7 +106,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`KeyKind`.
+    /// `KeyKind`.
     pub fn key_kind() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -114,7 +114,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`KeyList`.
+    /// `KeyList`.
     pub fn key_list() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -122,7 +122,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`KeyScope`.
+    /// `KeyScope`.
     pub fn key_scope() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -130,7 +130,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`KeyState`.
+    /// `KeyState`.
     pub fn key_state() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -138,7 +138,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`OriginPattern`.
+    /// `OriginPattern`.
     pub fn origin_pattern() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -146,7 +146,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`Tenant`.
+    /// `Tenant`.
     pub fn tenant() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -154,7 +154,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`TenantCreate`.
+    /// `TenantCreate`.
     pub fn tenant_create() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -162,7 +162,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`TenantCreated`.
+    /// `TenantCreated`.
     pub fn tenant_created() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -170,7 +170,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`TenantId`.
+    /// `TenantId`.
     pub fn tenant_id() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -178,7 +178,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`TenantList`.
+    /// `TenantList`.
     pub fn tenant_list() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -186,7 +186,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`Violation`.
+    /// `Violation`.
     pub fn violation() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -194,7 +194,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`ViolationLimit`.
+    /// `ViolationLimit`.
     pub fn violation_limit() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -202,7 +202,7 @@ pub mod admin {
         ));
         &SCHEMA
     }
-    ///`ViolationPart`.
+    /// `ViolationPart`.
     pub fn violation_part() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
@@ -211,10 +211,10 @@ pub mod admin {
         &SCHEMA
     }
 }
-///Schemas of `openapi/chat.yaml`.
+/// Schemas of `openapi/chat.yaml`.
 pub mod chat {
     use super::*;
-    ///`ChatConversation`.
+    /// `ChatConversation`.
     pub fn chat_conversation() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::chat(),
@@ -222,7 +222,7 @@ pub mod chat {
         ));
         &SCHEMA
     }
-    ///`ChatSession`.
+    /// `ChatSession`.
     pub fn chat_session() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::chat(),
@@ -230,7 +230,7 @@ pub mod chat {
         ));
         &SCHEMA
     }
-    ///`CreateChatSession`.
+    /// `CreateChatSession`.
     pub fn create_chat_session() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::chat(),
@@ -238,7 +238,7 @@ pub mod chat {
         ));
         &SCHEMA
     }
-    ///`Details`.
+    /// `Details`.
     pub fn details() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::chat(),
@@ -246,7 +246,7 @@ pub mod chat {
         ));
         &SCHEMA
     }
-    ///`Error`.
+    /// `Error`.
     pub fn error() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::chat(),
@@ -254,7 +254,7 @@ pub mod chat {
         ));
         &SCHEMA
     }
-    ///`IconKind`.
+    /// `IconKind`.
     pub fn icon_kind() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::chat(),
@@ -262,7 +262,7 @@ pub mod chat {
         ));
         &SCHEMA
     }
-    ///`Intent`.
+    /// `Intent`.
     pub fn intent() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::chat(),
@@ -270,7 +270,7 @@ pub mod chat {
         ));
         &SCHEMA
     }
-    ///`IntentIcon`.
+    /// `IntentIcon`.
     pub fn intent_icon() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::chat(),
@@ -278,7 +278,7 @@ pub mod chat {
         ));
         &SCHEMA
     }
-    ///`IntentName`.
+    /// `IntentName`.
     pub fn intent_name() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::chat(),
@@ -286,7 +286,7 @@ pub mod chat {
         ));
         &SCHEMA
     }
-    ///`PageType`.
+    /// `PageType`.
     pub fn page_type() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::chat(),
@@ -294,7 +294,7 @@ pub mod chat {
         ));
         &SCHEMA
     }
-    ///`QuickQuestion`.
+    /// `QuickQuestion`.
     pub fn quick_question() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::chat(),
@@ -302,7 +302,7 @@ pub mod chat {
         ));
         &SCHEMA
     }
-    ///`StyleVariant`.
+    /// `StyleVariant`.
     pub fn style_variant() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::chat(),
@@ -310,7 +310,7 @@ pub mod chat {
         ));
         &SCHEMA
     }
-    ///`VariableValue`.
+    /// `VariableValue`.
     pub fn variable_value() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::chat(),
@@ -318,7 +318,7 @@ pub mod chat {
         ));
         &SCHEMA
     }
-    ///`Variables`.
+    /// `Variables`.
     pub fn variables() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::chat(),
@@ -326,7 +326,7 @@ pub mod chat {
         ));
         &SCHEMA
     }
-    ///`Violation`.
+    /// `Violation`.
     pub fn violation() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::chat(),
@@ -334,7 +334,7 @@ pub mod chat {
         ));
         &SCHEMA
     }
-    ///`ViolationLimit`.
+    /// `ViolationLimit`.
     pub fn violation_limit() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::chat(),
@@ -342,7 +342,7 @@ pub mod chat {
         ));
         &SCHEMA
     }
-    ///`ViolationPart`.
+    /// `ViolationPart`.
     pub fn violation_part() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::chat(),
@@ -350,7 +350,7 @@ pub mod chat {
         ));
         &SCHEMA
     }
-    ///`Widget`.
+    /// `Widget`.
     pub fn widget() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::chat(),
@@ -359,10 +359,10 @@ pub mod chat {
         &SCHEMA
     }
 }
-///Schemas of `openapi/embed.yaml`.
+/// Schemas of `openapi/embed.yaml`.
 pub mod embed {
     use super::*;
-    ///`Capability`.
+    /// `Capability`.
     pub fn capability() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::embed(),
@@ -370,7 +370,7 @@ pub mod embed {
         ));
         &SCHEMA
     }
-    ///`CreateEmbedSession`.
+    /// `CreateEmbedSession`.
     pub fn create_embed_session() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::embed(),
@@ -378,7 +378,7 @@ pub mod embed {
         ));
         &SCHEMA
     }
-    ///`Details`.
+    /// `Details`.
     pub fn details() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::embed(),
@@ -386,7 +386,7 @@ pub mod embed {
         ));
         &SCHEMA
     }
-    ///`EmbedGrant`.
+    /// `EmbedGrant`.
     pub fn embed_grant() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::embed(),
@@ -394,7 +394,7 @@ pub mod embed {
         ));
         &SCHEMA
     }
-    ///`EmbedGrantEnvelope`.
+    /// `EmbedGrantEnvelope`.
     pub fn embed_grant_envelope() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::embed(),
@@ -402,7 +402,7 @@ pub mod embed {
         ));
         &SCHEMA
     }
-    ///`EmbedSession`.
+    /// `EmbedSession`.
     pub fn embed_session() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::embed(),
@@ -410,7 +410,7 @@ pub mod embed {
         ));
         &SCHEMA
     }
-    ///`EmbedSessionEnvelope`.
+    /// `EmbedSessionEnvelope`.
     pub fn embed_session_envelope() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::embed(),
@@ -418,7 +418,7 @@ pub mod embed {
         ));
         &SCHEMA
     }
-    ///`Error`.
+    /// `Error`.
     pub fn error() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::embed(),
@@ -426,7 +426,7 @@ pub mod embed {
         ));
         &SCHEMA
     }
-    ///`ObjectId`.
+    /// `ObjectId`.
     pub fn object_id() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::embed(),
@@ -434,7 +434,7 @@ pub mod embed {
         ));
         &SCHEMA
     }
-    ///`Violation`.
+    /// `Violation`.
     pub fn violation() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::embed(),
@@ -442,7 +442,7 @@ pub mod embed {
         ));
         &SCHEMA
     }
-    ///`ViolationLimit`.
+    /// `ViolationLimit`.
     pub fn violation_limit() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::embed(),
@@ -450,7 +450,7 @@ pub mod embed {
         ));
         &SCHEMA
     }
-    ///`ViolationPart`.
+    /// `ViolationPart`.
     pub fn violation_part() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::embed(),
@@ -459,10 +459,10 @@ pub mod embed {
         &SCHEMA
     }
 }
-///Schemas of `openapi/iframe.yaml`.
+/// Schemas of `openapi/iframe.yaml`.
 pub mod iframe {
     use super::*;
-    ///`CreateIframeSession`.
+    /// `CreateIframeSession`.
     pub fn create_iframe_session() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -470,7 +470,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`CssValue`.
+    /// `CssValue`.
     pub fn css_value() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -478,7 +478,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`CustomCssVars`.
+    /// `CustomCssVars`.
     pub fn custom_css_vars() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -486,7 +486,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`Details`.
+    /// `Details`.
     pub fn details() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -494,7 +494,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`Error`.
+    /// `Error`.
     pub fn error() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -502,7 +502,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`FallbackResponseMode`.
+    /// `FallbackResponseMode`.
     pub fn fallback_response_mode() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -510,7 +510,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`IframeModel`.
+    /// `IframeModel`.
     pub fn iframe_model() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -518,7 +518,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`IframeSession`.
+    /// `IframeSession`.
     pub fn iframe_session() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -526,7 +526,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`IframeToken`.
+    /// `IframeToken`.
     pub fn iframe_token() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -534,7 +534,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`InlineTheme`.
+    /// `InlineTheme`.
     pub fn inline_theme() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -542,7 +542,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`KnowledgeBaseEntry`.
+    /// `KnowledgeBaseEntry`.
     pub fn knowledge_base_entry() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -550,7 +550,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`Limits`.
+    /// `Limits`.
     pub fn limits() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -558,7 +558,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`NullableLimits`.
+    /// `NullableLimits`.
     pub fn nullable_limits() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -566,7 +566,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`RedeemCacheKey`.
+    /// `RedeemCacheKey`.
     pub fn redeem_cache_key() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -574,7 +574,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`ReferenceQuery`.
+    /// `ReferenceQuery`.
     pub fn reference_query() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -582,7 +582,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`ResolvedTheme`.
+    /// `ResolvedTheme`.
     pub fn resolved_theme() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -590,7 +590,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`ResponseMode`.
+    /// `ResponseMode`.
     pub fn response_mode() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -598,7 +598,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`SourceId`.
+    /// `SourceId`.
     pub fn source_id() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -606,7 +606,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`ThemeMode`.
+    /// `ThemeMode`.
     pub fn theme_mode() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -614,7 +614,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`TokenType`.
+    /// `TokenType`.
     pub fn token_type() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -622,7 +622,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`Violation`.
+    /// `Violation`.
     pub fn violation() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -630,7 +630,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`ViolationLimit`.
+    /// `ViolationLimit`.
     pub fn violation_limit() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
@@ -638,7 +638,7 @@ pub mod iframe {
         ));
         &SCHEMA
     }
-    ///`ViolationPart`.
+    /// `ViolationPart`.
     pub fn violation_part() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),

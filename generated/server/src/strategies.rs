@@ -733,7 +733,7 @@ pub static ALL: &[SchemaStrategies] = &[
         boundaries: iframe::violation_part::boundaries,
     },
 ];
-///Schemas of `openapi/admin.yaml`.
+/// Schemas of `openapi/admin.yaml`.
 pub mod admin {
     use super::*;
     /// The document's schemas, for drawing values.
@@ -747,7 +747,7 @@ pub mod admin {
         });
         &SET
     }
-    ///Values of `AllowedIntents`.
+    /// Values of `AllowedIntents`.
     pub mod allowed_intents {
         use super::*;
         /// Any valid value.
@@ -767,7 +767,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("AllowedIntents"))
         }
     }
-    ///Values of `AllowedOrigins`.
+    /// Values of `AllowedOrigins`.
     pub mod allowed_origins {
         use super::*;
         /// Any valid value.
@@ -787,7 +787,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("AllowedOrigins"))
         }
     }
-    ///Values of `Cursor`.
+    /// Values of `Cursor`.
     pub mod cursor {
         use super::*;
         /// Any valid value.
@@ -807,7 +807,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("Cursor"))
         }
     }
-    ///Values of `Details`.
+    /// Values of `Details`.
     pub mod details {
         use super::*;
         /// Any valid value.
@@ -827,7 +827,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("Details"))
         }
     }
-    ///Values of `Directory`.
+    /// Values of `Directory`.
     pub mod directory {
         use super::*;
         /// Any valid value.
@@ -847,7 +847,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("Directory"))
         }
     }
-    ///Values of `Error`.
+    /// Values of `Error`.
     pub mod error {
         use super::*;
         /// Any valid value.
@@ -867,7 +867,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("Error"))
         }
     }
-    ///Values of `IdentityProof`.
+    /// Values of `IdentityProof`.
     pub mod identity_proof {
         use super::*;
         /// Any valid value.
@@ -887,7 +887,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("IdentityProof"))
         }
     }
-    ///Values of `Key`.
+    /// Values of `Key`.
     pub mod key {
         use super::*;
         /// Any valid value.
@@ -907,7 +907,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("Key"))
         }
     }
-    ///Values of `KeyCreate`.
+    /// Values of `KeyCreate`.
     pub mod key_create {
         use super::*;
         /// Any valid value.
@@ -927,7 +927,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("KeyCreate"))
         }
     }
-    ///Values of `KeyCreated`.
+    /// Values of `KeyCreated`.
     pub mod key_created {
         use super::*;
         /// Any valid value.
@@ -947,7 +947,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("KeyCreated"))
         }
     }
-    ///Values of `KeyCredential`.
+    /// Values of `KeyCredential`.
     pub mod key_credential {
         use super::*;
         /// Any valid value.
@@ -967,7 +967,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("KeyCredential"))
         }
     }
-    ///Values of `KeyId`.
+    /// Values of `KeyId`.
     pub mod key_id {
         use super::*;
         /// Any valid value.
@@ -987,7 +987,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("KeyId"))
         }
     }
-    ///Values of `KeyKind`.
+    /// Values of `KeyKind`.
     pub mod key_kind {
         use super::*;
         /// Any valid value.
@@ -1007,7 +1007,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("KeyKind"))
         }
     }
-    ///Values of `KeyList`.
+    /// Values of `KeyList`.
     pub mod key_list {
         use super::*;
         /// Any valid value.
@@ -1027,7 +1027,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("KeyList"))
         }
     }
-    ///Values of `KeyScope`.
+    /// Values of `KeyScope`.
     pub mod key_scope {
         use super::*;
         /// Any valid value.
@@ -1047,7 +1047,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("KeyScope"))
         }
     }
-    ///Values of `KeyState`.
+    /// Values of `KeyState`.
     pub mod key_state {
         use super::*;
         /// Any valid value.
@@ -1067,7 +1067,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("KeyState"))
         }
     }
-    ///Values of `OriginPattern`.
+    /// Values of `OriginPattern`.
     pub mod origin_pattern {
         use super::*;
         /// Any valid value.
@@ -1087,7 +1087,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("OriginPattern"))
         }
     }
-    ///Values of `Tenant`.
+    /// Values of `Tenant`.
     pub mod tenant {
         use super::*;
         /// Any valid value.
@@ -1107,7 +1107,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("Tenant"))
         }
     }
-    ///Values of `TenantCreate`.
+    /// Values of `TenantCreate`.
     pub mod tenant_create {
         use super::*;
         /// Any valid value.
@@ -1127,7 +1127,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("TenantCreate"))
         }
     }
-    ///Values of `TenantCreated`.
+    /// Values of `TenantCreated`.
     pub mod tenant_created {
         use super::*;
         /// Any valid value.
@@ -1147,7 +1147,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("TenantCreated"))
         }
     }
-    ///Values of `TenantId`.
+    /// Values of `TenantId`.
     pub mod tenant_id {
         use super::*;
         /// Any valid value.
@@ -1167,7 +1167,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("TenantId"))
         }
     }
-    ///Values of `TenantList`.
+    /// Values of `TenantList`.
     pub mod tenant_list {
         use super::*;
         /// Any valid value.
@@ -1187,7 +1187,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("TenantList"))
         }
     }
-    ///Values of `Violation`.
+    /// Values of `Violation`.
     pub mod violation {
         use super::*;
         /// Any valid value.
@@ -1207,7 +1207,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("Violation"))
         }
     }
-    ///Values of `ViolationLimit`.
+    /// Values of `ViolationLimit`.
     pub mod violation_limit {
         use super::*;
         /// Any valid value.
@@ -1227,7 +1227,7 @@ pub mod admin {
             strategy::boundaries(set(), &reference("ViolationLimit"))
         }
     }
-    ///Values of `ViolationPart`.
+    /// Values of `ViolationPart`.
     pub mod violation_part {
         use super::*;
         /// Any valid value.
@@ -1248,7 +1248,7 @@ pub mod admin {
         }
     }
 }
-///Schemas of `openapi/chat.yaml`.
+/// Schemas of `openapi/chat.yaml`.
 pub mod chat {
     use super::*;
     /// The document's schemas, for drawing values.
@@ -1262,7 +1262,7 @@ pub mod chat {
         });
         &SET
     }
-    ///Values of `ChatConversation`.
+    /// Values of `ChatConversation`.
     pub mod chat_conversation {
         use super::*;
         /// Any valid value.
@@ -1282,7 +1282,7 @@ pub mod chat {
             strategy::boundaries(set(), &reference("ChatConversation"))
         }
     }
-    ///Values of `ChatSession`.
+    /// Values of `ChatSession`.
     pub mod chat_session {
         use super::*;
         /// Any valid value.
@@ -1302,7 +1302,7 @@ pub mod chat {
             strategy::boundaries(set(), &reference("ChatSession"))
         }
     }
-    ///Values of `CreateChatSession`.
+    /// Values of `CreateChatSession`.
     pub mod create_chat_session {
         use super::*;
         /// Any valid value.
@@ -1322,7 +1322,7 @@ pub mod chat {
             strategy::boundaries(set(), &reference("CreateChatSession"))
         }
     }
-    ///Values of `Details`.
+    /// Values of `Details`.
     pub mod details {
         use super::*;
         /// Any valid value.
@@ -1342,7 +1342,7 @@ pub mod chat {
             strategy::boundaries(set(), &reference("Details"))
         }
     }
-    ///Values of `Error`.
+    /// Values of `Error`.
     pub mod error {
         use super::*;
         /// Any valid value.
@@ -1362,7 +1362,7 @@ pub mod chat {
             strategy::boundaries(set(), &reference("Error"))
         }
     }
-    ///Values of `IconKind`.
+    /// Values of `IconKind`.
     pub mod icon_kind {
         use super::*;
         /// Any valid value.
@@ -1382,7 +1382,7 @@ pub mod chat {
             strategy::boundaries(set(), &reference("IconKind"))
         }
     }
-    ///Values of `Intent`.
+    /// Values of `Intent`.
     pub mod intent {
         use super::*;
         /// Any valid value.
@@ -1402,7 +1402,7 @@ pub mod chat {
             strategy::boundaries(set(), &reference("Intent"))
         }
     }
-    ///Values of `IntentIcon`.
+    /// Values of `IntentIcon`.
     pub mod intent_icon {
         use super::*;
         /// Any valid value.
@@ -1422,7 +1422,7 @@ pub mod chat {
             strategy::boundaries(set(), &reference("IntentIcon"))
         }
     }
-    ///Values of `IntentName`.
+    /// Values of `IntentName`.
     pub mod intent_name {
         use super::*;
         /// Any valid value.
@@ -1442,7 +1442,7 @@ pub mod chat {
             strategy::boundaries(set(), &reference("IntentName"))
         }
     }
-    ///Values of `PageType`.
+    /// Values of `PageType`.
     pub mod page_type {
         use super::*;
         /// Any valid value.
@@ -1462,7 +1462,7 @@ pub mod chat {
             strategy::boundaries(set(), &reference("PageType"))
         }
     }
-    ///Values of `QuickQuestion`.
+    /// Values of `QuickQuestion`.
     pub mod quick_question {
         use super::*;
         /// Any valid value.
@@ -1482,7 +1482,7 @@ pub mod chat {
             strategy::boundaries(set(), &reference("QuickQuestion"))
         }
     }
-    ///Values of `StyleVariant`.
+    /// Values of `StyleVariant`.
     pub mod style_variant {
         use super::*;
         /// Any valid value.
@@ -1502,7 +1502,7 @@ pub mod chat {
             strategy::boundaries(set(), &reference("StyleVariant"))
         }
     }
-    ///Values of `VariableValue`.
+    /// Values of `VariableValue`.
     pub mod variable_value {
         use super::*;
         /// Any valid value.
@@ -1522,7 +1522,7 @@ pub mod chat {
             strategy::boundaries(set(), &reference("VariableValue"))
         }
     }
-    ///Values of `Variables`.
+    /// Values of `Variables`.
     pub mod variables {
         use super::*;
         /// Any valid value.
@@ -1542,7 +1542,7 @@ pub mod chat {
             strategy::boundaries(set(), &reference("Variables"))
         }
     }
-    ///Values of `Violation`.
+    /// Values of `Violation`.
     pub mod violation {
         use super::*;
         /// Any valid value.
@@ -1562,7 +1562,7 @@ pub mod chat {
             strategy::boundaries(set(), &reference("Violation"))
         }
     }
-    ///Values of `ViolationLimit`.
+    /// Values of `ViolationLimit`.
     pub mod violation_limit {
         use super::*;
         /// Any valid value.
@@ -1582,7 +1582,7 @@ pub mod chat {
             strategy::boundaries(set(), &reference("ViolationLimit"))
         }
     }
-    ///Values of `ViolationPart`.
+    /// Values of `ViolationPart`.
     pub mod violation_part {
         use super::*;
         /// Any valid value.
@@ -1602,7 +1602,7 @@ pub mod chat {
             strategy::boundaries(set(), &reference("ViolationPart"))
         }
     }
-    ///Values of `Widget`.
+    /// Values of `Widget`.
     pub mod widget {
         use super::*;
         /// Any valid value.
@@ -1623,7 +1623,7 @@ pub mod chat {
         }
     }
 }
-///Schemas of `openapi/embed.yaml`.
+/// Schemas of `openapi/embed.yaml`.
 pub mod embed {
     use super::*;
     /// The document's schemas, for drawing values.
@@ -1637,7 +1637,7 @@ pub mod embed {
         });
         &SET
     }
-    ///Values of `Capability`.
+    /// Values of `Capability`.
     pub mod capability {
         use super::*;
         /// Any valid value.
@@ -1657,7 +1657,7 @@ pub mod embed {
             strategy::boundaries(set(), &reference("Capability"))
         }
     }
-    ///Values of `CreateEmbedSession`.
+    /// Values of `CreateEmbedSession`.
     pub mod create_embed_session {
         use super::*;
         /// Any valid value.
@@ -1677,7 +1677,7 @@ pub mod embed {
             strategy::boundaries(set(), &reference("CreateEmbedSession"))
         }
     }
-    ///Values of `Details`.
+    /// Values of `Details`.
     pub mod details {
         use super::*;
         /// Any valid value.
@@ -1697,7 +1697,7 @@ pub mod embed {
             strategy::boundaries(set(), &reference("Details"))
         }
     }
-    ///Values of `EmbedGrant`.
+    /// Values of `EmbedGrant`.
     pub mod embed_grant {
         use super::*;
         /// Any valid value.
@@ -1717,7 +1717,7 @@ pub mod embed {
             strategy::boundaries(set(), &reference("EmbedGrant"))
         }
     }
-    ///Values of `EmbedGrantEnvelope`.
+    /// Values of `EmbedGrantEnvelope`.
     pub mod embed_grant_envelope {
         use super::*;
         /// Any valid value.
@@ -1737,7 +1737,7 @@ pub mod embed {
             strategy::boundaries(set(), &reference("EmbedGrantEnvelope"))
         }
     }
-    ///Values of `EmbedSession`.
+    /// Values of `EmbedSession`.
     pub mod embed_session {
         use super::*;
         /// Any valid value.
@@ -1757,7 +1757,7 @@ pub mod embed {
             strategy::boundaries(set(), &reference("EmbedSession"))
         }
     }
-    ///Values of `EmbedSessionEnvelope`.
+    /// Values of `EmbedSessionEnvelope`.
     pub mod embed_session_envelope {
         use super::*;
         /// Any valid value.
@@ -1777,7 +1777,7 @@ pub mod embed {
             strategy::boundaries(set(), &reference("EmbedSessionEnvelope"))
         }
     }
-    ///Values of `Error`.
+    /// Values of `Error`.
     pub mod error {
         use super::*;
         /// Any valid value.
@@ -1797,7 +1797,7 @@ pub mod embed {
             strategy::boundaries(set(), &reference("Error"))
         }
     }
-    ///Values of `ObjectId`.
+    /// Values of `ObjectId`.
     pub mod object_id {
         use super::*;
         /// Any valid value.
@@ -1817,7 +1817,7 @@ pub mod embed {
             strategy::boundaries(set(), &reference("ObjectId"))
         }
     }
-    ///Values of `Violation`.
+    /// Values of `Violation`.
     pub mod violation {
         use super::*;
         /// Any valid value.
@@ -1837,7 +1837,7 @@ pub mod embed {
             strategy::boundaries(set(), &reference("Violation"))
         }
     }
-    ///Values of `ViolationLimit`.
+    /// Values of `ViolationLimit`.
     pub mod violation_limit {
         use super::*;
         /// Any valid value.
@@ -1857,7 +1857,7 @@ pub mod embed {
             strategy::boundaries(set(), &reference("ViolationLimit"))
         }
     }
-    ///Values of `ViolationPart`.
+    /// Values of `ViolationPart`.
     pub mod violation_part {
         use super::*;
         /// Any valid value.
@@ -1878,7 +1878,7 @@ pub mod embed {
         }
     }
 }
-///Schemas of `openapi/iframe.yaml`.
+/// Schemas of `openapi/iframe.yaml`.
 pub mod iframe {
     use super::*;
     /// The document's schemas, for drawing values.
@@ -1892,7 +1892,7 @@ pub mod iframe {
         });
         &SET
     }
-    ///Values of `CreateIframeSession`.
+    /// Values of `CreateIframeSession`.
     pub mod create_iframe_session {
         use super::*;
         /// Any valid value.
@@ -1912,7 +1912,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("CreateIframeSession"))
         }
     }
-    ///Values of `CssValue`.
+    /// Values of `CssValue`.
     pub mod css_value {
         use super::*;
         /// Any valid value.
@@ -1932,7 +1932,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("CssValue"))
         }
     }
-    ///Values of `CustomCssVars`.
+    /// Values of `CustomCssVars`.
     pub mod custom_css_vars {
         use super::*;
         /// Any valid value.
@@ -1952,7 +1952,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("CustomCssVars"))
         }
     }
-    ///Values of `Details`.
+    /// Values of `Details`.
     pub mod details {
         use super::*;
         /// Any valid value.
@@ -1972,7 +1972,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("Details"))
         }
     }
-    ///Values of `Error`.
+    /// Values of `Error`.
     pub mod error {
         use super::*;
         /// Any valid value.
@@ -1992,7 +1992,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("Error"))
         }
     }
-    ///Values of `FallbackResponseMode`.
+    /// Values of `FallbackResponseMode`.
     pub mod fallback_response_mode {
         use super::*;
         /// Any valid value.
@@ -2012,7 +2012,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("FallbackResponseMode"))
         }
     }
-    ///Values of `IframeModel`.
+    /// Values of `IframeModel`.
     pub mod iframe_model {
         use super::*;
         /// Any valid value.
@@ -2032,7 +2032,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("IframeModel"))
         }
     }
-    ///Values of `IframeSession`.
+    /// Values of `IframeSession`.
     pub mod iframe_session {
         use super::*;
         /// Any valid value.
@@ -2052,7 +2052,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("IframeSession"))
         }
     }
-    ///Values of `IframeToken`.
+    /// Values of `IframeToken`.
     pub mod iframe_token {
         use super::*;
         /// Any valid value.
@@ -2072,7 +2072,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("IframeToken"))
         }
     }
-    ///Values of `InlineTheme`.
+    /// Values of `InlineTheme`.
     pub mod inline_theme {
         use super::*;
         /// Any valid value.
@@ -2092,7 +2092,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("InlineTheme"))
         }
     }
-    ///Values of `KnowledgeBaseEntry`.
+    /// Values of `KnowledgeBaseEntry`.
     pub mod knowledge_base_entry {
         use super::*;
         /// Any valid value.
@@ -2112,7 +2112,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("KnowledgeBaseEntry"))
         }
     }
-    ///Values of `Limits`.
+    /// Values of `Limits`.
     pub mod limits {
         use super::*;
         /// Any valid value.
@@ -2132,7 +2132,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("Limits"))
         }
     }
-    ///Values of `NullableLimits`.
+    /// Values of `NullableLimits`.
     pub mod nullable_limits {
         use super::*;
         /// Any valid value.
@@ -2152,7 +2152,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("NullableLimits"))
         }
     }
-    ///Values of `RedeemCacheKey`.
+    /// Values of `RedeemCacheKey`.
     pub mod redeem_cache_key {
         use super::*;
         /// Any valid value.
@@ -2172,7 +2172,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("RedeemCacheKey"))
         }
     }
-    ///Values of `ReferenceQuery`.
+    /// Values of `ReferenceQuery`.
     pub mod reference_query {
         use super::*;
         /// Any valid value.
@@ -2192,7 +2192,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("ReferenceQuery"))
         }
     }
-    ///Values of `ResolvedTheme`.
+    /// Values of `ResolvedTheme`.
     pub mod resolved_theme {
         use super::*;
         /// Any valid value.
@@ -2212,7 +2212,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("ResolvedTheme"))
         }
     }
-    ///Values of `ResponseMode`.
+    /// Values of `ResponseMode`.
     pub mod response_mode {
         use super::*;
         /// Any valid value.
@@ -2232,7 +2232,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("ResponseMode"))
         }
     }
-    ///Values of `SourceId`.
+    /// Values of `SourceId`.
     pub mod source_id {
         use super::*;
         /// Any valid value.
@@ -2252,7 +2252,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("SourceId"))
         }
     }
-    ///Values of `ThemeMode`.
+    /// Values of `ThemeMode`.
     pub mod theme_mode {
         use super::*;
         /// Any valid value.
@@ -2272,7 +2272,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("ThemeMode"))
         }
     }
-    ///Values of `TokenType`.
+    /// Values of `TokenType`.
     pub mod token_type {
         use super::*;
         /// Any valid value.
@@ -2292,7 +2292,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("TokenType"))
         }
     }
-    ///Values of `Violation`.
+    /// Values of `Violation`.
     pub mod violation {
         use super::*;
         /// Any valid value.
@@ -2312,7 +2312,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("Violation"))
         }
     }
-    ///Values of `ViolationLimit`.
+    /// Values of `ViolationLimit`.
     pub mod violation_limit {
         use super::*;
         /// Any valid value.
@@ -2332,7 +2332,7 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("ViolationLimit"))
         }
     }
-    ///Values of `ViolationPart`.
+    /// Values of `ViolationPart`.
     pub mod violation_part {
         use super::*;
         /// Any valid value.

@@ -12,36 +12,36 @@ use dropshot::{
 use vestibule_runtime as runtime;
 use crate::authenticate::Authenticate;
 use crate::{codes, models};
-///The operations tagged `tenants`; implemented in `src/api/tenants.rs`.
+/// The operations tagged `tenants`; implemented in `src/api/tenants.rs`.
 pub trait Tenants: Authenticate {
-    /**List tenants
-
-Lists all tenants, revoked ones too, in an order that does not change between pages.*/
+    /// List tenants
+    ///
+    /// Lists all tenants, revoked ones too, in an order that does not change between pages.
     fn tenant_list(
         &self,
         caller: Self::AdminKey,
         request: TenantListRequest,
     ) -> impl Future<Output = Result<TenantListResponse, runtime::Refusal>> + Send;
-    /**Create a tenant
-
-Creates a tenant and the secret with which its backend signs customer tokens. The secret is
-in this answer only.*/
+    /// Create a tenant
+    ///
+    /// Creates a tenant and the secret with which its backend signs customer tokens. The secret is
+    /// in this answer only.
     fn tenant_create(
         &self,
         caller: Self::AdminKey,
         request: TenantCreateRequest,
     ) -> impl Future<Output = Result<TenantCreateResponse, runtime::Refusal>> + Send;
-    /**Revoke a tenant
-
-Ends a tenant for good: its keys and its sessions stop working within a second. The record
-stays in the list. Revoking a revoked tenant changes nothing and is answered alike.*/
+    /// Revoke a tenant
+    ///
+    /// Ends a tenant for good: its keys and its sessions stop working within a second. The record
+    /// stays in the list. Revoking a revoked tenant changes nothing and is answered alike.
     fn tenant_revoke(
         &self,
         caller: Self::AdminKey,
         request: TenantRevokeRequest,
     ) -> impl Future<Output = Result<TenantRevokeResponse, runtime::Refusal>> + Send;
 }
-///Registers the operations tagged `tenants`.
+/// Registers the operations tagged `tenants`.
 ///
 /// # Errors
 /// When a path collides with one that is registered already.
@@ -96,7 +96,7 @@ pub fn register<S: Tenants>(
     )?;
     Ok(())
 }
-///`tenantList`: GET /api/admin/v1/tenants
+/// `tenantList`: GET /api/admin/v1/tenants
 #[derive(Clone, Copy, Debug)]
 pub struct TenantList;
 impl runtime::Operation for TenantList {
@@ -137,29 +137,29 @@ impl runtime::Operation for TenantList {
         }
     }
 }
-///A `tenantList` request whose every documented constraint holds.
+/// A `tenantList` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct TenantListRequest {
-    ///The query parameters.
+    /// The query parameters.
     pub query: models::TenantListQuery,
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
-///Every documented answer of `tenantList`.
+/// Every documented answer of `tenantList`.
 #[derive(Debug)]
 pub enum TenantListResponse {
-    ///One page of tenants.
+    /// One page of tenants.
     Ok {
         /// The body.
         body: models::TenantList,
     },
-    ///A path or query parameter breaks a constraint or is unknown.
+    /// A path or query parameter breaks a constraint or is unknown.
     BadRequest(runtime::Told),
-    ///The admin key is missing or not valid.
+    /// The admin key is missing or not valid.
     Unauthorized(runtime::Told),
-    ///A defect of the service. The request id names it in the log.
+    /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
-    ///The service cannot answer at the moment. The request may be sent again.
+    /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
 }
 impl runtime::Answer for TenantListResponse {
@@ -248,7 +248,7 @@ async fn tenant_list<S: Tenants>(
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }
-///`tenantCreate`: POST /api/admin/v1/tenants
+/// `tenantCreate`: POST /api/admin/v1/tenants
 #[derive(Clone, Copy, Debug)]
 pub struct TenantCreate;
 impl runtime::Operation for TenantCreate {
@@ -296,7 +296,7 @@ impl runtime::Operation for TenantCreate {
         }
     }
 }
-///A `tenantCreate` request whose every documented constraint holds.
+/// A `tenantCreate` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct TenantCreateRequest {
     /// The body.
@@ -304,27 +304,27 @@ pub struct TenantCreateRequest {
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
-///Every documented answer of `tenantCreate`.
+/// Every documented answer of `tenantCreate`.
 #[derive(Debug)]
 pub enum TenantCreateResponse {
-    ///The tenant was created.
+    /// The tenant was created.
     Created {
         /// The body.
         body: models::TenantCreated,
     },
-    ///The body is not JSON, or the request breaks a constraint. All violations are listed.
+    /// The body is not JSON, or the request breaks a constraint. All violations are listed.
     BadRequest(runtime::Told),
-    ///The admin key is missing or not valid.
+    /// The admin key is missing or not valid.
     Unauthorized(runtime::Told),
-    ///The body did not arrive in time. The connection is closed.
+    /// The body did not arrive in time. The connection is closed.
     RequestTimeout(runtime::Told),
-    ///The body is larger than 16 KiB. The connection is closed.
+    /// The body is larger than 16 KiB. The connection is closed.
     ContentTooLarge(runtime::Told),
-    ///The body is not `application/json`.
+    /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
-    ///A defect of the service. The request id names it in the log.
+    /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
-    ///The service cannot answer at the moment. The request may be sent again.
+    /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
 }
 impl runtime::Answer for TenantCreateResponse {
@@ -437,7 +437,7 @@ async fn tenant_create<S: Tenants>(
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }
-///`tenantRevoke`: DELETE /api/admin/v1/tenants/{tenantId}
+/// `tenantRevoke`: DELETE /api/admin/v1/tenants/{tenantId}
 #[derive(Clone, Copy, Debug)]
 pub struct TenantRevoke;
 impl runtime::Operation for TenantRevoke {
@@ -479,28 +479,28 @@ impl runtime::Operation for TenantRevoke {
         }
     }
 }
-///A `tenantRevoke` request whose every documented constraint holds.
+/// A `tenantRevoke` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct TenantRevokeRequest {
-    ///The path parameters.
+    /// The path parameters.
     pub path: models::TenantRevokePath,
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
-///Every documented answer of `tenantRevoke`.
+/// Every documented answer of `tenantRevoke`.
 #[derive(Debug)]
 pub enum TenantRevokeResponse {
-    ///The tenant is revoked.
+    /// The tenant is revoked.
     NoContent {},
-    ///A path or query parameter breaks a constraint or is unknown.
+    /// A path or query parameter breaks a constraint or is unknown.
     BadRequest(runtime::Told),
-    ///The admin key is missing or not valid.
+    /// The admin key is missing or not valid.
     Unauthorized(runtime::Told),
-    ///There is no such tenant.
+    /// There is no such tenant.
     NotFound(runtime::Told),
-    ///A defect of the service. The request id names it in the log.
+    /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
-    ///The service cannot answer at the moment. The request may be sent again.
+    /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
 }
 impl runtime::Answer for TenantRevokeResponse {

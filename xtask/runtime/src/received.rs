@@ -83,11 +83,12 @@ pub async fn receive(
         None => (Bytes::new(), None),
         Some(info) => {
             check_media_type(&headers, codes)?;
-            let announced = announced_bytes(&headers).unwrap_or(info.max_bytes);
-            if announced > info.max_bytes {
+            let announced = announced_bytes(&headers);
+            let most = announced.unwrap_or(info.max_bytes);
+            if most > info.max_bytes {
                 return Err(too_large(info, codes));
             }
-            let budget = reserve(announced, limits, codes)?;
+            let budget = reserve(most, limits, codes)?;
             let reading = read_bounded(body, info, announced, codes);
             let read = tokio::time::timeout(limits.deadline, reading).await;
             (read.unwrap_or_else(|_| Err(closing(Refusal::new(codes.request_timeout))))?, budget)
@@ -135,7 +136,7 @@ fn reserve(
 async fn read_bounded(
     mut body: Body,
     info: &BodyInfo,
-    announced: usize,
+    announced: Option<usize>,
     codes: &StandardCodes,
 ) -> Result<Bytes, Refusal> {
     let mut whole = BytesMut::new();
@@ -146,7 +147,8 @@ async fn read_bounded(
         if whole.len() + data.len() > info.max_bytes {
             return Err(too_large(info, codes));
         }
-        if whole.is_empty() && data.len() == announced {
+        // Only an announced length says that nothing follows a first frame.
+        if whole.is_empty() && Some(data.len()) == announced {
             return Ok(data);
         }
         whole.extend_from_slice(&data);

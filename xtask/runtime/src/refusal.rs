@@ -35,9 +35,12 @@ pub struct StandardCodes {
 /// The most violations one answer lists.
 pub const MAX_VIOLATIONS: usize = 64;
 
-/// A refusal, or a failure that is told to the caller.
+/// A refusal, or a failure that is told to the caller. Boxed: it is the `Err` of everything.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct Refusal(Box<Told>);
+
+#[derive(Debug)]
+struct Told {
     /// `None` until the operation says what it answers broken rules with.
     code: Option<Code>,
     message: Cow<'static, str>,
@@ -49,7 +52,8 @@ impl Refusal {
     /// A refusal with the catalogue's words.
     pub fn new(code: Code) -> Self {
         let message = Cow::Borrowed(code.message);
-        Self { code: Some(code), message, details: Map::new(), headers: HeaderMap::new() }
+        let (details, headers) = (Map::new(), HeaderMap::new());
+        Self(Box::new(Told { code: Some(code), message, details, headers }))
     }
 
     /// A refusal that lists what was broken, at most [`MAX_VIOLATIONS`] of it.
@@ -60,8 +64,8 @@ impl Refusal {
     /// A body that breaks a rule between its members: told with the code that the operation
     /// documents for bodies, whichever that is.
     pub fn rules(all: Vec<Violation>) -> Self {
-        let (message, details) = (Cow::Borrowed(""), Map::new());
-        Self { code: None, message, details, headers: HeaderMap::new() }.with_violations(all)
+        let (message, details, headers) = (Cow::Borrowed(""), Map::new(), HeaderMap::new());
+        Self(Box::new(Told { code: None, message, details, headers })).with_violations(all)
     }
 
     fn with_violations(self, mut all: Vec<Violation>) -> Self {
@@ -74,10 +78,10 @@ impl Refusal {
     /// The same, its code settled by the operation it refuses.
     #[must_use]
     pub(crate) fn settled(mut self, operation: &OperationInfo) -> Self {
-        if self.code.is_none() {
+        if self.0.code.is_none() {
             let body = operation.body.as_ref().map(|body| body.refused);
             let code = body.unwrap_or(operation.parameters_refused);
-            (self.code, self.message) = (Some(code), Cow::Borrowed(code.message));
+            (self.0.code, self.0.message) = (Some(code), Cow::Borrowed(code.message));
         }
         self
     }
@@ -85,27 +89,27 @@ impl Refusal {
     /// The same with other words.
     #[must_use]
     pub fn message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
-        self.message = message.into();
+        self.0.message = message.into();
         self
     }
 
     /// The same with one more member of `details`.
     #[must_use]
     pub fn detail(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.details.insert(name.into(), value.into());
+        self.0.details.insert(name.into(), value.into());
         self
     }
 
     /// The same with one more response header; a later one replaces an earlier one.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.0.headers.insert(name, value);
         self
     }
 
     /// The stable code; `None` for broken rules before their operation is known.
     pub fn code(&self) -> Option<Code> {
-        self.code
+        self.0.code
     }
 
     /// Its headers and its body, `Error` of `openapi/common.yaml`.
@@ -117,10 +121,10 @@ impl Refusal {
             details: &'a Map<String, Value>,
             request_id: &'a str,
         }
-        let (error, message) = (self.code.map_or("", |code| code.name), &*self.message);
-        let body =
-            serde_json::to_vec(&Error { error, message, details: &self.details, request_id })
-                .expect("an error is made of strings and JSON values");
-        (self.headers, body)
+        let Told { code, message, details, headers } = *self.0;
+        let (error, message, details) = (code.map_or("", |code| code.name), &*message, &details);
+        let body = serde_json::to_vec(&Error { error, message, details, request_id })
+            .expect("an error is made of strings and JSON values");
+        (headers, body)
     }
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use proc_macro2::TokenStream;
+use syn::visit_mut::VisitMut;
+use syn::{Attribute, Expr, ExprLit, Lit, Meta, parse_quote};
 
 use super::{Files, Ungenerable};
 
@@ -22,8 +24,9 @@ const BY_HAND: [&str; 3] = [
 
 /// Formats tokens as a file with a header that says where it came from.
 pub fn rust(doc: &str, from: &str, tokens: TokenStream) -> Result<String, Ungenerable> {
-    let file = syn::parse2(tokens)
+    let mut file = syn::parse2(tokens)
         .map_err(|bad| Ungenerable(format!("generated code does not parse: {bad}")))?;
+    DocComments.visit_file_mut(&mut file);
     let mut text = String::new();
     for line in doc.lines() {
         let _ = writeln!(text, "//! {line}");
@@ -33,6 +36,39 @@ pub fn rust(doc: &str, from: &str, tokens: TokenStream) -> Result<String, Ungene
     text.push_str("#![cfg_attr(rustfmt, rustfmt_skip)]\n\n");
     text.push_str(&prettyplease::unparse(&file));
     Ok(text)
+}
+
+/// Turns every `doc` attribute into `///` lines with a space, as people write them.
+struct DocComments;
+
+impl VisitMut for DocComments {
+    fn visit_attributes_mut(&mut self, attributes: &mut Vec<Attribute>) {
+        let all = std::mem::take(attributes);
+        for attribute in all {
+            match doc_text(&attribute) {
+                Some(text) if text.trim().is_empty() => attributes.push(doc_line("")),
+                Some(text) => attributes.extend(text.lines().map(doc_line)),
+                None => attributes.push(attribute),
+            }
+        }
+    }
+}
+
+fn doc_text(attribute: &Attribute) -> Option<String> {
+    let Meta::NameValue(pair) = &attribute.meta else { return None };
+    match &pair.value {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if pair.path.is_ident("doc") => {
+            Some(text.value())
+        }
+        _ => None,
+    }
+}
+
+fn doc_line(line: &str) -> Attribute {
+    let line = line.trim_end();
+    let spaced =
+        if line.is_empty() || line.starts_with(' ') { line.into() } else { format!(" {line}") };
+    parse_quote!(#[doc = #spaced])
 }
 
 /// Makes `generated/` hold exactly `files` and what people wrote; answers how many changed.

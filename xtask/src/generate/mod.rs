@@ -10,6 +10,8 @@ mod models;
 mod routing;
 mod server;
 mod strategies;
+#[cfg(test)]
+mod tests;
 mod traits;
 
 use std::collections::BTreeMap;

@@ -356,7 +356,7 @@ fn status_path(status: u16) -> TokenStream {
 
 fn response_metadata(operation: &Operation) -> TokenStream {
     let success = operation.answers.iter().find(|answer| answer.is_success());
-    let documented = success.and_then(|answer| {
+    let documented = success.map(|answer| {
         let description = &answer.description;
         let inner = match (&answer.schema, answer.status) {
             (Some(schema), 201) => {
@@ -369,12 +369,12 @@ fn response_metadata(operation: &Operation) -> TokenStream {
             }
             (None, _) => quote!(dropshot::HttpResponseDeleted),
         };
-        Some(quote! {
+        quote! {
             dropshot::ApiEndpointResponse {
                 description: Some(#description.to_owned()),
                 ..<#inner as dropshot::HttpResponse>::response_metadata()
             }
-        })
+        }
     });
     documented.unwrap_or_else(|| quote!(dropshot::ApiEndpointResponse::default()))
 }

@@ -5,6 +5,8 @@
 
 mod dialect;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 
