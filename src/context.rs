@@ -107,12 +107,18 @@ impl Context {
 #[derive(Debug, Default)]
 pub struct Clock {
     offset_ms: AtomicI64,
+    /// The instant it stands at; 0 while it runs.
+    held_at_ms: AtomicI64,
 }
 
 impl Clock {
     /// Now, milliseconds since 1970.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     pub fn now_ms(&self) -> i64 {
+        let held_at = self.held_at_ms.load(Ordering::Relaxed);
+        if held_at != 0 {
+            return held_at;
+        }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let real = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
         real.saturating_add(self.offset_ms.load(Ordering::Relaxed))
@@ -121,6 +127,11 @@ impl Clock {
     /// Moves the clock away from the system's; `--dev` and tests alone may call this.
     pub fn set_offset_ms(&self, offset_ms: i64) {
         self.offset_ms.store(offset_ms, Ordering::Relaxed);
+    }
+
+    /// Stops the clock at an instant, for tests of boundaries that are a millisecond wide.
+    pub fn hold_at_ms(&self, now_ms: i64) {
+        self.held_at_ms.store(now_ms, Ordering::Relaxed);
     }
 }
 

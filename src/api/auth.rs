@@ -70,11 +70,12 @@ impl Authenticate for Context {
         let token = bearer(&request.headers, Error::InvalidToken)?;
         let now = self.clock.now_ms();
         let claims = chat_token::verify(&self.master_keys, token, now)?;
-        let (session, key) = self.live_session(&claims.tid, &claims.sid, now).await?;
+        let (session, key) = self.session_and_key(&claims.tid, &claims.sid).await?;
+        chat_session::require_live(&session, key.as_deref(), now)?;
         if chat_session::claims(&session) != Some(claims) {
             return Err(Error::InvalidToken.into());
         }
-        chat_session::admit(Some(&key), self.page_origin(request))?;
+        chat_session::admit(key.as_deref(), self.page_origin(request))?;
         Ok(SessionCaller { session })
     }
 
@@ -82,7 +83,8 @@ impl Authenticate for Context {
         let token = bearer(&request.headers, Error::InvalidToken)?;
         let now = self.clock.now_ms();
         let claims: EmbedClaims = self.tokens.verify(token, now)?;
-        let (session, _) = self.live_session(&claims.tid, &claims.sid, now).await?;
+        let (session, key) = self.session_and_key(&claims.tid, &claims.sid).await?;
+        session.require_live(key.map(|key| key.state), now)?;
         if embed_session::claims(&session, self.tokens.issuer()) != Some(claims) {
             return Err(Error::InvalidToken.into());
         }
@@ -104,17 +106,15 @@ impl Authenticate for Context {
 }
 
 impl Context {
-    /// A session that lives, and the key that opened it.
-    async fn live_session(
+    /// A session that a genuine token names, and the key that opened it.
+    async fn session_and_key(
         &self,
         tenant: &str,
         id: &str,
-        now_ms: i64,
-    ) -> Result<(Arc<Session>, Arc<Key>)> {
+    ) -> Result<(Arc<Session>, Option<Arc<Key>>)> {
         let session = self.store.session(tenant, id).await?.ok_or(Error::TokenRevoked)?;
         let key = self.store.key(tenant, &session.key_id).await?;
-        session.require_live(key.as_ref().map(|key| key.state), now_ms)?;
-        Ok((session, key.ok_or(Error::TokenRevoked)?))
+        Ok((session, key))
     }
 
     /// Generation and text of each secret that still signs.

@@ -159,5 +159,9 @@ async fn clock(context: Request, body: UntypedBody) -> Result<Response<Body>, Ht
 }
 
 fn answer(status: StatusCode, body: &Value) -> Result<Response<Body>, HttpError> {
-    vestibule_runtime::success(status, Some(body), &[("cache-control", Some("no-store".into()))])
+    let headers = [
+        ("cache-control", Some("no-store".into())),
+        ("x-content-type-options", Some("nosniff".into())),
+    ];
+    vestibule_runtime::success(status, Some(body), &headers)
 }

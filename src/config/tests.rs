@@ -58,102 +58,102 @@ impl Case {
     }
 }
 
+/// A file, an environment, and the line that tells what is wrong.
+type BadValue = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
+const BAD_VALUES: &[BadValue] = &[
+    (
+        "bind = \"127.0.0.1:1\"\n\nadmin.tokn = \"x\"",
+        &[],
+        "vestibule.toml:3: there is no setting `admin.tokn`; the nearest known one is `admin.token`",
+    ),
+    (
+        "[server]\nbind = \"127.0.0.1:1\"",
+        &[],
+        "vestibule.toml:2: there is no setting `server.bind`; the nearest known one is `bind`",
+    ),
+    (
+        "[log]\nformat = \"text\"\nlevl = \"info\"",
+        &[],
+        "vestibule.toml:3: there is no setting `log.levl`; the nearest known one is `log.level`",
+    ),
+    ("log = 1", &[], "vestibule.toml:1: `log` is a section; write [log] and its keys below"),
+    ("bind = 8080", &[], "vestibule.toml:1: bind: the value is not a string; write a string there"),
+    (
+        "[limits]\nredeem_per_minute = \"30\"",
+        &[],
+        "vestibule.toml:2: limits.redeem_per_minute: the value is not a decimal integer; write a decimal integer there",
+    ),
+    (
+        "master_keys = [1]",
+        &[],
+        "vestibule.toml:1: master_keys: the value is not a list of strings; write a list of strings there",
+    ),
+    (
+        "[limits]\nredeem_per_minute = 0",
+        &[],
+        "vestibule.toml:2: limits.redeem_per_minute: `0` is not an integer of the allowed range; write an integer from 1 to 100000",
+    ),
+    (
+        "",
+        &[("VESTIBULE__LIMITS__BODY_DEADLINE", "5")],
+        "VESTIBULE__LIMITS__BODY_DEADLINE: there is no such setting; the nearest known one is VESTIBULE__LIMITS__BODY_DEADLINE_MS",
+    ),
+    (
+        "",
+        &[("VESTIBULE__BIND_FILE", "x")],
+        "VESTIBULE__BIND_FILE: there is no such setting; the nearest known one is VESTIBULE__BIND",
+    ),
+    (
+        "",
+        &[("VESTIBULE__LIMITS__BODY_DEADLINE_MS", "soon")],
+        "VESTIBULE__LIMITS__BODY_DEADLINE_MS: `soon` is not an integer of the allowed range; write an integer from 10 to 600000",
+    ),
+    (
+        "",
+        &[("VESTIBULE__BIND", "8080")],
+        "VESTIBULE__BIND: `8080` is no socket address; write address and port, like 127.0.0.1:8080 or [::1]:8080",
+    ),
+    (
+        "",
+        &[("VESTIBULE__PUBLIC_URL", "https://a.example/chat")],
+        "VESTIBULE__PUBLIC_URL: `https://a.example/chat` is not the origin of a site; write scheme, host and perhaps a port, like https://chat.example.com",
+    ),
+    (
+        "",
+        &[("VESTIBULE__PUBLIC_URL", "ftp://a.example")],
+        "VESTIBULE__PUBLIC_URL: `ftp://a.example` is not the origin of a site; write scheme, host and perhaps a port, like https://chat.example.com",
+    ),
+    (
+        "",
+        &[("VESTIBULE__LOG__FORMAT", "xml")],
+        "VESTIBULE__LOG__FORMAT: `xml` is none of its values; write one of text, json",
+    ),
+    (
+        "",
+        &[("VESTIBULE__LOG__LEVEL", "loud")],
+        "VESTIBULE__LOG__LEVEL: `loud` is none of its values; write one of error, warn, info, debug, trace",
+    ),
+    (
+        "",
+        &[("VESTIBULE__DEV__CLOCK_OFFSET_MS", "0")],
+        "VESTIBULE__DEV__CLOCK_OFFSET_MS: the clock may only be moved in --dev; take the setting out or add --dev",
+    ),
+    (
+        "[admin]\ntoken = \"x\"\ntoken_file = \"y\"",
+        &[],
+        "vestibule.toml:3: admin.token_file: it is given twice, also by vestibule.toml:2: admin.token; keep one of the two",
+    ),
+    (
+        "",
+        &[("VESTIBULE__MASTER_KEYS", KEY), ("VESTIBULE__MASTER_KEYS_FILE", "y")],
+        "VESTIBULE__MASTER_KEYS_FILE: it is given twice, also by VESTIBULE__MASTER_KEYS; keep one of the two",
+    ),
+];
+
 #[test]
 fn bad_values_are_refused_with_place_problem_and_remedy() {
-    let cases: [(&str, &[(&str, &str)], &str); 19] = [
-        (
-            "bind = \"127.0.0.1:1\"\n\nadmin.tokn = \"x\"",
-            &[],
-            "vestibule.toml:3: there is no setting `admin.tokn`; the nearest known one is `admin.token`",
-        ),
-        (
-            "[server]\nbind = \"127.0.0.1:1\"",
-            &[],
-            "vestibule.toml:2: there is no setting `server.bind`; the nearest known one is `bind`",
-        ),
-        (
-            "[log]\nformat = \"text\"\nlevl = \"info\"",
-            &[],
-            "vestibule.toml:3: there is no setting `log.levl`; the nearest known one is `log.level`",
-        ),
-        ("log = 1", &[], "vestibule.toml:1: `log` is a section; write [log] and its keys below"),
-        (
-            "bind = 8080",
-            &[],
-            "vestibule.toml:1: bind: the value is not a string; write a string there",
-        ),
-        (
-            "[limits]\nredeem_per_minute = \"30\"",
-            &[],
-            "vestibule.toml:2: limits.redeem_per_minute: the value is not a decimal integer; write a decimal integer there",
-        ),
-        (
-            "master_keys = [1]",
-            &[],
-            "vestibule.toml:1: master_keys: the value is not a list of strings; write a list of strings there",
-        ),
-        (
-            "[limits]\nredeem_per_minute = 0",
-            &[],
-            "vestibule.toml:2: limits.redeem_per_minute: `0` is not an integer of the allowed range; write an integer from 1 to 100000",
-        ),
-        (
-            "",
-            &[("VESTIBULE__LIMITS__BODY_DEADLINE", "5")],
-            "VESTIBULE__LIMITS__BODY_DEADLINE: there is no such setting; the nearest known one is VESTIBULE__LIMITS__BODY_DEADLINE_MS",
-        ),
-        (
-            "",
-            &[("VESTIBULE__BIND_FILE", "x")],
-            "VESTIBULE__BIND_FILE: there is no such setting; the nearest known one is VESTIBULE__BIND",
-        ),
-        (
-            "",
-            &[("VESTIBULE__LIMITS__BODY_DEADLINE_MS", "soon")],
-            "VESTIBULE__LIMITS__BODY_DEADLINE_MS: `soon` is not an integer of the allowed range; write an integer from 10 to 600000",
-        ),
-        (
-            "",
-            &[("VESTIBULE__BIND", "8080")],
-            "VESTIBULE__BIND: `8080` is no socket address; write address and port, like 127.0.0.1:8080 or [::1]:8080",
-        ),
-        (
-            "",
-            &[("VESTIBULE__PUBLIC_URL", "https://a.example/chat")],
-            "VESTIBULE__PUBLIC_URL: `https://a.example/chat` is not the origin of a site; write scheme, host and perhaps a port, like https://chat.example.com",
-        ),
-        (
-            "",
-            &[("VESTIBULE__PUBLIC_URL", "ftp://a.example")],
-            "VESTIBULE__PUBLIC_URL: `ftp://a.example` is not the origin of a site; write scheme, host and perhaps a port, like https://chat.example.com",
-        ),
-        (
-            "",
-            &[("VESTIBULE__LOG__FORMAT", "xml")],
-            "VESTIBULE__LOG__FORMAT: `xml` is none of its values; write one of text, json",
-        ),
-        (
-            "",
-            &[("VESTIBULE__LOG__LEVEL", "loud")],
-            "VESTIBULE__LOG__LEVEL: `loud` is none of its values; write one of error, warn, info, debug, trace",
-        ),
-        (
-            "",
-            &[("VESTIBULE__DEV__CLOCK_OFFSET_MS", "0")],
-            "VESTIBULE__DEV__CLOCK_OFFSET_MS: the clock may only be moved in --dev; take the setting out or add --dev",
-        ),
-        (
-            "[admin]\ntoken = \"x\"\ntoken_file = \"y\"",
-            &[],
-            "vestibule.toml:3: admin.token_file: it is given twice, also by vestibule.toml:2: admin.token; keep one of the two",
-        ),
-        (
-            "",
-            &[("VESTIBULE__MASTER_KEYS", KEY), ("VESTIBULE__MASTER_KEYS_FILE", "y")],
-            "VESTIBULE__MASTER_KEYS_FILE: it is given twice, also by VESTIBULE__MASTER_KEYS; keep one of the two",
-        ),
-    ];
-    for (toml, environment, line) in cases {
+    for (toml, environment, line) in BAD_VALUES.iter().copied() {
         let refused = Case::new().load(toml, environment).expect_err(line);
         assert_eq!(refused, line);
     }

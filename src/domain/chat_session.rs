@@ -65,6 +65,20 @@ pub fn admit<'a>(key: Option<&'a Key>, origin: Option<&'a str>) -> Result<Admitt
     Ok(Admitted { key, allowed_intents: allowed_intents.as_deref(), identity: *identity, origin })
 }
 
+/// Whether a session may be used now, as far as its key's origins are not concerned.
+///
+/// # Errors
+/// `WidgetDisabled` while the key is paused, as at the opening: another session would not help.
+/// Otherwise as [`Session::require_live`].
+pub fn require_live(session: &Session, key: Option<&Key>, now_ms: i64) -> Result<()> {
+    let state = key.map(|key| key.state);
+    if state == Some(KeyState::Paused) {
+        session.require_live(Some(KeyState::Active), now_ms)?;
+        return Err(Error::WidgetDisabled);
+    }
+    session.require_live(state, now_ms)
+}
+
 /// Finds out who speaks. `identity_secret` opens the tenant's secret and is called only for a
 /// token that must be checked.
 ///

@@ -127,7 +127,7 @@ impl MasterKeys {
         self.open(KEY_CHECK, check).is_ok_and(|text| text.expose_secret() == KEY_CHECK_TEXT)
     }
 
-    /// The key that signs tokens of one tenant and audience. About a microsecond: not worth a
+    /// The key that signs tokens of one tenant and audience. A few microseconds: not worth a
     /// cache.
     pub fn derive(&self, tenant: &str, audience: &str) -> [u8; 32] {
         self.0[0].derive(tenant, audience)

@@ -13,8 +13,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the database does not answer.
     pub async fn conversation(&self, tenant: &str, id: &str) -> Result<Option<Conversation>> {
-        let sql = concat!(select!(), " WHERE tenant_id = $1 AND conversation_id = $2");
-        let row = self.readers.fetch(sql, vec![tenant.into(), id.into()]).await?.pop();
+        let row = self.readers.fetch(BY_NAME, vec![tenant.into(), id.into()]).await?.pop();
         Ok(row.map(conversation).transpose()?)
     }
 }
@@ -25,12 +24,7 @@ pub(super) async fn latest_of(
     tenant: &str,
     customer: &str,
 ) -> Result<Option<Conversation>, Failure> {
-    let sql = concat!(
-        select!(),
-        " WHERE tenant_id = $1 AND customer_id = $2 AND verified = 1 AND closed_at IS NULL \
-         ORDER BY opened_at DESC, conversation_id DESC LIMIT 1"
-    );
-    let row = conn.fetch(sql, vec![tenant.into(), customer.into()]).await?.pop();
+    let row = conn.fetch(LATEST, vec![tenant.into(), customer.into()]).await?.pop();
     row.map(conversation).transpose()
 }
 
@@ -82,7 +76,14 @@ macro_rules! select {
          FROM conversations"
     };
 }
-use select;
+
+pub(super) const BY_NAME: &str =
+    concat!(select!(), " WHERE tenant_id = $1 AND conversation_id = $2");
+pub(super) const LATEST: &str = concat!(
+    select!(),
+    " WHERE tenant_id = $1 AND customer_id = $2 AND verified = 1 AND closed_at IS NULL \
+     ORDER BY opened_at DESC, conversation_id DESC LIMIT 1"
+);
 
 fn conversation(mut row: Row) -> Result<Conversation, Failure> {
     Ok(Conversation {

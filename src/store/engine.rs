@@ -37,6 +37,9 @@ pub(super) struct Rows {
     pub(super) tail: &'static str,
 }
 
+/// The most rows of one statement: longer ones are no faster, and each length stays prepared.
+pub(super) const MOST_ROWS: usize = 32;
+
 /// One value of a statement. The type is kept for nulls too: PostgreSQL asks for it.
 #[derive(Clone)]
 pub(super) enum Value<'a> {
@@ -115,16 +118,20 @@ impl Connection {
         }
     }
 
-    /// Runs `rows` over all of `values`; how many rows it changed. Nothing for no values.
+    /// Runs `rows` over all of `values`, in as many statements as it takes; what they answered.
     pub(super) async fn insert(
         &mut self,
         rows: &'static Rows,
-        values: Vec<Value<'_>>,
-    ) -> Result<u64, Failure> {
-        if values.is_empty() {
-            return Ok(0);
+        mut values: Vec<Value<'_>>,
+    ) -> Result<Vec<Row>, Failure> {
+        let mut answer = Vec::new();
+        while !values.is_empty() {
+            let rest = values.split_off(values.len().min(MOST_ROWS * rows.columns));
+            let count = values.len() / rows.columns;
+            answer.append(&mut self.fetch(Sql::Rows(rows, count), values).await?);
+            values = rest;
         }
-        self.execute(Sql::Rows(rows, values.len() / rows.columns), values).await
+        Ok(answer)
     }
 }
 

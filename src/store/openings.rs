@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use vestibule_runtime::Violation;
 
 use super::conversations;
-use super::engine::{Connection, Failure, Rows, Sql, Value, to_json};
+use super::engine::{Connection, Failure, Rows, Value, to_json};
 use super::{audit, uid_limits};
 use crate::domain::chat_session;
 use crate::domain::limits::LimitsChange;
@@ -125,7 +125,7 @@ async fn claim_signatures(
         return Ok(());
     }
     let claims = rows.len() / REPLAYS.columns;
-    let mut won = conn.fetch(Sql::Rows(&REPLAYS, claims), rows).await?;
+    let mut won = conn.insert(&REPLAYS, rows).await?;
     if won.len() == claims {
         return Ok(());
     }

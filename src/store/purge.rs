@@ -37,6 +37,11 @@ impl Store {
     }
 }
 
+pub(super) const REPLAYS: &str = "DELETE FROM replays WHERE (tenant_id, key_id, mac) IN \
+     (SELECT tenant_id, key_id, mac FROM replays WHERE expires_at < $1 LIMIT 1000)";
+pub(super) const SESSIONS: &str = "DELETE FROM sessions WHERE (tenant_id, session_id) IN \
+     (SELECT tenant_id, session_id FROM sessions WHERE expires_at < $1 LIMIT 1000)";
+
 struct Purge {
     now: i64,
     sessions_before: i64,
@@ -46,13 +51,9 @@ impl Job for Purge {
     type Answer = Purged;
 
     async fn run(&self, conn: &mut Connection) -> Result<Purged, Failure> {
-        let replays = "DELETE FROM replays WHERE (tenant_id, key_id, mac) IN \
-             (SELECT tenant_id, key_id, mac FROM replays WHERE expires_at < $1 LIMIT 1000)";
-        let sessions = "DELETE FROM sessions WHERE (tenant_id, session_id) IN \
-             (SELECT tenant_id, session_id FROM sessions WHERE expires_at < $1 LIMIT 1000)";
         Ok(Purged {
-            replays: conn.execute(replays, vec![self.now.into()]).await?,
-            sessions: conn.execute(sessions, vec![self.sessions_before.into()]).await?,
+            replays: conn.execute(REPLAYS, vec![self.now.into()]).await?,
+            sessions: conn.execute(SESSIONS, vec![self.sessions_before.into()]).await?,
         })
     }
 

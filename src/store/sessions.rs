@@ -107,12 +107,7 @@ impl Store {
     /// `Unavailable` when the database does not answer.
     pub async fn session(&self, tenant: &str, id: &str) -> Result<Option<Arc<Session>>> {
         let read = async {
-            let sql = concat!(
-                "SELECT ",
-                columns!(),
-                " FROM sessions AS s WHERE s.tenant_id = $1 AND s.session_id = $2"
-            );
-            let mut row = self.readers.fetch(sql, vec![tenant.into(), id.into()]).await?.pop();
+            let mut row = self.readers.fetch(BY_NAME, vec![tenant.into(), id.into()]).await?.pop();
             Ok(row.as_mut().map(session).transpose()?)
         };
         self.caches.sessions.through(tenant, id, read).await
@@ -140,10 +135,15 @@ macro_rules! columns {
          s.expires_at, s.revoked_at, s.granted"
     };
 }
-use columns;
+
+pub(super) const BY_NAME: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM sessions AS s WHERE s.tenant_id = $1 AND s.session_id = $2"
+);
 
 /// What decides whether a cache key may be redeemed, after the session's own columns.
-const BY_CACHE_KEY: &str = concat!(
+pub(super) const BY_CACHE_KEY: &str = concat!(
     "SELECT ",
     columns!(),
     ", s.redemptions, s.max_redemptions, k.state, t.revoked_at FROM sessions AS s \

@@ -38,7 +38,7 @@ const BUSY: Duration = Duration::from_secs(2);
 const STATEMENTS: usize = 512;
 
 /// More rows than one grouped statement can answer, so that the driver never stops to wait for us.
-const ROW_BUFFER: usize = 128;
+const ROW_BUFFER: usize = 2 * engine::MOST_ROWS;
 
 /// Opens the database in `data_dir`, made and migrated as needed: one writer, a few readers.
 ///
@@ -267,6 +267,8 @@ fn writer_options(file: &Path) -> SqliteConnectOptions {
         .pragma("wal_autocheckpoint", "4000")
         .pragma("journal_size_limit", "67108864")
         .pragma("cache_size", "-16384")
+        // Statements of many rows keep what they overwrite until they end: not in files.
+        .pragma("temp_store", "MEMORY")
 }
 
 /// sqlx takes no lock of its own on SQLite, and of many first starts most would fail.

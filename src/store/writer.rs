@@ -6,7 +6,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -23,7 +23,7 @@ pub(super) trait Job: Send + Sync + 'static {
     type Answer: Send + 'static;
 
     /// Writes inside the running transaction. It may run twice: when the batch around it fails,
-    /// each of its writes is tried again alone. A refusal must come before the first change.
+    /// its halves are tried again. A refusal must come before the first change.
     fn run(
         &self,
         conn: &mut Connection,
@@ -49,8 +49,12 @@ pub(super) struct Queue {
     counters: Arc<Counters>,
 }
 
-/// The most writes in one transaction.
-pub(super) const BATCH: usize = 64;
+/// The most writes in one transaction. On a disk that syncs in milliseconds, this and the number of
+/// callers decide how many writes a second there can be.
+const BATCH: usize = 256;
+
+/// The longest wait for callers to come back, however slow the disk is.
+const MOST_GATHERING: Duration = Duration::from_millis(2);
 
 /// Writes that may wait; the next caller waits for a place.
 const WAITING: usize = 1024;
@@ -187,7 +191,9 @@ async fn write_all(
 ) {
     let mut messages = Vec::with_capacity(BATCH);
     let mut closing = Vec::new();
+    let (mut expected, mut patience) = (0, Duration::ZERO);
     while queue.recv_many(&mut messages, BATCH).await > 0 {
+        gather(&mut queue, &mut messages, expected, patience).await;
         let mut batch = Batch::default();
         for message in messages.drain(..) {
             match message {
@@ -202,12 +208,15 @@ async fn write_all(
                 }
             }
         }
+        let (start, size) = (Instant::now(), batch.size());
         // A panic loses its batch, whose callers hear of it; the next batch must not suffer.
         let written = AssertUnwindSafe(batch.write(&mut conn, &caches, &counters));
         if written.catch_unwind().await.is_err() {
             tracing::error!("a write panicked; its batch was rolled back");
             conn.recover().await;
         }
+        expected = BATCH.min(size + queue.len());
+        patience = MOST_GATHERING.min(start.elapsed() / 4);
     }
     conn.close().await;
     for closed in closing {
@@ -216,27 +225,23 @@ async fn write_all(
 }
 
 impl Batch {
-    async fn write(mut self, conn: &mut Connection, caches: &Caches, counters: &Counters) {
+    async fn write(self, conn: &mut Connection, caches: &Caches, counters: &Counters) {
         if self.size() == 0 {
             return;
         }
-        match self.transact(conn, counters).await {
-            Ok(()) => self.settle(caches),
-            Err(Failure::Gone(why)) => self.fail(|| Error::Unavailable(why.clone())),
-            Err(failure) if self.size() == 1 => {
-                let mut failure = Some(failure);
-                self.fail(|| failure.take().map_or_else(interrupted, Error::from));
-            }
-            Err(failure) => {
-                tracing::warn!(?failure, "a batch of writes failed; trying each alone");
-                for mut alone in self.apart() {
-                    match alone.transact(conn, counters).await {
-                        Ok(()) => alone.settle(caches),
-                        Err(failure) => {
-                            let mut failure = Some(failure);
-                            alone.fail(|| failure.take().map_or_else(interrupted, Error::from));
-                        }
-                    }
+        let mut waiting = vec![self];
+        while let Some(mut batch) = waiting.pop() {
+            match batch.transact(conn, counters).await {
+                Ok(()) => batch.settle(caches),
+                Err(Failure::Gone(why)) => batch.fail(|| Error::Unavailable(why.clone())),
+                Err(failure) if batch.size() == 1 => {
+                    let mut failure = Some(failure);
+                    batch.fail(|| failure.take().map_or_else(interrupted, Error::from));
+                }
+                Err(failure) => {
+                    tracing::warn!(?failure, "a batch of writes failed; trying its halves");
+                    let (first, second) = batch.halves();
+                    waiting.extend([second, first]);
                 }
             }
         }
@@ -295,14 +300,38 @@ impl Batch {
         }
     }
 
-    fn apart(self) -> impl Iterator<Item = Self> {
-        let openings = self.openings.into_iter().zip(self.opening_answers);
-        let openings = openings.map(|(opening, answer)| Self {
-            openings: vec![opening],
-            opening_answers: vec![answer],
-            ..Self::default()
-        });
-        openings.chain(self.jobs.into_iter().map(|job| Self { jobs: vec![job], ..Self::default() }))
+    /// So that the one write at fault is alone after a few rounds, not after one round each.
+    fn halves(mut self) -> (Self, Self) {
+        let half = self.size() / 2;
+        let openings = self.openings.len().min(half);
+        let second = Self {
+            opening_answers: self.opening_answers.split_off(openings),
+            openings: self.openings.split_off(openings),
+            jobs: self.jobs.split_off(half - openings),
+            opening_outcomes: Vec::new(),
+        };
+        (self, second)
+    }
+}
+
+/// Adds to `messages` until as many as last time are together, or `patience` is over. Callers that
+/// were just answered come back at once under load; without this wait, half of them would always
+/// miss the commit that the other half is in.
+async fn gather(
+    queue: &mut mpsc::Receiver<Message>,
+    messages: &mut Vec<Message>,
+    expected: usize,
+    patience: Duration,
+) {
+    let start = Instant::now();
+    while messages.len() < expected && start.elapsed() < patience {
+        // Timers are too coarse for this: they count in milliseconds.
+        tokio::task::yield_now().await;
+        while messages.len() < BATCH
+            && let Ok(message) = queue.try_recv()
+        {
+            messages.push(message);
+        }
     }
 }
 

@@ -91,42 +91,23 @@ impl Seeding<'_> {
             allow_no_origin: false,
             identity: Identity::Optional,
         };
+        let embed_settings = |scope| KeySettings::Embed { scope };
+        let wanted = |stem, label, lookup: &str, settings| {
+            let lookup = lookup.to_owned();
+            Wanted { stem, label, lookup, secret: None, settings }
+        };
+        let full = wanted("embed", "Demo CRM", &embed.key, embed_settings(Scope::ReadWrite));
+        let read = "Demo CRM, read only";
+        let read = wanted("embedread", read, &embed.read_key, embed_settings(Scope::Read));
+        let restricted = "Demo widget with two intents";
+        let allowed = chat_settings(Some(data.restricted_to.clone()));
+        let hash = KeyHash::of(&iframe.api_key).lookup();
         [
-            Wanted {
-                stem: "embed",
-                label: "Demo CRM",
-                lookup: embed.key.clone(),
-                secret: Some(&embed.secret),
-                settings: KeySettings::Embed { scope: Scope::ReadWrite },
-            },
-            Wanted {
-                stem: "embedread",
-                label: "Demo CRM, read only",
-                lookup: embed.read_key.clone(),
-                secret: Some(&embed.read_secret),
-                settings: KeySettings::Embed { scope: Scope::Read },
-            },
-            Wanted {
-                stem: "chat",
-                label: "Demo widget",
-                lookup: chat.public_key.clone(),
-                secret: None,
-                settings: chat_settings(None),
-            },
-            Wanted {
-                stem: "chatrestricted",
-                label: "Demo widget with two intents",
-                lookup: chat.restricted_public_key.clone(),
-                secret: None,
-                settings: chat_settings(Some(data.restricted_to.clone())),
-            },
-            Wanted {
-                stem: "iframe",
-                label: "Demo analytics",
-                lookup: KeyHash::of(&iframe.api_key).lookup(),
-                secret: None,
-                settings: KeySettings::Iframe { max_redemptions: 10 },
-            },
+            Wanted { secret: Some(&embed.secret), ..full },
+            Wanted { secret: Some(&embed.read_secret), ..read },
+            wanted("chat", "Demo widget", &chat.public_key, chat_settings(None)),
+            wanted("chatrestricted", restricted, &chat.restricted_public_key, allowed),
+            wanted("iframe", "Demo analytics", &hash, KeySettings::Iframe { max_redemptions: 10 }),
         ]
     }
 

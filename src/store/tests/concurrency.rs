@@ -1,7 +1,5 @@
 //! Many callers at once: one winner, shared commits, failures that stay with their cause.
 
-use std::time::Instant;
-
 use futures::future::join_all;
 use serde_json::Value as Json;
 
@@ -66,7 +64,9 @@ async fn a_poisoned_write_fails_alone() {
         assert_eq!(is_internal(result), n == 7, "{n}: {result:?}");
         assert_eq!(result.is_ok(), n != 7, "{n}: {result:?}");
     }
-    assert_eq!(store.counts().commits - before, 19);
+    // Not nineteen: halves are tried, so that a poisoned write costs the others little.
+    let commits = store.counts().commits - before;
+    assert!(commits <= 5, "{commits} commits");
     assert_eq!(count(&store, "SELECT COUNT(*) FROM sessions").await, 19);
     assert_eq!(count(&store, "SELECT COUNT(*) FROM replays").await, 19);
 }
@@ -134,48 +134,4 @@ async fn a_full_batch_of_every_kind_of_write_is_one_commit() {
     assert_eq!((after.commits - before.commits, after.writes - before.writes), (1, 64));
     // Ten verified sessions of one customer share one conversation, even in one batch.
     assert_eq!(count(&store, "SELECT COUNT(*) FROM conversations").await, 11);
-}
-
-/// Run with `cargo test --release -p vestibule --lib store -- --ignored --nocapture speed`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-#[ignore = "measures, asserts nothing"]
-async fn speed_of_32_callers() {
-    let (_dir, store) = furnished().await;
-    let each = 4000;
-    for door in ["embed", "chat", "iframe"] {
-        let (before, start) = (store.counts(), Instant::now());
-        let callers = (0..32).map(|caller| {
-            let store = store.clone();
-            tokio::spawn(async move {
-                for n in 0..each {
-                    let id = format!("ses_{door}_{caller:02}_{n:06}");
-                    open_any(&store, door, &id).await;
-                }
-            })
-        });
-        join_all(callers).await.into_iter().for_each(|joined| joined.expect("no panic"));
-        let (after, took) = (store.counts(), start.elapsed());
-        let writes = after.writes - before.writes;
-        let per_commit = writes / (after.commits - before.commits);
-        let rate = writes as f64 / took.as_secs_f64();
-        println!("{door}: {rate:.0} creates/s, {per_commit} per commit, {took:?}");
-    }
-}
-
-async fn open_any(store: &Store, door: &str, id: &str) {
-    use aws_lc_rs::digest::{SHA256, digest};
-    let random = digest(&SHA256, id.as_bytes());
-    let audit = audit("ten_a");
-    if door == "embed" {
-        let session = embed_session(id);
-        store.open_embed_session(session, random.as_ref(), NOW, audit).await.expect("opens");
-    } else if door == "chat" {
-        let conversation = conversation(id, "anna", false);
-        let session = chat_session(id, id);
-        store.open_chat_session(session, conversation, |_| vec![], audit).await.expect("opens");
-    } else {
-        let session = iframe_session(id, "u-1");
-        let keep = crate::domain::limits::LimitsChange::Keep;
-        store.open_iframe_session(session, random.as_ref(), 10, keep, audit).await.expect("opens");
-    }
 }

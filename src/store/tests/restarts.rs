@@ -1,5 +1,6 @@
 //! What holds across a close and a new start.
 
+use super::super::{conversations, key_rows, purge, sessions};
 use super::*;
 
 #[tokio::test]
@@ -80,6 +81,33 @@ async fn the_database_is_durable_private_and_referential() {
     }
     #[cfg(not(unix))]
     drop(dir);
+}
+
+#[tokio::test]
+async fn no_lookup_walks_through_a_table() {
+    let (_dir, store) = furnished().await;
+    let statements = [
+        key_rows::BY_LOOKUP,
+        key_rows::BY_NAME,
+        key_rows::BY_ID,
+        key_rows::PAGE_ORIGINS,
+        sessions::BY_CACHE_KEY,
+        sessions::BY_NAME,
+        conversations::BY_NAME,
+        conversations::LATEST,
+        purge::REPLAYS,
+        purge::SESSIONS,
+    ];
+    for statement in statements {
+        let explain: &'static str = format!("EXPLAIN QUERY PLAN {statement}").leak();
+        let steps = store.readers.fetch(explain, Vec::new()).await.expect("explains");
+        for mut step in steps {
+            let step = step.text(3).expect("a step");
+            // A scan along an index that stops early is a lookup; one of a subquery has few rows.
+            let walks = step.starts_with("SCAN") && !step.contains("USING") && step != "SCAN k";
+            assert!(!walks, "{step}: {statement}");
+        }
+    }
 }
 
 #[tokio::test]
