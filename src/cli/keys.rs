@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use vestibule_api::schemas;
 use vestibule_runtime::Part;
 
-use super::listing::{columns, credential_json, key_json, kind_name, state_name};
+use super::listing::{columns, credential_json, key_json};
 use super::workplace::{Desk, Workplace};
 use super::{Failure, print_json, print_line};
 use crate::domain::admin::KeyRequest;
@@ -208,7 +208,7 @@ impl Create {
     fn body(&self) -> Value {
         let mut body = json!({
             "tenantId": self.tenant,
-            "kind": kind_name(self.kind.kind()),
+            "kind": self.kind.kind().name(),
             "label": self.label,
             "allowedOrigins": self.origins,
         });
@@ -250,7 +250,7 @@ impl One {
         if json {
             return print_json(&key_json(&key));
         }
-        print_line(&format!("{id} is {}", state_name(key.state)))
+        print_line(&format!("{id} is {}", key.state.name()))
     }
 }
 
@@ -300,8 +300,8 @@ fn row(key: &Key) -> [String; 6] {
     [
         key.id.clone(),
         key.tenant.clone(),
-        kind_name(key.kind()).to_owned(),
-        state_name(key.state).to_owned(),
+        key.kind().name().to_owned(),
+        key.state.name().to_owned(),
         key.label.clone(),
         public,
     ]

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
 
 use crate::domain::admin::Credential;
-use crate::domain::key::{Identity, Key, KeyKind, KeySettings, KeyState, Scope};
+use crate::domain::key::{Identity, Key, KeySettings, Scope};
 use crate::domain::tenant::{Directory, Tenant};
 
 /// Rows under a head, each column as wide as its widest cell.
@@ -46,9 +46,9 @@ pub(super) fn key_json(key: &Key) -> Value {
     let mut value = json!({
         "keyId": key.id,
         "tenantId": key.tenant,
-        "kind": kind_name(key.kind()),
+        "kind": key.kind().name(),
         "label": key.label,
-        "state": state_name(key.state),
+        "state": key.state.name(),
         "allowedOrigins": key.allowed_origins,
         "createdAt": time(key.created_at),
     });
@@ -83,24 +83,6 @@ pub(super) fn credential_json(credential: &Credential) -> Value {
         members.insert("secret".to_owned(), secret.expose_secret().into());
     }
     members.into()
-}
-
-/// The word for a key's kind.
-pub(super) fn kind_name(kind: KeyKind) -> &'static str {
-    match kind {
-        KeyKind::Embed => "embed",
-        KeyKind::Chat => "chat",
-        KeyKind::Iframe => "iframe",
-    }
-}
-
-/// The word for a key's state.
-pub(super) fn state_name(state: KeyState) -> &'static str {
-    match state {
-        KeyState::Active => "active",
-        KeyState::Paused => "paused",
-        KeyState::Revoked => "revoked",
-    }
 }
 
 /// The word for a tenant's directory.

@@ -13,6 +13,17 @@ pub enum KeyKind {
     Iframe,
 }
 
+impl KeyKind {
+    /// Its word in documents, tables and commands.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Embed => "embed",
+            Self::Chat => "chat",
+            Self::Iframe => "iframe",
+        }
+    }
+}
+
 /// What an embed key may grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -52,6 +63,17 @@ pub enum KeyState {
     Paused,
     /// It never works again.
     Revoked,
+}
+
+impl KeyState {
+    /// Its word in documents, tables and commands.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Revoked => "revoked",
+        }
+    }
 }
 
 /// What belongs to one kind of key alone.

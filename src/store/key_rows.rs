@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::engine::{Failure, Row, Rows, to_json};
-use crate::domain::key::{Identity, Key, KeyKind, KeySecret, KeySettings, KeyState, Scope};
+use crate::domain::key::{Identity, Key, KeySecret, KeySettings, KeyState, Scope};
 use crate::domain::sealing::Sealed;
 
 pub(super) const INSERT: &str = concat!(insert!());
@@ -43,22 +43,6 @@ pub(super) const PAGE_ORIGINS: &str = "SELECT keys.allowed_origins FROM sessions
      JOIN tenants ON tenants.tenant_id = keys.tenant_id \
      WHERE s.surface = 'iframe' AND s.session_id = $1 \
      AND keys.state = 'active' AND tenants.revoked_at IS NULL";
-
-pub(super) fn kind_name(kind: KeyKind) -> &'static str {
-    match kind {
-        KeyKind::Embed => "embed",
-        KeyKind::Chat => "chat",
-        KeyKind::Iframe => "iframe",
-    }
-}
-
-pub(super) fn state_name(state: KeyState) -> &'static str {
-    match state {
-        KeyState::Active => "active",
-        KeyState::Paused => "paused",
-        KeyState::Revoked => "revoked",
-    }
-}
 
 /// A key of a revoked tenant is revoked.
 pub(super) fn state(name: &str, tenant_revoked_at: Option<i64>) -> Result<KeyState, Failure> {

@@ -60,7 +60,7 @@ impl Store {
         let values = vec![
             after.unwrap_or_default().into(),
             tenant.into(),
-            kind.map(key_rows::kind_name).into(),
+            kind.map(KeyKind::name).into(),
             i64::from(limit).into(),
         ];
         Ok(key_rows::keys(self.readers.fetch(key_rows::PAGE, values).await?)?)
@@ -72,7 +72,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the database does not answer.
     pub async fn enabled_origins(&self, kind: KeyKind) -> Result<Arc<Vec<String>>> {
-        let name = key_rows::kind_name(kind);
+        let name = kind.name();
         let read = async {
             let mut origins = Vec::new();
             for mut row in self.readers.fetch(key_rows::ENABLED_ORIGINS, vec![name.into()]).await? {
@@ -175,9 +175,9 @@ async fn insert(conn: &mut Connection, sql: &'static str, key: &Key) -> Result<(
         key.tenant.as_str().into(),
         key.id.as_str().into(),
         key.lookup.as_str().into(),
-        key_rows::kind_name(key.kind()).into(),
+        key.kind().name().into(),
         key.label.as_str().into(),
-        key_rows::state_name(key.state).into(),
+        key.state.name().into(),
         key_rows::settings_json(&key.settings)?.into(),
         to_json(&key.allowed_origins)?.into(),
         key.created_at.into(),
@@ -212,7 +212,7 @@ impl Job for SetKeyState {
         let sql = "UPDATE keys SET state = $3 \
                    WHERE tenant_id = $1 AND key_id = $2 AND state <> 'revoked'";
         let mut values = name();
-        values.push(key_rows::state_name(self.state).into());
+        values.push(self.state.name().into());
         let changed = conn.execute(sql, values).await? > 0;
         let rows = conn.fetch(key_rows::BY_NAME, name()).await?;
         let key = key_rows::keys(rows)?.pop().ok_or_else(not_found)?;
