@@ -1,0 +1,185 @@
+//! The right request for every operation: its credential, its target and a body it accepts.
+//!
+//! Generated tests walk `register::OPERATIONS` and come here. An operation whose credential, body
+//! or target nobody described here fails them by its name, which is the point.
+
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use vestibule::cli::dev::TenantCredentials;
+use vestibule_runtime::OperationInfo;
+
+pub use crate::requests::fresh_timestamp;
+use crate::requests::{Answer, open_chat, open_embed, open_iframe, send_with, signed};
+use crate::service::Service;
+
+/// What proves the caller of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// The operator's token, as bearer.
+    AdminKey,
+    /// A backend's API key, as bearer.
+    ApiKey,
+    /// A widget's session token, as bearer, from an allowed origin.
+    ChatToken,
+    /// An embedded page's token, as bearer.
+    EmbedToken,
+    /// Three headers that sign the body.
+    SignedKey,
+    /// A publishable key in the body, from an allowed origin.
+    PublishableKey,
+    /// A cache key in the body.
+    CacheKey,
+}
+
+impl Proof {
+    /// What the operation asks for.
+    ///
+    /// # Panics
+    /// When nobody has said yet which callers this operation has.
+    pub fn of(operation: &OperationInfo) -> Self {
+        let caller = operation.credential.map(|credential| credential.caller);
+        match (caller, operation.id) {
+            (Some("admin_key"), _) => Self::AdminKey,
+            (Some("api_key"), _) => Self::ApiKey,
+            (Some("chat_token"), _) => Self::ChatToken,
+            (Some("embed_token"), _) => Self::EmbedToken,
+            (Some("signed_key"), _) => Self::SignedKey,
+            (None, "chatSessionCreate") => Self::PublishableKey,
+            (None, "iframeTokenRedeem") => Self::CacheKey,
+            (caller, id) => panic!("tell Proof::of who calls {id}, whose credential is {caller:?}"),
+        }
+    }
+}
+
+/// Everything that the callers of one tenant hold, and the operator's token.
+#[derive(Clone)]
+pub struct Wallet {
+    /// The operator's.
+    pub admin: String,
+    /// The demo credentials it was made of.
+    pub tenant: TenantCredentials,
+    /// Of an open embed session.
+    pub embed_token: String,
+    /// Of an open chat session.
+    pub chat_token: String,
+    /// Of an iframe link.
+    pub cache_key: String,
+}
+
+impl Wallet {
+    /// Opens one session of each surface with the tenant's keys.
+    pub async fn open(service: &Service, tenant: &TenantCredentials) -> Self {
+        let base = &service.base_url;
+        let body = json!({ "employeeId": EMPLOYEE, "capabilities": ["showChatsList"] });
+        let embed = open_embed(base, tenant, &body).await;
+        let chat = open_chat(base, tenant, &json!({ "publicKey": tenant.chat.public_key })).await;
+        let body = json!({ "uid": "u1", "srcs": [tenant.iframe.source_ids[0]] });
+        let iframe = open_iframe(base, tenant, &body).await;
+        Self {
+            admin: service.demo.admin.token.clone(),
+            tenant: tenant.clone(),
+            embed_token: text(&embed, "/data/embedToken"),
+            chat_token: text(&chat, "/sessionToken"),
+            cache_key: text(&iframe, "/cache_key"),
+        }
+    }
+
+    /// The headers that prove the right caller of an operation with this very body.
+    pub fn headers(&self, operation: &OperationInfo, body: &[u8]) -> Vec<(&'static str, String)> {
+        let origin = ("origin", self.tenant.chat.origin.clone());
+        match Proof::of(operation) {
+            Proof::AdminKey => vec![bearer(&self.admin)],
+            Proof::ApiKey => vec![bearer(&self.tenant.iframe.api_key)],
+            Proof::ChatToken => vec![bearer(&self.chat_token), origin],
+            Proof::EmbedToken => vec![bearer(&self.embed_token)],
+            Proof::SignedKey => {
+                let embed = &self.tenant.embed;
+                signed(&embed.key, &embed.secret, fresh_timestamp(), body).to_vec()
+            }
+            Proof::PublishableKey => vec![origin],
+            Proof::CacheKey => vec![],
+        }
+    }
+
+    /// A small body that the operation accepts from the right caller.
+    ///
+    /// # Panics
+    /// When nobody has said yet what this operation accepts.
+    pub fn body(&self, operation: &OperationInfo, tenant_id: &str) -> Option<Value> {
+        let schema = operation.body.as_ref()?.schema;
+        let source = || serde_json::to_value(&self.tenant.iframe.source_ids[0]).expect("an id");
+        Some(match schema {
+            "CreateEmbedSession" => {
+                json!({ "employeeId": EMPLOYEE, "capabilities": ["showChatsList"] })
+            }
+            "CreateChatSession" => json!({ "publicKey": self.tenant.chat.public_key }),
+            "CreateIframeSession" => json!({ "uid": "u1", "srcs": [source()] }),
+            "RedeemCacheKey" => json!({ "cache_key": self.cache_key }),
+            "TenantCreate" => json!({ "name": "Acme" }),
+            "KeyCreate" => json!({ "tenantId": tenant_id, "kind": "embed", "label": "a" }),
+            other => panic!("tell Wallet::body what {} accepts as {other}", operation.id),
+        })
+    }
+}
+
+/// A tenant and a key of it that nothing else uses, for operations that act on one.
+pub struct Target {
+    /// `ten_…`
+    pub tenant_id: String,
+    /// `key_…`
+    pub key_id: String,
+}
+
+impl Target {
+    /// Creates both through the admin surface.
+    pub async fn create(service: &Service) -> Self {
+        let tenant = admin(service, Method::POST, "/tenants", Some(json!({ "name": "t" }))).await;
+        let tenant_id = text(&tenant, "/tenant/tenantId");
+        let body = json!({ "tenantId": tenant_id, "kind": "embed", "label": "k" });
+        let key = admin(service, Method::POST, "/keys", Some(body)).await;
+        Self { tenant_id, key_id: text(&key, "/key/keyId") }
+    }
+
+    /// The operation's path with its variables filled in.
+    ///
+    /// # Panics
+    /// When the path has a variable that nobody has described yet.
+    pub fn path(&self, operation: &OperationInfo) -> String {
+        let path = operation.path.replace("{tenantId}", &self.tenant_id);
+        let path = path.replace("{keyId}", &self.key_id);
+        assert!(!path.contains('{'), "tell Target::path what stands in {path}");
+        path
+    }
+}
+
+/// One request to the admin surface with the operator's token; `path` is what follows `/v1`.
+pub async fn admin(service: &Service, method: Method, path: &str, body: Option<Value>) -> Answer {
+    let url = service.url(&format!("/api/admin/v1{path}"));
+    let headers = [bearer(&service.demo.admin.token)];
+    send_owned(&Client::new(), method, &url, &headers, body.map(|b| b.to_string().into())).await
+}
+
+/// [`send_with`] for headers that own their text.
+pub async fn send_owned(
+    client: &Client,
+    method: Method,
+    url: &str,
+    headers: &[(&'static str, String)],
+    body: Option<Vec<u8>>,
+) -> Answer {
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    send_with(client, method, url, &headers, body).await
+}
+
+/// The header that carries a token.
+pub fn bearer(token: &str) -> (&'static str, String) {
+    ("authorization", format!("Bearer {token}"))
+}
+
+/// The text at a pointer of a successful answer.
+pub fn text(answer: &Answer, pointer: &str) -> String {
+    let found = answer.body.pointer(pointer).and_then(Value::as_str);
+    found.unwrap_or_else(|| panic!("{pointer} of {} {}", answer.status, answer.text)).to_owned()
+}
+
+const EMPLOYEE: &str = "64f000000000000000000001";

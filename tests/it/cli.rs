@@ -1,0 +1,322 @@
+//! Operator commands as processes: what they print with `--json` and without, their exit codes,
+//! and that a running service notices what they change.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::process::Process;
+use crate::requests::{get, open_chat, open_embed, open_iframe, post};
+
+/// Pinned in the README and in the domain's tests too.
+const SECRET: &str = "ysk_000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+const BODY: &str = r#"{"employeeId":"64f000000000000000000001","capabilities":["showChatsList"]}"#;
+const SIGNATURE: &str = "aa2914c3cfebed63ca99b10d6be6744c30b4b2b37a5e71aef97e0dcd39b7fbe7";
+
+/// Far more than the second that a change may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How a command ended.
+pub struct Ended {
+    /// Its exit code.
+    pub code: i32,
+    /// Its standard output.
+    pub out: String,
+    /// Its standard error.
+    pub err: String,
+}
+
+impl Ended {
+    /// The one JSON value that it printed.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|bad| panic!("{bad}: {}", self.out))
+    }
+}
+
+/// Runs a command in `dir`, with `input` on its standard input.
+pub fn run(dir: &Path, input: &str, environment: &[(&str, &str)], arguments: &[&str]) -> Ended {
+    let mut command = Process::command();
+    command.current_dir(dir).args(arguments).envs(environment.iter().copied());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary starts");
+    // A command that reads no input may be gone already.
+    let _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
+    let output = child.wait_with_output().expect("it ends");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    let code = output.status.code().expect("an exit code");
+    Ended { code, out: text(output.stdout), err: text(output.stderr) }
+}
+
+fn files() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(dir.path().join("secret"), format!("{SECRET}\n")).expect("it is ours");
+    std::fs::write(dir.path().join("body.json"), BODY).expect("it is ours");
+    std::fs::write(dir.path().join("empty"), "\n").expect("it is ours");
+    dir
+}
+
+#[test]
+fn sign_gives_the_golden_signature_from_every_source() {
+    let dir = files();
+    let base = ["sign", "--key", "yk_one", "--timestamp", "1700000000000"];
+    let with = |more: &[&'static str]| [&base[..], more].concat();
+    let environment = [("VESTIBULE_SIGN_SECRET", SECRET)];
+    let ways = [
+        run(dir.path(), "", &[], &with(&["--secret-file", "secret", "-d", BODY])),
+        run(dir.path(), "", &environment, &with(&["-d", "@body.json"])),
+        run(dir.path(), SECRET, &[], &with(&["-d", "@body.json"])),
+    ];
+    for ended in ways {
+        let expected = format!(
+            "X-YoLead-Key: yk_one\nX-YoLead-Timestamp: 1700000000000\n\
+             X-YoLead-Signature: {SIGNATURE}\n"
+        );
+        assert_eq!((ended.code, ended.out), (0, expected), "{}", ended.err);
+    }
+    let json = run(dir.path(), SECRET, &[], &with(&["-d", "@body.json", "--json"]));
+    let sha256 = "d772131ed8368aacb39bdc9df09e0f2c71e5aae9cbfb2e5e664fceb4d8a639c2";
+    let expected = json!({
+        "key": "yk_one", "timestamp": "1700000000000", "signature": SIGNATURE,
+        "string_to_sign_sha256": sha256,
+    });
+    assert_eq!((json.code, json.json()), (0, expected));
+    let curl = run(dir.path(), SECRET, &[], &with(&["-d", "@body.json", "--curl"]));
+    assert_eq!(curl.code, 0);
+    assert!(curl.out.starts_with("curl ") && curl.out.contains(SIGNATURE), "{}", curl.out);
+}
+
+#[test]
+fn sign_refuses_unusable_input_with_exit_code_2() {
+    let dir = files();
+    let cases: [(&[&str], &str); 8] = [
+        (&["--secret-file", "nowhere", "-d", "{}"], "nowhere cannot be read"),
+        (&["--secret-file", "empty", "-d", "{}"], "the secret is empty"),
+        (&["-d", "{}"], "the secret is empty"),
+        (&["--secret-file", "secret", "-d", "@nowhere"], "nowhere cannot be read"),
+        (&["--secret-file", "secret"], "--data"),
+        (&["--secret-file", "secret", "-d", "{}", "--json", "--curl"], "cannot be used with"),
+        (&["--secret-file", "secret", "-d", "{}", "--timestamp", "1700000000"], "1700000000"),
+        (&["--secret-file", "secret", "-d", "{}", "--secret", "x"], "--secret"),
+    ];
+    for (arguments, says) in cases {
+        let arguments = [&["sign", "--key", "yk_one"], arguments].concat();
+        let ended = run(dir.path(), "", &[], &arguments);
+        assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{arguments:?}");
+        assert!(ended.err.contains(says), "{arguments:?}: {}", ended.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_every_surface_are_shown_and_verified() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let process = Process::start(data.path(), 0);
+    let tokens = tokens(&process).await;
+    assert!(process.terminate().success());
+    let elsewhere = files();
+    for (kind, token) in &tokens {
+        let own = inspect(data.path(), "", token);
+        assert_eq!((own.code, &own.json()["kind"]), (0, &json!(kind)), "{}", own.err);
+        assert_eq!(own.json()["verified"], true);
+        assert!(own.json()["expires_in"].as_i64().is_some_and(|left| left > 0), "{}", own.out);
+        assert_eq!(own.json()["header"].is_null(), *kind == "chat");
+        assert!(own.json()["claims"]["tid"].is_string());
+        let plain = run(data.path(), "", &[], &["token", "inspect", token, "--data-dir", "."]);
+        assert_eq!(plain.code, 0);
+        assert!(
+            plain.out.starts_with(&format!("kind      {kind}\nverified  yes")),
+            "{}",
+            plain.out
+        );
+        let piped = inspect(data.path(), token, "-");
+        assert_eq!(piped.json()["verified"], true);
+        let unknown = inspect(elsewhere.path(), "", token);
+        assert_eq!((unknown.code, &unknown.json()["verified"]), (0, &Value::Null));
+        let last = if token.ends_with('A') { "Q" } else { "A" };
+        let forged = format!("{}{last}", &token[..token.len() - 1]);
+        let forged = inspect(data.path(), "", &forged);
+        assert_eq!((forged.code, &forged.json()["verified"]), (1, &json!(false)));
+        assert!(forged.err.starts_with("error: the token does not verify\n"), "{}", forged.err);
+    }
+    for text in ["", "ck_abc", "a.b.c", "eyJ"] {
+        let ended = inspect(data.path(), "", text);
+        assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{text:?}: {}", ended.err);
+    }
+}
+
+fn inspect(data_dir: &Path, input: &str, token: &str) -> Ended {
+    run(data_dir, input, &[], &["token", "inspect", token, "--json", "--data-dir", "."])
+}
+
+/// One token of each surface, the embed token inside its address.
+async fn tokens(process: &Process) -> [(&'static str, String); 3] {
+    let (base, demo) = (&process.base_url, &process.demo.demo);
+    let body = json!({ "employeeId": demo.embed.employee_id, "capabilities": ["showChatsList"] });
+    let embed = open_embed(base, demo, &body).await;
+    let chat = open_chat(base, demo, &json!({ "publicKey": demo.chat.public_key })).await;
+    let body = json!({ "uid": "user-1", "srcs": demo.iframe.source_ids });
+    let iframe = open_iframe(base, demo, &body).await;
+    let cache_key = json!({ "cache_key": iframe.body["cache_key"] });
+    let redeemed = post(&format!("{base}/api/v1/iframe/token"), &[], &cache_key).await;
+    let text = |value: &Value| value.as_str().expect("a token").to_owned();
+    [
+        ("embed", text(&embed.body["data"]["iframeUrl"])),
+        ("chat", text(&chat.body["sessionToken"])),
+        ("iframe", text(&redeemed.body["access_token"])),
+    ]
+}
+
+/// The commands on the data directory of a service that runs.
+struct Desk<'a> {
+    data_dir: &'a Path,
+}
+
+impl Desk<'_> {
+    fn run(&self, arguments: &[&str]) -> Ended {
+        run(self.data_dir, "", &[], &[arguments, &["--data-dir", "."]].concat())
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let ended = self.run(&[arguments, &["--json"]].concat());
+        assert_eq!(ended.code, 0, "{arguments:?}: {}", ended.err);
+        ended.json()
+    }
+
+    fn says(&self, code: i32, arguments: &[&str], says: &str) {
+        let ended = self.run(arguments);
+        let said = if code == 0 { &ended.out } else { &ended.err };
+        assert_eq!(ended.code, code, "{arguments:?}: {}", ended.err);
+        assert!(said.contains(says), "{arguments:?}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn running_service_notices_what_commands_change() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let process = Process::start(data.path(), 0);
+    let desk = Desk { data_dir: data.path() };
+    let mut demo = process.demo.demo.clone();
+    let keys = desk.json(&["keys", "list", "--kind", "iframe"]);
+    let tenant = keys["items"][0]["tenantId"].as_str().expect("a tenant").to_owned();
+    let create = ["keys", "create", "--tenant", &tenant, "--kind", "iframe", "--label", "New"];
+    let made = desk.json(&create);
+    let key = made["key"]["keyId"].as_str().expect("an id");
+    let secret = made["credential"]["secret"].as_str().expect("a secret");
+    demo.iframe.api_key = secret.to_owned();
+    let status = async || {
+        let body = json!({ "uid": "user-1", "srcs": demo.iframe.source_ids });
+        open_iframe(&process.base_url, &demo, &body).await.status.as_u16()
+    };
+    until(200, &status).await;
+    for (command, state, expected) in
+        [("pause", "paused", 401), ("resume", "active", 200), ("revoke", "revoked", 401)]
+    {
+        assert_eq!(desk.json(&["keys", command, key])["state"], state);
+        until(expected, &status).await;
+    }
+    // A tenant takes its sessions with it.
+    let [(_, url), ..] = tokens(&process).await;
+    let (_, token) = url.split_once("#token=").expect("a fragment");
+    let read = format!("{}/v1/embed/session", process.base_url);
+    let status = async || get(&read, token).await.status.as_u16();
+    until(200, &status).await;
+    let revoked = desk.json(&["tenants", "revoke", &tenant]);
+    assert!(revoked["revokedAt"].is_string(), "{revoked}");
+    until(401, &status).await;
+}
+
+async fn until(expected: u16, status: &impl AsyncFn() -> u16) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let now = status().await;
+        if now == expected {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{now} instead of {expected}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn tenants_and_keys_are_made_listed_and_ended() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let _process = Process::start(data.path(), 0);
+    let desk = Desk { data_dir: data.path() };
+    let made = desk.json(&["tenants", "create", "Acme", "--directory", "strict"]);
+    let tenant = made["tenant"]["tenantId"].as_str().expect("an id").to_owned();
+    assert_eq!(
+        (&made["tenant"]["name"], &made["tenant"]["directory"]),
+        (&json!("Acme"), &json!("strict"))
+    );
+    assert!(made["identitySecret"].is_string());
+    desk.says(0, &["tenants", "create", "Plain"], "identity secret  cis_");
+    desk.says(0, &["tenants", "list"], &tenant);
+    assert_eq!(desk.json(&["tenants", "list"])["items"].as_array().map(Vec::len), Some(4));
+    let kinds: [(&str, &[&str], &str); 3] = [
+        ("embed", &["--scope", "read-write"], "ysk_"),
+        ("chat", &["--all-intents", "--origin", "https://*.acme.com"], "pk_live_"),
+        ("iframe", &["--max-redemptions", "1"], "iak_"),
+    ];
+    for (kind, flags, credential) in kinds {
+        let base = ["keys", "create", "--tenant", &tenant, "--label", "L", "--kind", kind];
+        let create = [&base[..], flags].concat();
+        desk.says(0, &create, credential);
+        let made = desk.json(&create);
+        let key = made["key"]["keyId"].as_str().expect("an id");
+        assert_eq!(made["key"]["kind"], kind);
+        let listed = desk.json(&["keys", "list", "--tenant", &tenant, "--kind", kind]);
+        assert_eq!(listed["items"].as_array().map(Vec::len), Some(2), "{listed}");
+        assert!(!listed.to_string().contains("secret"), "{listed}");
+        desk.says(0, &["keys", "list", "--kind", kind], key);
+        desk.says(0, &["keys", "pause", key], "is paused");
+        desk.says(0, &["keys", "resume", key], "is active");
+        desk.says(0, &["keys", "revoke", key], "is revoked");
+        desk.says(1, &["keys", "resume", key], "is revoked for good");
+    }
+    desk.says(0, &["tenants", "revoke", &tenant], "is revoked since");
+    let listed = desk.json(&["tenants", "list"]);
+    let acme = listed["items"]
+        .as_array()
+        .and_then(|all| all.iter().find(|it| it["tenantId"] == tenant.as_str()));
+    assert!(acme.is_some_and(|it| it["revokedAt"].is_string()), "{listed}");
+}
+
+#[test]
+fn commands_say_what_is_wrong_with_their_exit_code() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let process = Process::start(data.path(), 0);
+    let desk = Desk { data_dir: data.path() };
+    let keys = desk.json(&["keys", "list", "--kind", "embed"]);
+    let tenant = keys["items"][0]["tenantId"].as_str().expect("a tenant");
+    let nobody = "ten_bbbbbbbbbbbbbbbbbbbbbbbbbb";
+    let create = ["keys", "create", "--label", "L", "--kind"];
+    desk.says(1, &[&create[..], &["iframe", "--tenant", nobody]].concat(), "tenant not found");
+    desk.says(1, &["keys", "pause", "key_bbbbbbbbbbbbbbbbbbbbbbbbbb"], "key not found");
+    desk.says(1, &["tenants", "revoke", nobody], "tenant not found");
+    let wrong = [&create[..], &["iframe", "--tenant", tenant, "--scope", "read"]].concat();
+    desk.says(2, &wrong, "--scope does not belong to this kind");
+    let wrong = [&create[..], &["iframe", "--tenant", tenant, "--max-redemptions", "101"]].concat();
+    desk.says(2, &wrong, "--max-redemptions breaks maximum 100");
+    desk.says(2, &["tenants", "create", ""], "the name breaks minLength");
+    desk.says(2, &["tenants", "create"], "<NAME>");
+    desk.says(2, &["keys", "frobnicate"], "frobnicate");
+    drop(process);
+    let list = ["tenants", "list", "--data-dir", "nowhere"];
+    let ended = run(data.path(), "", &[], &list);
+    assert_eq!(ended.code, 2);
+    assert!(
+        ended.err.starts_with("error: there is no data directory nowhere\nhelp: "),
+        "{}",
+        ended.err
+    );
+    assert!(!data.path().join("nowhere").exists(), "a mistyped path makes nothing");
+    let other = [(
+        "VESTIBULE__MASTER_KEYS",
+        "5f0c2b7e91d34a68b7c1e20f94d85a3366d1fe07a95b4c82903e7d6f18c4ab52",
+    )];
+    let ended = run(data.path(), "", &other, &["keys", "list", "--data-dir", "."]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.err.contains("the master keys do not open this database"), "{}", ended.err);
+}

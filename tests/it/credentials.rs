@@ -1,0 +1,389 @@
+//! The matrix of operations and credentials, generated from the table of operations: whoever is
+//! not the documented caller gets the documented refusal, and never what the operation does.
+//!
+//! A new operation is in the matrix at once; a new kind of credential fails it until
+//! [`Proof::of`] and [`refusal`] know it.
+
+use reqwest::{Client, Method};
+use serde_json::json;
+use vestibule::cli::dev::TenantCredentials;
+use vestibule_api::register::OPERATIONS;
+use vestibule_runtime::OperationInfo;
+
+use crate::callers::{Proof, Target, Wallet, bearer, send_owned, text};
+use crate::constraints::none;
+use crate::document::conforms;
+use crate::keyring::{demo_tenant, make_key, revoke_key, set_key, with_claims};
+use crate::requests::{Answer, fresh_timestamp, open_chat, post, send, signed};
+use crate::service::Service;
+
+type Headers = Vec<(&'static str, String)>;
+
+/// What a request shows of its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    /// No credential, or some of three headers.
+    Nothing,
+    /// An `Authorization` header that is not this operation's.
+    WrongBearer,
+    /// Three signature headers that do not fit this body.
+    WrongSignature,
+    /// A signature made too early or too late.
+    OldSignature,
+    /// What was right until its key was paused.
+    Paused,
+    /// What was right until its key was revoked.
+    Revoked,
+    /// What was right until its time came.
+    Expired,
+}
+
+/// The documented refusal; `None` when a caller of this kind cannot be in this state.
+fn refusal(proof: Proof, shown: Shown) -> Option<(u16, &'static str)> {
+    use Shown::{Expired, Nothing, OldSignature, Paused, Revoked, WrongBearer, WrongSignature};
+    Some(match (proof, shown) {
+        // Signature headers are nothing to these.
+        (
+            Proof::AdminKey | Proof::ApiKey | Proof::EmbedToken | Proof::ChatToken,
+            Nothing | WrongSignature | OldSignature,
+        ) => (401, "missing_credentials"),
+        (Proof::AdminKey, WrongBearer) => (401, "invalid_api_key"),
+        (Proof::ApiKey, WrongBearer | Paused | Revoked) => (401, "invalid_api_key"),
+        (Proof::EmbedToken | Proof::ChatToken, WrongBearer) => (401, "invalid_session_token"),
+        (Proof::EmbedToken | Proof::ChatToken, Expired) => (401, "token_expired"),
+        (Proof::EmbedToken, Paused | Revoked) | (Proof::ChatToken, Revoked) => {
+            (401, "token_revoked")
+        }
+        (Proof::ChatToken, Paused) => (403, "widget_disabled"),
+        (Proof::SignedKey, Nothing | WrongBearer) => (401, "missing_credentials"),
+        (Proof::SignedKey, WrongSignature | Paused | Revoked) => (401, "invalid_signature"),
+        (Proof::SignedKey, OldSignature | Expired) => (401, "timestamp_out_of_window"),
+        // These two are in the body: headers of others add nothing to one that is unknown.
+        (Proof::PublishableKey, Expired) => return None,
+        (Proof::PublishableKey, _) => (403, "widget_disabled"),
+        (Proof::CacheKey, Paused | Revoked | Expired) => (410, "cache_key_expired"),
+        (Proof::CacheKey, _) => (404, "cache_key_not_found"),
+        (Proof::AdminKey, Paused | Revoked | Expired) | (Proof::ApiKey, Expired) => return None,
+    })
+}
+
+/// A service of its own, and who calls it.
+struct Matrix {
+    service: Service,
+    client: Client,
+    right: Wallet,
+    other: Wallet,
+    paused: Wallet,
+    revoked: Wallet,
+    /// Holds nothing that works.
+    stranger: Wallet,
+    iframe_token: String,
+}
+
+impl Matrix {
+    async fn new() -> Self {
+        let service = Service::start(|config| config.limits.redeem_per_minute = 1 << 20);
+        let right = Wallet::open(&service, &service.demo.demo).await;
+        let other = Wallet::open(&service, &service.demo.other).await;
+        let (paused, ids) = fresh_keys(&service).await;
+        for id in ids {
+            assert_eq!(set_key(&service, &id, "pause").await.status, 200);
+        }
+        let (revoked, ids) = fresh_keys(&service).await;
+        for id in ids {
+            assert_eq!(revoke_key(&service, &id).await.status, 204);
+        }
+        let body = json!({ "cache_key": right.cache_key });
+        let redeemed = post(&service.url("/api/v1/iframe/token"), &[], &body).await;
+        let iframe_token = text(&redeemed, "/access_token");
+        let stranger = stranger(&right);
+        let client = Client::new();
+        Self { service, client, right, other, paused, revoked, stranger, iframe_token }
+    }
+
+    /// Sends what an operation accepts, with these headers made for its body; what the body
+    /// itself shows is out of `wallet`.
+    async fn send(
+        &self,
+        target: &Target,
+        operation: &OperationInfo,
+        wallet: &Wallet,
+        headers: impl FnOnce(&[u8]) -> Headers,
+    ) -> Answer {
+        let body = wallet.body(operation, &target.tenant_id).map(|it| it.to_string().into_bytes());
+        let mut headers = headers(body.as_deref().unwrap_or_default());
+        let has_origin = headers.iter().any(|(name, _)| *name == "origin");
+        if operation.cors && !has_origin {
+            headers.push(("origin", self.right.tenant.chat.origin.clone()));
+        }
+        let url = self.service.url(&target.path(operation));
+        send_owned(&self.client, operation.method.clone(), &url, &headers, body).await
+    }
+
+    /// The `Authorization` headers that are some other operation's, or nobody's.
+    fn bearers(&self, operation: &OperationInfo) -> Vec<(&'static str, Headers)> {
+        let proof = Proof::of(operation);
+        let right = &self.right;
+        let embed = &right.tenant.embed;
+        let held = [
+            ("admin token", Some(Proof::AdminKey), right.admin.as_str()),
+            ("API key", Some(Proof::ApiKey), &right.tenant.iframe.api_key),
+            ("embed token", Some(Proof::EmbedToken), &right.embed_token),
+            ("chat token", Some(Proof::ChatToken), &right.chat_token),
+            ("iframe token", None, &self.iframe_token),
+            ("cache key", None, &right.cache_key),
+            ("publishable key", None, &right.tenant.chat.public_key),
+            ("embed key", None, &embed.key),
+            ("embed secret", None, &embed.secret),
+            ("identity secret", None, &right.tenant.chat.identity_secret),
+            ("nonsense", None, "nonsense-nonsense-nonsense"),
+        ];
+        let others = held.into_iter().filter(|(_, own, _)| *own != Some(proof));
+        let mut all: Vec<_> = others.map(|(name, _, token)| (name, vec![bearer(token)])).collect();
+        for (name, token) in [("embed", &right.embed_token), ("chat", &right.chat_token)] {
+            let forged = with_claims(token, |claims| claims["tid"] = "ten_other".into());
+            all.push((name, vec![bearer(&forged)]));
+            all.push((name, vec![bearer(&token[..token.len() - 2])]));
+        }
+        let own =
+            right.headers(operation, b"").into_iter().find(|(name, _)| *name == "authorization");
+        let own = own.unwrap_or_else(|| bearer(&right.admin));
+        let token = own.1.trim_start_matches("Bearer ").to_owned();
+        all.push(("right one twice", vec![own.clone(), own]));
+        all.push(("another scheme", vec![("authorization", format!("Basic {token}"))]));
+        all.push(("no scheme", vec![("authorization", token.clone())]));
+        all.push(("two words", vec![("authorization", format!("Bearer {token} {token}"))]));
+        all.push(("empty", vec![("authorization", "Bearer ".to_owned())]));
+        all
+    }
+
+    /// Signature headers that do not prove anything, and what they show instead.
+    fn signatures(&self, body: &[u8]) -> Vec<(&'static str, Shown, Headers)> {
+        use Shown::{Nothing, OldSignature, WrongSignature};
+        let (embed, other) = (&self.right.tenant.embed, &self.other.tenant.embed);
+        let sign = |key: &str, secret: &str, ahead: i64, body: &[u8]| {
+            signed(key, secret, fresh_timestamp() + ahead, body).to_vec()
+        };
+        let changed = |change: &dyn Fn(&mut Headers)| {
+            let mut headers = sign(&embed.key, &embed.secret, 0, body);
+            change(&mut headers);
+            headers
+        };
+        let with = |at: usize, value: &str| changed(&|all| all[at].1 = value.to_owned());
+        let without = |at: usize| changed(&|all| drop(all.remove(at)));
+        let twice = |at: usize| changed(&|all| all.push(all[at].clone()));
+        let stranger = &self.stranger.tenant.embed;
+        vec![
+            ("no key", Nothing, without(0)),
+            ("no timestamp", Nothing, without(1)),
+            ("no signature", Nothing, without(2)),
+            ("two keys", WrongSignature, twice(0)),
+            ("two timestamps", WrongSignature, twice(1)),
+            ("two signatures", WrongSignature, twice(2)),
+            ("another signature", WrongSignature, with(2, &"0".repeat(64))),
+            ("a short signature", WrongSignature, with(2, "00")),
+            ("no hex", WrongSignature, with(2, &"z".repeat(64))),
+            ("another body", WrongSignature, sign(&embed.key, &embed.secret, 0, b"{}")),
+            ("another secret", WrongSignature, sign(&embed.key, &embed.read_secret, 0, body)),
+            ("another tenant's secret", WrongSignature, sign(&embed.key, &other.secret, 0, body)),
+            ("another tenant's key", WrongSignature, sign(&other.key, &embed.secret, 0, body)),
+            ("an unknown key", WrongSignature, sign(&stranger.key, &embed.secret, 0, body)),
+            ("too early", OldSignature, sign(&embed.key, &embed.secret, -400_000, body)),
+            ("too late", OldSignature, sign(&embed.key, &embed.secret, 400_000, body)),
+            ("in seconds", OldSignature, with(1, "1700000000")),
+            ("no number", OldSignature, with(1, "now")),
+        ]
+    }
+
+    /// Everything that is tried on one operation, but what only time makes wrong.
+    async fn cells(
+        &self,
+        operation: &OperationInfo,
+        target: &Target,
+    ) -> Vec<(String, Shown, Answer)> {
+        let mut cells = Vec::new();
+        let nothing = self.send(target, operation, &self.stranger, |_| vec![]).await;
+        cells.push(("nothing".to_owned(), Shown::Nothing, nothing));
+        for (name, headers) in self.bearers(operation) {
+            let answer = self.send(target, operation, &self.stranger, |_| headers).await;
+            cells.push((format!("bearer: {name}"), Shown::WrongBearer, answer));
+        }
+        for case in 0..self.signatures(b"").len() {
+            let (name, shown, _) = self.signatures(b"").swap_remove(case);
+            let made = |body: &[u8]| self.signatures(body).swap_remove(case).2;
+            let answer = self.send(target, operation, &self.stranger, made).await;
+            cells.push((format!("signature: {name}"), shown, answer));
+        }
+        for (shown, wallet) in [(Shown::Paused, &self.paused), (Shown::Revoked, &self.revoked)] {
+            if refusal(Proof::of(operation), shown).is_some() {
+                let answer =
+                    self.send(target, operation, wallet, |body| wallet.headers(operation, body));
+                cells.push((format!("{shown:?}"), shown, answer.await));
+            }
+        }
+        cells
+    }
+
+    async fn right(&self, operation: &OperationInfo, target: &Target) -> Answer {
+        self.send(target, operation, &self.right, |body| self.right.headers(operation, body)).await
+    }
+}
+
+#[tokio::test]
+async fn only_the_documented_caller_gets_through() {
+    let matrix = Matrix::new().await;
+    let (mut faults, mut cases) = (Vec::new(), 0);
+    for operation in OPERATIONS {
+        let target = Target::create(&matrix.service).await;
+        for (name, shown, answer) in matrix.cells(operation, &target).await {
+            cases += 1;
+            let fault = cell_fault(operation, shown, &answer);
+            faults.extend(fault.map(|fault| format!("{} with {name}: {fault}", operation.id)));
+        }
+        let answer = matrix.right(operation, &target).await;
+        let fault = conforms(operation, &answer);
+        if !answer.status.is_success() || fault.is_some() {
+            faults.push(format!("{}: {} {fault:?}", operation.id, answer.text));
+        }
+    }
+    none(faults);
+    println!("credentials: {} operations, {cases} wrong callers", OPERATIONS.len());
+}
+
+#[tokio::test]
+async fn what_was_right_expires() {
+    let matrix = Matrix::new().await;
+    matrix.service.context.clock.set_offset_ms(2 * 60 * 60 * 1000);
+    let mut faults = Vec::new();
+    for operation in OPERATIONS {
+        let expired = refusal(Proof::of(operation), Shown::Expired).is_some();
+        let target = Target::create(&matrix.service).await;
+        let answer = matrix.right(operation, &target).await;
+        if expired {
+            let fault = cell_fault(operation, Shown::Expired, &answer);
+            faults.extend(fault.map(|fault| format!("{}: {fault}", operation.id)));
+        } else if !answer.status.is_success() {
+            faults.push(format!("{}: {}", operation.id, answer.text));
+        }
+    }
+    none(faults);
+}
+
+#[tokio::test]
+async fn signature_is_accepted_once() {
+    let matrix = Matrix::new().await;
+    let all = OPERATIONS.iter().filter(|it| Proof::of(it) == Proof::SignedKey);
+    for operation in all {
+        let target = Target::create(&matrix.service).await;
+        let body = matrix.right.body(operation, &target.tenant_id).expect("signed bodies");
+        let headers = matrix.right.headers(operation, body.to_string().as_bytes());
+        let first = matrix.send(&target, operation, &matrix.right, |_| headers.clone()).await;
+        assert!(first.status.is_success(), "{}", first.text);
+        let second = matrix.send(&target, operation, &matrix.right, |_| headers).await;
+        assert_eq!((second.status.as_u16(), second.code()), (401, "signature_replayed"));
+        assert_eq!(challenge_fault(operation, &second), None);
+    }
+}
+
+/// Secrets do not belong in pages, whether they are right or not; other credentials may.
+#[tokio::test]
+async fn secret_keys_are_refused_from_browsers() {
+    let matrix = Matrix::new().await;
+    let own = matrix.service.base_url.clone();
+    let mut refused = 0;
+    for operation in OPERATIONS {
+        let target = Target::create(&matrix.service).await;
+        let is_secret = operation.credential.is_some_and(|credential| credential.browser_refused);
+        assert_eq!(is_secret, matches!(Proof::of(operation), Proof::ApiKey | Proof::SignedKey));
+        for wallet in [&matrix.right, &matrix.stranger] {
+            let answer = matrix.send(&target, operation, wallet, |body| {
+                let mut headers = wallet.headers(operation, body);
+                headers.retain(|(name, _)| *name != "origin");
+                headers.push(("origin", own.clone()));
+                headers
+            });
+            let answer = answer.await;
+            let is_refused = answer.code() == "secret_key_in_browser";
+            assert_eq!(is_refused, is_secret, "{}: {}", operation.id, answer.text);
+            assert!(!is_refused || answer.status == 403, "{}", answer.status);
+            assert_eq!(conforms(operation, &answer), None, "{}", operation.id);
+            refused += usize::from(is_refused);
+        }
+    }
+    assert_eq!(refused, 4, "two operations, two callers");
+}
+
+/// What one tenant holds works, and reaches nothing of another tenant.
+#[tokio::test]
+async fn tenants_are_apart() {
+    let matrix = Matrix::new().await;
+    let (service, right, other) = (&matrix.service, &matrix.right, &matrix.other);
+    let api_key = bearer(&other.tenant.iframe.api_key);
+    let api_key = [("authorization", api_key.1.as_str())];
+    let url = service.url("/api/v1/iframe/create");
+    let body = json!({ "uid": "u1", "srcs": [right.tenant.iframe.source_ids[0]] });
+    expect(&post(&url, &api_key, &body).await, 400, "unknown_source");
+    let (source, theme) = (&other.tenant.iframe.source_ids[0], right.tenant.iframe.theme_ids[0]);
+    let body = json!({ "uid": "u1", "srcs": [source], "theme_id": theme });
+    expect(&post(&url, &api_key, &body).await, 404, "theme_not_found");
+
+    let mut tenant = other.tenant.clone();
+    tenant.chat.origin.clone_from(&right.tenant.chat.origin);
+    let body = json!({ "publicKey": tenant.chat.public_key });
+    expect(&open_chat(&service.base_url, &tenant, &body).await, 403, "origin_not_allowed");
+    let (name, token) = bearer(&other.chat_token);
+    let headers = [(name, token.as_str()), ("origin", &right.tenant.chat.origin)];
+    let url = service.url("/api/public/v1/chat/conversation");
+    expect(&send(Method::GET, &url, &headers, None).await, 403, "origin_not_allowed");
+}
+
+fn expect(answer: &Answer, status: u16, code: &str) {
+    assert_eq!((answer.status.as_u16(), answer.code()), (status, code), "{}", answer.text);
+}
+
+fn cell_fault(operation: &OperationInfo, shown: Shown, answer: &Answer) -> Option<String> {
+    let Some((status, code)) = refusal(Proof::of(operation), shown) else {
+        return Some(format!("nobody decided what {shown:?} gets: {}", answer.text));
+    };
+    if (answer.status.as_u16(), answer.code()) != (status, code) {
+        return Some(format!("not {status} {code} but {} {}", answer.status, answer.text));
+    }
+    challenge_fault(operation, answer).or_else(|| conforms(operation, answer))
+}
+
+/// Every 401 says how to authenticate, and nothing else does.
+fn challenge_fault(operation: &OperationInfo, answer: &Answer) -> Option<String> {
+    let expected = if answer.status == 401 { operation.challenge } else { "" };
+    let told = answer.header("www-authenticate");
+    (told != expected || answer.status == 401 && told.is_empty())
+        .then(|| format!("WWW-Authenticate is {told:?}"))
+}
+
+/// Keys of each kind that nothing else uses, sessions opened with them, and the keys' ids.
+async fn fresh_keys(service: &Service) -> (Wallet, [String; 3]) {
+    let (mut tenant, id) = (service.demo.demo.clone(), demo_tenant(service).await);
+    let embed = make_key(service, &id, "embed", json!({ "scope": "read-write" })).await;
+    let origins = [&tenant.chat.origin];
+    let members = json!({ "allowsAllIntents": true, "allowedOrigins": origins });
+    let chat = make_key(service, &id, "chat", members).await;
+    let iframe = make_key(service, &id, "iframe", json!({})).await;
+    (tenant.embed.key, tenant.embed.secret) = (embed.public, embed.secret);
+    (tenant.chat.public_key, tenant.iframe.api_key) = (chat.public, iframe.secret);
+    (Wallet::open(service, &tenant).await, [embed.id, chat.id, iframe.id])
+}
+
+/// Somebody whose credentials look right and are nobody's.
+fn stranger(like: &Wallet) -> Wallet {
+    let TenantCredentials { mut embed, mut chat, mut iframe } = like.tenant.clone();
+    embed.key = format!("yk_{}", "0".repeat(32));
+    embed.secret = format!("ysk_{}", "0".repeat(64));
+    chat.public_key = format!("pk_live_{}", "0".repeat(32));
+    iframe.api_key = format!("iak_{}", "0".repeat(64));
+    Wallet {
+        admin: format!("adm_{}", "0".repeat(64)),
+        tenant: TenantCredentials { embed, chat, iframe },
+        embed_token: "e30.e30.AAAA".to_owned(),
+        chat_token: "e30.AAAA".to_owned(),
+        cache_key: format!("ck_{}", "0".repeat(43)),
+    }
+}

@@ -1,0 +1,155 @@
+//! Refusals that need a state of the world: a clock, a paused key, a used-up cache key.
+//!
+//! What they mean is tested beside their operations; here each is only produced for the list.
+
+use serde_json::{Value, json};
+
+use crate::callers::{bearer, fresh_timestamp};
+use crate::errors::{Callers, Produced, operation};
+use crate::keyring::{demo_tenant, key_id, make_key, make_tenant, revoke_key, set_key};
+use crate::requests::{open_iframe, signed};
+use crate::service::Service;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Produces all of them.
+pub async fn produce(produced: &mut Produced) {
+    let callers = Callers::new(Service::shared()).await;
+    signatures(&callers, produced).await;
+    directories(&callers, produced).await;
+    widgets(&callers, produced).await;
+    links(&callers, produced).await;
+    cache_keys(&callers, produced).await;
+    admin_targets(&callers, produced).await;
+    expiry_and_rate(produced).await;
+    dead_keys(produced).await;
+}
+
+fn bytes(value: &Value) -> Option<Vec<u8>> {
+    Some(value.to_string().into_bytes())
+}
+
+async fn signatures(callers: &Callers<'_>, produced: &mut Produced) {
+    let create = operation("embedSessionCreate");
+    let embed = &callers.service.demo.demo.embed;
+    let body = callers.body(create).expect("a body");
+    let old = signed(&embed.key, &embed.secret, fresh_timestamp() - DAY_MS, &body).to_vec();
+    let refused = callers.send_as(create, "", old, Some(body.clone())).await;
+    produced.note(create, "timestamp_out_of_window", &refused);
+    let headers = callers.wallet.headers(create, &body);
+    let first = callers.send_as(create, "", headers.clone(), Some(body.clone())).await;
+    assert_eq!(first.status, 201, "{}", first.text);
+    let replay = callers.send_as(create, "", headers, Some(body)).await;
+    produced.note(create, "signature_replayed", &replay);
+    let body = json!({ "employeeId": embed.employee_id, "capabilities": ["showSendInput"] });
+    let body = body.to_string().into_bytes();
+    let read = signed(&embed.read_key, &embed.read_secret, fresh_timestamp(), &body).to_vec();
+    let refused = callers.send_as(create, "", read, Some(body)).await;
+    produced.note(create, "insufficient_scope", &refused);
+}
+
+async fn directories(callers: &Callers<'_>, produced: &mut Produced) {
+    let (service, create) = (callers.service, operation("embedSessionCreate"));
+    let (tenant, _) =
+        make_tenant(service, json!({ "name": "Strict", "directory": "strict" })).await;
+    let key = make_key(service, &tenant, "embed", json!({})).await;
+    let id = "64f000000000000000000001";
+    for code in ["employee_not_found", "chat_not_found"] {
+        let body = json!({ "employeeId": id, "capabilities": ["showChatPage"], "chatId": id });
+        let body = body.to_string().into_bytes();
+        let headers = signed(&key.public, &key.secret, fresh_timestamp(), &body).to_vec();
+        let refused = callers.send_as(create, "", headers, Some(body)).await;
+        produced.note(create, code, &refused);
+        let audit = service.context.audit(&tenant, "test", "directory.put", id);
+        let employee = vestibule::store::DirectoryKind::Employee;
+        let put = service.context.store.put_directory(&tenant, employee, id, audit);
+        put.await.expect("stored");
+    }
+}
+
+async fn widgets(callers: &Callers<'_>, produced: &mut Produced) {
+    let demo = &callers.service.demo.demo.chat;
+    let (create, read) = (operation("chatSessionCreate"), operation("chatConversationRead"));
+    let unknown = json!({ "publicKey": "pk_live_00000000000000000000000000000000" });
+    produced.note(create, "widget_disabled", &callers.send(create, bytes(&unknown)).await);
+    let forged = json!({
+        "publicKey": demo.public_key, "customerId": "c", "customerToken": "nonsense",
+    });
+    produced.note(create, "invalid_customer_token", &callers.send(create, bytes(&forged)).await);
+    let page = || ("origin", "https://evil.example".to_owned());
+    let refused = callers.send_as(create, "", vec![page()], callers.body(create)).await;
+    produced.note(create, "origin_not_allowed", &refused);
+    let headers = vec![bearer(&callers.wallet.chat_token), page()];
+    produced.note(read, "origin_not_allowed", &callers.send_as(read, "", headers, None).await);
+}
+
+async fn links(callers: &Callers<'_>, produced: &mut Produced) {
+    let create = operation("iframeSessionCreate");
+    let srcs = json!(callers.service.demo.demo.iframe.source_ids);
+    let theme = callers.service.demo.demo.iframe.theme_ids[0];
+    for (code, body) in [
+        ("unknown_source", json!({ "uid": "u", "srcs": ["nope"] })),
+        ("theme_conflict", json!({ "uid": "u", "srcs": srcs, "theme": {}, "theme_id": theme })),
+        ("theme_not_found", json!({ "uid": "u", "srcs": srcs, "theme_id": 999_999 })),
+    ] {
+        produced.note(create, code, &callers.send(create, bytes(&body)).await);
+    }
+}
+
+async fn cache_keys(callers: &Callers<'_>, produced: &mut Produced) {
+    let redeem = operation("iframeTokenRedeem");
+    let page = vec![("origin", "https://evil.example".to_owned())];
+    let refused = callers.send_as(redeem, "", page, callers.body(redeem)).await;
+    produced.note(redeem, "origin_not_allowed", &refused);
+    let unknown = json!({ "cache_key": "ck_unknown" });
+    produced.note(redeem, "cache_key_not_found", &callers.send(redeem, bytes(&unknown)).await);
+    let (service, demo) = (callers.service, &callers.service.demo.demo);
+    let body = json!({ "uid": "u", "srcs": demo.iframe.source_ids });
+    let created = open_iframe(&service.base_url, demo, &body).await;
+    let key = json!({ "cache_key": created.body["cache_key"] });
+    for _ in 0..10 {
+        assert_eq!(callers.send(redeem, bytes(&key)).await.status, 200);
+    }
+    produced.note(redeem, "cache_key_used", &callers.send(redeem, bytes(&key)).await);
+}
+
+async fn admin_targets(callers: &Callers<'_>, produced: &mut Produced) {
+    let mut lost = Callers::new(callers.service).await;
+    lost.target.tenant_id = format!("ten_{}", "a".repeat(26));
+    lost.target.key_id = format!("key_{}", "a".repeat(26));
+    for id in ["tenantRevoke", "keyCreate"] {
+        let admin = operation(id);
+        produced.note(admin, "tenant_not_found", &lost.send(admin, lost.body(admin)).await);
+    }
+    for id in ["keyRevoke", "keyPause", "keyResume"] {
+        produced.note(operation(id), "key_not_found", &lost.send(operation(id), None).await);
+    }
+}
+
+/// What a clock two hours ahead ends, and what calling too often does.
+async fn expiry_and_rate(produced: &mut Produced) {
+    let service = Service::start(|config| config.limits.redeem_per_minute = 1);
+    let callers = Callers::new(&service).await;
+    service.context.clock.set_offset_ms(2 * 3_600_000);
+    for id in ["embedSessionRead", "chatConversationRead"] {
+        produced.note(operation(id), "token_expired", &callers.send(operation(id), None).await);
+    }
+    let redeem = operation("iframeTokenRedeem");
+    for code in ["cache_key_expired", "rate_limited"] {
+        produced.note(redeem, code, &callers.send(redeem, callers.body(redeem)).await);
+    }
+}
+
+async fn dead_keys(produced: &mut Produced) {
+    let service = Service::start(|_| {});
+    let callers = Callers::new(&service).await;
+    let tenant = demo_tenant(&service).await;
+    let (embed, chat) = (operation("embedSessionRead"), operation("chatConversationRead"));
+    set_key(&service, &key_id(&service, &tenant, "Demo CRM").await, "pause").await;
+    produced.note(embed, "token_revoked", &callers.send(embed, None).await);
+    let widget = key_id(&service, &tenant, "Demo widget").await;
+    set_key(&service, &widget, "pause").await;
+    produced.note(chat, "widget_disabled", &callers.send(chat, None).await);
+    revoke_key(&service, &widget).await;
+    produced.note(chat, "token_revoked", &callers.send(chat, None).await);
+}

@@ -1,0 +1,198 @@
+//! Failures of the service itself, made as they would happen: a database that is gone, and rows
+//! that hold what no document allows.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use vestibule::context::Context;
+use vestibule::domain::catalogue::Flow;
+use vestibule::domain::key::{Identity, Key, KeySecret, KeySettings, KeyState, Scope};
+use vestibule::domain::sealing::Sealed;
+use vestibule::domain::session::{AuditEntry, Conversation, Grant, Session};
+use vestibule::domain::tenant::{Directory, Tenant};
+use vestibule::domain::theme::ThemeSettings;
+use vestibule::domain::{chat_session, chat_token, embed_session};
+use vestibule_api::register::OPERATIONS;
+
+use crate::callers::{fresh_timestamp, text};
+use crate::errors::{Callers, Produced, operation};
+use crate::keyring::{demo_tenant, key_id};
+use crate::requests::{post, signed};
+use crate::service::Service;
+
+/// Produces all of them.
+pub async fn produce(produced: &mut Produced) {
+    a_lost_database(produced).await;
+    broken_sessions(produced).await;
+    broken_offers(produced).await;
+    broken_keys_and_tenants(produced).await;
+}
+
+async fn a_lost_database(produced: &mut Produced) {
+    let service = Service::start(|_| {});
+    let callers = Callers::new(&service).await;
+    service.context.store.close().await;
+    for operation in OPERATIONS {
+        // What was read a moment ago may still be answered, for a second at most.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut answer = callers.send(operation, callers.body(operation)).await;
+        while answer.status == 200 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            answer = callers.send(operation, callers.body(operation)).await;
+        }
+        produced.note(operation, "unavailable", &answer);
+    }
+}
+
+fn audit(context: &Context, tenant: &str) -> AuditEntry {
+    context.audit(tenant, "test", "break", tenant)
+}
+
+fn session(context: &Context, tenant: &str, key: &str, grant: Grant) -> Session {
+    let (now, ids) = (context.clock.now_ms(), context.fresh_ids());
+    Session {
+        tenant: tenant.to_owned(),
+        id: ids.session,
+        key_id: key.to_owned(),
+        key_generation: 1,
+        token_id: ids.token,
+        issued_at: now,
+        expires_at: (now / 1000 + 900) * 1000,
+        revoked_at: None,
+        grant,
+    }
+}
+
+/// Sessions whose genuine tokens lead to rows that cannot be shown.
+async fn broken_sessions(produced: &mut Produced) {
+    let service = Service::start(|_| {});
+    let (context, tenant) = (&service.context, demo_tenant(&service).await);
+    let mut callers = Callers::new(&service).await;
+    let employee = "64f000000000000000000001".to_owned();
+    let grant = Grant::Embed { employee, capabilities: vec!["fly".to_owned()], chat: None };
+    let key = key_id(&service, &tenant, "Demo CRM").await;
+    let embed = session(context, &tenant, &key, grant);
+    let claims = embed_session::claims(&embed, context.tokens.issuer()).expect("an embed session");
+    callers.wallet.embed_token = context.tokens.mint(&claims).expect("a token");
+    let opened = context.store.open_embed_session(embed, &[7; 32], 0, audit(context, &tenant));
+    opened.await.expect("stored");
+    let read = operation("embedSessionRead");
+    produced.note(read, "internal", &callers.send(read, None).await);
+
+    let conversation = Conversation {
+        tenant: tenant.clone(),
+        id: "no uuid".to_owned(),
+        customer_id: None,
+        verified: false,
+        locale: None,
+        variables: serde_json::Map::new(),
+        opened_at: context.clock.now_ms(),
+    };
+    let grant = Grant::Chat { conversation: conversation.id.clone(), origin: None };
+    let key = key_id(&service, &tenant, "Demo widget").await;
+    let chat = session(context, &tenant, &key, grant);
+    let claims = chat_session::claims(&chat).expect("a chat session");
+    callers.wallet.chat_token = chat_token::mint(&context.master_keys, &claims);
+    let audit = audit(context, &tenant);
+    let opened = context.store.open_chat_session(chat, conversation, |_| vec![], audit).await;
+    opened.expect("stored");
+    let read = operation("chatConversationRead");
+    produced.note(read, "internal", &callers.send(read, None).await);
+}
+
+/// A flow and a theme that say what their schemas do not allow.
+async fn broken_offers(produced: &mut Produced) {
+    let service = Service::start(|_| {});
+    let (context, tenant) = (&service.context, demo_tenant(&service).await);
+    let callers = Callers::new(&service).await;
+    let flow: Flow = serde_json::from_value(json!({
+        "id": "f", "name": "f", "published": true,
+        "intent": { "name": "f", "displayLabel": "f", "styleVariant": "baroque" },
+    }))
+    .expect("a flow");
+    context.store.put_flow(&tenant, &flow, audit(context, &tenant)).await.expect("stored");
+    let create = operation("chatSessionCreate");
+    produced.note(create, "internal", &callers.send(create, callers.body(create)).await);
+    let theme = ThemeSettings { theme_mode: Some("plaid".to_owned()), ..ThemeSettings::default() };
+    let put = context.store.put_theme(&tenant, 999, true, &theme, audit(context, &tenant));
+    put.await.expect("stored");
+    let redeem = operation("iframeTokenRedeem");
+    produced.note(redeem, "internal", &callers.send(redeem, callers.body(redeem)).await);
+}
+
+fn key(context: &Context, tenant: &str, settings: KeySettings) -> Key {
+    Key {
+        tenant: tenant.to_owned(),
+        id: context.ids.id("key_"),
+        lookup: context.ids.hex::<16>("yk_"),
+        label: "broken".to_owned(),
+        state: KeyState::Active,
+        allowed_origins: vec!["no origin".to_owned()],
+        settings,
+        secrets: vec![],
+        created_at: context.clock.now_ms(),
+    }
+}
+
+/// A key whose secret does not open, one that cannot be shown, and a tenant of a strange name.
+async fn broken_keys_and_tenants(produced: &mut Produced) {
+    let service = Service::start(|_| {});
+    let (context, tenant) = (&service.context, demo_tenant(&service).await);
+    let mut callers = Callers::new(&service).await;
+    let mut damaged = key(context, &tenant, KeySettings::Embed { scope: Scope::Read });
+    let secret = Sealed(vec![0; 64]);
+    damaged.secrets = vec![KeySecret { generation: 1, secret, not_after: None }];
+    let lookup = damaged.lookup.clone();
+    context.store.create_key(damaged, audit(context, &tenant)).await.expect("stored");
+    let create = operation("embedSessionCreate");
+    let body = callers.body(create).expect("a body");
+    let headers = signed(&lookup, "any", fresh_timestamp(), &body).to_vec();
+    let answer = callers.send_as(create, "", headers, Some(body)).await;
+    produced.note(create, "internal", &answer);
+
+    let identity = Identity::Off;
+    let chat = KeySettings::Chat { allowed_intents: None, allow_no_origin: false, identity };
+    let strange = key(context, &tenant, chat);
+    callers.target.key_id.clone_from(&strange.id);
+    context.store.create_key(strange, audit(context, &tenant)).await.expect("stored");
+    for id in ["keyList", "keyPause", "keyResume"] {
+        produced.note(operation(id), "internal", &callers.send(operation(id), None).await);
+    }
+    let nameless = Tenant {
+        id: "ten_1".to_owned(),
+        name: "Strange".to_owned(),
+        directory: Directory::Open,
+        identity_secret: Sealed(vec![0; 64]),
+        created_at: context.clock.now_ms(),
+        revoked_at: None,
+    };
+    context.store.create_tenant(nameless, audit(context, "ten_1")).await.expect("stored");
+    let list = operation("tenantList");
+    produced.note(list, "internal", &callers.send(list, None).await);
+}
+
+/// The service goes on after a failure, and its cause is told to nobody.
+#[tokio::test]
+async fn a_failure_is_told_without_its_cause() {
+    let service = Service::start(|_| {});
+    let demo = &service.demo.demo.chat;
+    let (context, tenant) = (&service.context, demo_tenant(&service).await);
+    let flow = json!({
+        "id": "f", "name": "f", "published": true,
+        "intent": { "name": "f", "displayLabel": "f", "styleVariant": "baroque" },
+    });
+    let mut flow: Flow = serde_json::from_value(flow).expect("a flow");
+    context.store.put_flow(&tenant, &flow, audit(context, &tenant)).await.expect("stored");
+    let url = service.url("/api/public/v1/chat/sessions");
+    let body = json!({ "publicKey": demo.public_key });
+    let failed = post(&url, &[("origin", &demo.origin)], &body).await;
+    failed.refused(500, "internal");
+    assert!(!failed.text.contains("baroque"), "{}", failed.text);
+    assert_eq!(failed.body["details"], json!({}));
+    assert_eq!(failed.header("access-control-allow-origin"), demo.origin);
+    flow.published = false;
+    context.store.put_flow(&tenant, &flow, audit(context, &tenant)).await.expect("stored");
+    let opened = post(&url, &[("origin", &demo.origin)], &body).await;
+    assert_eq!(opened.status, 200, "{}", opened.text);
+    assert!(!text(&opened, "/sessionToken").is_empty());
+}

@@ -1,0 +1,42 @@
+//! The integration tests, one binary: modules by tag and by kind.
+//!
+//! Services are real ones on loopback sockets: [`service::Service`] in this process, where a test
+//! may reach into its clock, and [`process::Process`] as the shipped binary, where it may be
+//! killed.
+
+mod callers;
+mod chat_conversations;
+mod chat_customers;
+mod chat_sessions;
+mod chat_variables;
+mod cli;
+mod client;
+mod constraints;
+mod cors;
+mod credentials;
+mod document;
+mod durability;
+mod embed_sessions;
+mod embed_tokens;
+mod error_causes;
+mod error_failures;
+mod errors;
+mod failing_handlers;
+mod iframe_sessions;
+mod iframe_themes;
+mod iframe_tokens;
+mod keyring;
+mod keys;
+mod parameters;
+mod process;
+mod requests;
+mod secrets;
+mod service;
+mod shutdown;
+mod signatures;
+mod smoke;
+mod start;
+mod strict_json;
+mod tenants;
+mod tree;
+mod wire;

@@ -1,0 +1,186 @@
+//! Canaries: after use of everything that is secret, none of it lies in the database or the log.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use jsonwebtoken::{EncodingKey, Header};
+use reqwest::Method;
+use serde_json::{Value, json};
+use vestibule::cli::dev::TenantCredentials;
+
+use crate::process::Process;
+use crate::requests::{
+    Answer, get, now_ms, open_chat, open_embed, open_iframe, post, send, signed,
+};
+
+/// Written by `--dev` for people on purpose: the banner, and the two files of mode 0600.
+const SHOWN: [&str; 3] = ["banner.txt", "dev-credentials.json", "master.key"];
+
+#[tokio::test]
+async fn nothing_secret_lies_in_database_or_log() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    // The log says as much as it can.
+    let process = Process::start_with(data.path(), 0, &[("VESTIBULE__LOG__LEVEL", "trace")]);
+    let mut canaries = Canaries::default();
+    canaries.add_credentials(&process);
+    use_every_door(&process, &mut canaries).await;
+    use_the_admin_surface(&process, &mut canaries).await;
+    present_secrets_wrongly(&process, &canaries).await;
+    let key = std::fs::read_to_string(data.path().join("master.key")).expect("--dev made it");
+    canaries.add("master key", key.trim());
+    // Once with the write-ahead log in place, once with everything in the database.
+    canaries.search(data.path());
+    assert!(process.terminate().success());
+    canaries.search(data.path());
+}
+
+/// Secrets in use, by what they are.
+#[derive(Default)]
+struct Canaries {
+    secrets: Vec<(String, String)>,
+    /// Ids that are no secret and must be found, or the search finds nothing at all.
+    found: Vec<String>,
+}
+
+impl Canaries {
+    fn add(&mut self, what: &str, secret: &str) {
+        assert!(secret.len() >= 16, "{what} is no secret: {secret:?}");
+        self.secrets.push((what.to_owned(), secret.to_owned()));
+    }
+
+    fn add_from(&mut self, what: &str, answer: &Answer, pointer: &str) -> String {
+        assert!(answer.status.is_success(), "{what}: {}", answer.text);
+        let secret = answer.body.pointer(pointer).and_then(Value::as_str).expect(pointer);
+        self.add(what, secret);
+        secret.to_owned()
+    }
+
+    fn add_credentials(&mut self, process: &Process) {
+        let demo = &process.demo;
+        for TenantCredentials { embed, chat, iframe } in [&demo.demo, &demo.other] {
+            self.add("embed secret", &embed.secret);
+            self.add("embed read secret", &embed.read_secret);
+            self.add("identity secret", &chat.identity_secret);
+            self.add("API key", &iframe.api_key);
+            self.found.push(embed.key.clone());
+        }
+        self.add("admin token", &demo.admin.token);
+    }
+
+    /// Looks for any run of bytes of any secret in every file that is not meant to show them.
+    fn search(&self, data_dir: &Path) {
+        let secret: HashMap<_, _> = self
+            .secrets
+            .iter()
+            .flat_map(|(what, it)| runs(it).map(move |run| (run, what)))
+            .collect();
+        let mut public: HashSet<Run> =
+            self.found.iter().map(|id| first_run(id.as_bytes())).collect();
+        for entry in std::fs::read_dir(data_dir).expect("the data directory") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().and_then(|name| name.to_str()).expect("our names");
+            if SHOWN.contains(&name) {
+                continue;
+            }
+            for run in std::fs::read(&path).expect("our file").windows(RUN).map(first_run) {
+                let what = secret.get(&run);
+                assert_eq!(what, None, "in {name}: {}", String::from_utf8_lossy(&run));
+                public.remove(&run);
+            }
+        }
+        assert_eq!(public, HashSet::new(), "what is no secret was not found");
+    }
+}
+
+/// As many bytes of a secret as may lie nowhere.
+const RUN: usize = 16;
+
+type Run = [u8; RUN];
+
+fn first_run(bytes: &[u8]) -> Run {
+    *bytes.first_chunk().expect("long enough")
+}
+
+/// Every run of a secret's text, and of the bytes that its hex digits stand for.
+fn runs(secret: &str) -> impl Iterator<Item = Run> {
+    let digits = secret.split_once('_').map_or(secret, |(_, digits)| digits);
+    let pairs = digits.as_bytes().chunks(2);
+    let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let bytes = pairs.map(byte).collect::<Option<Vec<u8>>>().unwrap_or_default();
+    let texts = [secret.as_bytes().to_vec(), bytes];
+    texts.into_iter().flat_map(|text| text.windows(RUN).map(first_run).collect::<Vec<_>>())
+}
+
+async fn use_every_door(process: &Process, canaries: &mut Canaries) {
+    let (base, demo) = (&process.base_url, &process.demo.demo);
+    let body = json!({ "employeeId": demo.embed.employee_id, "capabilities": ["showChatsList"] });
+    let embed = open_embed(base, demo, &body).await;
+    let token = canaries.add_from("embed token", &embed, "/data/embedToken");
+    let read = get(&format!("{base}/v1/embed/session"), &token).await;
+    canaries.found.push(read.body["data"]["sessionId"].as_str().expect("an id").to_owned());
+    let proof = customer_token(&demo.chat.identity_secret);
+    canaries.add("customer token", &proof);
+    let body = json!({
+        "publicKey": demo.chat.public_key, "customerId": "customer-1", "customerToken": proof,
+    });
+    let chat = open_chat(base, demo, &body).await;
+    let token = canaries.add_from("chat token", &chat, "/sessionToken");
+    let headers =
+        [("origin", demo.chat.origin.as_str()), ("authorization", &format!("Bearer {token}"))];
+    let url = format!("{base}/api/public/v1/chat/conversation");
+    assert_eq!(send(Method::GET, &url, &headers, None).await.status, 200);
+    let body = json!({ "uid": "user-1", "srcs": demo.iframe.source_ids });
+    let iframe = open_iframe(base, demo, &body).await;
+    let cache_key = canaries.add_from("cache key", &iframe, "/cache_key");
+    let body = json!({ "cache_key": cache_key });
+    let redeemed = post(&format!("{base}/api/v1/iframe/token"), &[], &body).await;
+    canaries.add_from("access token", &redeemed, "/access_token");
+}
+
+fn customer_token(identity_secret: &str) -> String {
+    let claims = json!({ "sub": "customer-1", "exp": now_ms() / 1000 + 600 });
+    let key = EncodingKey::from_secret(identity_secret.as_bytes());
+    jsonwebtoken::encode(&Header::default(), &claims, &key).expect("claims are JSON")
+}
+
+async fn use_the_admin_surface(process: &Process, canaries: &mut Canaries) {
+    let base = &process.base_url;
+    let admin = format!("Bearer {}", process.demo.admin.token);
+    let headers = [("authorization", admin.as_str())];
+    let url = format!("{base}/api/admin/v1/tenants");
+    let made = post(&url, &headers, &json!({ "name": "Canary" })).await;
+    canaries.add_from("new identity secret", &made, "/identitySecret");
+    let tenant = &made.body["tenant"]["tenantId"];
+    let kinds = [
+        json!({ "tenantId": tenant, "kind": "embed", "label": "a", "allowedOrigins": [] }),
+        json!({ "tenantId": tenant, "kind": "iframe", "label": "b", "allowedOrigins": [] }),
+    ];
+    for body in kinds {
+        let made = post(&format!("{base}/api/admin/v1/keys"), &headers, &body).await;
+        canaries.add_from("new key's secret", &made, "/credential/secret");
+        canaries.found.push(made.body["key"]["keyId"].as_str().expect("an id").to_owned());
+    }
+}
+
+/// Errors are what logs are made of: every secret where it does not belong, so that it is refused.
+async fn present_secrets_wrongly(process: &Process, canaries: &Canaries) {
+    let (base, demo) = (&process.base_url, &process.demo.demo);
+    for (_, secret) in &canaries.secrets {
+        let bearer = format!("Bearer {secret}");
+        let headers = [("authorization", bearer.as_str()), ("origin", "https://stranger.example")];
+        for path in ["/v1/embed/session", "/api/public/v1/chat/conversation"] {
+            send(Method::GET, &format!("{base}{path}"), &headers, None).await;
+        }
+        let url = format!("{base}/api/v1/iframe/create");
+        post(&url, &[("authorization", bearer.as_str())], &json!({ "srcs": secret })).await;
+        let url = format!("{base}/api/v1/iframe/token");
+        post(&url, &[], &json!({ "cache_key": secret })).await;
+        let url = format!("{base}/api/public/v1/chat/sessions");
+        let body = json!({ "publicKey": secret, "customerToken": secret });
+        post(&url, &[("origin", demo.chat.origin.as_str())], &body).await;
+        let signed = signed(secret, secret, now_ms(), b"{}");
+        let headers = signed.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let url = format!("{base}/v1/embed/sessions?{secret}");
+        send(Method::POST, &url, &headers, Some(b"{}".to_vec())).await;
+    }
+}

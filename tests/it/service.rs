@@ -1,0 +1,75 @@
+//! A service in this process: its own data directory, a free port, the demo tenants.
+
+use std::sync::{Arc, LazyLock, mpsc};
+
+use tempfile::TempDir;
+use vestibule::cli::dev::DevCredentials;
+use vestibule::config::{Config, Overrides};
+use vestibule::context::{Context, Ids};
+use vestibule::store::Store;
+
+/// A running service. Dropping it stops its runtime and removes its data.
+pub struct Service {
+    /// Where it answers, without a slash at the end.
+    pub base_url: String,
+    /// The demo tenants' credentials.
+    pub demo: DevCredentials,
+    /// What its handlers share: clock, store, keys.
+    pub context: Arc<Context>,
+    runtime: Option<tokio::runtime::Runtime>,
+    _data: TempDir,
+}
+
+impl Service {
+    /// One service for all tests that only add to it. Token exchanges are not limited there.
+    pub fn shared() -> &'static Self {
+        static SHARED: LazyLock<Service> =
+            LazyLock::new(|| Service::start(|config| config.limits.redeem_per_minute = 1 << 20));
+        &SHARED
+    }
+
+    /// A service of its own, for a test that moves the clock, pauses keys or counts.
+    pub fn start(configure: impl FnOnce(&mut Config)) -> Self {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        let overrides = Overrides {
+            bind: Some("127.0.0.1:0".into()),
+            data_dir: Some(data.path().to_owned()),
+            dev: true,
+            ..Overrides::default()
+        };
+        let mut config = Config::load(&overrides).expect("a valid configuration");
+        configure(&mut config);
+        let demo = DevCredentials::load(data.path(), None, &Ids::default()).expect("credentials");
+        config.admin_token = Some(demo.admin.token.clone().into());
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let (started, running) = mpsc::channel();
+        let given = demo.clone();
+        runtime.spawn(async move {
+            let store = Store::open(&config.data_dir).await.expect("the store opens");
+            let running = vestibule::serve::start(config, store, Some(given)).await;
+            let running = running.unwrap_or_else(|bad| panic!("the service does not start: {bad}"));
+            started.send((running.base_url, running.context)).expect("the test waits");
+            let _ = running.server.await;
+        });
+        let (base_url, context) = running.recv().expect("the service starts");
+        Self { base_url, demo, context, runtime: Some(runtime), _data: data }
+    }
+
+    /// The address of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+}
+
+impl Drop for Service {
+    /// An async test drops its service on a runtime thread, where waiting for another is refused.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
