@@ -48,11 +48,19 @@ pub fn ci(root: &Path) -> Result<ExitCode, String> {
         "-D",
         "warnings",
     ];
-    let install =
-        ["install", "cargo-deny", "--version", DENY, "--locked", "--quiet", "--root", &tools];
+    let install = [
+        "install",
+        "cargo-deny",
+        "--version",
+        DENY,
+        "--locked",
+        "--debug",
+        "--quiet",
+        "--root",
+        &tools,
+    ];
     // The advisory database lives outside the package registries that CI reaches.
-    let check =
-        ["--all-features", "check", "--config", ".deny.toml", "bans", "licenses", "sources"];
+    let check = ["--all-features", "--log-level", "error", "check", "bans", "licenses", "sources"];
     let steps = [
         Step { name: "formatting", program: "cargo", arguments: &["fmt", "--all", "--check"] },
         Step {

@@ -209,7 +209,8 @@ where
     let received = received::receive(O::INFO, incoming.request, name, host.body_limits(), codes);
     let outcome = match received.await {
         Ok(received) => {
-            let handling = handle(Arc::clone(&host), received);
+            // Pinned where it stands: it is kilobytes, and every wrapper would copy it once more.
+            let handling = std::pin::pin!(handle(Arc::clone(&host), received));
             guarded(host.handler_deadline(), handling, codes).await
         }
         Err(refusal) => Err(refusal),
