@@ -23,5 +23,6 @@ pub mod limiter;
 pub mod provision;
 pub mod serve;
 pub mod store;
+pub mod verified_tokens;
 
 pub use serve::{ServeError, serve};

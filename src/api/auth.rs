@@ -13,7 +13,6 @@ use crate::domain::key::{Key, KeyKind, KeyState};
 use crate::domain::origin::Origin;
 use crate::domain::session::Session;
 use crate::domain::signature::{Header, SignedHeaders, Verified};
-use crate::domain::token::EmbedClaims;
 use crate::domain::{chat_session, chat_token, embed_session};
 use crate::error::{Error, Result};
 use crate::provision::open_key_secret;
@@ -82,10 +81,10 @@ impl Authenticate for Context {
     async fn embed_token(&self, request: &Received) -> Result<SessionCaller, Refusal> {
         let token = bearer(&request.headers, Error::InvalidToken)?;
         let now = self.clock.now_ms();
-        let claims: EmbedClaims = self.tokens.verify(token, now)?;
+        let claims = self.verified_tokens.claims(&self.tokens, token, now)?;
         let (session, key) = self.session_and_key(&claims.tid, &claims.sid).await?;
         session.require_live(key.map(|key| key.state), now)?;
-        if embed_session::claims(&session, self.tokens.issuer()) != Some(claims) {
+        if embed_session::claims(&session, self.tokens.issuer()).as_ref() != Some(&*claims) {
             return Err(Error::InvalidToken.into());
         }
         Ok(SessionCaller { session })

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::sealing::MasterKeys;
-use super::token::{Frame, MAX_BYTES, require_in_time};
+use super::token::{Frame, MAX_BYTES, require_frame_in_time};
 use crate::error::{Error, Result};
 
 /// How long a chat session lives, seconds.
@@ -51,7 +51,7 @@ pub fn verify(keys: &MasterKeys, token: &str, now_ms: i64) -> Result<ChatClaims>
         .find(|key| hmac::verify(key, payload.as_bytes(), &mac).is_ok())
         .ok_or(Error::InvalidToken)?;
     let ChatClaims { ref tid, iat, exp, .. } = claims;
-    require_in_time(Frame { tid, iat, nbf: iat, exp }, TTL_S, now_ms)?;
+    require_frame_in_time(Frame { tid, iat, nbf: iat, exp }, TTL_S, now_ms)?;
     Ok(claims)
 }
 

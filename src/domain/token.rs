@@ -200,9 +200,17 @@ impl Tokens {
             })
             .ok_or(Error::InvalidToken)?
             .claims;
-        require_in_time(claims.frame(), C::AUDIENCE.max_lifetime_s(), now_ms)?;
+        require_in_time(&claims, now_ms)?;
         Ok(claims)
     }
+}
+
+/// Asks again of verified claims what depends on the time.
+///
+/// # Errors
+/// `TokenExpired`, or `InvalidToken` when the clock stepped back before their beginning.
+pub fn require_in_time<C: Claims>(claims: &C, now_ms: i64) -> Result<()> {
+    require_frame_in_time(claims.frame(), C::AUDIENCE.max_lifetime_s(), now_ms)
 }
 
 /// The tenant that a token claims to be of. Unverified: good for choosing a key, for nothing else.
@@ -321,7 +329,11 @@ fn require_plain_header(token: &str) -> Result<(), &'static str> {
 }
 
 /// Times of a genuine token, in whole seconds of the service's clock.
-pub(super) fn require_in_time(frame: Frame<'_>, max_lifetime_s: i64, now_ms: i64) -> Result<()> {
+pub(super) fn require_frame_in_time(
+    frame: Frame<'_>,
+    max_lifetime_s: i64,
+    now_ms: i64,
+) -> Result<()> {
     let Frame { iat, nbf, exp, .. } = frame;
     let now_s = now_ms.div_euclid(1000);
     let lifetime_s = exp.saturating_sub(iat);

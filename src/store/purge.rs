@@ -37,8 +37,9 @@ impl Store {
     }
 }
 
-pub(super) const REPLAYS: &str = "DELETE FROM replays WHERE (tenant_id, key_id, mac) IN \
-     (SELECT tenant_id, key_id, mac FROM replays WHERE expires_at < $1 LIMIT 1000)";
+pub(super) const REPLAYS: &str = "DELETE FROM replays \
+     WHERE (tenant_id, key_id, expires_at, mac) IN \
+     (SELECT tenant_id, key_id, expires_at, mac FROM replays WHERE expires_at < $1 LIMIT 1000)";
 pub(super) const SESSIONS: &str = "DELETE FROM sessions WHERE (tenant_id, session_id) IN \
      (SELECT tenant_id, session_id FROM sessions WHERE expires_at < $1 LIMIT 1000)";
 

@@ -31,7 +31,8 @@ pub struct Redeemed {
 
 impl Store {
     /// Opens a session of the embed surface. `mac` is the decoded signature of the request; it is
-    /// remembered until `replay_expires_at` (milliseconds) and opens no second session.
+    /// remembered until `replay_expires_at` (milliseconds) and opens no second session. The time
+    /// must follow from what was signed: equal signatures are told by both.
     ///
     /// # Errors
     /// `SignatureReplayed` when it already opened one; then nothing is written.

@@ -266,7 +266,9 @@ fn writer_options(file: &Path) -> SqliteConnectOptions {
         // 16 MiB of log between checkpoints: hot pages are copied back once instead of four times.
         .pragma("wal_autocheckpoint", "4000")
         .pragma("journal_size_limit", "67108864")
-        .pragma("cache_size", "-16384")
+        // Each commit walks the cache's table; what is written lies close together, so a few
+        // megabytes are enough.
+        .pragma("cache_size", "-4096")
         // Statements of many rows keep what they overwrite until they end: not in files.
         .pragma("temp_store", "MEMORY")
 }

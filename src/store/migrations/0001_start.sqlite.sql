@@ -70,14 +70,16 @@ CREATE UNIQUE INDEX sessions_by_cache_key ON sessions (cache_key_hash)
 CREATE INDEX sessions_of_pages ON sessions (session_id) WHERE surface = 'iframe';
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
 
--- One row for each signature that opened a session, so that it opens no second one.
+-- One row for each signature that opened a session, so that it opens no second one. The expiry
+-- follows from the timestamp that was signed, so equal signatures have equal ones; in front of the
+-- MAC it makes new rows neighbours, where MACs alone would spread them over the whole table.
 CREATE TABLE replays (
     tenant_id TEXT NOT NULL,
     key_id TEXT NOT NULL,
     mac BLOB NOT NULL,
     session_id TEXT NOT NULL,
     expires_at BIGINT NOT NULL,
-    PRIMARY KEY (tenant_id, key_id, mac)
+    PRIMARY KEY (tenant_id, key_id, expires_at, mac)
 ) WITHOUT ROWID;
 CREATE INDEX replays_by_expiry ON replays (expires_at);
 
