@@ -172,10 +172,20 @@ fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, ServeError> {
 async fn purge(context: Arc<Context>) {
     loop {
         tokio::time::sleep(PURGE_EVERY).await;
+        if let Err(error) = purge_all(&context).await {
+            tracing::warn!(%error, "purging failed; the next round tries again");
+        }
+    }
+}
+
+/// One round: a slice that was full leaves more to remove, and each slice is a write of its own.
+async fn purge_all(context: &Context) -> crate::error::Result<()> {
+    loop {
         let now = context.clock.now_ms();
-        match context.store.purge(now, now.saturating_sub(KEEP_ENDED_MS)).await {
-            Ok(purged) => tracing::debug!(?purged, "purged"),
-            Err(error) => tracing::warn!(%error, "purging failed; the next round tries again"),
+        let purged = context.store.purge(now, now.saturating_sub(KEEP_ENDED_MS)).await?;
+        tracing::debug!(?purged, "purged");
+        if !purged.is_partial() {
+            return Ok(());
         }
     }
 }
