@@ -8,8 +8,9 @@ use dropshot::{
 use http::header::{AUTHORIZATION, ORIGIN};
 use http::{Response, StatusCode};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::answer;
 use super::auth::SignedCaller;
 use super::page_routes::respond;
 use super::pages::{Page, demo_headers};
@@ -156,12 +157,4 @@ async fn clock(context: Request, body: UntypedBody) -> Result<Response<Body>, Ht
     };
     service.clock.set_offset_ms(offset_ms);
     answer(StatusCode::OK, &json!({ "offset_ms": offset_ms, "now_ms": service.clock.now_ms() }))
-}
-
-fn answer(status: StatusCode, body: &Value) -> Result<Response<Body>, HttpError> {
-    let headers = [
-        ("cache-control", Some("no-store".into())),
-        ("x-content-type-options", Some("nosniff".into())),
-    ];
-    vestibule_runtime::success(status, Some(body), &headers)
 }

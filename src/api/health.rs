@@ -6,6 +6,7 @@ use dropshot::{ApiDescription, ApiDescriptionRegisterError, Body, HttpError, Req
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::answer;
 use crate::context::Context;
 use crate::error::Result;
 
@@ -43,15 +44,4 @@ async fn readyz(context: RequestContext<Arc<Context>>) -> Result<Response<Body>,
 async fn version(_: RequestContext<Arc<Context>>) -> Result<Response<Body>, HttpError> {
     let version = env!("CARGO_PKG_VERSION");
     answer(StatusCode::OK, &json!({ "name": "vestibule", "version": version }))
-}
-
-fn answer(status: StatusCode, body: &Value) -> Result<Response<Body>, HttpError> {
-    vestibule_runtime::success(
-        status,
-        Some(body),
-        &[
-            ("cache-control", Some("no-store".to_owned())),
-            ("x-content-type-options", Some("nosniff".to_owned())),
-        ],
-    )
 }

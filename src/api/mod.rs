@@ -38,7 +38,9 @@ mod tenants;
 
 use std::sync::Arc;
 
-use dropshot::{ApiDescription, ApiDescriptionRegisterError};
+use dropshot::{ApiDescription, ApiDescriptionRegisterError, Body, HttpError};
+use http::{Response, StatusCode};
+use serde_json::Value;
 use vestibule_runtime::{Answered, BodyLimits, Host};
 
 use crate::context::Context;
@@ -60,6 +62,15 @@ pub fn describe(dev: bool) -> Result<ApiDescription<Arc<Context>>, ApiDescriptio
         dev::register(&mut api)?;
     }
     Ok(api)
+}
+
+/// The JSON answer of an endpoint that stands in no document; never cached.
+fn answer(status: StatusCode, body: &Value) -> Result<Response<Body>, HttpError> {
+    let headers = [
+        ("cache-control", Some("no-store".to_owned())),
+        ("x-content-type-options", Some("nosniff".to_owned())),
+    ];
+    vestibule_runtime::success(status, Some(body), &headers)
 }
 
 impl Host for Context {

@@ -37,10 +37,10 @@ pub const MAX_VIOLATIONS: usize = 64;
 
 /// A refusal, or a failure that is told to the caller. Boxed: it is the `Err` of everything.
 #[derive(Debug)]
-pub struct Refusal(Box<Told>);
+pub struct Refusal(Box<Content>);
 
 #[derive(Debug)]
-struct Told {
+struct Content {
     /// `None` until the operation says what it answers broken rules with.
     code: Option<Code>,
     message: Cow<'static, str>,
@@ -53,7 +53,7 @@ impl Refusal {
     pub fn new(code: Code) -> Self {
         let message = Cow::Borrowed(code.message);
         let (details, headers) = (Map::new(), HeaderMap::new());
-        Self(Box::new(Told { code: Some(code), message, details, headers }))
+        Self(Box::new(Content { code: Some(code), message, details, headers }))
     }
 
     /// A refusal that lists what was broken, at most [`MAX_VIOLATIONS`] of it.
@@ -65,7 +65,7 @@ impl Refusal {
     /// documents for bodies, whichever that is.
     pub fn rules(all: Vec<Violation>) -> Self {
         let (message, details, headers) = (Cow::Borrowed(""), Map::new(), HeaderMap::new());
-        Self(Box::new(Told { code: None, message, details, headers })).with_violations(all)
+        Self(Box::new(Content { code: None, message, details, headers })).with_violations(all)
     }
 
     fn with_violations(self, mut all: Vec<Violation>) -> Self {
@@ -121,7 +121,7 @@ impl Refusal {
             details: &'a Map<String, Value>,
             request_id: &'a str,
         }
-        let Told { code, message, details, headers } = *self.0;
+        let Content { code, message, details, headers } = *self.0;
         let (error, message, details) = (code.map_or("", |code| code.name), &*message, &details);
         let body = serde_json::to_vec(&Error { error, message, details, request_id })
             .expect("an error is made of strings and JSON values");
