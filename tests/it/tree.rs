@@ -69,7 +69,8 @@ const IMPURE: &[&str] = &[
 /// Crates that a package may depend on among ours and the heavy ones; `src/` is nobody's.
 const OURS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
-    ("xtask/runtime", &["dropshot", "tokio"]),
+    ("xtask/schema", &[]),
+    ("xtask/runtime", &["dropshot", "tokio", "vestibule-schema"]),
     ("generated/server", &["dropshot", "vestibule-runtime"]),
     ("generated/client", &["reqwest"]),
     (".", &["dropshot", "jsonwebtoken", "sqlx", "tokio", "vestibule-api", "vestibule-runtime"]),
@@ -85,6 +86,7 @@ const WATCHED: &[&str] = &[
     "vestibule-api",
     "vestibule-client",
     "vestibule-runtime",
+    "vestibule-schema",
     "xtask",
 ];
 
