@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use super::banner::Banner;
 use super::dev::DevCredentials;
 use super::{Failure, print_line};
-use crate::config::{Config, Log, LogFormat, Overrides};
+use crate::config::{Config, ConfigError, Log, LogFormat, Overrides};
 use crate::context::{Clock, Ids};
 
 /// Ports tried after the default one.
@@ -64,6 +64,11 @@ impl Serve {
 
     pub(super) fn run(self) -> Result<(), Failure> {
         let Self { config, bind, data_dir, dev } = self;
+        if cfg!(feature = "unfinished") && !dev {
+            let problem = "it answers 501 where a handler is missing";
+            let remedy = "add --dev, or build without the feature `unfinished`";
+            return Err(ConfigError::new("this build", problem, remedy).into());
+        }
         let mut config = Config::load(&Overrides { config, bind, data_dir, dev })?;
         start_log(config.log);
         if config.dev

@@ -45,6 +45,11 @@ async fn undocumented_refusal_never_leaves_the_service() {
 fn start() -> HttpServer<Arc<Clumsy>> {
     let mut api = ApiDescription::new();
     vestibule_api::iframe_tokens::register(&mut api).expect("one path");
+    answer(api)
+}
+
+/// A server with these operations on a free port.
+pub fn answer(api: ApiDescription<Arc<Clumsy>>) -> HttpServer<Arc<Clumsy>> {
     let limits = BodyLimits::new(Duration::from_secs(10), 1 << 20);
     let silent = slog::Logger::root(slog::Discard, slog::o!());
     let settings = ConfigDropshot {
@@ -62,7 +67,7 @@ async fn redeem(server: &HttpServer<Arc<Clumsy>>, what: &str) -> Answer {
 }
 
 /// A service with one operation, whose handler does as it is told.
-struct Clumsy {
+pub struct Clumsy {
     limits: BodyLimits,
 }
 

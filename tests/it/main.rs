@@ -39,4 +39,6 @@ mod start;
 mod strict_json;
 mod tenants;
 mod tree;
+#[cfg(feature = "unfinished")]
+mod unfinished;
 mod wire;

@@ -28,6 +28,12 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Run the service with a demo tenant; operations without a handler answer 501.
+    Dev {
+        /// For `vestibule serve`, e.g. `--bind 127.0.0.1:9000`.
+        #[arg(last = true)]
+        serve: Vec<String>,
+    },
     /// Run every test; what follows `--` goes to the test runner.
     Test {
         /// For the test runner, e.g. a part of a test's name.
@@ -41,6 +47,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Generate { check } => generate(&root(), check),
+        Command::Dev { serve } => commands::dev(&root(), &serve),
         Command::Test { filter } => commands::test(&root(), &filter),
         Command::Ci => commands::ci(&root()),
     };

@@ -86,6 +86,11 @@ pub const MISSING_CREDENTIALS: Code = Code {
     name: "missing_credentials",
     message: "This operation needs credentials and the request has none, or not all of them. Send the headers that the API document names.",
 };
+/// Nobody has written the handler of this operation yet. Only a development build says so; no operation documents it.
+pub const NOT_IMPLEMENTED: Code = Code {
+    name: "not_implemented",
+    message: "Nobody has written the handler of this operation yet. Only a development build says so; no operation documents it.",
+};
 /// This origin may not use the key, or the request has none. Add the page's origin to the key's allowed origins.
 pub const ORIGIN_NOT_ALLOWED: Code = Code {
     name: "origin_not_allowed",
@@ -189,6 +194,7 @@ pub const ALL: &[Code] = &[
     INVALID_SIGNATURE,
     KEY_NOT_FOUND,
     MISSING_CREDENTIALS,
+    NOT_IMPLEMENTED,
     ORIGIN_NOT_ALLOWED,
     PAYLOAD_TOO_LARGE,
     RATE_LIMITED,
@@ -211,6 +217,7 @@ pub const ALL: &[Code] = &[
 pub static STANDARD: StandardCodes = StandardCodes {
     internal: INTERNAL,
     invalid_json: INVALID_JSON,
+    not_implemented: NOT_IMPLEMENTED,
     origin_not_allowed: ORIGIN_NOT_ALLOWED,
     payload_too_large: PAYLOAD_TOO_LARGE,
     request_timeout: REQUEST_TIMEOUT,

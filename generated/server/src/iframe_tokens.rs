@@ -23,12 +23,23 @@ pub trait IframeTokens: Authenticate {
     /// A cache key may be redeemed as often as its API key permits, ten times unless the operator
     /// chose otherwise. Redeeming never extends the expiry and always yields the same token. One
     /// address may call this 30 times a minute.
+    #[cfg(not(feature = "unfinished"))]
     fn iframe_token_redeem(
         &self,
         request: IframeTokenRedeemRequest,
     ) -> impl Future<
         Output = Result<IframeTokenRedeemResponse, runtime::Refusal>,
     > + Send;
+    /// Answers 501 until `src/api/iframe_tokens.rs` has this method.
+    #[cfg(feature = "unfinished")]
+    fn iframe_token_redeem(
+        &self,
+        _: IframeTokenRedeemRequest,
+    ) -> impl Future<
+        Output = Result<IframeTokenRedeemResponse, runtime::Refusal>,
+    > + Send {
+        std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+    }
 }
 /// Registers the operations tagged `iframeTokens`.
 ///

@@ -18,11 +18,21 @@ pub trait Keys: Authenticate {
     ///
     /// Lists keys, revoked ones too, in an order that does not change between pages. `tenantId` and
     /// `kind` narrow the list; a tenant that does not exist has no keys. No secret is ever listed.
+    #[cfg(not(feature = "unfinished"))]
     fn key_list(
         &self,
         caller: Self::AdminKey,
         request: KeyListRequest,
     ) -> impl Future<Output = Result<KeyListResponse, runtime::Refusal>> + Send;
+    /// Answers 501 until `src/api/keys.rs` has this method.
+    #[cfg(feature = "unfinished")]
+    fn key_list(
+        &self,
+        _: Self::AdminKey,
+        _: KeyListRequest,
+    ) -> impl Future<Output = Result<KeyListResponse, runtime::Refusal>> + Send {
+        std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+    }
     /// Create a key
     ///
     /// Creates a key of one of three kinds. The members of other kinds are refused:
@@ -34,40 +44,80 @@ pub trait Keys: Authenticate {
     /// - `iframe` takes `maxRedemptions`, which is 10 unless given.
     ///
     /// The credential is in this answer only.
+    #[cfg(not(feature = "unfinished"))]
     fn key_create(
         &self,
         caller: Self::AdminKey,
         request: KeyCreateRequest,
     ) -> impl Future<Output = Result<KeyCreateResponse, runtime::Refusal>> + Send;
+    /// Answers 501 until `src/api/keys.rs` has this method.
+    #[cfg(feature = "unfinished")]
+    fn key_create(
+        &self,
+        _: Self::AdminKey,
+        _: KeyCreateRequest,
+    ) -> impl Future<Output = Result<KeyCreateResponse, runtime::Refusal>> + Send {
+        std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+    }
     /// Revoke a key
     ///
     /// Ends a key for good: it and the sessions it opened stop working within a second. The record
     /// stays in the list. Revoking a revoked key changes nothing and is answered alike.
+    #[cfg(not(feature = "unfinished"))]
     fn key_revoke(
         &self,
         caller: Self::AdminKey,
         request: KeyRevokeRequest,
     ) -> impl Future<Output = Result<KeyRevokeResponse, runtime::Refusal>> + Send;
+    /// Answers 501 until `src/api/keys.rs` has this method.
+    #[cfg(feature = "unfinished")]
+    fn key_revoke(
+        &self,
+        _: Self::AdminKey,
+        _: KeyRevokeRequest,
+    ) -> impl Future<Output = Result<KeyRevokeResponse, runtime::Refusal>> + Send {
+        std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+    }
     /// Pause a key
     ///
     /// Switches a key off until it is resumed: it and the sessions it opened stop working within a
     /// second. Pausing a paused key changes nothing and is answered alike. This operation has no
     /// request body.
+    #[cfg(not(feature = "unfinished"))]
     fn key_pause(
         &self,
         caller: Self::AdminKey,
         request: KeyPauseRequest,
     ) -> impl Future<Output = Result<KeyPauseResponse, runtime::Refusal>> + Send;
+    /// Answers 501 until `src/api/keys.rs` has this method.
+    #[cfg(feature = "unfinished")]
+    fn key_pause(
+        &self,
+        _: Self::AdminKey,
+        _: KeyPauseRequest,
+    ) -> impl Future<Output = Result<KeyPauseResponse, runtime::Refusal>> + Send {
+        std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+    }
     /// Resume a key
     ///
     /// Switches a paused key on again. Sessions it opened before and that have not expired work
     /// again too. Resuming an active key changes nothing and is answered alike. This operation has
     /// no request body.
+    #[cfg(not(feature = "unfinished"))]
     fn key_resume(
         &self,
         caller: Self::AdminKey,
         request: KeyResumeRequest,
     ) -> impl Future<Output = Result<KeyResumeResponse, runtime::Refusal>> + Send;
+    /// Answers 501 until `src/api/keys.rs` has this method.
+    #[cfg(feature = "unfinished")]
+    fn key_resume(
+        &self,
+        _: Self::AdminKey,
+        _: KeyResumeRequest,
+    ) -> impl Future<Output = Result<KeyResumeResponse, runtime::Refusal>> + Send {
+        std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+    }
 }
 /// Registers the operations tagged `keys`.
 ///

@@ -24,6 +24,7 @@ pub struct Code {
 pub struct StandardCodes {
     pub internal: Code,
     pub invalid_json: Code,
+    pub not_implemented: Code,
     pub origin_not_allowed: Code,
     pub payload_too_large: Code,
     pub request_timeout: Code,

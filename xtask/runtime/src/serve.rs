@@ -215,9 +215,7 @@ where
         }
         Err(refusal) => Err(refusal),
     };
-    let answer = outcome.unwrap_or_else(|refusal| R::refused(refusal, &request_id));
-    let code = answer.code();
-    let mut response = answer.to_result().map_err(ErrorBody::from)?;
+    let (code, mut response) = told::<R>(outcome, codes, &request_id).map_err(ErrorBody::from)?;
     finish(O::INFO, &mut response);
     if O::INFO.cors {
         allow_origin(&*host, origin, code == Some(codes.origin_not_allowed.name), &mut response)
@@ -227,6 +225,26 @@ where
     let (request_id, took) = (request_id.as_str(), started.elapsed());
     host.observe(&Answered { operation: O::INFO, status, code, request_id, took });
     Ok(Served { response, answer: PhantomData })
+}
+
+/// What the caller is told, and its stable code when that is a refusal.
+fn told<R: Answer>(
+    outcome: Result<R, Refusal>,
+    codes: &StandardCodes,
+    request_id: &str,
+) -> Result<(Option<&'static str>, Response<Body>), HttpError> {
+    let answer = match outcome {
+        Ok(answer) => answer,
+        // No operation documents it, and no other build can make it.
+        Err(refusal)
+            if cfg!(feature = "unfinished") && refusal.code() == Some(codes.not_implemented) =>
+        {
+            let told = Told::new(refusal, request_id);
+            return Ok((Some(told.code()), told.into_response(StatusCode::NOT_IMPLEMENTED)));
+        }
+        Err(refusal) => R::refused(refusal, request_id),
+    };
+    Ok((answer.code(), answer.to_result()?))
 }
 
 /// Runs the handler with a deadline; a panic becomes an answer instead of an empty reply.

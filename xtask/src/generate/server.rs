@@ -87,6 +87,7 @@ fn codes(api: &Api) -> TokenStream {
     let standard = [
         "internal",
         "invalid_json",
+        "not_implemented",
         "origin_not_allowed",
         "payload_too_large",
         "request_timeout",

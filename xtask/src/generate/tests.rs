@@ -89,8 +89,13 @@ fn a_tag_becomes_a_trait_with_one_method_for_each_operation() {
         tag,
         &[
             "pub trait BigThings: Authenticate {",
-            "fn big_thing_put(&self, caller: Self::ThingKey, request: BigThingPutRequest,)
+            "#[cfg(not(feature = \"unfinished\"))] fn big_thing_put(&self, caller: Self::ThingKey, request: BigThingPutRequest,)
              -> impl Future<Output = Result<BigThingPutResponse, runtime::Refusal>> + Send;",
+            "#[cfg(feature = \"unfinished\")]
+             fn big_thing_put(&self, _: Self::ThingKey, _: BigThingPutRequest,)
+             -> impl Future<Output = Result<BigThingPutResponse, runtime::Refusal>> + Send {
+                 std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+             }",
             "fn big_thing_count(&self, request: BigThingCountRequest,)
              -> impl Future<Output = Result<BigThingCountResponse, runtime::Refusal>> + Send;",
         ],

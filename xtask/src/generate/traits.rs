@@ -73,17 +73,26 @@ fn method(operation: &Operation) -> TokenStream {
     let name = format_ident!("{}", operation.snake);
     let (request, response) = (request_ident(operation), response_ident(operation));
     let doc = format!("{}\n\n{}", operation.summary, operation.description);
-    let caller = operation.credential.as_ref().map(|credential| {
+    let missing = format!(
+        "Answers 501 until `src/api/{}.rs` has this method.",
+        operation.tag.to_snake_case()
+    );
+    let kind = operation.credential.as_ref().map(|credential| {
         let kind = format_ident!("{}", credential.caller.to_upper_camel_case());
-        quote!(caller: Self::#kind,)
+        quote!(Self::#kind)
     });
+    let (caller, nobody) = (kind.iter().map(|k| quote!(caller: #k,)), kind.iter());
+    let future = quote!(impl Future<Output = Result<#response, runtime::Refusal>> + Send);
     quote! {
         #[doc = #doc]
-        fn #name(
-            &self,
-            #caller
-            request: #request,
-        ) -> impl Future<Output = Result<#response, runtime::Refusal>> + Send;
+        #[cfg(not(feature = "unfinished"))]
+        fn #name(&self, #(#caller)* request: #request) -> #future;
+
+        #[doc = #missing]
+        #[cfg(feature = "unfinished")]
+        fn #name(&self, #(_: #nobody,)* _: #request) -> #future {
+            std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+        }
     }
 }
 
