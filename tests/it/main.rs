@@ -38,6 +38,7 @@ mod smoke;
 mod start;
 mod strict_json;
 mod tenants;
+mod tools;
 mod tree;
 #[cfg(feature = "unfinished")]
 mod unfinished;

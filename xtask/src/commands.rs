@@ -1,11 +1,15 @@
-//! What the project checks about itself: `test` and `ci`, each a list of programs to run.
+//! What the project checks about itself: `test` and `ci`, each a list of programs to run, and
+//! `tools`, which brings what tests need.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anstream::{eprintln, println};
 use anstyle::{AnsiColor, Style};
+
+use crate::node::{MODULES_VARIABLE, Tools};
+use crate::requirements;
 
 const STEP: Style = AnsiColor::Cyan.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -51,9 +55,26 @@ const TEST_UNFINISHED: Step<'static> = Step {
 
 /// Runs every test of the workspace.
 pub fn test(root: &Path, filter: &[String]) -> Result<ExitCode, String> {
+    let places = test_places(root)?;
     let mut command = command(root, &TEST);
-    command.args(filter);
-    finish(&TEST, &mut command)
+    finish(&TEST, command.args(filter).envs(places))
+}
+
+/// Makes available what tests need and prints the variables that tell them where it is.
+pub fn tools(root: &Path) -> Result<ExitCode, String> {
+    for (variable, place) in test_places(root)? {
+        println!("export {variable}='{}'", place.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What tests need beyond the Rust toolchain: the variable that names it, and where it is.
+fn test_places(root: &Path) -> Result<Vec<(&'static str, PathBuf)>, String> {
+    let programs = requirements::ensure(root, &requirements::ALL)?;
+    let variables = requirements::ALL.iter().map(|it| it.variable);
+    let mut places: Vec<_> = variables.zip(programs).collect();
+    places.push((MODULES_VARIABLE, Tools::install(root)?.modules().to_owned()));
+    Ok(places)
 }
 
 /// Runs the service with a demo tenant, built so that a handler that does not exist yet answers 501.
@@ -67,6 +88,7 @@ pub fn dev(root: &Path, arguments: &[String]) -> Result<ExitCode, String> {
 
 /// Runs everything that must hold before a change lands; stops at the first thing that does not.
 pub fn ci(root: &Path) -> Result<ExitCode, String> {
+    let places = test_places(root)?;
     let tools = root.join("target/tools");
     let deny = tools.join("bin/cargo-deny");
     let (tools, deny) = (tools.to_string_lossy(), deny.to_string_lossy());
@@ -108,7 +130,8 @@ pub fn ci(root: &Path) -> Result<ExitCode, String> {
         TEST_UNFINISHED,
     ];
     for step in &steps {
-        let code = finish(step, &mut command(root, step))?;
+        let mut command = command(root, step);
+        let code = finish(step, command.envs(places.iter().map(|(name, place)| (name, place))))?;
         if code != ExitCode::SUCCESS {
             return Ok(code);
         }

@@ -5,6 +5,8 @@
 mod commands;
 mod document;
 mod generate;
+mod node;
+mod requirements;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -40,6 +42,9 @@ enum Command {
         #[arg(last = true)]
         filter: Vec<String>,
     },
+    /// Make everything available that tests need beyond Rust, and print the variables that tell
+    /// them where it is: `eval "$(cargo xtask tools)"`, then `cargo test` as you like.
+    Tools,
     /// Run everything that must hold before a change lands.
     Ci,
 }
@@ -49,6 +54,7 @@ fn main() -> ExitCode {
         Command::Generate { check } => generate(&root(), check),
         Command::Dev { serve } => commands::dev(&root(), &serve),
         Command::Test { filter } => commands::test(&root(), &filter),
+        Command::Tools => commands::tools(&root()),
         Command::Ci => commands::ci(&root()),
     };
     outcome.unwrap_or_else(|problem| {
