@@ -26,6 +26,7 @@ mod chat_conversations;
 mod chat_sessions;
 mod dev;
 mod embed_sessions;
+mod embedded;
 mod health;
 mod iframe_sessions;
 mod iframe_tokens;
@@ -33,6 +34,7 @@ mod keys;
 mod openapi;
 mod page_routes;
 pub mod pages;
+mod reference;
 mod refusal;
 mod tenants;
 
@@ -47,8 +49,8 @@ use crate::context::Context;
 use crate::domain::key::KeyKind;
 use crate::domain::origin::Origin;
 
-/// Every route of the service: the documents' operations, health, the documents themselves and
-/// the pages; in `--dev` the demo's too.
+/// Every route of the service: the documents' operations, health, the documents themselves,
+/// the reference and the pages; in `--dev` the demo's too.
 ///
 /// # Errors
 /// When two paths collide.
@@ -57,6 +59,7 @@ pub fn describe(dev: bool) -> Result<ApiDescription<Arc<Context>>, ApiDescriptio
     vestibule_api::register::all(&mut api)?;
     health::register(&mut api)?;
     openapi::register(&mut api)?;
+    reference::register(&mut api)?;
     page_routes::register(&mut api)?;
     if dev {
         dev::register(&mut api)?;

@@ -29,6 +29,7 @@ mod keyring;
 mod keys;
 mod parameters;
 mod process;
+mod reference;
 mod requests;
 mod secrets;
 mod service;

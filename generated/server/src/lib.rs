@@ -11,6 +11,7 @@ pub mod authenticate;
 pub mod codes;
 pub mod documents;
 pub mod models;
+pub mod reference;
 pub mod register;
 pub mod schemas;
 pub mod chat_conversations;

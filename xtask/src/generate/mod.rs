@@ -6,6 +6,7 @@ mod api;
 mod client;
 mod files;
 mod json_schema;
+mod markdown;
 mod models;
 mod routing;
 mod server;
@@ -42,5 +43,6 @@ pub fn all(documents: &Documents) -> Result<Files, Ungenerable> {
     let api = api::Api::read(documents)?;
     let mut files = server::files(&api, documents)?;
     files.extend(client::files(documents)?);
+    files.extend(markdown::files(&api, documents));
     Ok(files)
 }

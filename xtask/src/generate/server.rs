@@ -7,7 +7,7 @@ use quote::{format_ident, quote};
 use super::api::{Api, members};
 use super::files::rust;
 use super::traits::code_ident;
-use super::{Files, Ungenerable, models, routing, strategies, traits};
+use super::{Files, Ungenerable, markdown, models, routing, strategies, traits};
 use crate::document::Documents;
 
 const CRATE: &str = "generated/server";
@@ -33,6 +33,11 @@ pub fn files(api: &Api, documents: &Documents) -> Result<Files, Ungenerable> {
         "authenticate",
         "What proves a caller, one hook per kind of credential.",
         authenticate(api, documents),
+    )?;
+    put(
+        "reference",
+        "The reference for readers, as the service serves it.",
+        markdown::stream(api),
     )?;
     put(
         "register",
@@ -63,11 +68,12 @@ const LIB_DOC: &str = "Generated from the documents: models, validation, traits 
 fn lib(api: &Api) -> TokenStream {
     let tags = api.tags();
     let files = tags.iter().map(|(tag, _)| format_ident!("{}", tag.to_snake_case()));
-    let all: Vec<_> = ["authenticate", "codes", "documents", "models", "register", "schemas"]
-        .into_iter()
-        .map(|name| format_ident!("{name}"))
-        .chain(files)
-        .collect();
+    let all: Vec<_> =
+        ["authenticate", "codes", "documents", "models", "reference", "register", "schemas"]
+            .into_iter()
+            .map(|name| format_ident!("{name}"))
+            .chain(files)
+            .collect();
     quote! {
         #(pub mod #all;)*
         #[cfg(feature = "strategies")]

@@ -20,7 +20,7 @@ fn documents(things: &str) -> Documents {
     load_texts(&texts).unwrap_or_else(|findings| panic!("{findings:#?}"))
 }
 
-fn fixture() -> Files {
+pub(super) fn fixture() -> Files {
     all(&documents(THINGS)).expect("the fixture can be generated from")
 }
 
@@ -71,10 +71,12 @@ fn every_rust_file_parses_and_says_what_made_it() {
 fn a_document_becomes_these_files() {
     let files = fixture();
     let server = ["authenticate", "big_things", "codes", "documents", "lib", "models", "register"];
-    let server = server.iter().chain(&["schemas", "strategies"]);
+    let server = server.iter().chain(&["reference", "schemas", "strategies"]);
     let mut expected: BTreeSet<_> =
         server.map(|name| format!("generated/server/src/{name}.rs")).collect();
     expected.insert("generated/server/documents/things.json".to_owned());
+    let texts = ["bigThingCount.md", "bigThingPut.md", "errors.md", "index.md", "llms.txt"];
+    expected.extend(texts.map(|name| format!("generated/docs/{name}")));
     expected.insert("generated/client/src/lib.rs".to_owned());
     expected.insert("generated/client/src/things.rs".to_owned());
     assert_eq!(files.into_keys().collect::<BTreeSet<_>>(), expected);
@@ -180,7 +182,7 @@ fn preflights_are_those_of_paths_for_other_origins() {
 /// What pipeline.md promises of one added field: every generated file that knows the schema
 /// follows, and nothing else moves.
 #[test]
-fn an_added_field_reaches_document_models_and_client_alone() {
+fn an_added_field_reaches_document_models_client_and_reference_alone() {
     let line = "color: {$ref: '#/components/schemas/Color'}\n";
     let more = "        name: {type: string, description: Its name., minLength: 2, maxLength: 8, pattern: '^[a-z]+$'}\n";
     let changed = THINGS.replace(line, &format!("{line}{more}"));
@@ -190,13 +192,15 @@ fn an_added_field_reaches_document_models_and_client_alone() {
     let moved: Vec<_> = moved.map(|(path, _)| path.as_str()).collect();
     let expected = [
         "generated/client/src/things.rs",
+        "generated/docs/bigThingPut.md",
         "generated/server/documents/things.json",
         "generated/server/src/models.rs",
     ];
     assert_eq!(moved, expected);
-    has(&after, expected[1], &[r#""minLength": 2"#, r#""pattern": "^[a-z]+$""#]);
-    has(&after, expected[2], &["pub name:", r"^[a-z]+$"]);
     has(&after, expected[0], &["pub name:"]);
+    has(&after, expected[1], &["| `name` | string | no | 2 to 8 characters; matches `^[a-z]+$` |"]);
+    has(&after, expected[2], &[r#""minLength": 2"#, r#""pattern": "^[a-z]+$""#]);
+    has(&after, expected[3], &["pub name:", r"^[a-z]+$"]);
 }
 
 #[test]
