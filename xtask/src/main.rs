@@ -7,6 +7,7 @@ mod document;
 mod generate;
 mod node;
 mod requirements;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,6 +30,9 @@ enum Command {
         /// Change nothing; exit 1 and print the difference when `generated/` is stale.
         #[arg(long)]
         check: bool,
+        /// Go on: rebuild after every save and say what changed, until ctrl-c.
+        #[arg(long, conflicts_with = "check")]
+        watch: bool,
     },
     /// Run the service with a demo tenant; operations without a handler answer 501.
     Dev {
@@ -51,7 +55,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Generate { check } => generate(&root(), check),
+        Command::Generate { watch: true, .. } => watch::watch(&root()),
+        Command::Generate { check, watch: false } => generate(&root(), check),
         Command::Dev { serve } => commands::dev(&root(), &serve),
         Command::Test { filter } => commands::test(&root(), &filter),
         Command::Tools => commands::tools(&root()),
@@ -80,7 +85,7 @@ fn generate(root: &Path, check: bool) -> Result<ExitCode, String> {
     let files = generate::all(&documents).map_err(|bad| format!("error: {bad}"))?;
     if !check {
         let changed = generate::write(root, &files).map_err(|bad| format!("error: {bad}"))?;
-        println!("generated/ holds {} files; {changed} changed.", files.len());
+        println!("generated/ holds {} files; {} changed.", files.len(), changed.len());
         return Ok(ExitCode::SUCCESS);
     }
     let report = generate::check(root, &files).map_err(|bad| format!("error: {bad}"))?;

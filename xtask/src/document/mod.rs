@@ -29,7 +29,7 @@ use keywords::Mention;
 const SHARED: &str = "common";
 
 /// All documents, ready for the generator.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Documents {
     /// Sorted by name.
     pub documents: Vec<Document>,
@@ -38,7 +38,7 @@ pub struct Documents {
 }
 
 /// One surface's document.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Document {
     /// The file's stem: `embed`, `chat`, ….
     pub name: String,

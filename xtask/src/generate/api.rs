@@ -39,6 +39,16 @@ pub struct Operation {
     pub answers: Vec<Answer>,
 }
 
+/// The method that serves an operation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Handler {
+    /// The `operationId`.
+    pub id: String,
+    /// The file that people write it in, below the repository's root.
+    pub file: String,
+    pub method: String,
+}
+
 /// A JSON request body.
 pub struct Body {
     pub schema: String,
@@ -78,6 +88,14 @@ pub struct Header {
     pub required: bool,
     /// The only value there is; generated code sets it.
     pub constant: Option<String>,
+}
+
+impl Operation {
+    /// Who serves it.
+    pub fn handler(&self) -> Handler {
+        let file = format!("src/api/{}.rs", self.tag.to_snake_case());
+        Handler { id: self.id.clone(), file, method: self.snake.clone() }
+    }
 }
 
 impl Answer {

@@ -9,7 +9,7 @@ use proc_macro2::TokenStream;
 use syn::visit_mut::VisitMut;
 use syn::{Attribute, Expr, ExprLit, Lit, Meta, parse_quote};
 
-use super::{Files, Ungenerable};
+use super::{Files, Handler, Ungenerable};
 
 /// The command that made a file, named in its header.
 const COMMAND: &str = "cargo xtask generate";
@@ -71,26 +71,32 @@ fn doc_line(line: &str) -> Attribute {
     parse_quote!(#[doc = #spaced])
 }
 
-/// Makes `generated/` hold exactly `files` and what people wrote; answers how many changed.
+/// Makes `generated/` hold exactly `files` and what people wrote; answers which changed.
 ///
 /// # Errors
 /// When the disk refuses.
-pub fn write(root: &Path, files: &Files) -> io::Result<usize> {
-    let mut changed = 0;
-    for stale in on_disk(root)?.iter().filter(|path| !files.contains_key(*path)) {
-        fs::remove_file(root.join(stale))?;
-        changed += 1;
+pub fn write(root: &Path, files: &Files) -> io::Result<Vec<String>> {
+    let mut changed = Vec::new();
+    for stale in on_disk(root)?.into_iter().filter(|path| !files.contains_key(path)) {
+        fs::remove_file(root.join(&stale))?;
+        changed.push(stale);
     }
-    for (path, text) in files {
-        let path = root.join(path);
+    for (name, text) in files {
+        let path = root.join(name);
         if fs::read_to_string(&path).is_ok_and(|old| old == *text) {
             continue;
         }
         fs::create_dir_all(path.parent().unwrap_or(root))?;
         fs::write(&path, text)?;
-        changed += 1;
+        changed.push(name.clone());
     }
     Ok(changed)
+}
+
+/// Whether somebody wrote this handler.
+pub fn has_handler(root: &Path, handler: &Handler) -> bool {
+    let text = fs::read_to_string(root.join(&handler.file)).unwrap_or_default();
+    text.contains(&format!("fn {}(", handler.method))
 }
 
 /// What differs between `generated/` and `files`, as text for people; empty when nothing does.

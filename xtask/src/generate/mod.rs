@@ -19,7 +19,8 @@ use std::collections::BTreeMap;
 
 use crate::document::Documents;
 
-pub use files::{check, write};
+pub use api::Handler;
+pub use files::{check, has_handler, write};
 
 /// Every generated file: path below the repository's root, and text.
 pub type Files = BTreeMap<String, String>;
@@ -33,6 +34,14 @@ impl Ungenerable {
     fn at(document: &str, pointer: &str, problem: &str) -> Self {
         Self(format!("openapi/{document}.yaml {pointer}: {problem}"))
     }
+}
+
+/// The methods of `src/api` that the documents ask for.
+///
+/// # Errors
+/// As [`all`].
+pub fn handlers(documents: &Documents) -> Result<Vec<Handler>, Ungenerable> {
+    Ok(api::Api::read(documents)?.operations.iter().map(api::Operation::handler).collect())
 }
 
 /// Generates everything.

@@ -73,10 +73,7 @@ fn method(operation: &Operation) -> TokenStream {
     let name = format_ident!("{}", operation.snake);
     let (request, response) = (request_ident(operation), response_ident(operation));
     let doc = format!("{}\n\n{}", operation.summary, operation.description);
-    let missing = format!(
-        "Answers 501 until `src/api/{}.rs` has this method.",
-        operation.tag.to_snake_case()
-    );
+    let missing = format!("Answers 501 until `{}` has this method.", operation.handler().file);
     let kind = operation.credential.as_ref().map(|credential| {
         let kind = format_ident!("{}", credential.caller.to_upper_camel_case());
         quote!(Self::#kind)
