@@ -1,0 +1,202 @@
+"""What Schemathesis cannot read in the documents of a Vestibule service: the credentials of its
+demo tenants, which ids exist, and rules that OpenAPI 3.0 has no words for.
+
+VESTIBULE_CREDENTIALS names the `dev-credentials.json` of the service under test. Nothing here makes
+an invalid request valid or looks away from an answer: invalid requests are sent as generated.
+"""
+
+import hashlib
+import hmac
+import itertools
+import json
+import os
+import time
+
+import requests
+import schemathesis
+from schemathesis.core.parameters import ParameterLocation
+
+with open(os.environ["VESTIBULE_CREDENTIALS"], encoding="utf-8") as file:
+    DEMO = json.load(file)
+
+# Never the same millisecond twice: a signature opens one session.
+TIMESTAMPS = itertools.count(time.time_ns() // 1_000_000)
+
+# Which settings belong to which kind of key; the others are for every kind.
+KEY_SETTINGS = {
+    "scope": "embed",
+    "allowedIntents": "chat",
+    "allowsAllIntents": "chat",
+    "allowNoOrigin": "chat",
+    "identity": "chat",
+    "maxRedemptions": "iframe",
+}
+
+
+class Bearer(requests.auth.AuthBase):
+    """A token."""
+
+    def __init__(self, token):
+        self.token = token
+
+    def __call__(self, request):
+        request.headers["Authorization"] = f"Bearer {self.token}"
+        return request
+
+
+class Signed(requests.auth.AuthBase):
+    """Three headers that sign the very bytes of the body."""
+
+    def __call__(self, request):
+        timestamp, body = str(next(TIMESTAMPS)), request.body or b""
+        body = body.encode() if isinstance(body, str) else body
+        secret = DEMO["embed"]["secret"].encode()
+        signature = hmac.new(secret, timestamp.encode() + b"." + body, hashlib.sha256)
+        request.headers["X-YoLead-Key"] = DEMO["embed"]["key"]
+        request.headers["X-YoLead-Timestamp"] = timestamp
+        request.headers["X-YoLead-Signature"] = signature.hexdigest()
+        return request
+
+
+def call(method, path, body=None, **options):
+    answer = requests.request(method, DEMO["base_url"] + path, json=body, timeout=30, **options)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def chat_token():
+    body, origin = {"publicKey": DEMO["chat"]["public_key"]}, DEMO["chat"]["origin"]
+    return call("POST", "/api/public/v1/chat/sessions", body, headers={"Origin": origin})["sessionToken"]
+
+
+def embed_token():
+    body = {"employeeId": DEMO["embed"]["employee_id"], "capabilities": ["showChatsList"]}
+    return call("POST", "/v1/embed/sessions", body, auth=Signed())["data"]["embedToken"]
+
+
+def cache_key():
+    body = {"uid": "u", "srcs": DEMO["iframe"]["source_ids"]}
+    key = Bearer(DEMO["iframe"]["api_key"])
+    return call("POST", "/api/v1/iframe/create", body, auth=key)["cache_key"]
+
+
+ADMIN = Bearer(DEMO["admin"]["token"])
+AUTH = {
+    "adminKey": ADMIN,
+    "apiKey": Bearer(DEMO["iframe"]["api_key"]),
+    "chatToken": Bearer(chat_token()),
+    "embedToken": Bearer(embed_token()),
+    "embedKey": Signed(),
+}
+TENANT = call("GET", "/api/admin/v1/tenants", auth=ADMIN)["items"][0]["tenantId"]
+
+
+@schemathesis.auth(refresh_interval=None)
+class Credentials:
+    """Proves the right caller by the operation's security scheme."""
+
+    def get(self, case, context):
+        for requirement in context.operation.definition.raw.get("security", []):
+            for scheme in requirement:
+                # A case that is about the three headers keeps those it has.
+                if scheme in AUTH and not (scheme == "embedKey" and is_negative(case, ParameterLocation.HEADER)):
+                    return AUTH[scheme]
+        return None
+
+    def set(self, case, data, context):
+        # As `schemathesis.auth.set_from_requests` does: only there are the bytes of the body known.
+        case._auth = data
+
+
+def is_negative(case, location):
+    component = case.meta and case.meta.components.get(location)
+    return bool(component and component.mode.is_negative)
+
+
+@schemathesis.hook
+def before_load_schema(context, raw_schema):
+    """Says `x-property-names` in words of JSON Schema."""
+    for schema in raw_schema["components"]["schemas"].values():
+        for part in [schema, *schema.get("properties", {}).values()]:
+            names = part.get("x-property-names")
+            if names:
+                part["patternProperties"] = {names["pattern"]: part["additionalProperties"]}
+                part["additionalProperties"] = False
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """Valid requests name what exists and keep the rules between members."""
+    if case.meta is None or not case.meta.generation.mode.is_positive:
+        return
+    if isinstance(case.body, dict):
+        # No string may hold U+0000, which OpenAPI cannot say of a whole API.
+        case.body = json.loads(json.dumps(case.body).replace("\\u0000", "\\ufffd"))
+    adapt = ADAPT.get(case.operation.definition.raw["operationId"])
+    if adapt:
+        adapt(case, case.body if isinstance(case.body, dict) else {})
+
+
+def chat_session(case, body):
+    case.headers["Origin"] = DEMO["chat"]["origin"]
+    body["publicKey"] = DEMO["chat"]["public_key"]
+    body.pop("customerToken", None)
+    limits = case.operation.schema.raw_schema["components"]["schemas"]["Variables"]
+    if not fits(body.get("variables"), limits["x-max-bytes"], limits["x-max-depth"]):
+        body["variables"] = {}
+
+
+def fits(variables, max_bytes, max_depth):
+    """The limits of `variables` as a whole, and of what one body may hold."""
+    text = json.dumps(variables, ensure_ascii=False, separators=(",", ":"))
+    return len(text.encode()) <= max_bytes and depth(variables) <= max_depth
+
+
+def depth(value):
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if parts is None else 1 + max(map(depth, parts), default=0)
+
+
+def chat_conversation(case, body):
+    case.headers["Origin"] = DEMO["chat"]["origin"]
+
+
+def embed_session(case, body):
+    granted = body.get("capabilities", [])
+    if "showChatPage" in granted and "showChatsList" not in granted:
+        body.setdefault("chatId", DEMO["embed"]["chat_id"])
+
+
+def iframe_session(case, body):
+    body["srcs"] = DEMO["iframe"]["source_ids"]
+    if "theme" in body:
+        body.pop("theme_id", None)
+    if "theme_id" in body:
+        body["theme_id"] = DEMO["iframe"]["theme_ids"][0]
+
+
+def iframe_token(case, body):
+    case.headers["Origin"] = DEMO["base_url"]
+    body["cache_key"] = cache_key()
+
+
+def key(case, body):
+    body["tenantId"] = TENANT
+    for setting, kind in KEY_SETTINGS.items():
+        if body["kind"] != kind:
+            body.pop(setting, None)
+    if body["kind"] == "chat":
+        body["allowsAllIntents"] = "allowedIntents" not in body
+    # The pattern admits hosts that are no names and ports that are none.
+    origins = range(len(body.get("allowedOrigins", [])))
+    body["allowedOrigins"] = [f"https://o{i}.example" for i in origins]
+
+
+ADAPT = {
+    "chatSessionCreate": chat_session,
+    "chatConversationRead": chat_conversation,
+    "embedSessionCreate": embed_session,
+    "iframeSessionCreate": iframe_session,
+    "iframeTokenRedeem": iframe_token,
+    "keyCreate": key,
+}
