@@ -43,6 +43,7 @@ mod strict_json;
 mod tenants;
 mod tools;
 mod tree;
+mod typescript;
 #[cfg(feature = "unfinished")]
 mod unfinished;
 mod wire;

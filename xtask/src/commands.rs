@@ -70,10 +70,11 @@ pub fn tools(root: &Path) -> Result<ExitCode, String> {
 
 /// What tests need beyond the Rust toolchain: the variable that names it, and where it is.
 fn test_places(root: &Path) -> Result<Vec<(&'static str, PathBuf)>, String> {
-    let programs = requirements::ensure(root, &requirements::ALL)?;
+    let bad = |bad| format!("error: {bad}");
+    let programs = requirements::ensure(root, &requirements::ALL).map_err(bad)?;
     let variables = requirements::ALL.iter().map(|it| it.variable);
     let mut places: Vec<_> = variables.zip(programs).collect();
-    places.push((MODULES_VARIABLE, Tools::install(root)?.modules().to_owned()));
+    places.push((MODULES_VARIABLE, Tools::install(root).map_err(bad)?.modules().to_owned()));
     Ok(places)
 }
 

@@ -82,12 +82,23 @@ fn generate(root: &Path, check: bool) -> Result<ExitCode, String> {
             return Ok(ExitCode::from(1));
         }
     };
-    let files = generate::all(&documents).map_err(|bad| format!("error: {bad}"))?;
+    let mut files = generate::all(&documents).map_err(|bad| format!("error: {bad}"))?;
+    // Who edits documents need not have Node.js; who lands a change does.
+    let tools = if check { node::Tools::install(root) } else { node::Tools::find(root) };
+    if let Ok(tools) = &tools {
+        let typescript = generate::typescript::files(&documents, tools);
+        files.extend(typescript.map_err(|bad| format!("error: {bad}"))?);
+    }
     if !check {
         let changed = generate::write(root, &files).map_err(|bad| format!("error: {bad}"))?;
         println!("generated/ holds {} files; {} changed.", files.len(), changed.len());
+        tools
+            .err()
+            .iter()
+            .for_each(|why| eprintln!("generated/typescript was left as it is: {why}"));
         return Ok(ExitCode::SUCCESS);
     }
+    tools.map_err(|why| format!("error: generated/typescript cannot be checked: {why}"))?;
     let report = generate::check(root, &files).map_err(|bad| format!("error: {bad}"))?;
     if report.is_empty() {
         println!("generated/ is fresh: {} files.", files.len());

@@ -82,21 +82,30 @@ impl Requirement {
     }
 }
 
+/// The places of all these programs, in order.
+///
+/// # Errors
+/// When one is missing: what it is, and the command to run.
+pub fn find(wanted: &[Requirement]) -> Result<Vec<PathBuf>, String> {
+    let places = wanted.iter().map(Requirement::find).collect::<Option<_>>();
+    places.ok_or_else(|| remedy(&missing(wanted)))
+}
+
 /// The places of all these programs, in order; installs the missing ones with apt where this
 /// account may.
 ///
 /// # Errors
 /// When one stays missing: what it is, and the command to run.
 pub fn ensure(root: &Path, wanted: &[Requirement]) -> Result<Vec<PathBuf>, String> {
-    if let Some(places) = wanted.iter().map(Requirement::find).collect() {
+    if let Ok(places) = find(wanted) {
         return Ok(places);
     }
-    let _one_at_a_time = lock(root, "apt").map_err(|bad| format!("error: {bad}"))?;
+    let _one_at_a_time = lock(root, "apt").map_err(|bad| format!("target/apt.lock: {bad}"))?;
     install(&missing(wanted))?;
     let places = wanted.iter().map(|it| it.find().ok_or_else(|| it.describe()));
-    places.collect::<Result<_, _>>().map_err(|what| {
-        format!("error: Debian's package does not bring {what}; install it and try again.")
-    })
+    places
+        .collect::<Result<_, _>>()
+        .map_err(|what| format!("Debian's package does not bring {what}; install it and try again"))
 }
 
 /// Holds other processes of this repository off until the file is dropped.
@@ -115,28 +124,34 @@ fn missing(wanted: &[Requirement]) -> Vec<&Requirement> {
     wanted.iter().filter(|it| it.find().is_none()).collect()
 }
 
+/// What is missing and the command that brings it, for people.
+fn remedy(missing: &[&Requirement]) -> String {
+    let (what, packages) = (described(missing), packages(missing).join(" "));
+    format!("not on the PATH: {what}; `sudo apt-get install {packages}` brings it")
+}
+
+fn described(missing: &[&Requirement]) -> String {
+    missing.iter().map(|it| it.describe()).collect::<Vec<_>>().join(", ")
+}
+
+fn packages(missing: &[&Requirement]) -> Vec<&'static str> {
+    missing.iter().flat_map(|it| it.packages).copied().collect()
+}
+
 fn install(missing: &[&Requirement]) -> Result<(), String> {
     if missing.is_empty() {
         return Ok(());
     }
-    let what = missing.iter().map(|it| it.describe()).collect::<Vec<_>>().join(", ");
-    let packages: Vec<_> = missing.iter().flat_map(|it| it.packages).copied().collect();
-    let Some(mut apt) = privileged_apt() else {
-        return Err(format!(
-            "error: not on the PATH: {what}.\n\
-             Run `sudo apt-get install {}` and try again.",
-            packages.join(" ")
-        ));
-    };
-    eprintln!("installing {} for {what}", packages.join(", "));
+    let Some(mut apt) = privileged_apt() else { return Err(remedy(missing)) };
+    let packages = packages(missing);
+    eprintln!("installing {} for {}", packages.join(", "), described(missing));
     // Old lists may do as well; the installation tells.
     let _ = run(apt().args(["update", "--quiet", "--quiet"]));
     let mut command = apt();
     command.args(["install", "--yes", "--quiet", "--quiet", "--no-install-recommends"]);
-    command.args(&packages);
-    let packages = packages.join(" ");
-    run(&mut command)
-        .map_err(|bad| format!("error: apt-get install {packages} failed ({bad}): {what}"))
+    run(command.args(&packages)).map_err(|bad| {
+        format!("apt-get install {} failed ({bad}): {}", packages.join(" "), described(missing))
+    })
 }
 
 /// Starts `apt-get` with the right to install, when this account has it.

@@ -12,15 +12,24 @@ use syn::{Attribute, Expr, ExprLit, Lit, Meta, parse_quote};
 use super::{Files, Handler, Ungenerable};
 
 /// The command that made a file, named in its header.
-const COMMAND: &str = "cargo xtask generate";
+pub const COMMAND: &str = "cargo xtask generate";
 /// The folder that is machine-written.
 const ROOT: &str = "generated";
 /// What people wrote in it.
-const BY_HAND: [&str; 3] = [
+const BY_HAND: [&str; 6] = [
     "generated/server/Cargo.toml",
     "generated/client/Cargo.toml",
     "generated/client/src/signing.rs",
+    "generated/typescript/package.json",
+    "generated/typescript/tsconfig.json",
+    "generated/typescript/src/signing.ts",
 ];
+/// What only a machine with Node.js can make. A run that has nothing for such a folder could not
+/// make it: the folder stays as it is.
+const BY_NODE: [&str; 1] = ["generated/typescript/"];
+
+/// Folders that npm and tsc fill in a checkout; git ignores them as well.
+const INSTALLED: [&str; 2] = ["generated/typescript/node_modules", "generated/typescript/dist"];
 
 /// Formats tokens as a file with a header that says where it came from.
 pub fn rust(doc: &str, from: &str, tokens: TokenStream) -> Result<String, Ungenerable> {
@@ -77,7 +86,7 @@ fn doc_line(line: &str) -> Attribute {
 /// When the disk refuses.
 pub fn write(root: &Path, files: &Files) -> io::Result<Vec<String>> {
     let mut changed = Vec::new();
-    for stale in on_disk(root)?.into_iter().filter(|path| !files.contains_key(path)) {
+    for stale in stale(root, files)? {
         fs::remove_file(root.join(&stale))?;
         changed.push(stale);
     }
@@ -105,7 +114,7 @@ pub fn has_handler(root: &Path, handler: &Handler) -> bool {
 /// When the disk refuses.
 pub fn check(root: &Path, files: &Files) -> io::Result<String> {
     let mut report = String::new();
-    for stale in on_disk(root)?.iter().filter(|path| !files.contains_key(*path)) {
+    for stale in stale(root, files)? {
         let _ = writeln!(report, "{stale}: generated from nothing any more");
     }
     for (path, text) in files {
@@ -137,6 +146,15 @@ fn difference(path: &str, old: &str, new: &str, report: &mut String) {
     }
 }
 
+/// Machine-written files that these documents do not give any more.
+fn stale(root: &Path, files: &Files) -> io::Result<Vec<String>> {
+    let left: Vec<_> =
+        BY_NODE.into_iter().filter(|it| !files.keys().any(|path| path.starts_with(it))).collect();
+    let is_stale =
+        |path: &String| !files.contains_key(path) && !left.iter().any(|it| path.starts_with(it));
+    Ok(on_disk(root)?.into_iter().filter(is_stale).collect())
+}
+
 /// Machine-written files below `generated/`, as paths with `/`.
 fn on_disk(root: &Path) -> io::Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
@@ -147,7 +165,8 @@ fn on_disk(root: &Path) -> io::Result<BTreeSet<String>> {
             let entry = entry?;
             let path = folder.join(entry.file_name());
             if entry.file_type()?.is_dir() {
-                folders.push(path);
+                let is_ours = !INSTALLED.iter().any(|it| path == Path::new(it));
+                folders.extend(is_ours.then_some(path));
                 continue;
             }
             let path = path.to_string_lossy().replace('\\', "/");

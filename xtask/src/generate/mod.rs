@@ -14,6 +14,7 @@ mod strategies;
 #[cfg(test)]
 mod tests;
 mod traits;
+pub mod typescript;
 
 use std::collections::BTreeMap;
 
@@ -44,7 +45,7 @@ pub fn handlers(documents: &Documents) -> Result<Vec<Handler>, Ungenerable> {
     Ok(api::Api::read(documents)?.operations.iter().map(api::Operation::handler).collect())
 }
 
-/// Generates everything.
+/// Generates everything that needs no more than this program; [`typescript`] is the rest.
 ///
 /// # Errors
 /// When a document uses a shape that no generator below knows.

@@ -14,7 +14,8 @@ use anstyle::{AnsiColor, Style};
 use notify::{RecursiveMode, Watcher};
 
 use crate::document::{self, Documents};
-use crate::generate::{self, Handler};
+use crate::generate::{self, Files, Handler};
+use crate::node::Tools;
 
 #[cfg(test)]
 mod tests;
@@ -67,15 +68,20 @@ struct Loop<'r> {
     known: Option<Documents>,
     /// Handlers that were missing at that time.
     missing: BTreeSet<Handler>,
+    /// What makes the TypeScript client, or why there is nothing.
+    tools: Result<Tools, String>,
 }
 
 impl<'r> Loop<'r> {
     fn new(root: &'r Path) -> Self {
-        Self { root, known: None, missing: BTreeSet::new() }
+        Self { root, known: None, missing: BTreeSet::new(), tools: Tools::find(root) }
     }
 
     fn run(mut self, wakes: &Receiver<Wake>, out: &mut impl Write) -> io::Result<()> {
         self.rebuild(out)?;
+        if let Err(why) = &self.tools {
+            writeln!(out, "generated/typescript stays as it is: {why}")?;
+        }
         writeln!(out, "Watching openapi/; ctrl-c ends it.")?;
         while let Ok(Wake::Saved) = wakes.recv() {
             if !settled(wakes) {
@@ -117,9 +123,30 @@ impl<'r> Loop<'r> {
         let written = generate::write(self.root, &files)?;
         written.iter().try_for_each(|path| writeln!(out, "  wrote {path}"))?;
         self.tell_handlers(&handlers, out)?;
-        self.known = Some(documents);
         let (count, took) = (written.len(), started.elapsed().as_secs_f32());
-        writeln!(out, "{DONE}generated/ is fresh{DONE:#}: {count} file(s) written in {took:.2} s.")
+        writeln!(
+            out,
+            "{DONE}generated/ is fresh{DONE:#}: {count} file(s) written in {took:.2} s."
+        )?;
+        self.write_typescript(files, &documents, out)?;
+        self.known = Some(documents);
+        Ok(())
+    }
+
+    /// Node.js takes longer than everything else, so nobody waits for it.
+    fn write_typescript(
+        &self,
+        mut files: Files,
+        documents: &Documents,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        let Ok(tools) = &self.tools else { return Ok(()) };
+        match generate::typescript::files(documents, tools) {
+            Ok(made) => files.extend(made),
+            Err(bad) => return writeln!(out, "{BAD}error{BAD:#}: {bad}"),
+        }
+        let written = generate::write(self.root, &files)?;
+        written.iter().try_for_each(|path| writeln!(out, "  wrote {path}"))
     }
 
     /// Says which handlers the compiler will ask for, those alone that it did not ask for before.
