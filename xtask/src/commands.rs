@@ -124,6 +124,11 @@ pub fn ci(root: &Path) -> Result<ExitCode, String> {
             program: "cargo",
             arguments: &["xtask", "generate", "--check"],
         },
+        Step {
+            name: "no break without approval",
+            program: "cargo",
+            arguments: &["xtask", "diff", "--allow-no-base"],
+        },
         Step { name: "clippy", program: "cargo", arguments: &clippy },
         Step { name: "cargo-deny is here", program: "cargo", arguments: &install },
         Step { name: "licences, bans, sources", program: &deny, arguments: &check },

@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine, 1 a finding, 2 unusable input.
 
 mod commands;
+mod diff;
 mod document;
 mod generate;
 mod node;
@@ -34,6 +35,11 @@ enum Command {
         #[arg(long, conflicts_with = "check")]
         watch: bool,
     },
+    /// Tell what changed in the documents since the main branch, and for whom it is a break.
+    ///
+    /// Exits with 1 when a break is not approved in `openapi/approved-breaks.toml`, or when an
+    /// approval there is left over.
+    Diff(diff::Options),
     /// Run the service with a demo tenant; operations without a handler answer 501.
     Dev {
         /// For `vestibule serve`, e.g. `--bind 127.0.0.1:9000`.
@@ -57,6 +63,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Generate { watch: true, .. } => watch::watch(&root()),
         Command::Generate { check, watch: false } => generate(&root(), check),
+        Command::Diff(options) => diff::run(&root(), &options),
         Command::Dev { serve } => commands::dev(&root(), &serve),
         Command::Test { filter } => commands::test(&root(), &filter),
         Command::Tools => commands::tools(&root()),

@@ -10,6 +10,7 @@ use std::path::Path;
 
 mod bundle;
 mod dialect;
+mod files;
 mod finding;
 mod grammar;
 mod keywords;
@@ -19,14 +20,16 @@ mod references;
 mod tests;
 mod yaml;
 
+pub use files::{Files, Place};
 pub use finding::Finding;
+pub use grammar::{Object, Shape};
+pub use keywords::pointer_to;
 
 use finding::Source;
-use grammar::Object;
 use keywords::Mention;
 
 /// The document that the others share components from; it describes no operations of its own.
-const SHARED: &str = "common";
+pub const SHARED: &str = "common";
 
 /// All documents, ready for the generator.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,6 +96,36 @@ pub fn load_texts(texts: &BTreeMap<String, String>) -> Result<Documents, Vec<Fin
     Ok(Documents { error_codes: names::error_codes(&common), ..bundled })
 }
 
+/// Bundles documents of another time, whatever keywords they use.
+///
+/// Refuses only what cannot be understood at all: text that is not YAML, a `$ref` that leads
+/// nowhere. A missing `common.yaml` counts as an empty one.
+pub fn load_leniently(texts: &BTreeMap<String, String>) -> Result<Documents, Vec<Finding>> {
+    let mut findings = Vec::new();
+    let mut common = None;
+    let mut surfaces = Vec::new();
+    for (file, text) in texts {
+        let source = Source { file, text };
+        let is_common = source.stem() == SHARED;
+        let object = if is_common { Object::Common } else { Object::Document };
+        let mut tolerated = Vec::new();
+        match parse(source, object, &mut tolerated) {
+            Some(file) if is_common => common = Some(file),
+            Some(file) => surfaces.push(file),
+            None => findings.extend(tolerated),
+        }
+    }
+    let empty = Source { file: "common.yaml", text: "{}" };
+    let Some(common) = common.or_else(|| parse(empty, Object::Common, &mut Vec::new())) else {
+        return Err(sorted(findings));
+    };
+    let bundled = bundle::bundle(&common, &surfaces, &mut findings);
+    if !findings.is_empty() {
+        return Err(sorted(findings));
+    }
+    Ok(Documents { error_codes: names::error_codes(&common), ..bundled })
+}
+
 fn parse<'t>(source: Source<'t>, object: Object, findings: &mut Vec<Finding>) -> Option<File<'t>> {
     let (root, unread) = yaml::parse(source);
     findings.extend(unread);
@@ -108,7 +141,8 @@ fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings
 }
 
-fn read(dir: &Path) -> Result<BTreeMap<String, String>, Box<Finding>> {
+/// The text of every `*.yaml` file of a folder, by the name that findings give it.
+pub fn read(dir: &Path) -> Result<BTreeMap<String, String>, Box<Finding>> {
     let folder = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
     let unreadable = |name: &str, error: std::io::Error| {
         let message = format!("cannot be read: {error}");
