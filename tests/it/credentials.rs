@@ -12,7 +12,7 @@ use vestibule_runtime::OperationInfo;
 
 use crate::callers::{Proof, Target, Wallet, bearer, send_owned, text};
 use crate::constraints::none;
-use crate::document::conforms;
+use crate::documented_answers::conforms;
 use crate::keyring::{demo_tenant, make_key, revoke_key, set_key, with_claims};
 use crate::requests::{Answer, fresh_timestamp, open_chat, post, send, signed};
 use crate::service::Service;

@@ -13,10 +13,10 @@ use semver::Version;
 use serde_json::{Map, Value, json};
 use vestibule::context::Context;
 use vestibule_api::{codes, documents, register};
-use vestibule_runtime::{OperationInfo, Part, Schema};
+use vestibule_runtime::OperationInfo;
 
 use crate::constraints::{document, none};
-use crate::requests::{Answer, send};
+use crate::requests::send;
 use crate::service::Service;
 
 #[test]
@@ -292,38 +292,6 @@ async fn served_document_is_the_source() {
     });
     let etags: BTreeSet<_> = futures::future::join_all(etags).await.into_iter().collect();
     assert_eq!(etags.len(), documents::ALL.len(), "each document has its own");
-}
-
-/// What an answer says that its operation does not document: its status, its code, a header that
-/// is missing or not the constant it should be, a body that breaks its schema.
-pub fn conforms(info: &OperationInfo, answer: &Answer) -> Option<String> {
-    let source = document(info.document);
-    let method = info.method.as_str().to_lowercase();
-    let responses = &source["paths"][info.path][method]["responses"];
-    let Some(documented) = responses.get(answer.status.as_str()) else {
-        return Some(format!("{} is not documented", answer.status));
-    };
-    let codes = documented["x-codes"].as_array();
-    if codes.is_some_and(|codes| !codes.contains(&answer.code().into())) {
-        return Some(format!("{} is not documented with {}", answer.code(), answer.status));
-    }
-    for (name, header) in members(&documented["headers"]) {
-        let pointer = header["$ref"].as_str().and_then(|text| text.strip_prefix('#'));
-        let header = pointer.and_then(|pointer| source.pointer(pointer)).unwrap_or(header);
-        let sent = answer.header(name);
-        let constant = header["schema"]["enum"].as_array();
-        let is_wrong = sent.is_empty() && header["required"] == true
-            || !sent.is_empty() && constant.is_some_and(|all| !all.contains(&sent.into()));
-        if is_wrong {
-            return Some(format!("{name} is {sent:?}"));
-        }
-    }
-    let schema = &documented["content"]["application/json"]["schema"];
-    if schema.is_null() {
-        return (!answer.text.is_empty()).then(|| format!("a body: {}", answer.text));
-    }
-    let broken = Schema::inline(&source, schema).check(Part::Body, &answer.body);
-    broken.first().map(|violation| format!("its body breaks {violation:?}"))
 }
 
 fn operations(document: &Value) -> impl Iterator<Item = (&String, &String, &Value)> {

@@ -94,6 +94,8 @@ async fn links(callers: &Callers<'_>, produced: &mut Produced) {
     ] {
         produced.note(create, code, &callers.send(create, bytes(&body)).await);
     }
+    let deprecated = json!({ "uid": "u", "srcs": srcs, "show_sidebar": true });
+    produced.note_success(create, &callers.send(create, bytes(&deprecated)).await);
 }
 
 async fn cache_keys(callers: &Callers<'_>, produced: &mut Produced) {

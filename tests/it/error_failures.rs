@@ -1,6 +1,7 @@
 //! Failures of the service itself, made as they would happen: a database that is gone, and rows
 //! that hold what no document allows.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -19,10 +20,13 @@ use crate::errors::{Callers, Produced, operation};
 use crate::keyring::{demo_tenant, key_id};
 use crate::requests::{post, signed};
 use crate::service::Service;
+use crate::tools::python;
 
 /// Produces all of them.
 pub async fn produce(produced: &mut Produced) {
     a_lost_database(produced).await;
+    a_lost_database_behind_a_known_origin(produced).await;
+    a_lost_table(produced).await;
     broken_sessions(produced).await;
     broken_offers(produced).await;
     broken_keys_and_tenants(produced).await;
@@ -41,6 +45,40 @@ async fn a_lost_database(produced: &mut Produced) {
             answer = callers.send(operation, callers.body(operation)).await;
         }
         produced.note(operation, "unavailable", &answer);
+    }
+}
+
+/// Which origins may read answers is known for a second after the database is gone; a busy machine
+/// may need that second for other things.
+async fn a_lost_database_behind_a_known_origin(produced: &mut Produced) {
+    let read = operation("chatConversationRead");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let service = Service::start(|_| {});
+        let callers = Callers::new(&service).await;
+        assert_eq!(callers.send(read, None).await.status, 200);
+        service.context.store.close().await;
+        let answer = callers.send(read, None).await;
+        produced.note(read, "unavailable", &answer);
+        if !answer.header("access-control-allow-origin").is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "no answer came within the second");
+    }
+}
+
+/// Every operation that writes says who did what; without that table none of them can.
+async fn a_lost_table(produced: &mut Produced) {
+    let service = Service::start(|_| {});
+    let callers = Callers::new(&service).await;
+    let script = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('DROP TABLE audit')";
+    let mut drop = Command::new(python());
+    let dropped = drop.args(["-c", script]).arg(service.data().join("vestibule.db")).status();
+    assert!(dropped.expect("Python runs").success());
+    for id in ["iframeSessionCreate", "keyCreate", "keyRevoke", "tenantCreate", "tenantRevoke"] {
+        let operation = operation(id);
+        let answer = callers.send(operation, callers.body(operation)).await;
+        produced.note(operation, "internal", &answer);
     }
 }
 

@@ -9,6 +9,8 @@ use serde_json::Value;
 use vestibule::cli::dev::TenantCredentials;
 use vestibule::domain::signature;
 
+use crate::documented_answers;
+
 /// An answer, read whole.
 #[derive(Debug)]
 pub struct Answer {
@@ -59,6 +61,9 @@ impl Answer {
 }
 
 /// Sends one request; a body is sent as `application/json` unless `headers` say otherwise.
+///
+/// # Panics
+/// When an operation answers what its document does not say, whatever the test is about.
 pub async fn send(
     method: Method,
     url: &str,
@@ -86,7 +91,7 @@ pub async fn send_with(
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a header name");
         map.append(name, HeaderValue::from_str(value).expect("a header value"));
     }
-    let mut request = client.request(method, url).headers(map);
+    let mut request = client.request(method.clone(), url).headers(map);
     if let Some(body) = body {
         request = request.body(body);
     }
@@ -94,7 +99,11 @@ pub async fn send_with(
     let (status, headers) = (response.status(), response.headers().clone());
     let text = response.text().await.expect("a body");
     let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-    Answer { status, headers, body, text }
+    let answer = Answer { status, headers, body, text };
+    let operation = documented_answers::operation_at(&method, url);
+    let fault = operation.and_then(|operation| documented_answers::conforms(operation, &answer));
+    assert_eq!(fault, None, "{method} {url}: {}", answer.text);
+    answer
 }
 
 /// Sends text as it is on a socket of its own and reads until the service closes it.

@@ -1,5 +1,6 @@
 //! A service in this process: its own data directory, a free port, the demo tenants.
 
+use std::path::Path;
 use std::sync::{Arc, LazyLock, mpsc};
 
 use tempfile::TempDir;
@@ -17,7 +18,7 @@ pub struct Service {
     /// What its handlers share: clock, store, keys.
     pub context: Arc<Context>,
     runtime: Option<tokio::runtime::Runtime>,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl Service {
@@ -56,12 +57,17 @@ impl Service {
             let _ = running.server.await;
         });
         let (base_url, context) = running.recv().expect("the service starts");
-        Self { base_url, demo, context, runtime: Some(runtime), _data: data }
+        Self { base_url, demo, context, runtime: Some(runtime), data }
     }
 
     /// The address of a path.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base_url)
+    }
+
+    /// Where its database lives.
+    pub fn data(&self) -> &Path {
+        self.data.path()
     }
 }
 
