@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine, 1 a finding, 2 unusable input.
 
 mod commands;
+mod conformance;
 mod diff;
 mod document;
 mod generate;
@@ -55,6 +56,13 @@ enum Command {
     /// Make everything available that tests need beyond Rust, and print the variables that tell
     /// them where it is: `eval "$(cargo xtask tools)"`, then `cargo test` as you like.
     Tools,
+    /// Test any deployment against the documents; `--help` tells the arguments.
+    #[command(disable_help_flag = true)]
+    Conformance {
+        /// For the runner.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run everything that must hold before a change lands.
     Ci,
 }
@@ -67,6 +75,7 @@ fn main() -> ExitCode {
         Command::Dev { serve } => commands::dev(&root(), &serve),
         Command::Test { filter } => commands::test(&root(), &filter),
         Command::Tools => commands::tools(&root()),
+        Command::Conformance { arguments } => conformance::conformance(&root(), &arguments),
         Command::Ci => commands::ci(&root()),
     };
     outcome.unwrap_or_else(|problem| {

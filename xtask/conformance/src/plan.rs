@@ -1,0 +1,231 @@
+//! The plan of a run: every case of every operation, before anything is sent.
+//!
+//! Which cases there are follows from the documents, the seed and the number of cases alone, so
+//! that names are stable and `--dry-run` tells the truth. What each check tries is in the modules
+//! below.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use http::Method;
+
+use crate::credentials::Credentials;
+use crate::document::{Document, Operation, Source, operations};
+use crate::judge::{Ending, Expect};
+use crate::outcome::{Check, OperationRow};
+use crate::recipe::Recipe;
+use crate::subject::{Drawn, Shot, Subject};
+use crate::world::Plain;
+
+/// What a plan is made for.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Cases of each operation at least; every constraint is tried whatever this says.
+    pub cases: usize,
+    /// Where random cases come from.
+    pub seed: u64,
+    /// Only these operations; all when there are none.
+    pub operations: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { cases: 100, seed: 0, operations: vec![] }
+    }
+}
+
+/// Every case of a run.
+pub struct Plan {
+    /// The documents' names.
+    pub documents: Vec<String>,
+    /// Every operation that has cases.
+    pub operations: Vec<OperationRow>,
+    /// The cases in order.
+    pub cases: Vec<Planned>,
+    /// The seed they were made from.
+    pub seed: u64,
+    pub(crate) credentials: Credentials,
+    pub(crate) plain: Plain,
+}
+
+/// One case that was not tried yet.
+#[derive(Clone)]
+pub struct Planned {
+    /// The operation.
+    pub operation: Arc<Operation>,
+    /// What it is about.
+    pub check: Check,
+    /// Unique in the plan.
+    pub name: String,
+    pub(crate) act: Act,
+}
+
+/// What is done.
+#[derive(Clone)]
+pub(crate) enum Act {
+    /// One request.
+    Once(Box<Shot>),
+    /// One request that can be drawn in simpler forms.
+    Drawn(Drawn),
+    /// One request that is accepted, and the very same again, which is not; with a header in
+    /// another case of letters the second time, when there is one.
+    Replay { shot: Box<Shot>, respelt: Option<String> },
+    /// Nothing, for this reason.
+    Skip(String),
+}
+
+impl Plan {
+    /// How many cases each operation has of each check.
+    pub fn matrix(&self) -> BTreeMap<(&str, Check), usize> {
+        let mut matrix = BTreeMap::new();
+        for case in &self.cases {
+            *matrix.entry((case.operation.id.as_str(), case.check)).or_default() += 1;
+        }
+        matrix
+    }
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// One line that says what of the documents or the options cannot be used.
+pub fn plan(
+    documents: &[Document],
+    credentials: Credentials,
+    options: &Options,
+) -> Result<Plan, String> {
+    let all = operations(documents)?;
+    for id in &options.operations {
+        if !all.iter().any(|it| it.id == *id) {
+            let known: Vec<_> = all.iter().map(|it| it.id.as_str()).collect();
+            return Err(format!(
+                "no document has the operation `{id}`; they have {}",
+                known.join(", ")
+            ));
+        }
+    }
+    let tokens = tokens(&all);
+    let mut plan = Plan {
+        documents: documents.iter().map(|it| it.name.clone()).collect(),
+        operations: vec![],
+        cases: vec![],
+        seed: options.seed,
+        credentials,
+        plain: Plain::new(),
+    };
+    for operation in all {
+        let subject = Arc::new(Subject::new(operation.clone()));
+        plan.plain.insert(operation.id.clone(), (operation.clone(), subject.plain().fresh()));
+        if !options.operations.is_empty() && !options.operations.contains(&operation.id) {
+            continue;
+        }
+        plan.operations.push(OperationRow {
+            document: operation.document.name.clone(),
+            id: operation.id.clone(),
+            method: operation.method.to_string(),
+            path: operation.path.clone(),
+        });
+        let mut cases = Cases::new(subject, &tokens, &plan.credentials);
+        cases.all(options);
+        plan.cases.append(&mut cases.found);
+    }
+    Ok(plan)
+}
+
+/// Every credential that travels as bearer token, by the scheme's name.
+fn tokens(all: &[Arc<Operation>]) -> Vec<(String, Source)> {
+    let schemes = all.iter().flat_map(|it| it.security.iter().flatten());
+    let bearers = schemes.filter(|it| it.carrier == crate::document::Carrier::Bearer);
+    let found: BTreeMap<_, _> = bearers.map(|it| (it.name.clone(), it.source.clone())).collect();
+    found.into_iter().collect()
+}
+
+/// The cases of one operation, while they are collected.
+struct Cases<'a> {
+    subject: Arc<Subject>,
+    tokens: &'a [(String, Source)],
+    credentials: &'a Credentials,
+    found: Vec<Planned>,
+    names: HashMap<String, usize>,
+}
+
+impl<'a> Cases<'a> {
+    fn new(
+        subject: Arc<Subject>,
+        tokens: &'a [(String, Source)],
+        credentials: &'a Credentials,
+    ) -> Self {
+        Self { subject, tokens, credentials, found: vec![], names: HashMap::new() }
+    }
+
+    fn all(&mut self, options: &Options) {
+        self.valid();
+        self.methods();
+        self.random(options);
+    }
+
+    fn valid(&mut self) {
+        let (plain, full) = (self.subject.plain(), self.subject.full());
+        self.once(Check::Valid, "plain", plain.fresh(), Expect::accepted());
+        self.once(Check::Valid, "everything optional", full.fresh(), Expect::accepted());
+    }
+
+    fn methods(&mut self) {
+        let tried =
+            [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::TRACE];
+        for method in tried {
+            if self.subject.operation.siblings.contains(&method) {
+                continue;
+            }
+            let label = method.to_string();
+            let recipe = Recipe { method: Some(method), ..self.subject.plain() };
+            self.once(Check::Method, &label, recipe, Expect::new(Ending::NotRouted));
+        }
+    }
+
+    /// Random cases until there are as many as were asked for, and always a few.
+    fn random(&mut self, options: &Options) {
+        let missing = options.cases.saturating_sub(self.found.len());
+        let count = missing.max(options.cases / 4);
+        let ways = self.subject.breakages.len();
+        for n in 0..count {
+            let seed = seed_of(options.seed, &self.subject.operation.id, n);
+            if ways > 0 && n % 2 == 1 {
+                let way = usize::try_from(seed % ways as u64).unwrap_or(0);
+                let drawn = self.subject.broken(way, seed);
+                let check = Check::Broken;
+                self.push(check, &format!("random {n}"), Act::Drawn(drawn));
+                continue;
+            }
+            let drawn = self.subject.random(seed);
+            self.push(Check::Valid, &format!("random {n}"), Act::Drawn(drawn));
+        }
+    }
+
+    fn once(&mut self, check: Check, label: &str, recipe: Recipe, expect: Expect) {
+        self.push(check, label, Act::Once(Box::new(Shot { recipe, expect })));
+    }
+
+    fn skip(&mut self, check: Check, reason: &str) {
+        self.push(check, "none", Act::Skip(reason.to_owned()));
+    }
+
+    fn push(&mut self, check: Check, label: &str, act: Act) {
+        let mut name = format!("{}/{check}/{label}", self.subject.operation.id);
+        let times = self.names.entry(name.clone()).or_default();
+        *times += 1;
+        if *times > 1 {
+            name = format!("{name} #{times}");
+        }
+        self.found.push(Planned { operation: self.subject.operation.clone(), check, name, act });
+    }
+}
+
+/// A seed of its own for each case, that other operations do not move.
+fn seed_of(seed: u64, operation: &str, n: usize) -> u64 {
+    // FNV-1a: short, and the same on every machine and in every release of the standard library.
+    let bytes = operation.bytes().chain(seed.to_le_bytes()).chain((n as u64).to_le_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}

@@ -1,0 +1,252 @@
+//! A request ready for the wire, and the line for a shell that sends it again.
+//!
+//! In that line a secret is a shell variable, and a signature is made anew, since an old one is
+//! worth nothing. Knows no document.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use http::Method;
+
+/// One request.
+#[derive(Clone)]
+pub struct Request {
+    /// Its method.
+    pub method: Method,
+    /// The whole URL.
+    pub url: String,
+    /// Names and values in order; a name may come twice.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Option<Vec<u8>>,
+    /// How it was signed, if it was.
+    pub signed: Option<Signed>,
+}
+
+/// How a request was signed.
+#[derive(Clone)]
+pub struct Signed {
+    /// The key's public id.
+    pub key: String,
+    /// The secret that made the signature.
+    pub secret: String,
+    /// The timestamp minus the time of sending, milliseconds.
+    pub skew_ms: i64,
+    /// The names of its headers, lower case.
+    pub headers: Vec<String>,
+    /// The body that was signed, where another one is sent.
+    pub other_body: Option<Vec<u8>>,
+}
+
+/// Secrets that were sent, and how people are told to name them.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets {
+    variables: BTreeMap<String, Variable>,
+}
+
+#[derive(Clone, Debug)]
+struct Variable {
+    name: String,
+    origin: String,
+}
+
+impl Secrets {
+    /// Remembers a secret. `origin` is where a person finds it: `iframe.api_key`.
+    pub fn add(&mut self, secret: &str, name: &str, origin: &str) {
+        // What is this short occurs in other words.
+        if secret.len() >= 8 {
+            let variable = Variable { name: shouted(name), origin: origin.to_owned() };
+            self.variables.entry(secret.to_owned()).or_insert(variable);
+        }
+    }
+
+    /// A text in which every secret is blanked out.
+    pub fn masked(&self, text: &str) -> String {
+        self.variables.iter().fold(text.to_owned(), |text, (secret, variable)| {
+            text.replace(secret, &format!("${}", variable.name))
+        })
+    }
+
+    /// A word for a POSIX shell, in which secrets are variables; tells those that it has.
+    fn word(&self, text: &str, used: &mut BTreeMap<String, String>) -> String {
+        let found =
+            self.variables.iter().find_map(|(secret, it)| Some((text.find(secret)?, secret, it)));
+        let Some((at, secret, variable)) = found else { return quoted(text) };
+        used.insert(variable.name.clone(), variable.origin.clone());
+        let before = &text[..at];
+        let after = self.word(&text[at + secret.len()..], used);
+        let before = if before.is_empty() { String::new() } else { quoted(before) };
+        let after = if after == "''" { String::new() } else { after };
+        format!("{before}\"${{{}}}\"{after}", variable.name)
+    }
+}
+
+/// Lines for a POSIX shell that send the request again.
+pub fn curl(request: &Request, secrets: &Secrets) -> String {
+    let mut used = BTreeMap::new();
+    let line = match &request.signed {
+        Some(signed) => signed_curl(request, signed, secrets, &mut used),
+        None => {
+            let data = request.body.as_ref().map(|body| secrets.word(&shown(body), &mut used));
+            let data = data.map(|data| format!(" --data-binary {data}")).unwrap_or_default();
+            format!("{}{data}", plain_curl(request, &[], secrets, &mut used))
+        }
+    };
+    let mut lines = String::new();
+    for (name, origin) in used {
+        let _ = writeln!(lines, "# {name} is {origin}");
+    }
+    lines + &line
+}
+
+fn plain_curl(
+    request: &Request,
+    without: &[String],
+    secrets: &Secrets,
+    used: &mut BTreeMap<String, String>,
+) -> String {
+    let mut line =
+        format!("curl -sS -i -X {} {}", request.method, secrets.word(&request.url, used));
+    for (name, value) in &request.headers {
+        if without.iter().any(|it| it.eq_ignore_ascii_case(name)) {
+            continue;
+        }
+        // curl drops a header without a value unless it ends in a semicolon.
+        let header = if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") };
+        let _ = write!(line, " -H {}", secrets.word(&header, used));
+    }
+    // curl would say `application/x-www-form-urlencoded` of its own accord.
+    let has =
+        |wanted: &str| request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
+    if request.body.is_some() && !has("content-type") {
+        line.push_str(" -H Content-Type:");
+    }
+    line
+}
+
+fn signed_curl(
+    request: &Request,
+    signed: &Signed,
+    secrets: &Secrets,
+    used: &mut BTreeMap<String, String>,
+) -> String {
+    let body = request.body.as_deref().unwrap_or_default();
+    let signing = signed.other_body.as_deref().unwrap_or(body);
+    let skew = match signed.skew_ms {
+        0 => String::new(),
+        // GNU date; the timestamp may be as far from now as it was.
+        ms => format!(" --timestamp $(( $(date +%s%3N) + ({ms}) ))"),
+    };
+    format!(
+        "VESTIBULE_SIGN_SECRET={} vestibule sign --key {}{skew} -d {} |\n  {} -H @- --data-binary {}",
+        secrets.word(&signed.secret, used),
+        quoted(&signed.key),
+        secrets.word(&shown(signing), used),
+        plain_curl(request, &signed.headers, secrets, used),
+        secrets.word(&shown(body), used),
+    )
+}
+
+/// A body as text. What is not UTF-8 cannot be an argument, and is told by a mark.
+fn shown(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).into_owned()
+}
+
+/// A word for a POSIX shell. Long runs of blanks are made, not written.
+fn quoted(word: &str) -> String {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:@%+=,?&".contains(&b);
+    if !word.is_empty() && word.bytes().all(is_plain) && !word.contains('&') {
+        return word.to_owned();
+    }
+    let stem = word.trim_end_matches(' ');
+    let blanks = word.len() - stem.len();
+    if blanks > 64 {
+        return format!("{}\"$(printf '%*s' {blanks} '')\"", quoted(stem));
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// A name as shell variables are written.
+fn shouted(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !out.is_empty() && !out.ends_with('_') {
+            out.push('_');
+        }
+        out.push(if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' });
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> Request {
+        Request {
+            method: Method::POST,
+            url: "http://127.0.0.1:1/v1/things?a=b".into(),
+            headers: vec![
+                ("Authorization".into(), "Bearer iak_0123456789".into()),
+                ("Content-Type".into(), "application/json".into()),
+            ],
+            body: Some(br#"{"a":"it's"}"#.to_vec()),
+            signed: None,
+        }
+    }
+
+    fn secrets() -> Secrets {
+        let mut secrets = Secrets::default();
+        secrets.add("iak_0123456789", "iframe.api_key", "iframe.api_key");
+        secrets.add("ysk_0123456789", "embed.secret", "embed.secret");
+        secrets
+    }
+
+    #[test]
+    fn curl_names_secrets_and_quotes_the_rest() {
+        let line = curl(&request(), &secrets());
+        let expected = "# IFRAME_API_KEY is iframe.api_key\ncurl -sS -i -X POST \
+            http://127.0.0.1:1/v1/things?a=b -H 'Authorization: Bearer '\"${IFRAME_API_KEY}\" \
+            -H 'Content-Type: application/json' --data-binary '{\"a\":\"it'\\''s\"}'";
+        assert_eq!(line, expected);
+        assert_eq!(secrets().masked("x iak_0123456789 y"), "x $IFRAME_API_KEY y");
+    }
+
+    #[test]
+    fn curl_signs_anew_and_sends_what_was_sent() {
+        let signed = Signed {
+            key: "yk_1".into(),
+            secret: "ysk_0123456789".into(),
+            skew_ms: -300_500,
+            headers: vec!["x-key".into()],
+            other_body: Some(b"{}".to_vec()),
+        };
+        let mut request = Request { signed: Some(signed), ..request() };
+        request.headers.push(("X-Key".into(), "yk_1".into()));
+        let line = curl(&request, &secrets());
+        assert!(
+            line.contains("VESTIBULE_SIGN_SECRET=\"${EMBED_SECRET}\" vestibule sign"),
+            "{line}"
+        );
+        assert!(line.contains("+ (-300500) )) -d '{}' |"), "{line}");
+        assert!(!line.contains("X-Key") && !line.contains("_0123456789"), "{line}");
+    }
+
+    /// What the line says is tried by the shell itself.
+    #[test]
+    fn shell_reads_back_what_was_meant() {
+        let long = format!("{{}}{}", " ".repeat(5000));
+        for word in ["", "a b", "it's", "$HOME `x` \"y\" \\", "a&b", long.as_str()] {
+            let script = format!("printf %s {}", quoted(word));
+            let out = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8(out.stdout).unwrap(), word);
+        }
+    }
+
+    #[test]
+    fn absent_media_type_stays_absent() {
+        let mut request = request();
+        request.headers.pop();
+        assert!(curl(&request, &secrets()).contains(" -H Content-Type: "));
+    }
+}

@@ -1,0 +1,210 @@
+//! What a person sees of a run: the plan, the progress, the failures, the closing sentence.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use anstream::eprintln;
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressStyle};
+use vestibule_conformance::outcome::{Case, Check, Counts, Failure, Outcome, Run, count};
+use vestibule_conformance::{Plan, Watch};
+
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const NAME: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// Failures told in full; the report has the others.
+const TOLD: usize = 20;
+/// Characters of a body or an answer that are told.
+const SHOWN: usize = 600;
+
+/// Progress of a run: a bar on a terminal, otherwise a line for each operation.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    left: Mutex<BTreeMap<String, (usize, Vec<Case>)>>,
+}
+
+impl Progress {
+    /// Before the first case.
+    pub fn new(plan: &Plan) -> Self {
+        let style = "{bar:32} {pos}/{len} cases, {elapsed}  {msg}";
+        let style =
+            ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let is_terminal = std::io::stderr().is_terminal();
+        let bar = is_terminal.then(|| ProgressBar::new(plan.cases.len() as u64).with_style(style));
+        let mut left = BTreeMap::<_, (usize, Vec<Case>)>::new();
+        for case in &plan.cases {
+            left.entry(case.operation.id.clone()).or_default().0 += 1;
+        }
+        Self { bar, left: Mutex::new(left) }
+    }
+
+    /// After the last case.
+    pub fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn line(&self, case: &Case) {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((missing, cases)) = left.get_mut(&case.operation) else { return };
+        cases.push(case.clone());
+        *missing -= 1;
+        if *missing == 0 {
+            eprintln!("{:<24} {}", case.operation, counted(count(cases.iter())));
+        }
+    }
+}
+
+impl Watch for Progress {
+    fn ended(&self, case: &Case) {
+        match &self.bar {
+            Some(bar) => bar.inc(1),
+            None => self.line(case),
+        }
+    }
+
+    fn waits(&self, why: Option<&str>) {
+        match &self.bar {
+            Some(bar) => bar.set_message(why.unwrap_or_default().to_owned()),
+            None => {
+                if let Some(why) = why {
+                    eprintln!("{DIM}{why}{DIM:#}");
+                }
+            }
+        }
+    }
+}
+
+/// One line for a mistake of the user.
+pub fn error(problem: &str) -> String {
+    format!("{BAD}error{BAD:#}: {problem}")
+}
+
+/// The plan as a table of operations and checks.
+pub fn planned(plan: &Plan) -> String {
+    let matrix = plan.matrix();
+    let used: Vec<_> =
+        Check::ALL.into_iter().filter(|check| matrix.keys().any(|(_, it)| it == check)).collect();
+    let width = plan.operations.iter().map(|it| it.id.len()).max().unwrap_or(0);
+    let mut out = format!("{NAME}{:width$}", "operation");
+    used.iter().for_each(|check| {
+        let _ = write!(out, "  {check}");
+    });
+    let _ = writeln!(out, "   total{NAME:#}");
+    for row in &plan.operations {
+        let _ = write!(out, "{:width$}", row.id);
+        let mut total = 0;
+        for check in &used {
+            let cases = matrix.get(&(row.id.as_str(), *check)).copied().unwrap_or(0);
+            total += cases;
+            let shown = if cases == 0 { "·".to_owned() } else { cases.to_string() };
+            let _ = write!(out, "  {shown:>at$}", at = check.name().len());
+        }
+        let _ = writeln!(out, "  {total:>6}");
+    }
+    let (cases, operations) = (plan.cases.len(), plan.operations.len());
+    let _ = write!(out, "\n{cases} cases of {operations} operations; nothing was sent.");
+    out
+}
+
+/// The failures and the closing sentence.
+pub fn told(run: &Run, report: Option<&Path>) -> String {
+    let mut out = String::new();
+    let all: Vec<_> = run.failures().collect();
+    for (case, failure) in all.iter().take(TOLD) {
+        out.push_str(&failed(case, failure));
+    }
+    if all.len() > TOLD {
+        let _ = writeln!(out, "… and {} more\n", all.len() - TOLD);
+    }
+    for case in run.cases.iter().filter(|it| it.expected && matches!(it.outcome, Outcome::Passed)) {
+        let name = &case.name;
+        let _ = writeln!(out, "{BAD}passes{BAD:#} {name}: remove it from the expected failures\n");
+    }
+    out.push_str(&skips(run));
+    out.push_str(&closing(run, report));
+    out
+}
+
+fn failed(case: &Case, failure: &Failure) -> String {
+    let Failure { expectation, observed, curl, body, response } = failure;
+    let mut out = format!("{BAD}failed{BAD:#} {NAME}{}{NAME:#}\n", case.name);
+    let _ = writeln!(out, "  expected  {expectation}\n  came      {}", cut(observed));
+    if let Some(body) = body {
+        let _ = writeln!(out, "  sent      {}", cut(body));
+    }
+    if let Some(response) = response {
+        let _ = writeln!(out, "  answer    {} {}", response.status, cut(&response.body));
+    }
+    let curl = curl.replace('\n', "\n  ");
+    let _ = writeln!(out, "  {DIM}{curl}{DIM:#}\n");
+    out
+}
+
+/// Why cases were skipped that a better file of credentials would allow.
+fn skips(run: &Run) -> String {
+    let mut reasons = BTreeMap::<_, usize>::new();
+    for case in &run.cases {
+        if let Outcome::Skipped { reason } = &case.outcome {
+            *reasons.entry(reason).or_default() += 1;
+        }
+    }
+    reasons.into_iter().fold(String::new(), |mut out, (reason, cases)| {
+        let _ = writeln!(out, "{DIM}skipped {cases:>4}  {reason}{DIM:#}");
+        out
+    })
+}
+
+fn closing(run: &Run, report: Option<&Path>) -> String {
+    let counts = run.counts();
+    let (operations, requests) = (run.operations.len(), run.requests);
+    let seconds = run.took_ms as f64 / 1000.0;
+    let mut out = format!(
+        "{} of {operations} operations, {requests} requests in {seconds:.1} s, seed {}.\n",
+        counted(counts),
+        run.seed
+    );
+    if let Some(folder) = report {
+        let _ = writeln!(out, "The reports are in {}.", folder.display());
+    }
+    let Run { base_url, .. } = run;
+    out.push_str(&match (counts.failed, counts.unexpectedly_passed) {
+        (0, 0) => format!("{GOOD}{base_url} answers as its documents say.{GOOD:#}"),
+        (0, n) => {
+            format!("{BAD}{n} expected failure(s) pass now: remove them from the file.{BAD:#}")
+        }
+        (n, _) => format!(
+            "{BAD}{n} case(s) failed.{BAD:#} Send one again with its curl line; mend the service \
+             or the document."
+        ),
+    });
+    out
+}
+
+fn counted(counts: Counts) -> String {
+    let Counts { passed, failed, expected, unexpectedly_passed, skipped } = counts;
+    let mut out = format!("{passed} passed");
+    let more = [
+        (failed, "failed"),
+        (expected, "failed as expected"),
+        (unexpectedly_passed, "passed unexpectedly"),
+        (skipped, "skipped"),
+    ];
+    for (n, what) in more.into_iter().filter(|(n, _)| *n > 0) {
+        let _ = write!(out, ", {n} {what}");
+    }
+    out
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,354 @@
+//! The deployment as the run meets it: sends requests within rate and count, knows the values
+//! that only it knows, and makes objects to act on.
+//!
+//! Turns a recipe into a request. Judges nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::Client;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::clock;
+use crate::credentials::{self, Credentials};
+use crate::document::{Operation, Source};
+use crate::recipe::Recipe;
+use crate::request::{Request, Secrets};
+
+/// How old a value may be that one operation gave and others use.
+const KEEP: Duration = Duration::from_secs(240);
+/// How often one request is sent again because the deployment asked to wait, and how long it
+/// may ask for at most.
+const WAITS: usize = 4;
+const LONGEST_WAIT: Duration = Duration::from_secs(90);
+
+/// A plain valid request of every operation.
+pub type Plain = HashMap<String, (Arc<Operation>, Recipe)>;
+
+/// A request that other requests are made for.
+type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, Trouble>> + Send + 'a>>;
+
+/// Bounds of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Requests in a second at most.
+    pub rate: u32,
+    /// Requests at most.
+    pub requests: u64,
+    /// How long one answer may take.
+    pub timeout: Duration,
+}
+
+/// An answer, read whole.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Its status.
+    pub status: u16,
+    /// Its headers in order, names lower case.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Vec<u8>,
+    /// From the first byte sent to the last received.
+    pub took: Duration,
+}
+
+impl Reply {
+    /// The values of a header.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let named = self.headers.iter().filter(move |(it, _)| it.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_str())
+    }
+
+    /// The first value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(it, _)| it.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+}
+
+/// Why a request could not be sent or brought nothing.
+#[derive(Clone, Debug)]
+pub enum Trouble {
+    /// Something is missing that the run needs: the case is skipped.
+    Missing(String),
+    /// The deployment gave no answer.
+    NoReply(String),
+}
+
+/// The deployment and what is known of it.
+pub struct World {
+    /// Where it is, without a slash at the end.
+    pub base_url: String,
+    /// What it accepts.
+    pub credentials: Credentials,
+    pub(crate) plain: Plain,
+    pub(crate) secrets: Mutex<Secrets>,
+    client: Client,
+    bounds: Bounds,
+    sent: AtomicU64,
+    next_slot: tokio::sync::Mutex<Instant>,
+    kept: Mutex<BTreeMap<Source, (Instant, Value)>>,
+    skew: OnceCell<i64>,
+    waiting: Mutex<Option<String>>,
+}
+
+impl World {
+    /// A deployment that nothing was sent to yet.
+    ///
+    /// # Errors
+    /// When no client can be made.
+    pub fn new(
+        base_url: &str,
+        credentials: Credentials,
+        plain: Plain,
+        bounds: Bounds,
+    ) -> Result<Self, String> {
+        let client = Client::builder()
+            .timeout(bounds.timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|bad| format!("no HTTP client: {bad}"))?;
+        Ok(Self {
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            credentials,
+            plain,
+            secrets: Mutex::default(),
+            client,
+            bounds,
+            sent: AtomicU64::new(0),
+            next_slot: tokio::sync::Mutex::new(Instant::now()),
+            kept: Mutex::default(),
+            skew: OnceCell::new(),
+            waiting: Mutex::default(),
+        })
+    }
+
+    /// Requests sent so far.
+    pub fn requests(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// What the run waits for at the moment, if the deployment asked it to wait.
+    pub fn waiting(&self) -> Option<String> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether anything answers there at all.
+    ///
+    /// # Errors
+    /// One line that says why not.
+    pub async fn reach(&self) -> Result<(), String> {
+        let answer = self.client.get(&self.base_url).send().await;
+        answer.map(drop).map_err(|bad| format!("{} does not answer: {}", self.base_url, root(&bad)))
+    }
+
+    /// Makes the request of a recipe and sends it; waits and does so again when it is asked to.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub async fn attempt(
+        &self,
+        operation: &Operation,
+        recipe: &Recipe,
+    ) -> Result<Exchange, Trouble> {
+        for turn in 0.. {
+            let built = self.build(operation, recipe).await?;
+            let reply = self.send(&built.request).await?;
+            let wait = (turn < WAITS && reply.status == 429 && operation.documents(429))
+                .then(|| reply.header("retry-after")?.parse::<u64>().ok())
+                .flatten()
+                .map(Duration::from_secs)
+                .filter(|wait| *wait <= LONGEST_WAIT);
+            let Some(wait) = wait else { return Ok(Exchange { built, reply }) };
+            self.pause(&operation.id, wait).await;
+        }
+        unreachable!("the loop ends with an answer")
+    }
+
+    /// Sends a request as it is.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub async fn send(&self, request: &Request) -> Result<Reply, Trouble> {
+        let sent = self.sent.fetch_add(1, Ordering::Relaxed);
+        if sent >= self.bounds.requests {
+            let most = self.bounds.requests;
+            return Err(Trouble::Missing(format!("the bound of {most} requests is reached")));
+        }
+        self.slot().await;
+        let mut problem = String::new();
+        // A server may close a connection while the next request is already on its way there.
+        for _ in 0..3 {
+            match self.send_once(request).await {
+                Ok(reply) => return Ok(reply),
+                Err(bad) if bad.is_timeout() || bad.is_builder() => {
+                    return Err(Trouble::NoReply(root(&bad)));
+                }
+                Err(bad) => problem = root(&bad),
+            }
+        }
+        Err(Trouble::NoReply(problem))
+    }
+
+    async fn send_once(&self, request: &Request) -> Result<Reply, reqwest::Error> {
+        let mut sending = self.client.request(request.method.clone(), &request.url);
+        for (name, value) in &request.headers {
+            sending = sending.header(name, value);
+        }
+        if let Some(body) = &request.body {
+            sending = sending.body(body.clone());
+        }
+        let began = Instant::now();
+        let response = sending.send().await?;
+        let status = response.status().as_u16();
+        let headers = response.headers().iter().map(|(name, value)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        });
+        let headers = headers.collect();
+        let body = response.bytes().await?.to_vec();
+        Ok(Reply { status, headers, body, took: began.elapsed() })
+    }
+
+    /// Waits for a place in the rate.
+    async fn slot(&self) {
+        let gap = Duration::from_secs(1) / self.bounds.rate.max(1);
+        let mine = {
+            let mut next = self.next_slot.lock().await;
+            let mine = (*next).max(Instant::now());
+            *next = mine + gap;
+            mine
+        };
+        tokio::time::sleep_until(mine.into()).await;
+    }
+
+    async fn pause(&self, operation: &str, wait: Duration) {
+        let tell = |text| *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = text;
+        tell(Some(format!("{operation} asks to wait for {} s", wait.as_secs())));
+        tokio::time::sleep(wait).await;
+        tell(None);
+    }
+
+    /// All values of a source; `fresh` makes a new object where another operation gives it.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub async fn values(&self, source: &Source, fresh: bool) -> Result<Vec<Value>, Trouble> {
+        match source {
+            Source::Credential(path) => Ok(self.credentials.all(path).to_vec()),
+            Source::Answer { operation, pointer } => {
+                if let Some(value) = self.kept(source).filter(|_| !fresh) {
+                    return Ok(vec![value]);
+                }
+                let value = self.obtain(operation, pointer).await?;
+                if !fresh {
+                    let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+                    kept.insert(source.clone(), (Instant::now(), value.clone()));
+                }
+                Ok(vec![value])
+            }
+        }
+    }
+
+    /// What an operation gave not long ago.
+    fn kept(&self, source: &Source) -> Option<Value> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, value) = kept.get(source)?;
+        (since.elapsed() < KEEP).then(|| value.clone())
+    }
+
+    /// Asks another operation for a value.
+    fn obtain<'a>(&'a self, operation: &'a str, pointer: &'a str) -> Later<'a, Value> {
+        Box::pin(async move {
+            let Some((operation, recipe)) = self.plain.get(operation) else {
+                let why = format!("no document of this run describes {operation}");
+                return Err(Trouble::Missing(why));
+            };
+            let exchange = self.attempt(operation, recipe).await?;
+            let reply = &exchange.reply;
+            let value = reply.json().and_then(|body| body.pointer(pointer).cloned());
+            let value = value.filter(|_| (200..300).contains(&reply.status));
+            value.ok_or_else(|| {
+                let code = reply.json().and_then(|it| it["error"].as_str().map(str::to_owned));
+                let told = code.map(|code| format!(" {code}")).unwrap_or_default();
+                Trouble::Missing(format!(
+                    "{} gave no {pointer}, but {}{told}",
+                    operation.id, reply.status
+                ))
+            })
+        })
+    }
+
+    /// The server's time minus ours, milliseconds: from an error that tells it, else from `Date`.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub(crate) fn skew<'a>(
+        &'a self,
+        operation: &'a Operation,
+        recipe: &'a Recipe,
+    ) -> Later<'a, i64> {
+        let learn = async {
+            let exchange = self.attempt(operation, recipe).await?;
+            let reply = &exchange.reply;
+            let half = i64::try_from(reply.took.as_millis() / 2).unwrap_or(0);
+            let then = clock::now_ms() - half;
+            let told = reply.json().and_then(|body| body["details"]["server_time_ms"].as_i64());
+            let date = || chrono::DateTime::parse_from_rfc2822(reply.header("date")?).ok();
+            let server = told.or_else(|| Some(date()?.timestamp_millis()));
+            Ok(server.map_or(0, |server| server - then))
+        };
+        Box::pin(async move { self.skew.get_or_try_init(|| learn).await.copied() })
+    }
+
+    /// A secret as text, remembered so that it is never printed.
+    pub(crate) fn secret(&self, value: &Value, name: &str, source: &Source) -> String {
+        let text = credentials::text(value);
+        let origin = match source {
+            Source::Credential(path) => format!("{path} of the credentials file"),
+            Source::Answer { operation, pointer } => format!("{pointer} of {operation}'s answer"),
+        };
+        let name = match source {
+            Source::Credential(path) => path,
+            Source::Answer { .. } => name,
+        };
+        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        secrets.add(&text, name, &origin);
+        text
+    }
+}
+
+/// A request and its answer.
+pub struct Exchange {
+    /// What was sent.
+    pub built: Built,
+    /// What came.
+    pub reply: Reply,
+}
+
+/// A request, ready to be sent.
+pub struct Built {
+    /// The request.
+    pub request: Request,
+    /// The body's value after known values were put in; `None` when it is not one.
+    pub value: Option<Value>,
+    /// Whether a value is in it that this deployment need not know.
+    pub is_unknown: bool,
+}
+
+/// The innermost cause, which names the trouble: `Connection refused`.
+fn root(bad: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = bad;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
