@@ -33,13 +33,14 @@ pub enum Missing {
 impl Base {
     /// The commit that was asked for, or the merge base with the main branch.
     pub fn find(root: &Path, revision: Option<&str>) -> Result<Self, Missing> {
-        let head = commit(root, "HEAD");
+        let head = git(root, &["rev-parse", "--verify", "HEAD^{commit}"])
+            .map(|commit| commit.trim().to_owned());
         if let Some(revision) = revision {
             let commit = commit(root, revision).ok_or_else(|| unknown(revision))?;
-            let is_head = head.as_ref() == Some(&commit);
+            let is_head = head.as_ref() == Ok(&commit);
             return Ok(Base { commit, title: format!("`{revision}`"), is_head });
         }
-        let head = head.ok_or_else(|| nowhere("this folder has no commit that git can read"))?;
+        let head = head.map_err(|bad| nowhere(&format!("git finds no commit here ({bad})")))?;
         let mut mains = MAINS.into_iter();
         let Some(main) = mains.find(|main| commit(root, main).is_some()) else {
             let [local, remote] = MAINS;
@@ -102,15 +103,17 @@ fn commit(root: &Path, revision: &str) -> Option<String> {
 
 /// What a git command writes, or in one line why it fails.
 fn git(root: &Path, arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(root)
-        .args(arguments)
-        .output()
-        .map_err(|bad| format!("git does not run: {bad}"))?;
+    let mut command = Command::new("git");
+    // Within a git hook these name a repository; ours is the one around `root`.
+    for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+        command.env_remove(variable);
+    }
+    let output = command.arg("-C").arg(root).args(arguments).output();
+    let output = output.map_err(|bad| format!("git does not run: {bad}"))?;
     if !output.status.success() {
         let reason = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("git {}: {}", arguments.join(" "), reason.trim()));
+        let reason = reason.lines().next().unwrap_or_default();
+        return Err(format!("git {}: {reason}", arguments.join(" ")));
     }
     String::from_utf8(output.stdout)
         .map_err(|_| format!("git {}: the answer is not UTF-8", arguments.join(" ")))

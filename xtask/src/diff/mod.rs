@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use anstream::print;
+use anstream::{eprint, print};
 use chrono::DateTime;
 use clap::ValueEnum;
 
@@ -57,11 +57,12 @@ pub struct Options {
     allow_no_base: bool,
 }
 
-/// What the command has to say; `fails` is exit code 1.
-#[derive(Debug, PartialEq, Eq)]
+/// What the command has to say, with colours for `anstream`; `fails` is exit code 1.
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Outcome {
-    /// With colours, for `anstream`.
-    text: String,
+    report: String,
+    /// Instead of a report, for people.
+    complaint: String,
     fails: bool,
 }
 
@@ -69,7 +70,8 @@ struct Outcome {
 /// over.
 pub fn run(root: &Path, options: &Options) -> Result<ExitCode, String> {
     let outcome = outcome(root, options).map_err(|bad| format!("error: {bad}"))?;
-    print!("{}", outcome.text);
+    print!("{}", outcome.report);
+    eprint!("{}", outcome.complaint);
     Ok(ExitCode::from(u8::from(outcome.fails)))
 }
 
@@ -77,14 +79,14 @@ fn outcome(root: &Path, options: &Options) -> Result<Outcome, String> {
     let base = match Base::find(root, options.base.as_deref()) {
         Ok(base) => base,
         Err(Missing::Nowhere(reason)) if options.allow_no_base => {
-            let text = format!("There is nothing to compare the documents with: {reason}.\n");
-            return Ok(Outcome { text, fails: false });
+            let report = report::without_base(&reason, options.format);
+            return Ok(Outcome { report, ..Outcome::default() });
         }
         Err(Missing::Nowhere(reason) | Missing::Unknown(reason)) => return Err(reason),
     };
     let head = match working_tree(root) {
         Ok(version) => version,
-        Err(text) => return Ok(Outcome { text, fails: true }),
+        Err(complaint) => return Ok(Outcome { complaint, fails: true, ..Outcome::default() }),
     };
     let old = committed(root, &base)?;
     let ours = approvals(fs::read_to_string(root.join("openapi").join(approvals::FILE)))?;
@@ -97,12 +99,13 @@ fn outcome(root: &Path, options: &Options) -> Result<Outcome, String> {
     let second_opinion = second_opinion::disagreements(&old, &head, &changes);
     let changes = report::judged(changes, &ours, &old.files, &head.files);
     let report = Report { base, changes, leftovers, second_opinion, today: today() };
-    let text = match options.format {
+    let fails = report.fails();
+    let report = match options.format {
         Format::Table => report.table(),
         Format::Markdown => report.markdown(),
         Format::Json => report.json(),
     };
-    Ok(Outcome { text, fails: report.fails() })
+    Ok(Outcome { report, fails, ..Outcome::default() })
 }
 
 /// The documents as they are on the disk; what is wrong with them, in full, if they do not load.

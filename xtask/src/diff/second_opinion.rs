@@ -73,7 +73,9 @@ fn compared(document: &str, changes: &[Change], theirs: &[drift::Change]) -> Vec
     }
     for change in theirs {
         for path in &change.paths {
-            let pointer = path.new.base_and_subpath().0.trim_start_matches('#');
+            // What is gone has no place of its own in the head.
+            let (new, old) = (path.new.base_and_subpath().0, path.old.base_and_subpath().0);
+            let pointer = if new == "#/paths" { old } else { new }.trim_start_matches('#');
             let opinions = places.entry(place(pointer)).or_default();
             for info in &change.changes {
                 let said = opinions.theirs.entry(class(info.class)).or_default();

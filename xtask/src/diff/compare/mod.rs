@@ -72,7 +72,7 @@ pub fn compare(base: &Version, head: &Version) -> Vec<Change> {
     let names: BTreeSet<_> = base.documents.keys().chain(head.documents.keys()).collect();
     for name in names {
         let (Some(old), Some(new)) = (base.documents.get(name), head.documents.get(name)) else {
-            changes.push(whole_document(name, base.documents.get(name)));
+            changes.push(whole_document(name, base.documents.get(name), head.documents.get(name)));
             continue;
         };
         let mut walk = Walk::new(name, old, new, &shared);
@@ -95,7 +95,8 @@ fn common(base: &Version, head: &Version, paired: &BTreeSet<String>) -> Vec<Chan
     walk.changes()
 }
 
-fn whole_document(name: &str, old: Option<&Value>) -> Change {
+fn whole_document(name: &str, old: Option<&Value>, new: Option<&Value>) -> Change {
+    let operations = old.or(new).into_iter().flat_map(operations_of).collect();
     let (class, verb) = match old {
         Some(_) => (Class::BreaksCaller, "removed"),
         None => (Class::BreaksServer, "added"),
@@ -109,27 +110,31 @@ fn whole_document(name: &str, old: Option<&Value>) -> Change {
         what: format!("document `{name}` {verb}"),
         old: None,
         new: None,
-        operations: BTreeSet::new(),
+        operations,
     }
+}
+
+/// The ids of all operations of a document.
+fn operations_of(document: &Value) -> impl Iterator<Item = String> {
+    let items = document["paths"].as_object().into_iter().flat_map(|paths| paths.values());
+    let members = items.filter_map(Value::as_object).flat_map(|item| item.values());
+    members.filter_map(|operation| Some(operation.get("operationId")?.as_str()?.to_owned()))
 }
 
 /// What several documents or operations found together counts once.
 fn merged(changes: Vec<Change>) -> Vec<Change> {
-    let mut merged: Vec<Change> = Vec::new();
+    let mut merged: BTreeMap<_, Change> = BTreeMap::new();
     for change in changes {
-        let is_same = |other: &Change| {
-            let operations = change.operations.clone();
-            Change { operations, ..other.clone() } == change
-        };
-        match merged.iter_mut().find(|other| is_same(other)) {
+        let text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
+        let Change { document, pointer, class, name, side, what, .. } = change.clone();
+        let key =
+            (document, pointer, class, name, side, what, text(&change.old), text(&change.new));
+        match merged.get_mut(&key) {
             Some(other) => other.operations.extend(change.operations),
-            None => merged.push(change),
+            None => {
+                merged.insert(key, change);
+            }
         }
     }
-    merged.sort_by(|a, b| {
-        let key =
-            |it: &Change| (it.document.clone(), it.pointer.clone(), it.class, it.name.clone());
-        key(a).cmp(&key(b))
-    });
-    merged
+    merged.into_values().collect()
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::rules::INCOMPARABLE;
 use super::spot::Spot;
-use super::values::{same, verb};
+use super::values::{same, shown, verb};
 use super::walk::{Difference, Walk};
 use crate::diff::class::Class::{Additive, BreaksCaller};
 use crate::diff::class::Effect::{Narrower, Wider};
@@ -90,8 +90,9 @@ impl<'v> Walk<'v> {
             return self.words(Object::Schema, "enum", verdicts, at, side);
         }
         let verb = verb(at.0.value, at.1.value);
+        let what = format!("`enum` {verb}{}", shown(at.0.value, at.1.value));
         let verdict = By(if at.1.is_there() { Narrower } else { Wider });
-        self.schema(format!("enum-{verb}"), verdict, side, format!("`enum` {verb}"), at);
+        self.schema(format!("enum-{verb}"), verdict, side, what, at);
     }
 
     /// Alternatives are the same when they are equal, or of the same reference or type.

@@ -313,6 +313,38 @@ fn a_shared_schema_is_told_once_with_every_operation_it_reaches() {
 }
 
 #[test]
+fn components_of_every_kind_are_compared_where_operations_use_them() {
+    let parts = |length: u32| {
+        let embed = EMBED
+            .replace(
+                "{name: q, in: query, schema: {type: string, maxLength: 9}}",
+                "{$ref: '#/components/parameters/Q'}",
+            )
+            .replace("200: {description: d}", "200: {$ref: '#/components/responses/Fine'}")
+            .replace("ASKED", "type: string")
+            .replace("GIVEN", "type: string");
+        let parts = format!(
+            "  parameters:
+    Q: {{name: q, in: query, schema: {{type: string, maxLength: {length}}}}}
+  headers:
+    H: {{schema: {{type: string, maxLength: {length}}}}}
+  responses:
+    Fine: {{description: d, headers: {{H: {{$ref: '#/components/headers/H'}}}}}}
+"
+        );
+        version(&[("common", COMMON), ("embed", &format!("{embed}{parts}"))])
+    };
+    let changes = compare(&parts(9), &parts(8));
+    let expected = [
+        "breaks servers: answer-max-length-lowered /components/headers/H/schema/maxLength",
+        "breaks callers: request-max-length-lowered /components/parameters/Q/schema/maxLength",
+    ];
+    assert_eq!(told(&changes), expected);
+    let operations: Vec<_> = changes.iter().flat_map(|it| &it.operations).collect();
+    assert_eq!(operations, ["thingShow", "thingCreate"]);
+}
+
+#[test]
 fn another_reference_is_followed_into_what_it_leads_to_now() {
     let short = EMBED.replace("Other: {type: string}", "Other: {type: string, maxLength: 3}");
     let version_of = |reference: &str| {
@@ -331,19 +363,25 @@ fn another_reference_is_followed_into_what_it_leads_to_now() {
 }
 
 #[test]
-fn a_schema_that_contains_itself_ends() {
-    let tree = |length: u32| {
-        let tree = "Tree: {type: object, properties: {t: {$ref: '#/components/schemas/Tree'}, \
-                    s: {type: string, maxLength: LENGTH}}}\n    Other: {";
-        let asked = "type: object, properties: {t: {$ref: '#/components/schemas/Tree'}}";
-        let embed = EMBED.replace("Other: {", &tree.replace("LENGTH", &length.to_string()));
-        let embed = embed.replace("ASKED", asked).replace("GIVEN", "type: string");
-        version(&[("common", COMMON), ("embed", &embed)])
+fn a_schema_that_contains_itself_ends_under_its_name_and_renamed() {
+    let tree = |name: &str, length: u32| {
+        let reference = format!("$ref: '#/components/schemas/{name}'");
+        let tree = format!(
+            "{name}: {{type: object, properties: {{t: {{{reference}}}, \
+             s: {{type: string, maxLength: {length}}}}}}}\n    Other: {{"
+        );
+        let embed = EMBED.replace("Other: {", &tree).replace("GIVEN", "type: string");
+        let asked = format!("type: object, properties: {{t: {{{reference}}}}}");
+        version(&[("common", COMMON), ("embed", &embed.replace("ASKED", &asked))])
     };
-    let expected = [
-        "breaks callers: request-max-length-lowered /components/schemas/Tree/properties/s/maxLength",
-    ];
-    assert_eq!(told(&compare(&tree(9), &tree(8))), expected);
+    let place = "properties/s/maxLength";
+    let line = |name| {
+        format!("breaks callers: request-max-length-lowered /components/schemas/{name}/{place}")
+    };
+    assert_eq!(told(&compare(&tree("Tree", 9), &tree("Tree", 8))), [line("Tree")]);
+    let renamed = told(&compare(&tree("Tree", 9), &tree("Wood", 8)));
+    assert!(renamed.contains(&line("Wood")), "{renamed:?}");
+    assert_eq!(renamed.len(), 5, "two references, two components, one bound: {renamed:?}");
 }
 
 #[test]

@@ -45,6 +45,30 @@ pub fn verb(old: Option<&Value>, new: Option<&Value>) -> &'static str {
     }
 }
 
+/// `: 64 → 32`, as far as people can read the values in passing.
+pub fn shown(old: Option<&Value>, new: Option<&Value>) -> String {
+    let text = |value: &Value| match value {
+        Value::Object(_) => None,
+        value => Some(shortened(&value.to_string())),
+    };
+    let shown = match (old, new) {
+        (Some(old), Some(new)) => text(old).zip(text(new)).map(|(a, b)| format!(": {a} → {b}")),
+        (Some(old), None) => text(old).map(|old| format!(", was {old}")),
+        (None, Some(new)) => text(new).map(|new| format!(": {new}")),
+        (None, None) => None,
+    };
+    shown.unwrap_or_default()
+}
+
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 48;
+    if text.chars().count() <= LONGEST {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(LONGEST).collect();
+    format!("{start}…")
+}
+
 /// Absent is `false`.
 fn flag(
     old: Option<&Value>,

@@ -43,6 +43,7 @@ pub struct Walk<'v> {
     pub(super) inherited: (Vec<Spot<'v>>, Vec<Spot<'v>>),
     found: Vec<(Origin, Change)>,
     leads_to: BTreeMap<Origin, BTreeSet<Visit>>,
+    seen: BTreeSet<Visit>,
     open: Vec<Visit>,
     /// Pairs of places that different references lead to: schemas may be recursive.
     inlined: BTreeSet<(Origin, String, String, Side)>,
@@ -74,6 +75,7 @@ impl<'v> Walk<'v> {
             inherited: Default::default(),
             found: Vec::new(),
             leads_to: BTreeMap::new(),
+            seen: BTreeSet::new(),
             open: Vec::new(),
             inlined: BTreeSet::new(),
         }
@@ -132,9 +134,8 @@ impl<'v> Walk<'v> {
     /// Notes that the walk's origin uses a component on a side.
     pub(super) fn follow(&mut self, reference: &str, side: Side) {
         let visit = Visit { reference: reference.to_owned(), side };
-        let is_new = !self.leads_to.values().any(|visits| visits.contains(&visit));
         self.leads_to.entry(self.origin.clone()).or_default().insert(visit.clone());
-        if is_new {
+        if self.seen.insert(visit.clone()) {
             self.open.push(visit);
         }
     }
@@ -167,7 +168,7 @@ impl<'v> Walk<'v> {
 
     /// The pointers of the components that were compared as used.
     pub fn visited(&self) -> BTreeSet<String> {
-        let visits = self.leads_to.values().flatten().filter(|it| it.side != Side::Unused);
+        let visits = self.seen.iter().filter(|it| it.side != Side::Unused);
         visits.map(|visit| visit.reference.trim_start_matches('#').to_owned()).collect()
     }
 
@@ -297,7 +298,9 @@ impl<'v> Walk<'v> {
         side: Side,
     ) {
         let Some((verb, verdict)) = values::judge(rule, at.0.value, at.1.value) else { return };
-        let (name, what) = (format!("{}-{verb}", name.to_kebab_case()), format!("`{name}` {verb}"));
+        let shown = values::shown(at.0.value, at.1.value);
+        let what = format!("`{name}` {verb}{shown}");
+        let name = format!("{}-{verb}", name.to_kebab_case());
         self.report(Difference { object, name, verdict, side, what, at });
     }
 
@@ -332,7 +335,7 @@ impl<'v> Walk<'v> {
             let name = reference.and_then(|it| it.rsplit('/').next());
             name.map_or_else(|| "written out".to_owned(), |name| format!("`{name}`"))
         };
-        let what = format!("{}: {} → {}", object.noun(), shown(old), shown(new));
+        let what = format!("refers to something else: {} → {}", shown(old), shown(new));
         let (before, after) = (at.0.member("$ref"), at.1.member("$ref"));
         // The pointer names the place itself, there whatever stands in it.
         let place = |spot: &Spot<'v>, value| Spot { value, pointer: spot.pointer.clone() };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Judged, Report, subject};
 use crate::diff::approvals::{Approval, Leftover};
@@ -82,6 +82,11 @@ impl Report {
             .expect("names, numbers and JSON values can be written");
         text + "\n"
     }
+}
+
+/// The report where there is nothing to compare with.
+pub fn without_base(summary: &str) -> String {
+    format!("{:#}\n", json!({ "base": null, "fine": true, "changes": [], "summary": summary }))
 }
 
 fn entry(judged: &Judged) -> Entry<'_> {

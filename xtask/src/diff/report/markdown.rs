@@ -1,6 +1,6 @@
 //! The report for the description of a merge request.
 
-use super::{Judged, Report, objection, old_and_new, place, reach};
+use super::{Judged, Report, objection, place, reach};
 
 impl Report {
     pub fn markdown(&self) -> String {
@@ -65,7 +65,6 @@ impl Report {
 
 fn row(subject: &str, judged: &Judged) -> String {
     let change = &judged.change;
-    let values = old_and_new(change).map(|it| format!(": {it}")).unwrap_or_default();
     let class = change.class.to_string();
     let class = if change.class.is_breaking() { format!("**{class}**") } else { class };
     let approved = judged
@@ -78,7 +77,7 @@ fn row(subject: &str, judged: &Judged) -> String {
         cell(subject),
         cell(&format!("{class}{approved}")),
         format!("`{}`", change.name),
-        cell(&format!("{}{values}{reach}", change.what)),
+        cell(&format!("{}{reach}", change.what)),
         cell(&place(judged)),
     ];
     format!("| {} |\n", cells.join(" | "))

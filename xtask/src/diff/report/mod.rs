@@ -4,8 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
+use super::Format;
 use super::approvals::{self, Approval, Leftover};
 use super::base::Base;
 use super::class::Class;
@@ -51,6 +50,15 @@ pub fn judged(
         Judged { change, place, approval }
     };
     changes.into_iter().map(judge).collect()
+}
+
+/// The report where there is nothing to compare with.
+pub fn without_base(reason: &str, format: Format) -> String {
+    let summary = format!("There is nothing to compare the documents with: {reason}.");
+    match format {
+        Format::Table | Format::Markdown => summary + "\n",
+        Format::Json => json::without_base(&summary),
+    }
 }
 
 impl Report {
@@ -106,27 +114,41 @@ impl Report {
         if self.changes.is_empty() {
             return format!("{}{}", self.unchanged(), self.leftovers_in_words());
         }
-        let counts = format!(
-            "{} callers, {} servers, {} and {}",
-            many(self.count(Class::BreaksCaller), "change breaks", "changes break"),
-            many(self.count(Class::BreaksServer), "breaks", "break"),
-            many(self.count(Class::Additive), "is additive", "are additive"),
-            many(self.count(Class::Wording), "is wording", "are wording"),
-        );
+        let counts = self.counts_in_words();
         let breaks = self.count(Class::BreaksCaller) + self.count(Class::BreaksServer);
         let open = self.unapproved().count();
         let verdict = match (breaks, open) {
             (0, _) => "nothing to approve.".to_owned(),
             (_, 0) => "every break is approved.".to_owned(),
             _ => format!(
-                "{open} of {} {} not approved: take them back, or approve each with a reason in \
-                 openapi/{}.",
+                "{open} of {} {} with a reason in openapi/{}.",
                 many(breaks, "break", "breaks"),
-                if open == 1 { "is" } else { "are" },
+                if open == 1 {
+                    "is not approved: take it back, or approve it"
+                } else {
+                    "are not approved: take them back, or approve each"
+                },
                 approvals::FILE
             ),
         };
         format!("{counts}; {verdict}{}", self.leftovers_in_words())
+    }
+
+    /// `2 changes break callers, 1 is wording`.
+    fn counts_in_words(&self) -> String {
+        let mut words = Vec::new();
+        for (class, one, more) in [
+            (Class::BreaksCaller, "breaks callers", "break callers"),
+            (Class::BreaksServer, "breaks servers", "break servers"),
+            (Class::Additive, "is additive", "are additive"),
+            (Class::Wording, "is wording", "are wording"),
+        ] {
+            let noun = if words.is_empty() { ["change ", "changes "] } else { ["", ""] };
+            let [one, more] = [noun[0].to_owned() + one, noun[1].to_owned() + more];
+            let count = self.count(class);
+            words.extend((count > 0).then(|| many(count, &one, &more)));
+        }
+        words.join(", ")
     }
 
     fn unchanged(&self) -> String {
@@ -177,33 +199,7 @@ fn subject(pointer: &str) -> String {
     }
 }
 
-/// `64 → 32`, as far as the values are short enough to be read.
-fn old_and_new(change: &Change) -> Option<String> {
-    let shown = |value: &Value| match value {
-        Value::Object(_) => None,
-        Value::String(text) => Some(shortened(&format!("{:?}", text))),
-        value => Some(shortened(&value.to_string())),
-    };
-    match (&change.old, &change.new) {
-        (Some(old), Some(new)) => Some(format!("{} → {}", shown(old)?, shown(new)?)),
-        (Some(old), None) => Some(format!("was {}", shown(old)?)),
-        (None, Some(new)) => shown(new),
-        (None, None) => None,
-    }
-    // An enum's value and a member's name stand in the sentence already.
-    .filter(|_| !change.what.contains(": value ") && !change.what.starts_with("member `"))
-}
-
-fn shortened(text: &str) -> String {
-    const LONGEST: usize = 48;
-    if text.chars().count() <= LONGEST {
-        return text.to_owned();
-    }
-    let start: String = text.chars().take(LONGEST).collect();
-    format!("{start}…")
-}
-
-/// The side and the operations that a change reaches, for people.
+/// The operations that a change reaches, for people.
 fn reach(change: &Change) -> String {
     const LISTED: usize = 3;
     let names: Vec<&str> = change.operations.iter().map(String::as_str).collect();

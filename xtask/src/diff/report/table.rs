@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Judged, Report, objection, old_and_new, place, reach};
+use super::{Judged, Report, objection, place, reach};
 use crate::diff::class::Class;
 
 const BOLD: Style = Style::new().bold();
@@ -81,15 +81,14 @@ fn lines(out: &mut String, judged: &Judged, width: usize) {
     let change = &judged.change;
     let style = style(change.class);
     let class = change.class.to_string();
-    let values = old_and_new(change).map(|it| format!(": {it}")).unwrap_or_default();
-    *out += &format!(
-        "    {style}{class:CLASS$}{style:#}  {:width$}  {}{values}\n",
-        change.name, change.what
-    );
+    *out +=
+        &format!("    {style}{class:CLASS$}{style:#}  {:width$}  {}\n", change.name, change.what);
     let mut details = vec![change.pointer.clone(), place(judged), reach(change)];
     details.retain(|detail| !detail.is_empty());
     let indent = 4 + CLASS + 2;
-    let _ = writeln!(out, "{:indent$}{DIM}{}{DIM:#}", "", details.join("  "));
+    if !details.is_empty() {
+        let _ = writeln!(out, "{:indent$}{DIM}{}{DIM:#}", "", details.join("  "));
+    }
     if let Some(it) = &judged.approval {
         let _ = writeln!(out, "{:indent$}{GREEN}approved {}: {}{GREEN:#}", "", it.date, it.reason);
     }

@@ -57,7 +57,10 @@ fn an_approval_that_fits_no_break_fails() {
     assert!(
         text.contains("no break in these documents is this one: embed answer-max-length-raised")
     );
-    assert!(text.contains("1 of 2 breaks is not approved"), "{text}");
+    assert!(
+        text.contains("1 of 2 breaks is not approved: take it back, or approve it with a reason"),
+        "{text}"
+    );
     assert!(fails);
     // Additive changes need none.
     repository.write("embed.yaml", &EMBED.replace("64}", "64}\n        new: {type: string}"));

@@ -17,8 +17,8 @@ fn markdown_is_a_table_that_no_text_of_a_document_breaks() {
     let expected = "\
 ## Changes of the documents
 
-2 changes break callers, 1 breaks servers, 1 is additive and 1 is wording; 1 of 3 breaks is not \
-approved: take them back, or approve each with a reason in openapi/approved-breaks.toml.
+2 changes break callers, 1 breaks servers, 1 is additive, 1 is wording; 1 of 3 breaks is not \
+approved: take it back, or approve it with a reason in openapi/approved-breaks.toml.
 
 Compared with the merge base with main (COMMIT).
 
@@ -61,7 +61,7 @@ fn json_says_everything_about_a_change() {
         "class": "breaks-caller",
         "change": "request-max-length-lowered",
         "side": "request",
-        "what": "`maxLength` lowered",
+        "what": "`maxLength` lowered: 64 → 32",
         "old": 64,
         "new": 32,
         "pointer": "/components/schemas/Thing/properties/name/maxLength",
@@ -99,4 +99,9 @@ fn a_second_opinion_that_panics_or_differs_is_told_and_changes_nothing() {
     );
     repository.write("embed.yaml", &EMBED.replace("summary: s", "summary: t"));
     assert_eq!(repository.json()["second_opinion"], serde_json::json!([]));
+    // About what both see there is nothing to dispute: an operation that is gone, one that is new.
+    repository.write("embed.yaml", &EMBED.replace("    post:", "    put:"));
+    let json = repository.json();
+    assert_eq!(json["counts"]["unapproved"], 2);
+    assert_eq!(json["second_opinion"], serde_json::json!([]));
 }

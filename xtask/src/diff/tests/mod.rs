@@ -48,7 +48,7 @@ change = \"answer-max-length-lowered\"
 reason = \"\"
 date = TODAY
 
-1 change breaks callers, 1 breaks servers, 0 are additive and 0 are wording; 2 of 2 breaks are not \
+1 change breaks callers, 1 breaks servers; 2 of 2 breaks are not \
 approved: take them back, or approve each with a reason in openapi/approved-breaks.toml.
 ";
     let (in_working_tree, fails) = repository.report(&[]);
@@ -84,6 +84,9 @@ fn without_a_main_branch_the_remedy_is_told_or_the_lack_allowed() {
     let (text, fails) = repository.report(&["--allow-no-base"]);
     assert!(text.starts_with("There is nothing to compare the documents with: "), "{text}");
     assert!(!fails);
+    let (json, _) = repository.report(&["--allow-no-base", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((&json["base"], &json["fine"]), (&serde_json::Value::Null, &true.into()));
     assert!(!repository.report(&["--base", "trunk"]).1);
     // The remote's main will do.
     repository.git(&["update-ref", "refs/remotes/origin/main", "HEAD"]);
@@ -94,7 +97,7 @@ fn without_a_main_branch_the_remedy_is_told_or_the_lack_allowed() {
 fn outside_of_any_repository_there_is_nothing_to_compare_with() {
     let folder = TempDir::new().expect("a folder for the test");
     let complaint = outcome(folder.path(), &options(&[])).expect_err("no repository");
-    assert!(complaint.starts_with("this folder has no commit that git can read"), "{complaint}");
+    assert!(complaint.starts_with("git finds no commit here (git rev-parse"), "{complaint}");
     assert!(!outcome(folder.path(), &options(&["--allow-no-base"])).expect("allowed").fails);
 }
 

@@ -96,7 +96,8 @@ impl Repository {
     /// What the command says without colours, and whether it fails; or why it does not run.
     pub fn diff(&self, arguments: &[&str]) -> Result<(String, bool), String> {
         let outcome = outcome(self.root(), &options(arguments))?;
-        Ok((strip_str(&outcome.text).to_string(), outcome.fails))
+        let text = outcome.report + &outcome.complaint;
+        Ok((strip_str(&text).to_string(), outcome.fails))
     }
 
     pub fn report(&self, arguments: &[&str]) -> (String, bool) {
