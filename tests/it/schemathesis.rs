@@ -5,6 +5,7 @@
 //! examples per operation and `VESTIBULE_SCHEMATHESIS_SEED` to another seed, and run
 //! `cargo xtask test -- schemathesis`. Its versions, settings and hooks are in `tests/schemathesis`.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
@@ -89,6 +90,8 @@ static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(|| {
     let (folder, pinned) =
         (root.join("target/schemathesis"), "tests/schemathesis/requirements.txt");
     let wanted = std::fs::read_to_string(root.join(pinned)).expect("it is in the repository");
+    let lock = File::create(root.join("target/schemathesis.lock")).expect("target is ours");
+    lock.lock().expect("one run at a time makes it");
     let stamp = folder.join("installed-from");
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return folder;
