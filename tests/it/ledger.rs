@@ -15,6 +15,9 @@ use crate::requests::Answer;
 const FILE: &str = "tests/it/uncovered.txt";
 const UNCOVERED: &str = include_str!("uncovered.txt");
 
+/// How long the list is. Lower it with the list; never raise it.
+const LENGTH: usize = 3;
+
 /// The first words of lines.
 const KINDS: &[&str] = &["answer", "body", "header", "parameter"];
 
@@ -42,7 +45,7 @@ impl Ledger {
         self.produced.extend(lines_of(operation, answer));
     }
 
-    /// Whether a line with this beginning was noted.
+    /// Whether a line was noted.
     pub fn has(&self, line: &str) -> bool {
         self.produced.contains(line)
     }
@@ -93,6 +96,7 @@ fn kind(line: &str) -> &str {
 fn the_list_is_sorted_and_says_why() {
     let lines: Vec<_> = UNCOVERED.lines().filter(|line| !line.starts_with('#')).collect();
     assert!(lines.is_sorted(), "sort {FILE}");
+    assert_eq!(lines.len(), LENGTH, "{FILE} may only shrink, and LENGTH with it");
     assert_eq!(lines.len(), listed().len(), "{FILE} names a line twice");
     for (line, reason) in listed() {
         assert!(KINDS.contains(&kind(line)), "{FILE}: `{line}` is of no kind");
