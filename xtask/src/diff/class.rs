@@ -24,7 +24,8 @@ pub enum Class {
     ///
     /// A caller ignores members and headers that it does not know, takes an unknown 4xx or 5xx for
     /// its class (RFC 9110, section 15) and an unknown error code for its status: that is why a
-    /// new optional member of an answer, a new error status and a new code are additive.
+    /// new optional member of an answer, a new error status and a new code are additive. So is a
+    /// wider request: no caller sends it before its server is known to take it.
     Additive,
     /// Nothing that is sent, checked or generated differs: texts for people, examples, metadata.
     Wording,

@@ -19,6 +19,8 @@ mod spot;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_of_references;
+#[cfg(test)]
 mod tests_of_the_dialect;
 mod values;
 mod walk;

@@ -60,6 +60,8 @@ pub enum Rule {
 
 const TEXT: Rule = Rule::Value(Is(Wording));
 const NARROWS: Rule = Rule::Flag { set: By(Narrower), dropped: By(Wider) };
+const BREAKS_CALLERS: Rule = Rule::Value(Is(BreaksCaller));
+const VALIDATION: Rule = Rule::Member { added: breaks_caller, removed: breaks_caller };
 const PROSE: Rule = Rule::Member { added: wording, removed: wording };
 const MEDIA_TYPES: Rule =
     Rule::Entries { noun: "media-type", added: media_type_added, removed: breaks_caller };
@@ -70,55 +72,28 @@ pub fn rule(object: Object, keyword: &str) -> Option<Rule> {
         // Always empty: there for other tools.
         Object::Common if keyword == "paths" => Some(TEXT),
         Object::Document | Object::Common => document(keyword),
-        Object::CatalogueEntry => Some(TEXT).filter(|_| keyword == "message"),
-        Object::Info => match keyword {
-            "contact" | "license" => Some(PROSE),
-            _ => one_of(keyword, &["title", "version", "description", "termsOfService"], TEXT),
-        },
+        Object::CatalogueEntry => one_of(keyword, &["message"], TEXT),
+        Object::Info | Object::Tag => about(keyword),
         Object::Contact => one_of(keyword, &["name", "url", "email"], TEXT),
         Object::License => one_of(keyword, &["name", "url"], TEXT),
         Object::ExternalDocs => one_of(keyword, &["url", "description"], TEXT),
+        Object::Example => one_of(keyword, &["summary", "description", "value"], TEXT),
         Object::Server => match keyword {
-            "url" => Some(Rule::Value(Is(BreaksCaller))),
+            "url" => Some(BREAKS_CALLERS),
             _ => one_of(keyword, &["description"], TEXT),
         },
-        Object::Tag => match keyword {
-            "externalDocs" => Some(PROSE),
-            _ => one_of(keyword, &["name", "description"], TEXT),
-        },
-        Object::Validation => match keyword {
-            "body" | "parameters" => {
-                Some(Rule::Member { added: breaks_caller, removed: breaks_caller })
-            }
-            _ => None,
-        },
+        Object::Validation => one_of(keyword, &["body", "parameters"], VALIDATION),
         // The status and the code of a refusal are what callers branch on.
-        Object::ValidationAnswer => {
-            one_of(keyword, &["status", "code"], Rule::Value(Is(BreaksCaller)))
-        }
+        Object::ValidationAnswer => one_of(keyword, &["status", "code"], BREAKS_CALLERS),
         Object::PathItem => path_item(keyword),
         Object::Operation => operation(keyword),
         Object::Parameter => parameter(keyword),
-        Object::RequestBody => match keyword {
-            "description" => Some(TEXT),
-            "required" => Some(NARROWS),
-            "content" => Some(MEDIA_TYPES),
-            _ => None,
-        },
+        Object::RequestBody => request_body(keyword),
         Object::Response => response(keyword),
         Object::Header => header(keyword),
-        Object::MediaType => match keyword {
-            "schema" => Some(Rule::Member { added: narrower, removed: wider }),
-            "examples" => Some(Rule::Entries { noun: "example", added: wording, removed: wording }),
-            _ => one_of(keyword, &["example"], TEXT),
-        },
-        Object::Example => one_of(keyword, &["summary", "description", "value"], TEXT),
+        Object::MediaType => media_type(keyword),
         Object::Schema => schema(keyword),
-        Object::PropertyNames => match keyword {
-            "pattern" => Some(Rule::Opaque),
-            "maxLength" => Some(Rule::Upper),
-            _ => None,
-        },
+        Object::PropertyNames => property_names(keyword),
         Object::Components => Some(Rule::Components),
         Object::SecurityScheme => security_scheme(keyword),
     }
@@ -140,7 +115,7 @@ pub fn has_side(object: Object) -> bool {
 
 fn document(keyword: &str) -> Option<Rule> {
     Some(match keyword {
-        "openapi" => Rule::Value(Is(BreaksCaller)),
+        "openapi" => BREAKS_CALLERS,
         "info" | "externalDocs" => PROSE,
         "servers" => Rule::Entries { noun: "server", added: additive, removed: breaks_caller },
         "tags" => Rule::Entries { noun: "tag", added: wording, removed: wording },
@@ -151,6 +126,15 @@ fn document(keyword: &str) -> Option<Rule> {
         "x-error-codes" => {
             Rule::Entries { noun: "error-code", added: additive, removed: breaks_caller }
         }
+        _ => return None,
+    })
+}
+
+/// What a document or a tag says about itself.
+fn about(keyword: &str) -> Option<Rule> {
+    Some(match keyword {
+        "title" | "version" | "description" | "termsOfService" | "name" => TEXT,
+        "contact" | "license" | "externalDocs" => PROSE,
         _ => return None,
     })
 }
@@ -169,7 +153,7 @@ fn path_item(keyword: &str) -> Option<Rule> {
 fn operation(keyword: &str) -> Option<Rule> {
     Some(match keyword {
         // The method of every generated client is named after it.
-        "operationId" => Rule::Value(Is(BreaksCaller)),
+        "operationId" => BREAKS_CALLERS,
         // Handlers live in one trait a tag: the method moves, callers do not notice.
         "tags" => Rule::Value(Is(BreaksServer)),
         "summary" | "description" => TEXT,
@@ -189,11 +173,20 @@ fn operation(keyword: &str) -> Option<Rule> {
 
 fn parameter(keyword: &str) -> Option<Rule> {
     Some(match keyword {
-        "name" | "in" => Rule::Value(Is(BreaksCaller)),
+        "name" | "in" => BREAKS_CALLERS,
         "description" | "example" => TEXT,
         "required" => NARROWS,
         "deprecated" => Rule::Value(Is(Additive)),
         "schema" => Rule::Member { added: narrower, removed: wider },
+        _ => return None,
+    })
+}
+
+fn request_body(keyword: &str) -> Option<Rule> {
+    Some(match keyword {
+        "description" => TEXT,
+        "required" => NARROWS,
+        "content" => MEDIA_TYPES,
         _ => return None,
     })
 }
@@ -241,7 +234,24 @@ fn schema(keyword: &str) -> Option<Rule> {
         // A server must learn to hide the value; without it callers lose that protection.
         "x-sensitive" => Rule::Flag { set: Is(BreaksServer), dropped: Is(BreaksCaller) },
         // The same bytes, but another type in every generated client.
-        "x-verbatim" => Rule::Value(Is(BreaksCaller)),
+        "x-verbatim" => BREAKS_CALLERS,
+        _ => return None,
+    })
+}
+
+fn media_type(keyword: &str) -> Option<Rule> {
+    Some(match keyword {
+        "schema" => Rule::Member { added: narrower, removed: wider },
+        "example" => TEXT,
+        "examples" => Rule::Entries { noun: "example", added: wording, removed: wording },
+        _ => return None,
+    })
+}
+
+fn property_names(keyword: &str) -> Option<Rule> {
+    Some(match keyword {
+        "pattern" => Rule::Opaque,
+        "maxLength" => Rule::Upper,
         _ => return None,
     })
 }
@@ -249,7 +259,7 @@ fn schema(keyword: &str) -> Option<Rule> {
 fn security_scheme(keyword: &str) -> Option<Rule> {
     Some(match keyword {
         "description" | "bearerFormat" => TEXT,
-        "type" | "scheme" | "name" | "in" => Rule::Value(Is(BreaksCaller)),
+        "type" | "scheme" | "name" | "in" => BREAKS_CALLERS,
         // Names the type that handlers are given.
         "x-caller" => Rule::Value(Is(BreaksServer)),
         // Its one value refuses browsers.

@@ -94,6 +94,18 @@ fn without_a_main_branch_the_remedy_is_told_or_the_lack_allowed() {
 }
 
 #[test]
+fn a_history_that_does_not_reach_main_is_told() {
+    let repository = Repository::new();
+    repository.git(&["switch", "--quiet", "--orphan", "shallow"]);
+    std::fs::create_dir_all(repository.root().join("openapi")).expect("a folder");
+    repository.write("common.yaml", "x-error-codes: {}\n");
+    repository.commit();
+    let complaint = repository.diff(&[]).expect_err("no merge base");
+    assert!(complaint.starts_with("HEAD and `main` have no common commit here: fetch"));
+    assert!(!repository.report(&["--allow-no-base"]).1);
+}
+
+#[test]
 fn outside_of_any_repository_there_is_nothing_to_compare_with() {
     let folder = TempDir::new().expect("a folder for the test");
     let complaint = outcome(folder.path(), &options(&[])).expect_err("no repository");
