@@ -37,6 +37,7 @@ pub mod pages;
 mod reference;
 mod refusal;
 mod tenants;
+mod try_out;
 
 use std::sync::Arc;
 
@@ -59,10 +60,11 @@ pub fn describe(dev: bool) -> Result<ApiDescription<Arc<Context>>, ApiDescriptio
     vestibule_api::register::all(&mut api)?;
     health::register(&mut api)?;
     openapi::register(&mut api)?;
-    reference::register(&mut api)?;
+    reference::register(&mut api, dev)?;
     page_routes::register(&mut api)?;
     if dev {
         dev::register(&mut api)?;
+        try_out::register(&mut api)?;
     }
     Ok(api)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use dropshot::{
     ApiDescription, ApiDescriptionRegisterError, Body, HttpError, Path, RequestContext,
 };
@@ -97,7 +98,7 @@ async fn asset(asset: Asset) -> Result<Response<Body>, HttpError> {
 
 /// Bytes with headers.
 pub(super) fn respond(
-    bytes: &'static [u8],
+    bytes: impl Into<Bytes>,
     headers: &[Header],
 ) -> Result<Response<Body>, HttpError> {
     let mut response = Response::builder();

@@ -37,6 +37,8 @@ impl Banner<'_> {
         let rows = [
             ("address", format!("{LINK}{base_url}{LINK:#}")),
             ("demo page", format!("{LINK}{base_url}/demo{LINK:#}")),
+            ("reference", format!("{LINK}{base_url}/docs/api{LINK:#}")),
+            ("for models", format!("{LINK}{base_url}/llms.txt{LINK:#}")),
             ("embed key", demo.embed.key.clone()),
             ("embed secret", demo.embed.secret.clone()),
             ("chat key", demo.chat.public_key.clone()),
@@ -85,18 +87,12 @@ impl Banner<'_> {
     }
 
     fn embed_body(&self) -> String {
-        let embed = &self.credentials.demo.embed;
-        serde_json::json!({
-            "employeeId": embed.employee_id,
-            "chatId": embed.chat_id,
-            "capabilities": ["showChatPage", "showSendInput", "showStatusButton"],
-        })
-        .to_string()
+        self.credentials.demo.first_embed().to_string()
     }
 
     fn chat(&self) -> String {
         let DevCredentials { base_url, demo, .. } = self.credentials;
-        let body = serde_json::json!({"publicKey": demo.chat.public_key, "locale": "en-GB"});
+        let body = demo.first_chat();
         let headers =
             ["Content-Type: application/json".to_owned(), format!("Origin: {}", demo.chat.origin)];
         curl(&format!("{base_url}/api/public/v1/chat/sessions"), &headers, &body.to_string())
@@ -104,7 +100,7 @@ impl Banner<'_> {
 
     fn iframe(&self) -> String {
         let DevCredentials { base_url, demo, .. } = self.credentials;
-        let body = serde_json::json!({"uid": "demo-user", "srcs": demo.iframe.source_ids});
+        let body = demo.first_iframe();
         let headers = [
             "Content-Type: application/json".to_owned(),
             format!("Authorization: Bearer {}", demo.iframe.api_key),

@@ -46,6 +46,7 @@ mod strict_json;
 mod tenants;
 mod tools;
 mod tree;
+mod try_out;
 mod typescript;
 #[cfg(feature = "unfinished")]
 mod unfinished;

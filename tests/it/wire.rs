@@ -131,7 +131,7 @@ async fn every_answer_forbids_sniffing() {
     let documented = OPERATIONS.iter().map(|it| (it.method.clone(), path(it)));
     let cors = OPERATIONS.iter().filter(|it| it.cors).map(|it| (Method::OPTIONS, path(it)));
     let other = ["/healthz", "/readyz", "/version", "/demo", "/iframe/ses_x", "/widget/frame"];
-    let other = other.iter().chain(&["/embed/chats", "/embed/chats/c"]);
+    let other = other.iter().chain(&["/embed/chats", "/embed/chats/c", "/docs/api"]);
     let other = other.map(|path| (Method::GET, (*path).to_owned()));
     let documents = ["embed", "chat", "iframe", "admin"]
         .map(|name| (Method::GET, format!("/openapi/{name}.json")));

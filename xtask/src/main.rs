@@ -104,17 +104,20 @@ fn generate(root: &Path, check: bool) -> Result<ExitCode, String> {
     if let Ok(tools) = &tools {
         let typescript = generate::typescript::files(&documents, tools);
         files.extend(typescript.map_err(|bad| format!("error: {bad}"))?);
+        let packaged = generate::packaged(tools.modules());
+        files.extend(packaged.map_err(|bad| format!("error: swagger-ui-dist: {bad}"))?);
     }
     if !check {
         let changed = generate::write(root, &files).map_err(|bad| format!("error: {bad}"))?;
         println!("generated/ holds {} files; {} changed.", files.len(), changed.len());
-        tools
-            .err()
-            .iter()
-            .for_each(|why| eprintln!("generated/typescript was left as it is: {why}"));
+        tools.err().iter().for_each(|why| {
+            eprintln!("generated/typescript and generated/web were left as they are: {why}")
+        });
         return Ok(ExitCode::SUCCESS);
     }
-    tools.map_err(|why| format!("error: generated/typescript cannot be checked: {why}"))?;
+    tools.map_err(|why| {
+        format!("error: generated/typescript and generated/web cannot be checked: {why}")
+    })?;
     let report = generate::check(root, &files).map_err(|bad| format!("error: {bad}"))?;
     if report.is_empty() {
         println!("generated/ is fresh: {} files.", files.len());

@@ -15,6 +15,23 @@ pub mod headers {
     /// Of the scheme `embedTimestamp`.
     pub const EMBED_TIMESTAMP: &str = "x-yolead-timestamp";
 }
+/// Names of the security schemes.
+pub mod schemes {
+    /// `adminKey`.
+    pub const ADMIN_KEY: &str = "adminKey";
+    /// `apiKey`.
+    pub const API_KEY: &str = "apiKey";
+    /// `chatToken`.
+    pub const CHAT_TOKEN: &str = "chatToken";
+    /// `embedKey`.
+    pub const EMBED_KEY: &str = "embedKey";
+    /// `embedSignature`.
+    pub const EMBED_SIGNATURE: &str = "embedSignature";
+    /// `embedTimestamp`.
+    pub const EMBED_TIMESTAMP: &str = "embedTimestamp";
+    /// `embedToken`.
+    pub const EMBED_TOKEN: &str = "embedToken";
+}
 /// Turns a request's credential into a caller; an operation that declares one cannot
 /// reach its handler without.
 pub trait Authenticate: Host {

@@ -75,6 +75,13 @@ pub fn demo_headers() -> Vec<Header> {
     all
 }
 
+/// The headers of the reference, which shows nothing in frames and is framed by nobody.
+pub fn reference_headers() -> Vec<Header> {
+    let mut all = Vec::from(page_headers("'none'"));
+    all.push(("x-frame-options", "DENY".to_owned()));
+    all
+}
+
 /// The headers of [`SCRIPT`] and [`STYLE`]. Revalidated at each load: their names carry no hash.
 pub fn asset_headers() -> [Header; 3] {
     [

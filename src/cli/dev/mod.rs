@@ -4,6 +4,7 @@
 
 mod credentials;
 mod demo;
+mod first_requests;
 mod seed;
 
 pub use credentials::{

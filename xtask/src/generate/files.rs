@@ -26,10 +26,36 @@ const BY_HAND: [&str; 6] = [
 ];
 /// What only a machine with Node.js can make. A run that has nothing for such a folder could not
 /// make it: the folder stays as it is.
-const BY_NODE: [&str; 1] = ["generated/typescript/"];
+const BY_NODE: [&str; 2] = ["generated/typescript/", SWAGGER_UI_FOLDER];
 
 /// Folders that npm and tsc fill in a checkout; git ignores them as well.
 const INSTALLED: [&str; 2] = ["generated/typescript/node_modules", "generated/typescript/dist"];
+
+/// More of a differing line is not shown.
+const WIDEST: usize = 400;
+
+/// What the service serves of the npm package `swagger-ui-dist`, and the texts of its licences.
+const SWAGGER_UI: [&str; 5] = [
+    "LICENSE",
+    "NOTICE",
+    "swagger-ui-bundle.js",
+    "swagger-ui-bundle.js.LICENSE.txt",
+    "swagger-ui.css",
+];
+/// Where it is checked in. It comes from a package, not from the documents.
+const SWAGGER_UI_FOLDER: &str = "generated/web/swagger-ui/";
+
+/// The files of npm packages that are checked in, out of the folder that npm installed them to.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn packaged(modules: &Path) -> io::Result<Files> {
+    let folder = modules.join("swagger-ui-dist");
+    let read = |name: &&str| {
+        Ok((format!("{SWAGGER_UI_FOLDER}{name}"), fs::read_to_string(folder.join(name))?))
+    };
+    SWAGGER_UI.iter().map(read).collect()
+}
 
 /// Formats tokens as a file with a header that says where it came from.
 pub fn rust(doc: &str, from: &str, tokens: TokenStream) -> Result<String, Ungenerable> {
@@ -138,6 +164,8 @@ fn difference(path: &str, old: &str, new: &str, report: &mut String) {
     let _ = writeln!(report, "  @@ line {} @@", same + 1);
     for (sign, lines) in [('-', gone), ('+', come)] {
         for line in lines.iter().take(12) {
+            // Lines of minified scripts are megabytes long.
+            let line: String = line.chars().take(WIDEST).collect();
             let _ = writeln!(report, "  {sign}{line}");
         }
         if lines.len() > 12 {

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use crate::document::Documents;
 
 pub use api::Handler;
-pub use files::{check, has_handler, write};
+pub use files::{check, has_handler, packaged, write};
 
 /// Every generated file: path below the repository's root, and text.
 pub type Files = BTreeMap<String, String>;

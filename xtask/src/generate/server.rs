@@ -1,5 +1,7 @@
 //! The files of the server crate, `generated/server`.
 
+use std::collections::BTreeSet;
+
 use heck::{ToShoutySnakeCase, ToSnakeCase, ToUpperCamelCase};
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -187,6 +189,24 @@ fn schemas(documents: &Documents) -> TokenStream {
     }
 }
 
+/// Names of the schemes as the documents give them.
+fn scheme_names(documents: &Documents) -> TokenStream {
+    let all = documents.documents.iter().flat_map(|document| {
+        members(&document.value["components"]["securitySchemes"]).map(|(name, _)| name)
+    });
+    let constants = all.collect::<BTreeSet<_>>().into_iter().map(|scheme| {
+        let ident = format_ident!("{}", scheme.to_shouty_snake_case());
+        let doc = format!("`{scheme}`.");
+        quote!(#[doc = #doc] pub const #ident: &str = #scheme;)
+    });
+    quote! {
+        /// Names of the security schemes.
+        pub mod schemes {
+            #(#constants)*
+        }
+    }
+}
+
 /// Names of the headers that `apiKey` schemes are sent in, by scheme.
 fn credential_headers(documents: &Documents) -> TokenStream {
     let schemes = documents.documents.iter().flat_map(|document| {
@@ -208,7 +228,7 @@ fn credential_headers(documents: &Documents) -> TokenStream {
 }
 
 fn authenticate(api: &Api, documents: &Documents) -> TokenStream {
-    let headers = credential_headers(documents);
+    let (headers, names) = (credential_headers(documents), scheme_names(documents));
     let each = api.callers().into_iter().map(|caller| {
         let (hook, kind) =
             (format_ident!("{caller}"), format_ident!("{}", caller.to_upper_camel_case()));
@@ -235,6 +255,8 @@ fn authenticate(api: &Api, documents: &Documents) -> TokenStream {
         use vestibule_runtime::{Host, Received, Refusal};
 
         #headers
+
+        #names
 
         /// Turns a request's credential into a caller; an operation that declares one cannot
         /// reach its handler without.

@@ -227,6 +227,26 @@ fn writing_leaves_exactly_what_is_generated_and_what_people_wrote() {
 }
 
 #[test]
+fn files_of_packages_stay_for_who_does_not_have_the_packages() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let (root, files) = (folder.path(), fixture());
+    let (style, gone) =
+        ("generated/web/swagger-ui/swagger-ui.css", "generated/web/swagger-ui/gone");
+    put(root, style, "a {}");
+    put(root, gone, "");
+    write(root, &files).expect("the disk");
+    assert_eq!(check(root, &files).expect("the disk"), "");
+    let mut with_packages = files;
+    with_packages.insert(style.to_owned(), "b {}".to_owned());
+    let report = check(root, &with_packages).expect("the disk");
+    assert!(report.contains("-a {}\n  +b {}\n"), "{report}");
+    assert!(report.contains(&format!("{gone}: generated from nothing any more")), "{report}");
+    write(root, &with_packages).expect("the disk");
+    assert_eq!(check(root, &with_packages).expect("the disk"), "");
+    assert!(!root.join(gone).exists());
+}
+
+#[test]
 fn stale_files_are_told_with_their_first_different_line() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let (root, files) = (folder.path(), fixture());

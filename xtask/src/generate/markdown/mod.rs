@@ -97,7 +97,8 @@ fn llms_txt(api: &Api, documents: &Documents) -> String {
         text,
         "\n## Optional\n\n\
          - [Errors]({SERVED}/{ERRORS}): the one error object, and every stable code\n\
-         - [Index]({SERVED}/{INDEX}): all operations in tables\n"
+         - [Index]({SERVED}/{INDEX}): all operations in tables\n\
+         - [Interactive reference]({SERVED}): the same in a browser, to try out\n"
     );
     text
 }
@@ -119,7 +120,8 @@ fn index(api: &Api, documents: &Documents) -> String {
         text,
         "\n## Common to all\n\n\
          - [Errors]({ERRORS}): the one error object, and every stable code\n\
-         - [llms.txt](/llms.txt): this table of contents for language models\n"
+         - [llms.txt](/llms.txt): this table of contents for language models\n\
+         - [Interactive reference]({SERVED}): the same in a browser, to try out\n"
     );
     text
 }

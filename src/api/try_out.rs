@@ -1,0 +1,132 @@
+//! What `--dev` adds to the reference: the demo credentials, and a relay for requests that the
+//! service takes from backends alone.
+//!
+//! A browser sends `Origin` with every `POST`, and operations with secret keys refuse that. The
+//! relay leaves it out and hands on the service's own answer; it takes requests of this service's
+//! own pages only and calls nobody but this service.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use dropshot::{
+    ApiDescription, ApiDescriptionRegisterError, Body, HttpError, Path, RawRequest, RequestContext,
+};
+use http::header::{self, HeaderMap, HeaderName};
+use http::{Request, Response, StatusCode, Uri};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::net::TcpStream;
+use vestibule_api::authenticate::schemes;
+
+use super::answer;
+use crate::context::Context;
+
+/// Where the relay is; the path of the request that is meant follows.
+const RELAY: &str = "/dev/try";
+
+/// Registers what the page asks for.
+pub(super) fn register(
+    api: &mut ApiDescription<Arc<Context>>,
+) -> Result<(), ApiDescriptionRegisterError> {
+    let path = format!("{RELAY}/{{path:.*}}");
+    unpublished!(api, POST "/dev/credentials", credentials)?;
+    unpublished!(api, POST & path, relay)?;
+    unpublished!(api, PUT & path, relay)?;
+    unpublished!(api, PATCH & path, relay)?;
+    unpublished!(api, DELETE & path, relay)
+}
+
+/// The demo credentials by scheme, the secret to sign with, and bodies that open each door.
+async fn credentials(context: RequestContext<Arc<Context>>) -> Result<Response<Body>, HttpError> {
+    let service = context.context();
+    let Some(demo) = service.dev.as_ref().filter(|_| is_own_page(&context)) else {
+        return refused();
+    };
+    let (embed, iframe) = (&demo.demo.embed, &demo.demo.iframe);
+    let signed = "signed at each request";
+    let body = json!({
+        "now_ms": service.clock.now_ms(),
+        "schemes": {
+            schemes::EMBED_KEY: embed.key,
+            schemes::EMBED_TIMESTAMP: signed,
+            schemes::EMBED_SIGNATURE: signed,
+            schemes::API_KEY: iframe.api_key,
+            schemes::ADMIN_KEY: demo.admin.token,
+        },
+        "signing": {
+            "timestamp": schemes::EMBED_TIMESTAMP,
+            "signature": schemes::EMBED_SIGNATURE,
+            "secret": embed.secret,
+        },
+        "bodies": demo.demo.first_requests(),
+    });
+    answer(StatusCode::OK, &body)
+}
+
+/// The segments behind [`RELAY`]; the request's own text is used instead, which nobody decoded.
+#[derive(Deserialize, JsonSchema)]
+struct Rest {
+    #[serde(rename = "path")]
+    _path: Vec<String>,
+}
+
+async fn relay(
+    context: RequestContext<Arc<Context>>,
+    _: Path<Rest>,
+    request: RawRequest,
+) -> Result<Response<Body>, HttpError> {
+    if !is_own_page(&context) {
+        return refused();
+    }
+    let sent = send_on(context.server.local_addr, request.into_inner()).await;
+    sent.or_else(|problem| {
+        let message = format!("The service did not answer the relay: {problem}");
+        answer(StatusCode::BAD_GATEWAY, &json!({ "error": "unavailable", "message": message }))
+    })
+}
+
+/// Whether a script of this service's own pages asks. A missing `Origin` is no page of a browser.
+fn is_own_page(context: &RequestContext<Arc<Context>>) -> bool {
+    let origin = context.request.headers().get(header::ORIGIN);
+    let origin = origin.and_then(|value| value.to_str().ok());
+    origin.is_some_and(|origin| context.context().require_same_origin(Some(origin)).is_ok())
+}
+
+fn refused() -> Result<Response<Body>, HttpError> {
+    let message = "Only the pages of this service may ask for this.";
+    answer(StatusCode::FORBIDDEN, &json!({ "error": "origin_not_allowed", "message": message }))
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Sends a request to the service itself, without what tells of a browser.
+async fn send_on(service: SocketAddr, request: Request<Body>) -> Result<Response<Body>, Failure> {
+    let (mut parts, body) = request.into_parts();
+    let meant = parts.uri.path_and_query().map_or("", |it| it.as_str());
+    parts.uri = meant.strip_prefix(RELAY).unwrap_or(meant).parse::<Uri>()?;
+    parts.version = http::Version::HTTP_11;
+    strip(&mut parts.headers);
+    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let ip = if service.ip().is_unspecified() { loopback } else { service.ip() };
+    let stream = TcpStream::connect((ip, service.port())).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let answered = sender.send_request(Request::from_parts(parts, body)).await?;
+    let (mut parts, body) = answered.into_parts();
+    strip(&mut parts.headers);
+    Ok(Response::from_parts(parts, Body::wrap(body)))
+}
+
+/// Takes away what is between two hops only, and what a browser says of the page it shows.
+fn strip(headers: &mut HeaderMap) {
+    let hop = [header::CONNECTION, header::TRANSFER_ENCODING, header::TE, header::UPGRADE];
+    let page = [header::ORIGIN, header::REFERER, header::COOKIE];
+    let metadata = headers.keys().filter(|name| name.as_str().starts_with("sec-")).cloned();
+    let names: Vec<HeaderName> = metadata.chain(hop).chain(page).collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
