@@ -41,13 +41,24 @@ impl Schema {
         Self::compile(document, dialect::translate(schema))
     }
 
-    fn compile(document: &Value, mut target: Value) -> Self {
+    /// [`Schema::inline`] for documents that nobody has checked yet.
+    ///
+    /// # Errors
+    /// When the schemas do not compile.
+    pub fn try_inline(document: &Value, schema: &Value) -> Result<Self, String> {
+        Self::try_compile(document, dialect::translate(schema))
+    }
+
+    fn compile(document: &Value, target: Value) -> Self {
+        Self::try_compile(document, target)
+            .unwrap_or_else(|bad| panic!("a generated schema does not compile: {bad}"))
+    }
+
+    fn try_compile(document: &Value, mut target: Value) -> Result<Self, String> {
         let components = &document["components"]["schemas"];
         target["components"] = json!({ "schemas": dialect::translate_each(components) });
-        let validator = dialect::options()
-            .build(&target)
-            .unwrap_or_else(|bad| panic!("a generated schema does not compile: {bad}"));
-        Self { validator, sensitive: dialect::sensitive_names(components) }
+        let validator = dialect::options().build(&target).map_err(|bad| bad.to_string())?;
+        Ok(Self { validator, sensitive: dialect::sensitive_names(components) })
     }
 
     /// Every violation of `value`, which stands in `part` of a request; none when it is valid.
