@@ -119,6 +119,7 @@ pub fn ci(root: &Path) -> Result<ExitCode, String> {
     let check = ["--all-features", "--log-level", "error", "check", "bans", "licenses", "sources"];
     let steps = [
         Step { name: "formatting", program: "cargo", arguments: &["fmt", "--all", "--check"] },
+        Step { name: "documents", program: "cargo", arguments: &["xtask", "lint"] },
         Step {
             name: "generated code is fresh",
             program: "cargo",

@@ -7,8 +7,10 @@ mod conformance;
 mod diff;
 mod document;
 mod generate;
+mod lint;
 mod node;
 mod requirements;
+mod rule;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +18,7 @@ use std::process::ExitCode;
 
 use anstream::{eprintln, println};
 use clap::{Parser, Subcommand};
+use lint::command::Refused;
 
 /// The generator and the developer's commands of Vestibule.
 #[derive(Parser)]
@@ -47,6 +50,8 @@ enum Command {
         #[arg(last = true)]
         serve: Vec<String>,
     },
+    /// Hold every rule against the documents: file, line, column, what is wrong, how to mend it.
+    Lint(lint::command::Lint),
     /// Run every test; what follows `--` goes to the test runner.
     Test {
         /// For the test runner, e.g. a part of a test's name.
@@ -73,6 +78,7 @@ fn main() -> ExitCode {
         Command::Generate { check, watch: false } => generate(&root(), check),
         Command::Diff(options) => diff::run(&root(), &options),
         Command::Dev { serve } => commands::dev(&root(), &serve),
+        Command::Lint(lint) => lint::command::run(&root(), &lint),
         Command::Test { filter } => commands::test(&root(), &filter),
         Command::Tools => commands::tools(&root()),
         Command::Conformance { arguments } => conformance::conformance(&root(), &arguments),
@@ -90,11 +96,11 @@ fn root() -> PathBuf {
 }
 
 fn generate(root: &Path, check: bool) -> Result<ExitCode, String> {
-    let documents = match document::load(&root.join("openapi")) {
+    let documents = match lint::command::documents(root) {
         Ok(documents) => documents,
-        Err(findings) => {
-            findings.iter().for_each(|finding| eprintln!("{finding:#}\n"));
-            eprintln!("{} finding(s); nothing was generated.", findings.len());
+        Err(Refused::Unusable(problem)) => return Err(problem),
+        Err(Refused::Findings(shown)) => {
+            println!("{shown} Nothing was generated.");
             return Ok(ExitCode::from(1));
         }
     };

@@ -13,10 +13,11 @@ use super::{Document, Documents, File};
 ///
 /// The result is complete only if there are no findings. It has no error codes yet.
 pub fn bundle(common: &File<'_>, surfaces: &[File<'_>], findings: &mut Vec<Finding>) -> Documents {
-    let shared = Shared { value: common.root.to_json(), links: links(common, common, findings) };
+    let shared =
+        Shared { value: common.root.to_json(), links: links(common, Some(common), findings) };
     let mut documents = Vec::new();
     for file in surfaces {
-        let links = links(file, common, findings);
+        let links = links(file, Some(common), findings);
         let copied = shared.needed(&links);
         let value = complete(file.root.to_json(), &links, &copied, &shared.value);
         documents.push(Document { name: file.source.stem().to_owned(), value });

@@ -157,7 +157,6 @@ const COMPONENTS: &[Keyword] = &[
     may("schemas", Map(Name::Schema, &Is(Object::Schema))),
     may("responses", Map(Name::Component, &Is(Object::Response))),
     may("parameters", Map(Name::Component, &Is(Object::Parameter))),
-    may("requestBodies", Map(Name::Component, &Is(Object::RequestBody))),
     may("headers", Map(Name::Component, &Is(Object::Header))),
     may("securitySchemes", Map(Name::Component, &Is(Object::SecurityScheme))),
 ];
@@ -172,7 +171,7 @@ const SECURITY_SCHEME: &[Keyword] = &[
     may("x-browser", Word(&["refused"])),
 ];
 
-const UNIONS: &str = "name one object schema, or use `anyOf` over scalars of different type";
+const UNIONS: &str = "name one object schema, or use `anyOf` over values of different types";
 const COMPONENT_SCHEMAS: &str = "name the schema under `components.schemas` and use `$ref`";
 const TWO_SCHEMAS: &str = "write two schemas, one for the request and one for the answer";
 const SIMPLE: &str = "parameters are scalars in the default style: say it with `schema`";
@@ -188,6 +187,16 @@ const REFUSED: &[(Object, &[&str], &str)] = &[
     (Object::Schema, &["patternProperties", "propertyNames"], MEMBER_NAMES),
     (Object::Document, &["security"], "say it on each operation, `[]` where there is none"),
     (Object::PathItem, &["options"], "preflights are generated: set `x-cors: true`"),
+    (Object::PathItem, &["head", "trace"], "the service answers `get` and writing methods alone"),
+    (Object::PathItem, &["servers"], "say it once, for the whole document"),
+    (Object::Components, &["requestBodies"], "write the body where it is used, its schema by name"),
+    (Object::Components, &["examples", "links", "callbacks"], "write it where it is used"),
+    (
+        Object::Operation,
+        &["callbacks", "servers"],
+        "the service has nothing of the kind: remove it",
+    ),
+    (Object::Response, &["links"], "say it in the description"),
     (Object::Parameter, &["content", "style", "explode", "allowReserved"], SIMPLE),
     (Object::Header, &["content", "style", "explode"], SIMPLE),
 ];

@@ -28,8 +28,8 @@ impl Files {
     /// Parses texts by file name (`openapi/embed.yaml`); what is not YAML is left out.
     pub fn new(texts: &BTreeMap<String, String>) -> Self {
         let parsed = texts.iter().filter_map(|(file, text)| {
-            let source = Source { file, text };
-            let (root, _) = yaml::parse(source);
+            let source = Source::new(file, text);
+            let (root, _) = yaml::parse(&source);
             Some((source.stem().to_owned(), (file.clone(), root?)))
         });
         Files { files: parsed.collect() }

@@ -7,10 +7,18 @@ use std::fmt;
 use anstyle::{AnsiColor, Style};
 
 use super::yaml::Span;
+use crate::rule::Rule;
 
 const BOLD: Style = Style::new().bold();
 const RED: Style = AnsiColor::Red.on_default().bold();
 const BLUE: Style = AnsiColor::Blue.on_default().bold();
+
+/// The widest part of a line that is shown, in characters; minified documents are one long line.
+const WIDEST: usize = 160;
+/// What is shown of a long line before the place, in characters.
+const LEAD: usize = 60;
+/// Every how many characters a [`Source`] notes where it is.
+const STRIDE: usize = 1024;
 
 /// One finding. `{}` prints it plain, `{:#}` with colours (for `anstream`, which drops them where
 /// nobody can see them).
@@ -21,63 +29,113 @@ pub struct Finding {
     pub line: usize,
     /// 1-based, in characters; 0 when the finding is about the file as a whole.
     pub column: usize,
-    /// The rule's name in kebab-case, stable.
-    pub rule: &'static str,
+    pub end_line: usize,
+    /// Exclusive.
+    pub end_column: usize,
+    pub rule: &'static Rule,
     pub message: String,
     /// The repair.
     pub help: Option<String>,
-    /// The text of the line, to be underlined.
+    /// The text of the line, or a part of a long one, to be underlined.
     source_line: String,
+    /// Where the underline begins in it, from 0.
+    indent: usize,
     /// How many characters to underline, at least one.
     underline: usize,
 }
 
-/// A file's name and text.
-#[derive(Clone, Copy, Debug)]
+/// A file's name and text, with an index of places.
+#[derive(Clone, Debug)]
 pub struct Source<'t> {
     pub file: &'t str,
     pub text: &'t str,
+    /// The byte at which every `STRIDE`-th character begins.
+    marks: Vec<usize>,
 }
 
 impl<'t> Source<'t> {
+    /// Indexes a text, so that a place in the middle of a long line is found at once.
+    pub fn new(file: &'t str, text: &'t str) -> Self {
+        let marks = text.char_indices().step_by(STRIDE).map(|(byte, _)| byte).collect();
+        Source { file, text, marks }
+    }
+
     /// `embed` of `openapi/embed.yaml`.
     pub fn stem(&self) -> &'t str {
-        let name = self.file.rsplit('/').next().unwrap_or(self.file);
-        name.strip_suffix(".yaml").unwrap_or(name)
+        stem(self.file)
     }
 
     /// A finding at a place of this file.
-    pub fn finding(&self, at: Span, rule: &'static str, message: impl Into<String>) -> Finding {
-        let source_line = self.text.lines().nth(at.line - 1).unwrap_or_default();
-        // A tab would move the underline; it counts as one column.
-        let source_line = source_line.replace('\t', " ").trim_end().to_owned();
-        let rest = (source_line.chars().count() + 1).saturating_sub(at.column);
+    pub fn finding(&self, at: Span, rule: &'static Rule, message: impl Into<String>) -> Finding {
+        let (source_line, indent) = self.window(at);
+        let rest = source_line.chars().count().saturating_sub(indent);
         let length =
             if at.end_line == at.line { at.end_column.saturating_sub(at.column) } else { rest };
         Finding {
             file: self.file.to_owned(),
             line: at.line,
             column: at.column,
+            end_line: at.end_line,
+            end_column: at.end_column,
             rule,
             message: message.into(),
             help: None,
             source_line,
+            indent,
             underline: length.min(rest).max(1),
         }
     }
+
+    /// The line of a place, or the part of it around the place, and where the place is in it.
+    fn window(&self, at: Span) -> (String, usize) {
+        let byte = self.byte(at.index);
+        let before = at.column - 1;
+        let head = self.text[..byte].char_indices().rev().take(before.min(LEAD));
+        let start = head.last().map_or(byte, |(start, _)| start);
+        let indent = before.min(LEAD);
+        let tail = self.text[byte..].split('\n').next().unwrap_or_default();
+        let cut = tail.char_indices().nth(WIDEST - indent).map(|(cut, _)| cut);
+        // A tab would move the underline; it counts as one column.
+        let mut line = self.text[start..byte].replace('\t', " ");
+        line.push_str(&tail[..cut.unwrap_or(tail.len())].replace('\t', " "));
+        let mut line = line.trim_end().to_owned();
+        if cut.is_some() {
+            line.push('…');
+        }
+        if before > LEAD {
+            return (format!("…{line}"), indent + 1);
+        }
+        (line, indent)
+    }
+
+    /// Where the character of this index begins.
+    fn byte(&self, index: usize) -> usize {
+        let Some(mark) = self.marks.get(index / STRIDE) else { return self.text.len() };
+        let mut rest = self.text[*mark..].char_indices();
+        rest.nth(index % STRIDE).map_or(self.text.len(), |(byte, _)| mark + byte)
+    }
+}
+
+/// `embed` of `openapi/embed.yaml`.
+pub fn stem(file: &str) -> &str {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
 impl Finding {
     /// A finding about a file as a whole.
-    pub fn of_file(file: &str, rule: &'static str, message: impl Into<String>) -> Self {
+    pub fn of_file(file: &str, rule: &'static Rule, message: impl Into<String>) -> Self {
         Finding {
             file: file.to_owned(),
             line: 0,
             column: 0,
+            end_line: 0,
+            end_column: 0,
             rule,
             message: message.into(),
             help: None,
             source_line: String::new(),
+            indent: 0,
             underline: 0,
         }
     }
@@ -97,13 +155,13 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let paint = |style| if f.alternate() { style } else { Style::new() };
         let (red, blue, bold) = (paint(RED), paint(BLUE), paint(BOLD));
-        writeln!(f, "{red}error[{}]{red:#}{bold}: {}{bold:#}", self.rule, self.message)?;
+        writeln!(f, "{red}error[{}]{red:#}{bold}: {}{bold:#}", self.rule.name, self.message)?;
         let number = if self.line == 0 { String::new() } else { self.line.to_string() };
         let pad = " ".repeat(number.len());
         if self.line == 0 {
             write!(f, "{blue} -->{blue:#} {}", self.file)?;
         } else {
-            let indent = " ".repeat(self.column - 1);
+            let indent = " ".repeat(self.indent);
             let carets = "^".repeat(self.underline);
             writeln!(f, "{pad}{blue}-->{blue:#} {}:{}:{}", self.file, self.line, self.column)?;
             writeln!(f, "{pad} {blue}|{blue:#}")?;
@@ -122,6 +180,8 @@ pub fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Opt
     let lower = word.to_lowercase();
     let tolerance = 1 + word.chars().count() / 4;
     candidates
+        // Words of very different length are no neighbours; the distance need not be computed.
+        .filter(|candidate| candidate.len().abs_diff(word.len()) <= tolerance)
         .map(|candidate| {
             (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate)
         })

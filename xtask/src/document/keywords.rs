@@ -1,11 +1,15 @@
 //! The walk over the raw tree: every keyword known in its place, every value of the right shape.
 //!
-//! Along the way it notes what the document names (components, error codes, schemes, tags), with
-//! places, so that nobody else has to know where a `$ref` is a reference and where it is data.
+//! Along the way it notes what the document names (components, error codes, schemes, tags) and which
+//! objects it is made of, with places, so that nobody else has to know where a `$ref` is a reference
+//! and where it is data.
+
+use std::collections::BTreeSet;
 
 use super::finding::{Finding, Source, nearest};
 use super::grammar::{Count, Keyword, Mentioned, Name, Object, Shape};
 use super::yaml::{Key, Node, NodeValue, Span};
+use crate::rule::{self, Rule};
 
 /// A text in the document that names something.
 #[derive(Clone, Debug)]
@@ -17,13 +21,33 @@ pub struct Mention {
     pub pointer: String,
 }
 
+/// An object of the document; a `$ref` in its place is none.
+#[derive(Clone, Debug)]
+pub struct Site<'t> {
+    pub object: Object,
+    pub node: &'t Node,
+    /// The key that leads to it, or the first place of an entry of a list.
+    pub key: Span,
+    /// Its JSON pointer.
+    pub pointer: String,
+}
+
+/// What a document is made of and what is wrong with it.
+#[derive(Debug, Default)]
+pub struct Walked<'t> {
+    pub sites: Vec<Site<'t>>,
+    pub mentions: Vec<Mention>,
+    /// Pointers of the objects that have a keyword of the wrong name, place or type.
+    pub broken: BTreeSet<String>,
+    pub findings: Vec<Finding>,
+}
+
 /// Checks a document against the grammar.
-pub fn check(source: Source<'_>, root: &Node, object: Object) -> (Vec<Mention>, Vec<Finding>) {
-    let mut walk =
-        Walk { source, pointer: String::new(), mentions: Vec::new(), findings: Vec::new() };
-    let top = Span { line: 1, column: 1, end_line: 1, end_column: 1 };
-    walk.object(object, root, Place { name: walk.source.stem(), span: top });
-    (walk.mentions, walk.findings)
+pub fn check<'t>(source: &Source<'_>, root: &'t Node, object: Object) -> Walked<'t> {
+    let mut walk = Walk { source, pointer: String::new(), walked: Walked::default() };
+    let top = Span { line: 1, column: 1, end_line: 1, end_column: 1, index: 0 };
+    walk.object(object, root, Place { name: source.stem(), span: top });
+    walk.walked
 }
 
 /// JSON pointer of a member (RFC 6901).
@@ -31,11 +55,10 @@ pub fn pointer_to(parent: &str, member: &str) -> String {
     format!("{parent}/{}", member.replace('~', "~0").replace('/', "~1"))
 }
 
-struct Walk<'t> {
-    source: Source<'t>,
+struct Walk<'s, 't> {
+    source: &'s Source<'s>,
     pointer: String,
-    mentions: Vec<Mention>,
-    findings: Vec<Finding>,
+    walked: Walked<'t>,
 }
 
 /// The key that leads to a value.
@@ -45,8 +68,8 @@ struct Place<'k> {
     span: Span,
 }
 
-impl Walk<'_> {
-    fn object(&mut self, object: Object, node: &Node, place: Place<'_>) {
+impl<'t> Walk<'_, 't> {
+    fn object(&mut self, object: Object, node: &'t Node, place: Place<'_>) {
         let NodeValue::Mapping(entries) = &node.value else {
             return self.wrong_type(Shape::Is(object), node, place);
         };
@@ -55,6 +78,8 @@ impl Walk<'_> {
         {
             return self.reference(object, entries, key, target);
         }
+        let pointer = self.pointer.clone();
+        self.walked.sites.push(Site { object, node, key: place.span, pointer });
         for (key, value) in entries {
             match object.keywords().iter().find(|keyword| keyword.name == key.text) {
                 Some(keyword) => {
@@ -63,13 +88,13 @@ impl Walk<'_> {
                     }
                     self.member(keyword.shape, key, value);
                 }
-                None => self.unknown(object, key),
+                None => self.unknown(object, node, key),
             }
         }
         for keyword in object.keywords().iter().filter(|keyword| keyword.required) {
             if node.get(keyword.name).is_none() {
                 let message = format!("{} needs `{}`", object.noun(), keyword.name);
-                self.report(place.span, "missing-keyword", message, None);
+                self.report(place.span, missing(object, keyword.name), message, None);
             }
         }
     }
@@ -78,13 +103,13 @@ impl Walk<'_> {
         for (sibling, _) in entries.iter().filter(|(sibling, _)| sibling.text != "$ref") {
             let message = format!("`{}` beside `$ref` is ignored by every reader", sibling.text);
             let help = "remove it, or put it into the component that is referred to";
-            self.report(sibling.span, "ref-sibling", message, Some(help.to_owned()));
+            self.report(sibling.span, &rule::REF_SIBLING, message, Some(help.to_owned()));
         }
         let Some(text) = target.as_str() else {
             let place = Place { name: "$ref", span: key.span };
             return self.wrong_type(Shape::Text, target, place);
         };
-        self.mentions.push(Mention {
+        self.walked.mentions.push(Mention {
             of: Mentioned::Component(object),
             text: text.to_owned(),
             span: target.span,
@@ -103,14 +128,20 @@ impl Walk<'_> {
             key.text,
             quoted(keyword.types)
         );
-        self.report(key.span, "misplaced-keyword", message, None);
+        self.walked.broken.insert(self.pointer.clone());
+        self.report(key.span, &rule::MISPLACED_KEYWORD, message, None);
     }
 
-    fn unknown(&mut self, object: Object, key: &Key) {
+    fn unknown(&mut self, object: Object, node: &Node, key: &Key) {
+        self.walked.broken.insert(self.pointer.clone());
         let known = || object.keywords().iter().map(|keyword| keyword.name);
-        let help = if let Some(instead) = object.instead_of(&key.text) {
-            instead.to_owned()
-        } else if key.text == "$ref" {
+        if let Some(instead) = object.instead_of(&key.text) {
+            let is_guessed = key.text == "oneOf" && node.get("discriminator").is_none();
+            let rule = if is_guessed { &rule::UNTAGGED_UNION } else { &rule::REFUSED_KEYWORD };
+            let message = format!("`{}` is no part of the dialect of these documents", key.text);
+            return self.report(key.span, rule, message, Some(instead.to_owned()));
+        }
+        let help = if key.text == "$ref" {
             "write it out here: the dialect has no `$ref` in this place".to_owned()
         } else if let Some(near) = nearest(&key.text, known()) {
             format!("did you mean `{near}`?")
@@ -120,10 +151,10 @@ impl Walk<'_> {
             format!("{} may have {}", object.noun(), quoted(&known().collect::<Vec<_>>()))
         };
         let message = format!("`{}` is not a keyword of {}", key.text, object.noun());
-        self.report(key.span, "unknown-keyword", message, Some(help));
+        self.report(key.span, &rule::UNKNOWN_KEYWORD, message, Some(help));
     }
 
-    fn member(&mut self, shape: Shape, key: &Key, value: &Node) {
+    fn member(&mut self, shape: Shape, key: &Key, value: &'t Node) {
         let place = Place { name: &key.text, span: key.span };
         self.within(&key.text, |walk| walk.shape(shape, value, place));
     }
@@ -135,7 +166,7 @@ impl Walk<'_> {
         self.pointer = outer;
     }
 
-    fn shape(&mut self, shape: Shape, node: &Node, place: Place<'_>) {
+    fn shape(&mut self, shape: Shape, node: &'t Node, place: Place<'_>) {
         let value = &node.value;
         let text = node.as_str();
         let fits = match shape {
@@ -174,7 +205,7 @@ impl Walk<'_> {
         }
     }
 
-    fn list(&mut self, count: Count, item: &Shape, items: &[Node], place: Place<'_>) {
+    fn list(&mut self, count: Count, item: &Shape, items: &'t [Node], place: Place<'_>) {
         let (enough, wanted) = match count {
             Count::Any => (true, ""),
             Count::AtLeastOne => (!items.is_empty(), "at least one entry"),
@@ -182,7 +213,7 @@ impl Walk<'_> {
         };
         if !enough {
             let message = format!("`{}` needs {wanted}, has {}", place.name, items.len());
-            self.report(place.span, "wrong-count", message, None);
+            self.report(place.span, miscounted(place.name), message, None);
         }
         for (index, node) in items.iter().enumerate() {
             let place = Place { name: place.name, span: node.span };
@@ -190,11 +221,11 @@ impl Walk<'_> {
         }
     }
 
-    fn map(&mut self, name: Name, item: &Shape, entries: &[(Key, Node)]) {
+    fn map(&mut self, name: Name, item: &Shape, entries: &'t [(Key, Node)]) {
         for (key, value) in entries {
             if let Some(expected) = name.objection(&key.text) {
                 let message = format!("`{}` cannot stand here: expected {expected}", key.text);
-                self.report(key.span, "wrong-name", message, None);
+                self.report(key.span, &rule::WRONG_NAME, message, None);
             }
             if let Name::SecurityScheme = name {
                 self.mention(Mentioned::SecurityScheme, &key.text, key.span);
@@ -205,7 +236,7 @@ impl Walk<'_> {
 
     fn mention(&mut self, of: Mentioned, text: &str, span: Span) {
         let pointer = self.pointer.clone();
-        self.mentions.push(Mention { of, text: text.to_owned(), span, pointer });
+        self.walked.mentions.push(Mention { of, text: text.to_owned(), span, pointer });
     }
 
     fn wrong_type(&mut self, shape: Shape, node: &Node, place: Place<'_>) {
@@ -218,12 +249,28 @@ impl Walk<'_> {
                 node.span
             }
         };
-        self.report(at, "wrong-type", message, quotes(shape, &node.value));
+        let holder = self.pointer.rsplit_once('/').map_or("", |(holder, _)| holder);
+        self.walked.broken.insert(holder.to_owned());
+        self.report(at, &rule::WRONG_TYPE, message, quotes(shape, &node.value));
     }
 
-    fn report(&mut self, at: Span, rule: &'static str, message: String, help: Option<String>) {
-        self.findings.push(self.source.finding(at, rule, message).maybe_help(help));
+    fn report(&mut self, at: Span, rule: &'static Rule, message: String, help: Option<String>) {
+        self.walked.findings.push(self.source.finding(at, rule, message).maybe_help(help));
     }
+}
+
+/// What every operation needs has a rule of its own.
+fn missing(object: Object, keyword: &str) -> &'static Rule {
+    match (object, keyword) {
+        (Object::Operation, "operationId") => &rule::OPERATION_ID,
+        (Object::Operation, "tags") => &rule::OPERATION_TAG,
+        (Object::Operation, "summary") => &rule::OPERATION_SUMMARY,
+        _ => &rule::MISSING_KEYWORD,
+    }
+}
+
+fn miscounted(keyword: &str) -> &'static Rule {
+    if keyword == "tags" { &rule::OPERATION_TAG } else { &rule::WRONG_COUNT }
 }
 
 /// The repair when a value of the wrong type has quotes too many or too few.

@@ -4,7 +4,7 @@
 //! Everything below [`load`] is pure: file texts in, values or findings out, in one fixed order.
 //! It must not know what is generated from the documents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -21,12 +21,15 @@ mod tests;
 mod yaml;
 
 pub use files::{Files, Place};
-pub use finding::Finding;
-pub use grammar::{Object, Shape};
-pub use keywords::pointer_to;
+pub use finding::{Finding, Source, nearest, stem};
+pub use grammar::{Mentioned, Object, Shape};
+pub use keywords::{Mention, Site, pointer_to};
+pub use names::{check as check_names, is_shared};
+pub use references::{Component, Link, links};
+pub use yaml::{Key, Node, NodeValue, Span};
 
-use finding::Source;
-use keywords::Mention;
+use crate::rule;
+use keywords::Walked;
 
 /// The document that the others share components from; it describes no operations of its own.
 pub const SHARED: &str = "common";
@@ -49,11 +52,31 @@ pub struct Document {
     pub value: serde_json::Value,
 }
 
-/// A parsed file with everything it names.
-struct File<'t> {
-    source: Source<'t>,
-    root: yaml::Node,
-    mentions: Vec<Mention>,
+/// A file's text and the tree that was read from it.
+#[derive(Debug)]
+pub struct Tree<'t> {
+    pub source: Source<'t>,
+    pub root: Node,
+}
+
+/// A checked file: everything it is made of and everything it names.
+#[derive(Debug)]
+pub struct File<'t> {
+    pub source: &'t Source<'t>,
+    pub root: &'t Node,
+    pub sites: Vec<Site<'t>>,
+    pub mentions: Vec<Mention>,
+    /// Pointers of the objects that have a keyword of the wrong name, place or type.
+    pub broken: BTreeSet<String>,
+}
+
+/// All files, checked against the dialect and against each other.
+#[derive(Debug)]
+pub struct Checked<'t> {
+    /// `common.yaml`; without one there is nothing to refer to.
+    pub common: Option<File<'t>>,
+    /// Sorted by name.
+    pub surfaces: Vec<File<'t>>,
 }
 
 /// Reads every `*.yaml` file of a folder and loads them with [`load_texts`].
@@ -69,31 +92,19 @@ pub fn load(dir: &Path) -> Result<Documents, Vec<Finding>> {
 ///
 /// Returns either all documents or all findings, sorted by file and position.
 pub fn load_texts(texts: &BTreeMap<String, String>) -> Result<Documents, Vec<Finding>> {
-    let mut findings = Vec::new();
-    let mut common = None;
-    let mut surfaces = Vec::new();
-    for (file, text) in texts {
-        let source = Source { file, text };
-        let is_common = source.stem() == SHARED;
-        let object = if is_common { Object::Common } else { Object::Document };
-        match parse(source, object, &mut findings) {
-            Some(file) if is_common => common = Some(file),
-            Some(file) => surfaces.push(file),
-            None => {}
-        }
+    let (trees, mut findings) = parse(texts);
+    if !texts.keys().any(|file| stem(file) == SHARED) {
+        findings.push(missing_common());
     }
-    if !texts.keys().any(|file| (Source { file, text: "" }).stem() == SHARED) {
-        findings.push(Finding::of_file("common.yaml", "missing-file", "there is no common.yaml"));
-    }
+    let checked = check(&trees, &mut findings);
     // Without common.yaml every reference to it would be reported as well: noise.
-    let Some(common) = common else { return Err(sorted(findings)) };
-
-    findings.extend(names::check(&common, &surfaces));
-    let bundled = bundle::bundle(&common, &surfaces, &mut findings);
+    let Some(common) = &checked.common else { return Err(sorted(findings)) };
+    findings.extend(names::check(Some(common), &checked.surfaces));
+    let bundled = bundle::bundle(common, &checked.surfaces, &mut findings);
     if !findings.is_empty() {
         return Err(sorted(findings));
     }
-    Ok(Documents { error_codes: names::error_codes(&common), ..bundled })
+    Ok(Documents { error_codes: names::error_codes(common), ..bundled })
 }
 
 /// Bundles documents of another time, whatever keywords they use.
@@ -101,38 +112,56 @@ pub fn load_texts(texts: &BTreeMap<String, String>) -> Result<Documents, Vec<Fin
 /// Refuses only what cannot be understood at all: text that is not YAML, a `$ref` that leads
 /// nowhere. A missing `common.yaml` counts as an empty one.
 pub fn load_leniently(texts: &BTreeMap<String, String>) -> Result<Documents, Vec<Finding>> {
-    let mut findings = Vec::new();
-    let mut common = None;
-    let mut surfaces = Vec::new();
-    for (file, text) in texts {
-        let source = Source { file, text };
-        let is_common = source.stem() == SHARED;
-        let object = if is_common { Object::Common } else { Object::Document };
-        let mut tolerated = Vec::new();
-        match parse(source, object, &mut tolerated) {
-            Some(file) if is_common => common = Some(file),
-            Some(file) => surfaces.push(file),
-            None => findings.extend(tolerated),
-        }
+    let mut texts = texts.clone();
+    if !texts.keys().any(|file| stem(file) == SHARED) {
+        texts.insert(format!("{SHARED}.yaml"), "{}".to_owned());
     }
-    let empty = Source { file: "common.yaml", text: "{}" };
-    let Some(common) = common.or_else(|| parse(empty, Object::Common, &mut Vec::new())) else {
-        return Err(sorted(findings));
-    };
-    let bundled = bundle::bundle(&common, &surfaces, &mut findings);
+    let (trees, mut findings) = parse(&texts);
+    findings.retain(|finding| trees.iter().all(|tree| tree.source.file != finding.file));
+    let checked = check(&trees, &mut Vec::new());
+    let Some(common) = &checked.common else { return Err(sorted(findings)) };
+    let bundled = bundle::bundle(common, &checked.surfaces, &mut findings);
     if !findings.is_empty() {
         return Err(sorted(findings));
     }
-    Ok(Documents { error_codes: names::error_codes(&common), ..bundled })
+    Ok(Documents { error_codes: names::error_codes(common), ..bundled })
 }
 
-fn parse<'t>(source: Source<'t>, object: Object, findings: &mut Vec<Finding>) -> Option<File<'t>> {
-    let (root, unread) = yaml::parse(source);
-    findings.extend(unread);
-    let root = root?;
-    let (mentions, wrong) = keywords::check(source, &root, object);
-    findings.extend(wrong);
-    Some(File { source, root, mentions })
+/// Reads texts as YAML; one that is none has no tree.
+pub fn parse(texts: &BTreeMap<String, String>) -> (Vec<Tree<'_>>, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let mut trees = Vec::new();
+    for (file, text) in texts {
+        let source = Source::new(file, text);
+        let (root, unread) = yaml::parse(&source);
+        findings.extend(unread);
+        trees.extend(root.map(|root| Tree { source, root }));
+    }
+    (trees, findings)
+}
+
+/// Checks each tree against the dialect.
+pub fn check<'t>(trees: &'t [Tree<'t>], findings: &mut Vec<Finding>) -> Checked<'t> {
+    let mut checked = Checked { common: None, surfaces: Vec::new() };
+    for Tree { source, root } in trees {
+        let is_common = source.stem() == SHARED;
+        let object = if is_common { Object::Common } else { Object::Document };
+        let Walked { sites, mentions, broken, findings: wrong } =
+            keywords::check(source, root, object);
+        findings.extend(wrong);
+        let file = File { source, root, sites, mentions, broken };
+        match is_common {
+            true => checked.common = Some(file),
+            false => checked.surfaces.push(file),
+        }
+    }
+    checked
+}
+
+/// That there is nothing to share.
+pub fn missing_common() -> Finding {
+    let finding = Finding::of_file("common.yaml", &rule::MISSING_FILE, "there is no common.yaml");
+    finding.help("write `x-error-codes` and the schema `Error` into it")
 }
 
 fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
@@ -146,7 +175,7 @@ pub fn read(dir: &Path) -> Result<BTreeMap<String, String>, Box<Finding>> {
     let folder = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
     let unreadable = |name: &str, error: std::io::Error| {
         let message = format!("cannot be read: {error}");
-        Box::new(Finding::of_file(name, "unreadable-file", message))
+        Box::new(Finding::of_file(name, &rule::UNREADABLE_FILE, message))
     };
     let mut texts = BTreeMap::new();
     for entry in fs::read_dir(dir).map_err(|error| unreadable(&folder, error))? {

@@ -8,27 +8,34 @@ use super::keywords::Mention;
 use super::references::Component;
 use super::yaml::{Key, Node, Span};
 use super::{File, SHARED};
+use crate::rule::{self, Rule};
 
 const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
 
 /// Checks names over all documents.
-pub fn check(common: &File<'_>, surfaces: &[File<'_>]) -> Vec<Finding> {
-    let mut findings = collisions(common, surfaces);
+pub fn check(common: Option<&File<'_>>, surfaces: &[File<'_>]) -> Vec<Finding> {
+    let mut findings = common.map(|common| collisions(common, surfaces)).unwrap_or_default();
     findings.extend(unique(surfaces, "schema", schema_names));
     findings.extend(unique(surfaces, "operationId", operation_ids));
     findings.extend(unique(surfaces, "tag", tags));
     let codes: BTreeSet<&str> =
-        catalogue(common).iter().map(|(key, _)| key.text.as_str()).collect();
-    for file in surfaces.iter().chain([common]) {
+        common.map_or(&[][..], catalogue).iter().map(|(key, _)| key.text.as_str()).collect();
+    for file in surfaces.iter().chain(common) {
         let catalogue = format!("the catalogue `x-error-codes` of {SHARED}.yaml");
-        findings.extend(known(file, Mentioned::ErrorCode, &codes, "unknown-code", &catalogue));
+        findings.extend(known(file, Mentioned::ErrorCode, &codes, &rule::UNKNOWN_CODE, &catalogue));
         let schemes: BTreeSet<&str> =
-            members(&file.root, &["components", "securitySchemes"]).map(|(name, _)| name).collect();
+            members(file.root, &["components", "securitySchemes"]).map(|(name, _)| name).collect();
         let place = "`components.securitySchemes`";
-        findings.extend(known(file, Mentioned::SecurityScheme, &schemes, "unknown-scheme", place));
+        findings.extend(known(
+            file,
+            Mentioned::SecurityScheme,
+            &schemes,
+            &rule::UNKNOWN_SCHEME,
+            place,
+        ));
         let tags: BTreeSet<&str> = tags(file).into_iter().map(|(name, _)| name).collect();
         let place = "the document's `tags`";
-        findings.extend(known(file, Mentioned::Tag, &tags, "unknown-tag", place));
+        findings.extend(known(file, Mentioned::Tag, &tags, &rule::UNKNOWN_TAG, place));
     }
     findings
 }
@@ -68,7 +75,8 @@ fn collisions(common: &File<'_>, surfaces: &[File<'_>]) -> Vec<Finding> {
                 let Some(other) = other.filter(|_| !is_shared(&own, node)) else { continue };
                 let message = format!("`{}` collides with {SHARED}.yaml{other}", own.name);
                 let help = format!("refer to `{SHARED}.yaml{other}`, or choose another name");
-                findings.push(file.source.finding(key.span, "name-collision", message).help(help));
+                findings
+                    .push(file.source.finding(key.span, &rule::NAME_COLLISION, message).help(help));
             }
         }
     }
@@ -98,7 +106,7 @@ fn unique(
             } else {
                 "rename it; case does not tell names apart".to_owned()
             };
-            findings.push(file.source.finding(span, "name-collision", message).help(help));
+            findings.push(file.source.finding(span, &rule::NAME_COLLISION, message).help(help));
         }
     }
     findings
@@ -139,7 +147,7 @@ fn known(
     file: &File<'_>,
     of: Mentioned,
     names: &BTreeSet<&str>,
-    rule: &'static str,
+    rule: &'static Rule,
     place: &str,
 ) -> Vec<Finding> {
     let unknown = |mention: &&Mention| mention.of == of && !names.contains(mention.text.as_str());
@@ -163,6 +171,7 @@ fn members<'f>(root: &'f Node, path: &[&str]) -> impl Iterator<Item = (&'f str, 
     entries.iter().map(|(key, node)| (key.text.as_str(), node))
 }
 
+/// A name as every language and file system may spell it.
 fn fold(name: &str) -> String {
-    name.to_ascii_lowercase()
+    name.chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>().to_ascii_lowercase()
 }

@@ -7,6 +7,7 @@ use super::finding::{Finding, nearest};
 use super::grammar::{Mentioned, Object};
 use super::keywords::{Mention, pointer_to};
 use super::{File, SHARED};
+use crate::rule;
 
 /// A component by its place in a document: section (`schemas`) and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,9 +56,9 @@ impl fmt::Display for Component {
 
 /// All links of a file; a `$ref` that leads nowhere, to the wrong kind of component or back to
 /// itself is a finding.
-pub fn links(file: &File<'_>, common: &File<'_>, findings: &mut Vec<Finding>) -> Vec<Link> {
+pub fn links(file: &File<'_>, common: Option<&File<'_>>, findings: &mut Vec<Finding>) -> Vec<Link> {
     let own = Component::all(file);
-    let foreign = Component::all(common);
+    let foreign = common.map(Component::all).unwrap_or_default();
     let mut links = Vec::new();
     for mention in &file.mentions {
         let Mentioned::Component(object) = mention.of else { continue };
@@ -72,7 +73,7 @@ pub fn links(file: &File<'_>, common: &File<'_>, findings: &mut Vec<Finding>) ->
         match resolved {
             Ok(link) => links.push(link),
             Err((message, help)) => findings.push(
-                file.source.finding(mention.span, "unresolved-ref", message).maybe_help(help),
+                file.source.finding(mention.span, &rule::UNRESOLVED_REF, message).maybe_help(help),
             ),
         }
     }
@@ -135,7 +136,7 @@ fn circles(file: &File<'_>, links: &[Link]) -> Vec<Finding> {
         }
         if seen.contains(mention.pointer.as_str()) {
             let message = "this component leads back to itself and is never defined";
-            findings.push(file.source.finding(mention.span, "circular-ref", message));
+            findings.push(file.source.finding(mention.span, &rule::CIRCULAR_REF, message));
         }
     }
     findings

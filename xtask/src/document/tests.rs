@@ -111,11 +111,11 @@ fn all_findings_of_all_files_are_collected() {
     let chat = bad.replace("things", "chats");
     let result = load_with(COMMON, &[("chat", &chat), ("embed", &bad)]);
     let expected = [
-        "unknown-keyword 15:9 `const` is not a keyword of a schema",
-        "unknown-keyword 15:19 `oneOf` is not a keyword of a schema",
+        "refused-keyword 15:9 `const` is no part of the dialect of these documents",
+        "untagged-union 15:19 `oneOf` is no part of the dialect of these documents",
         "name-collision 15:5 the schema `A` is taken by `A` at openapi/chat.yaml:15:5",
-        "unknown-keyword 15:9 `const` is not a keyword of a schema",
-        "unknown-keyword 15:19 `oneOf` is not a keyword of a schema",
+        "refused-keyword 15:9 `const` is no part of the dialect of these documents",
+        "untagged-union 15:19 `oneOf` is no part of the dialect of these documents",
     ];
     assert_eq!(shown(result), expected);
 }
@@ -266,8 +266,8 @@ fn an_operation_needs_an_id_one_tag_and_names_that_exist() {
     assert_eq!(
         shown(load_with(COMMON, &[("embed", &embed)])),
         [
-            "missing-keyword 12:5 an operation needs `operationId`",
-            "wrong-count 13:7 `tags` needs exactly one entry, has 2",
+            "operation-id 12:5 an operation needs `operationId`",
+            "operation-tag 13:7 `tags` needs exactly one entry, has 2",
             "unknown-tag 13:22 `others` is not in the document's `tags`",
             "unknown-scheme 16:19 `nobody` is not in `components.securitySchemes`",
             "wrong-name 18:9 `2XX` cannot stand here: expected one status such as `404`: ranges and `default` would let undocumented answers in",
@@ -289,7 +289,7 @@ components:
     let expected = [
         "yaml-anchor 15:8 anchors are not part of the dialect",
         "wrong-type 16:5 `B` must be a schema, here it is empty",
-        "yaml-alias 16:8 aliases are not part of the dialect",
+        "yaml-anchor 16:8 aliases are not part of the dialect",
         "yaml-tag 17:8 tags are not part of the dialect",
         "wrong-type 18:23 `maxLength` must be an integer that is not negative, here it is empty",
         "yaml-number 18:34 the number `99999999999999999999` does not fit into a JSON number",
@@ -353,7 +353,7 @@ fn a_file_without_a_document_or_without_common_is_found() {
     );
     assert_eq!(
         shown(load_texts(&BTreeMap::from([("openapi/embed.yaml".to_owned(), HEAD.to_owned())]))),
-        "error[missing-file]: there is no common.yaml\n --> common.yaml"
+        "error[missing-file]: there is no common.yaml\n --> common.yaml\n = help: write `x-error-codes` and the schema `Error` into it"
     );
 }
 

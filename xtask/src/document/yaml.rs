@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput};
 
 use super::finding::{Finding, Source};
+use crate::rule;
+
+/// The deepest nesting that is read; documents of people stay below 30.
+const DEEPEST: usize = 128;
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,15 +47,17 @@ pub struct Span {
     pub column: usize,
     pub end_line: usize,
     pub end_column: usize,
+    /// Of the first character, in characters from the start of the text.
+    pub index: usize,
 }
 
 /// Parses one file.
 ///
 /// The tree is absent after a syntax error; all other findings leave a tree that can be checked
 /// further (of two equal keys the first one counts).
-pub fn parse(source: Source<'_>) -> (Option<Node>, Vec<Finding>) {
+pub fn parse(source: &Source<'_>) -> (Option<Node>, Vec<Finding>) {
     let parser = Parser::new_from_str(source.text);
-    let mut builder = Builder { parser, source, findings: Vec::new() };
+    let mut builder = Builder { parser, source, depth: 0, findings: Vec::new() };
     let root = builder.stream();
     let mut findings = builder.findings;
     match root {
@@ -87,6 +93,10 @@ impl Node {
         if let NodeValue::String(text) = &self.value { Some(text) } else { None }
     }
 
+    pub fn is_true(&self) -> bool {
+        self.value == NodeValue::Bool(true)
+    }
+
     /// The JSON value. `serde_json` sorts the members.
     pub fn to_json(&self) -> serde_json::Value {
         use serde_json::{Number, Value};
@@ -106,13 +116,14 @@ impl Node {
     }
 }
 
-struct Builder<'t> {
+struct Builder<'s, 't> {
     parser: Parser<'t, StrInput<'t>>,
-    source: Source<'t>,
+    source: &'s Source<'t>,
+    depth: usize,
     findings: Vec<Finding>,
 }
 
-impl<'t> Builder<'t> {
+impl<'t> Builder<'_, 't> {
     fn stream(&mut self) -> Result<Node, Box<Finding>> {
         loop {
             match self.next()? {
@@ -148,6 +159,7 @@ impl<'t> Builder<'t> {
             Some(Ok((event, span))) => Ok((event, place(span.start, span.end))),
             Some(Err(error)) => {
                 let at = place(*error.marker(), *error.marker());
+                let at = Span { end_column: at.column + 1, ..at };
                 Err(self.syntax(at, &format!("not YAML: {}", error.info())))
             }
             None => Err(self.absent("the file ends too early")),
@@ -169,20 +181,39 @@ impl<'t> Builder<'t> {
             }
             Event::SequenceStart(anchor, tag) => {
                 self.refuse(anchor, tag.is_some(), span);
-                self.sequence(span)
+                self.deeper(span, Self::sequence)
             }
             Event::MappingStart(anchor, tag) => {
                 self.refuse(anchor, tag.is_some(), span);
-                self.mapping(span)
+                self.deeper(span, Self::mapping)
             }
             Event::Alias(_) => {
                 let message = "aliases are not part of the dialect";
-                let finding = self.source.finding(span, "yaml-alias", message);
+                let finding = self.source.finding(span, &rule::YAML_ANCHOR, message);
                 self.findings.push(finding.help("name the component and refer to it with `$ref`"));
                 Ok(Node { value: NodeValue::Null, span })
             }
             other => Err(self.syntax(span, &format!("unexpected {other:?}"))),
         }
+    }
+
+    /// Reading, checking and generating all follow the nesting with the stack.
+    fn deeper(
+        &mut self,
+        span: Span,
+        read: fn(&mut Self, Span) -> Result<Node, Box<Finding>>,
+    ) -> Result<Node, Box<Finding>> {
+        if self.depth == DEEPEST {
+            let message = format!("nested more than {DEEPEST} levels deep");
+            let finding = self.source.finding(span, &rule::YAML_DEPTH, message);
+            return Err(Box::new(
+                finding.help("name the inner parts and refer to them with `$ref`"),
+            ));
+        }
+        self.depth += 1;
+        let node = read(self, span);
+        self.depth -= 1;
+        node
     }
 
     fn sequence(&mut self, start: Span) -> Result<Node, Box<Finding>> {
@@ -230,11 +261,11 @@ impl<'t> Builder<'t> {
     }
 
     fn syntax(&self, span: Span, message: &str) -> Box<Finding> {
-        Box::new(self.source.finding(span, "yaml-syntax", message))
+        Box::new(self.source.finding(span, &rule::YAML_SYNTAX, message))
     }
 
     fn absent(&self, message: &str) -> Box<Finding> {
-        Box::new(Finding::of_file(self.source.file, "yaml-syntax", message))
+        Box::new(Finding::of_file(self.source.file, &rule::YAML_SYNTAX, message))
     }
 
     fn duplicate(&mut self, key: &Key, first: Span) {
@@ -242,19 +273,23 @@ impl<'t> Builder<'t> {
             "the key `{}` is given twice, first at {}:{}",
             key.text, first.line, first.column
         );
-        let finding = self.source.finding(key.span, "duplicate-key", message);
+        let finding = self.source.finding(key.span, &rule::DUPLICATE_KEY, message);
         self.findings
             .push(finding.help("remove one of them; readers disagree on which one counts"));
     }
 
     fn refuse(&mut self, anchor: usize, tagged: bool, span: Span) {
         if anchor != 0 {
-            let finding =
-                self.source.finding(span, "yaml-anchor", "anchors are not part of the dialect");
+            let finding = self.source.finding(
+                span,
+                &rule::YAML_ANCHOR,
+                "anchors are not part of the dialect",
+            );
             self.findings.push(finding.help("name the component and refer to it with `$ref`"));
         }
         if tagged {
-            let finding = self.source.finding(span, "yaml-tag", "tags are not part of the dialect");
+            let finding =
+                self.source.finding(span, &rule::YAML_TAG, "tags are not part of the dialect");
             self.findings.push(finding.help("quote the value if it is meant as text"));
         }
     }
@@ -262,7 +297,7 @@ impl<'t> Builder<'t> {
     fn plain(&mut self, text: &str, span: Span) -> NodeValue {
         resolve(text).unwrap_or_else(|| {
             let message = format!("the number `{text}` does not fit into a JSON number");
-            let finding = self.source.finding(span, "yaml-number", message);
+            let finding = self.source.finding(span, &rule::YAML_NUMBER, message);
             self.findings.push(finding.help("quote it if it is meant as text"));
             NodeValue::Null
         })
@@ -281,6 +316,7 @@ fn place(start: Marker, end: Marker) -> Span {
         column: start.col() + 1,
         end_line: end.line(),
         end_column: end.col() + 1,
+        index: start.index(),
     }
 }
 

@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 use anstyle::{AnsiColor, Style};
 use notify::{RecursiveMode, Watcher};
 
-use crate::document::{self, Documents};
+use crate::document::Documents;
 use crate::generate::{self, Files, Handler};
+use crate::lint;
+use crate::lint::command::Refused;
 use crate::node::Tools;
 
 #[cfg(test)]
@@ -95,15 +97,10 @@ impl<'r> Loop<'r> {
     /// A document that is broken is told and changes nothing.
     fn rebuild(&mut self, out: &mut impl Write) -> io::Result<()> {
         let started = Instant::now();
-        let documents = match document::load(&self.root.join("openapi")) {
+        let documents = match lint::command::documents(self.root) {
             Ok(documents) => documents,
-            Err(findings) => {
-                findings.iter().try_for_each(|finding| writeln!(out, "{finding:#}\n"))?;
-                let count = findings.len();
-                return writeln!(
-                    out,
-                    "{BAD}{count} finding(s){BAD:#}; generated/ stays as it is. Mend and save again."
-                );
+            Err(Refused::Findings(shown) | Refused::Unusable(shown)) => {
+                return writeln!(out, "{shown}\ngenerated/ stays as it is. Mend and save again.");
             }
         };
         if self.known.as_ref() == Some(&documents) {

@@ -59,7 +59,7 @@ fn broken_document_is_told_and_the_loop_goes_on() {
     running.saved();
     wait_for(&running, || served(root).contains("\"maxItems\": 17"));
     let said = running.stop();
-    assert!(said.contains("1 finding(s); generated/ stays as it is."), "{said}");
+    assert!(said.contains("generated/ stays as it is. Mend and save again."), "{said}");
     assert!(said.contains("property capabilities maxItems 16 → 17"), "{said}");
 }
 
