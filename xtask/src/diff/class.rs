@@ -17,15 +17,16 @@ pub enum Class {
     /// A caller may be refused what was accepted, may receive what was not documented, may miss
     /// what it read, or finds an item of its generated client gone or renamed.
     BreaksCaller,
-    /// A server gives answers that are not documented any more, or lacks an operation, a
-    /// credential, a preflight or a protection that callers may now rely on.
+    /// A server gives answers that are not documented any more, or lacks a credential, a preflight
+    /// or a protection of an operation it has, on which callers may now rely.
     BreaksServer,
     /// Every exchange between such a caller and such a server stays valid; more becomes possible.
     ///
     /// A caller ignores members and headers that it does not know, takes an unknown 4xx or 5xx for
     /// its class (RFC 9110, section 15) and an unknown error code for its status: that is why a
-    /// new optional member of an answer, a new error status and a new code are additive. So is a
-    /// wider request: no caller sends it before its server is known to take it.
+    /// new optional member of an answer, a new error status and a new code are additive. So are a
+    /// wider request and a new operation: no caller sends them before its server is known to take
+    /// them, and the compiler names the handler that is missing.
     Additive,
     /// Nothing that is sent, checked or generated differs: texts for people, examples, metadata.
     Wording,

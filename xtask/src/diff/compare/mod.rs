@@ -101,7 +101,7 @@ fn whole_document(name: &str, old: Option<&Value>, new: Option<&Value>) -> Chang
     let operations = old.or(new).into_iter().flat_map(operations_of).collect();
     let (class, verb) = match old {
         Some(_) => (Class::BreaksCaller, "removed"),
-        None => (Class::BreaksServer, "added"),
+        None => (Class::Additive, "added"),
     };
     Change {
         document: name.to_owned(),

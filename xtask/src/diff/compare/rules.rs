@@ -119,7 +119,7 @@ fn document(keyword: &str) -> Option<Rule> {
         "info" | "externalDocs" => PROSE,
         "servers" => Rule::Entries { noun: "server", added: additive, removed: breaks_caller },
         "tags" => Rule::Entries { noun: "tag", added: wording, removed: wording },
-        "paths" => Rule::Entries { noun: "path", added: breaks_server, removed: breaks_caller },
+        "paths" => Rule::Entries { noun: "path", added: additive, removed: breaks_caller },
         "components" => Rule::Member { added: additive, removed: additive },
         "x-validation" => Rule::Member { added: additive, removed: breaks_caller },
         // A code is a promise: its name and its meaning never change.
@@ -144,7 +144,7 @@ fn path_item(keyword: &str) -> Option<Rule> {
         "summary" | "description" => TEXT,
         "parameters" => Rule::Parameters,
         "get" | "put" | "post" | "patch" | "delete" => {
-            Rule::Member { added: breaks_server, removed: breaks_caller }
+            Rule::Member { added: additive, removed: breaks_caller }
         }
         _ => return None,
     })
