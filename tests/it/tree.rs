@@ -70,6 +70,7 @@ const IMPURE: &[&str] = &[
 const OURS: &[(&str, &[&str])] = &[
     ("xtask", &["vestibule-schema"]),
     ("xtask/schema", &[]),
+    ("xtask/mock", &["dropshot", "tokio", "vestibule-runtime"]),
     ("xtask/runtime", &["dropshot", "tokio", "vestibule-schema"]),
     ("xtask/conformance", &["reqwest", "tokio", "vestibule-schema"]),
     ("generated/server", &["dropshot", "vestibule-runtime"]),

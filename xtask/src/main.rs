@@ -8,6 +8,7 @@ mod diff;
 mod document;
 mod generate;
 mod lint;
+mod mock;
 mod node;
 mod requirements;
 mod rule;
@@ -44,6 +45,7 @@ enum Command {
     /// Exits with 1 when a break is not approved in `openapi/approved-breaks.toml`, or when an
     /// approval there is left over.
     Diff(diff::Options),
+    Mock(mock::Mock),
     /// Run the service with a demo tenant; operations without a handler answer 501.
     Dev {
         /// For `vestibule serve`, e.g. `--bind 127.0.0.1:9000`.
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         Command::Generate { watch: true, .. } => watch::watch(&root()),
         Command::Generate { check, watch: false } => generate(&root(), check),
         Command::Diff(options) => diff::run(&root(), &options),
+        Command::Mock(mock) => mock.run(&root()),
         Command::Dev { serve } => commands::dev(&root(), &serve),
         Command::Lint(lint) => lint::command::run(&root(), &lint),
         Command::Test { filter } => commands::test(&root(), &filter),

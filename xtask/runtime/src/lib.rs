@@ -22,7 +22,7 @@ pub use received::{BodyLimits, Received};
 pub use refusal::{Code, MAX_VIOLATIONS, Refusal, StandardCodes};
 pub use serve::{
     Answer, Answered, Host, Incoming, Served, Told, documented, no_parameters, refuse_browser,
-    serve, success,
+    serve, serve_untyped, success,
 };
 pub use timestamp::Timestamp;
 #[cfg(feature = "strategies")]

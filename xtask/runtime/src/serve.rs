@@ -138,12 +138,20 @@ pub fn success(
 /// The refusal itself and its status when the operation documents its code, `internal` when it
 /// does not: an undocumented answer never leaves the service, and the log says which wanted to.
 pub fn documented<O: Operation>(refusal: Refusal, internal: Code) -> (Refusal, StatusCode) {
-    let refusal = refusal.settled(O::INFO);
-    let status = refusal.code().and_then(|code| O::INFO.status_of(code));
+    documented_by(O::INFO, refusal, internal)
+}
+
+fn documented_by(
+    operation: &OperationInfo,
+    refusal: Refusal,
+    internal: Code,
+) -> (Refusal, StatusCode) {
+    let refusal = refusal.settled(operation);
+    let status = refusal.code().and_then(|code| operation.status_of(code));
     if let Some(status) = status {
         return (refusal, status);
     }
-    tracing::error!(operation = O::INFO.id, code = ?refusal.code(), "undocumented refusal");
+    tracing::error!(operation = operation.id, code = ?refusal.code(), "undocumented refusal");
     (Refusal::new(internal), StatusCode::INTERNAL_SERVER_ERROR)
 }
 
@@ -200,13 +208,61 @@ where
     R: Answer,
     Fut: Future<Output = Result<R, Refusal>> + Send,
 {
+    let tell = |outcome, request_id: &str| told::<R>(outcome, codes, request_id);
+    let answering = answer(O::INFO, context, incoming.request, codes, handle, tell);
+    Ok(Served { response: answering.await.map_err(ErrorBody::from)?, answer: PhantomData })
+}
+
+/// [`serve`] for an operation that no code was generated for: `handle` answers as it likes, and
+/// what it refuses is told as the operation documents it.
+///
+/// # Errors
+/// Never, as [`serve`].
+pub async fn serve_untyped<S, Fut>(
+    operation: &'static OperationInfo,
+    context: RequestContext<Arc<S>>,
+    request: Request<Body>,
+    codes: &StandardCodes,
+    handle: impl FnOnce(Arc<S>, Received) -> Fut + Send,
+) -> Result<Response<Body>, HttpError>
+where
+    S: Host,
+    Fut: Future<Output = Result<Response<Body>, Refusal>> + Send,
+{
+    let tell = |outcome: Result<_, Refusal>, request_id: &str| match outcome {
+        Ok(response) => Ok((None, response)),
+        Err(refusal) => {
+            let (refusal, status) = documented_by(operation, refusal, codes.internal);
+            let told = Told::new(refusal, request_id);
+            Ok((Some(told.code()), told.into_response(status)))
+        }
+    };
+    answer(operation, context, request, codes, handle, tell).await
+}
+
+/// A response, and its stable code when it tells a refusal.
+type Written = Result<(Option<&'static str>, Response<Body>), HttpError>;
+
+/// Receives, handles and tells; everything but the types of one operation.
+async fn answer<S, T, Fut>(
+    operation: &'static OperationInfo,
+    context: RequestContext<Arc<S>>,
+    request: Request<Body>,
+    codes: &StandardCodes,
+    handle: impl FnOnce(Arc<S>, Received) -> Fut + Send,
+    tell: impl FnOnce(Result<T, Refusal>, &str) -> Written + Send,
+) -> Result<Response<Body>, HttpError>
+where
+    S: Host,
+    Fut: Future<Output = Result<T, Refusal>> + Send,
+{
     let started = Instant::now();
     let host = Arc::clone(context.context());
     let peer = context.request.remote_addr();
     let request_id = context.request_id;
-    let origin = O::INFO.cors.then(|| incoming.request.headers().get(ORIGIN).cloned()).flatten();
+    let origin = operation.cors.then(|| request.headers().get(ORIGIN).cloned()).flatten();
     let name = (peer, request_id.clone());
-    let received = received::receive(O::INFO, incoming.request, name, host.body_limits(), codes);
+    let received = received::receive(operation, request, name, host.body_limits(), codes);
     let outcome = match received.await {
         Ok(received) => {
             // Pinned where it stands: it is kilobytes, and every wrapper would copy it once more.
@@ -215,16 +271,16 @@ where
         }
         Err(refusal) => Err(refusal),
     };
-    let (code, mut response) = told::<R>(outcome, codes, &request_id).map_err(ErrorBody::from)?;
-    finish(O::INFO, &mut response);
-    if O::INFO.cors {
+    let (code, mut response) = tell(outcome, &request_id)?;
+    finish(operation, &mut response);
+    if operation.cors {
         allow_origin(&*host, origin, code == Some(codes.origin_not_allowed.name), &mut response)
             .await;
     }
     let status = response.status();
     let (request_id, took) = (request_id.as_str(), started.elapsed());
-    host.observe(&Answered { operation: O::INFO, status, code, request_id, took });
-    Ok(Served { response, answer: PhantomData })
+    host.observe(&Answered { operation, status, code, request_id, took });
+    Ok(response)
 }
 
 /// What the caller is told, and its stable code when that is a refusal.
@@ -232,7 +288,7 @@ fn told<R: Answer>(
     outcome: Result<R, Refusal>,
     codes: &StandardCodes,
     request_id: &str,
-) -> Result<(Option<&'static str>, Response<Body>), HttpError> {
+) -> Written {
     let answer = match outcome {
         Ok(answer) => answer,
         // No operation documents it, and no other build can make it.

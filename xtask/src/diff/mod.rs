@@ -15,7 +15,7 @@ use anstream::{eprint, print};
 use chrono::DateTime;
 use clap::ValueEnum;
 
-use crate::document;
+use crate::document::{self, Documents, Texts};
 
 mod approvals;
 mod base;
@@ -106,6 +106,12 @@ fn outcome(root: &Path, options: &Options) -> Result<Outcome, String> {
         Format::Json => report.json(),
     };
     Ok(Outcome { report, fails, ..Outcome::default() })
+}
+
+/// The changes from one state of the documents to another, a sentence each.
+pub fn in_words(old: (Documents, &Texts), new: (Documents, &Texts)) -> Vec<String> {
+    let versions = [old, new].map(|(documents, texts)| Version::new(documents, texts));
+    compare::compare(&versions[0], &versions[1]).iter().map(report::sentence).collect()
 }
 
 /// The documents as they are on the disk; what is wrong with them, in full, if they do not load.

@@ -34,6 +34,9 @@ use keywords::Walked;
 /// The document that the others share components from; it describes no operations of its own.
 pub const SHARED: &str = "common";
 
+/// File names (`openapi/embed.yaml`) and texts.
+pub type Texts = BTreeMap<String, String>;
+
 /// All documents, ready for the generator.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Documents {
@@ -171,7 +174,7 @@ fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
 }
 
 /// The text of every `*.yaml` file of a folder, by the name that findings give it.
-pub fn read(dir: &Path) -> Result<BTreeMap<String, String>, Box<Finding>> {
+pub fn read(dir: &Path) -> Result<Texts, Box<Finding>> {
     let folder = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
     let unreadable = |name: &str, error: std::io::Error| {
         let message = format!("cannot be read: {error}");

@@ -4,6 +4,7 @@
 
 mod api;
 mod client;
+mod facts;
 mod files;
 mod json_schema;
 mod markdown;
@@ -21,6 +22,7 @@ use std::collections::BTreeMap;
 use crate::document::Documents;
 
 pub use api::Handler;
+pub use facts::{FILE as FACTS, FOLDER as BUNDLES};
 pub use files::{check, has_handler, packaged, write};
 
 /// Every generated file: path below the repository's root, and text.
@@ -52,6 +54,7 @@ pub fn handlers(documents: &Documents) -> Result<Vec<Handler>, Ungenerable> {
 pub fn all(documents: &Documents) -> Result<Files, Ungenerable> {
     let api = api::Api::read(documents)?;
     let mut files = server::files(&api, documents)?;
+    files.extend(facts::files(&api)?);
     files.extend(client::files(documents)?);
     files.extend(markdown::files(&api, documents));
     Ok(files)

@@ -7,6 +7,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
 use super::api::{Api, members};
+use super::facts::FOLDER;
 use super::files::rust;
 use super::traits::code_ident;
 use super::{Files, Ungenerable, markdown, models, routing, strategies, traits};
@@ -58,7 +59,7 @@ pub fn files(api: &Api, documents: &Documents) -> Result<Files, Ungenerable> {
     for document in &documents.documents {
         let text = serde_json::to_string_pretty(&document.value)
             .map_err(|bad| Ungenerable(format!("{}: {bad}", document.name)))?;
-        files.insert(format!("{CRATE}/documents/{}.json", document.name), text + "\n");
+        files.insert(format!("{FOLDER}/{}.json", document.name), text + "\n");
     }
     Ok(files)
 }

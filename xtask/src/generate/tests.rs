@@ -77,6 +77,7 @@ fn a_document_becomes_these_files() {
     expected.insert("generated/server/documents/things.json".to_owned());
     let texts = ["bigThingCount.md", "bigThingPut.md", "errors.md", "index.md", "llms.txt"];
     expected.extend(texts.map(|name| format!("generated/docs/{name}")));
+    expected.insert("generated/server/facts.json".to_owned());
     expected.insert("generated/client/src/lib.rs".to_owned());
     expected.insert("generated/client/src/things.rs".to_owned());
     assert_eq!(files.into_keys().collect::<BTreeSet<_>>(), expected);

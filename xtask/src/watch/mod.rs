@@ -1,73 +1,46 @@
 //! `generate --watch`: rebuilds `generated/` after every save and says what changed.
 //!
-//! Editors save by writing another file and renaming it, so the folder is watched rather than its
-//! files. It knows neither what a document holds nor what is made from it.
+//! A document with findings is told and changes nothing. It knows neither what a document holds
+//! nor what is made from it.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::Receiver;
+use std::time::Instant;
 
 use anstyle::{AnsiColor, Style};
-use notify::{RecursiveMode, Watcher};
 
-use crate::document::Documents;
+use crate::diff;
+use crate::document::{self, Documents, Texts};
 use crate::generate::{self, Files, Handler};
 use crate::lint;
 use crate::lint::command::Refused;
 use crate::node::Tools;
 
+pub mod saves;
 #[cfg(test)]
 mod tests;
-mod words;
 
-/// One save is several events; it is over when there were none for this long.
-const QUIET: Duration = Duration::from_millis(50);
+use saves::{Saves, Wake};
 
 const DONE: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const MISSING: Style = AnsiColor::Yellow.on_default();
 
-/// Why the loop goes on, or ends.
-enum Wake {
-    Saved,
-    Stop,
-}
-
 /// Rebuilds after every save until it is interrupted.
 pub fn watch(root: &Path) -> Result<ExitCode, String> {
-    let (saved, wakes) = channel();
-    let stop = saved.clone();
-    // A receiver that is gone means that the loop has ended already.
-    ctrlc::set_handler(move || drop(stop.send(Wake::Stop)))
-        .map_err(|bad| format!("error: ctrl-c cannot be heard: {bad}"))?;
-    let unwatchable = |bad: notify::Error| format!("error: openapi/ cannot be watched: {bad}");
-    let tell = move |event| {
-        if is_save(&event) {
-            drop(saved.send(Wake::Saved));
-        }
-    };
-    let mut watcher = notify::recommended_watcher(tell).map_err(unwatchable)?;
-    let folder = root.join("openapi");
-    watcher.watch(&folder, RecursiveMode::NonRecursive).map_err(unwatchable)?;
+    let saves = Saves::of(root)?;
     let mut out = anstream::stdout();
-    Loop::new(root).run(&wakes, &mut out).map_err(|bad| format!("error: {bad}"))?;
+    Loop::new(root).run(saves.wakes(), &mut out).map_err(|bad| format!("error: {bad}"))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// A lost event may have been a save.
-fn is_save(event: &notify::Result<notify::Event>) -> bool {
-    let Ok(event) = event else { return true };
-    let is_document = |path: &std::path::PathBuf| path.extension().is_some_and(|it| it == "yaml");
-    !event.kind.is_access() && (event.need_rescan() || event.paths.iter().any(is_document))
 }
 
 struct Loop<'r> {
     root: &'r Path,
-    /// The documents that `generated/` was last made from.
-    known: Option<Documents>,
+    /// The documents that `generated/` was last made from, and their texts.
+    known: Option<(Documents, Texts)>,
     /// Handlers that were missing at that time.
     missing: BTreeSet<Handler>,
     /// What makes the TypeScript client, or why there is nothing.
@@ -85,10 +58,7 @@ impl<'r> Loop<'r> {
             writeln!(out, "generated/typescript stays as it is: {why}")?;
         }
         writeln!(out, "Watching openapi/; ctrl-c ends it.")?;
-        while let Ok(Wake::Saved) = wakes.recv() {
-            if !settled(wakes) {
-                break;
-            }
+        while saves::next(wakes) {
             self.rebuild(out)?;
         }
         writeln!(out, "\nStopped. `cargo xtask generate --check` says whether generated/ is fresh.")
@@ -103,7 +73,7 @@ impl<'r> Loop<'r> {
                 return writeln!(out, "{shown}\ngenerated/ stays as it is. Mend and save again.");
             }
         };
-        if self.known.as_ref() == Some(&documents) {
+        if self.known.as_ref().is_some_and(|(known, _)| *known == documents) {
             return writeln!(out, "Saved; nothing changed that generated/ is made from.");
         }
         let (files, handlers) = match generate::all(&documents)
@@ -112,10 +82,11 @@ impl<'r> Loop<'r> {
             Ok(generated) => generated,
             Err(bad) => return writeln!(out, "{BAD}error{BAD:#}: {bad}"),
         };
-        if let Some(known) = &self.known {
-            for line in words::changes(known, &documents) {
-                writeln!(out, "{line}")?;
-            }
+        // A save after the documents were read comes with an event of its own.
+        let texts = document::read(&self.root.join("openapi")).unwrap_or_default();
+        if let Some((known, before)) = self.known.take() {
+            let lines = diff::in_words((known, &before), (documents.clone(), &texts));
+            lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
         }
         let written = generate::write(self.root, &files)?;
         written.iter().try_for_each(|path| writeln!(out, "  wrote {path}"))?;
@@ -126,7 +97,7 @@ impl<'r> Loop<'r> {
             "{DONE}generated/ is fresh{DONE:#}: {count} file(s) written in {took:.2} s."
         )?;
         self.write_typescript(files, &documents, out)?;
-        self.known = Some(documents);
+        self.known = Some((documents, texts));
         Ok(())
     }
 
@@ -155,16 +126,5 @@ impl<'r> Loop<'r> {
         }
         self.missing = missing;
         Ok(())
-    }
-}
-
-/// Waits until the save is whole; false when the loop should end.
-fn settled(wakes: &Receiver<Wake>) -> bool {
-    loop {
-        match wakes.recv_timeout(QUIET) {
-            Ok(Wake::Saved) => {}
-            Err(RecvTimeoutError::Timeout) => return true,
-            Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
-        }
     }
 }

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::Format;
 use super::approvals::{self, Approval, Leftover};
 use super::base::Base;
@@ -179,6 +181,22 @@ fn objection(leftover: &Leftover) -> &'static str {
         return "the base has this change already";
     }
     "no break in these documents is this one"
+}
+
+/// A change on one line: `embed.yaml: schema ObjectId: …: 24 → 30 (breaks callers)`.
+pub fn sentence(change: &Change) -> String {
+    let Change { document, pointer, what, class, .. } = change;
+    let brief = change.new.as_ref().map(brief).unwrap_or_default();
+    format!("{document}.yaml: {}: {what}{brief} ({class})", subject(pointer))
+}
+
+/// A schema that came in, in a few words: ` (string, ≤ 40)`.
+fn brief(schema: &Value) -> String {
+    let Some(kind) = schema["type"].as_str() else { return String::new() };
+    let bounds = [("minLength", "≥"), ("maxLength", "≤"), ("minimum", "≥"), ("maximum", "≤")];
+    let bounds =
+        bounds.iter().filter_map(|(key, sign)| Some(format!(", {sign} {}", schema.get(*key)?)));
+    format!(" ({kind}{})", bounds.collect::<String>())
 }
 
 /// The operation or the component that a pointer is in, for people.

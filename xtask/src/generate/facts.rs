@@ -1,0 +1,48 @@
+//! `facts.json`: what generated Rust says of every operation, for a program that is not compiled
+//! from the documents, the mock.
+
+use serde_json::{Value, json};
+
+use super::api::{Api, Operation};
+use super::{Files, Ungenerable};
+
+/// Where the documents lie, bundled, and this file beside them.
+pub const FOLDER: &str = "generated/server/documents";
+/// Its path below the repository's root.
+pub const FILE: &str = "generated/server/facts.json";
+
+/// The file.
+pub fn files(api: &Api) -> Result<Files, Ungenerable> {
+    let codes = api.codes.iter().map(|(name, message)| json!({ "name": name, "message": message }));
+    let facts = json!({
+        "codes": codes.collect::<Vec<_>>(),
+        "operations": api.operations.iter().map(operation).collect::<Vec<_>>(),
+    });
+    let text = serde_json::to_string_pretty(&facts)
+        .map_err(|bad| Ungenerable(format!("{FILE}: {bad}")))?;
+    Ok(Files::from([(FILE.to_owned(), text + "\n")]))
+}
+
+fn operation(it: &Operation) -> Value {
+    let body = it.body.as_ref().map(
+        |body| json!({ "schema": body.schema, "max_bytes": body.max_bytes, "refused": body.code }),
+    );
+    let credential = it.credential.as_ref().map(|credential| {
+        json!({ "caller": credential.caller, "browser_refused": credential.browser_refused })
+    });
+    let answers =
+        it.answers.iter().map(|answer| json!({ "status": answer.status, "codes": answer.codes }));
+    json!({
+        "document": it.document,
+        "id": it.id,
+        "method": it.method,
+        "path": it.path,
+        "parts": it.parts,
+        "body": body,
+        "parameters_refused": it.parameters_code,
+        "credential": credential,
+        "challenge": it.challenge,
+        "cors": it.cors,
+        "answers": answers.collect::<Vec<_>>(),
+    })
+}
