@@ -2,8 +2,8 @@
 //! service takes from backends alone.
 //!
 //! A browser sends `Origin` with every `POST`, and operations with secret keys refuse that. The
-//! relay leaves it out and hands on the service's own answer; it takes requests of this service's
-//! own pages only and calls nobody but this service.
+//! relay leaves it out and hands on the service's own answer. Both are for this service's own pages
+//! in a browser on this machine; the relay calls nobody but this service.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -88,15 +88,23 @@ async fn relay(
     })
 }
 
-/// Whether a script of this service's own pages asks. A missing `Origin` is no page of a browser.
+/// Whether a script of this service's own pages asks, from this machine: others can write any
+/// `Origin`, and a development server may listen on all addresses. Without one it is no page.
 fn is_own_page(context: &RequestContext<Arc<Context>>) -> bool {
+    if !is_this_machine(context.request.remote_addr().ip()) {
+        return false;
+    }
     let origin = context.request.headers().get(header::ORIGIN);
     let origin = origin.and_then(|value| value.to_str().ok());
     origin.is_some_and(|origin| context.context().require_same_origin(Some(origin)).is_ok())
 }
 
+fn is_this_machine(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
+
 fn refused() -> Result<Response<Body>, HttpError> {
-    let message = "Only the pages of this service may ask for this.";
+    let message = "Only pages of this service, in a browser on its own machine, may ask for this.";
     answer(StatusCode::FORBIDDEN, &json!({ "error": "origin_not_allowed", "message": message }))
 }
 
@@ -128,5 +136,20 @@ fn strip(headers: &mut HeaderMap) {
     let names: Vec<HeaderName> = metadata.chain(hop).chain(page).collect();
     for name in names {
         headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_this_machine;
+
+    #[test]
+    fn only_loopback_addresses_are_this_machine() {
+        for near in ["127.0.0.1", "127.8.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert!(is_this_machine(near.parse().expect("an address")), "{near}");
+        }
+        for far in ["192.0.2.7", "10.0.0.1", "0.0.0.0", "2001:db8::1", "::ffff:10.0.0.1"] {
+            assert!(!is_this_machine(far.parse().expect("an address")), "{far}");
+        }
     }
 }

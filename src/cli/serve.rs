@@ -51,7 +51,8 @@ pub(super) struct Serve {
     /// Where the database lives [default: ./data]
     #[arg(long, value_name = "D")]
     data_dir: Option<PathBuf>,
-    /// Development mode: keys made on the spot, a demo tenant, the page /demo. Not for production
+    /// Development mode: keys made on the spot, a demo tenant, the page /demo, and demo credentials
+    /// in the reference at /docs/api. Not for production
     #[arg(long)]
     dev: bool,
 }

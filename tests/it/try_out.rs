@@ -179,6 +179,10 @@ fn the_page_opens_every_door_in_a_browser() {
         assert_eq!(answer["status"], status, "{answer}");
         assert!(answer["body"].as_str().is_some_and(|body| body.contains(part)), "{answer}");
     }
+    let listed = &seen["answers"]["tenantList"];
+    assert!(listed["curl"].as_str().is_some_and(|curl| !curl.contains("after=")), "{listed}");
+    let documented = seen["answers"]["embedSessionCreate"]["documented"].as_str();
+    assert!(documented.is_some_and(|text| text.contains("signature_replayed")), "{documented:?}");
 }
 
 #[test]

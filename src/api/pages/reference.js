@@ -34,8 +34,8 @@
     source.href = `/openapi/${name}.json`;
     source.textContent = `${name}.json`;
     const spec = await json(await fetch(source.href));
-    const demo = isDev ? await json(await fetch("/dev/credentials", { method: "POST" })) : null;
-    say(NOTES[isDev ? "dev" : "reader"]);
+    const demo = isDev ? await credentials() : null;
+    say(demo ? NOTES.dev : NOTES.reader);
     localize(spec, demo);
     const skew = demo ? demo.now_ms - Date.now() : 0;
     const ui = SwaggerUIBundle({
@@ -44,7 +44,7 @@
       plugins: [textWithoutHtml],
       validatorUrl: null,
       deepLinking: true,
-      tryItOutEnabled: isDev,
+      tryItOutEnabled: demo !== null,
       displayRequestDuration: true,
       defaultModelsExpandDepth: 0,
       requestInterceptor: (request) => (demo ? prepare(request, spec, demo, skew) : request),
@@ -66,19 +66,42 @@
     return response.json();
   }
 
+  // A development server gives them to browsers on its own machine alone.
+  async function credentials() {
+    const response = await fetch("/dev/credentials", { method: "POST" });
+    return response.status === 403 ? null : json(response);
+  }
+
   // The document names a deployment of its own; this page is of the one that serves it.
   function localize(spec, demo) {
     spec.servers = [{ url: location.origin, description: "The service that serves this page" }];
     for (const operation of operations(spec)) {
       for (const parameter of operation.node.parameters ?? []) {
         // Swagger UI fills examples in, which would send invented values for what may be left out.
-        if (!parameter.required) delete parameter.schema.example;
+        if (!parameter.required) parameter.schema = withoutExample(spec, parameter.schema);
         // Browsers set it themselves and let no script change it.
         if (parameter.name === "Origin") parameter.example = location.origin;
       }
+      Object.values(operation.node.responses).forEach((answer) => tellCodes(answer, spec));
       const body = demo?.bodies[operation.node.operationId];
       if (body) Object.values(operation.node.requestBody.content)[0].example = body;
     }
+  }
+
+  function withoutExample(spec, schema) {
+    const name = schema.$ref?.split("/").pop();
+    const { example, ...rest } = name ? spec.components.schemas[name] : schema;
+    return rest;
+  }
+
+  // Swagger UI shows neither the codes of an answer nor an example with one of them.
+  function tellCodes(answer, spec) {
+    const codes = answer["x-codes"];
+    if (!codes) return;
+    answer.description += `\n\n${codes.map((code) => `\`${code}\``).join(", ")}`;
+    const { request_id } = spec.components.schemas.Error.example;
+    const example = { error: codes[0], message: "…", details: {}, request_id };
+    for (const media of Object.values(answer.content)) media.example = example;
   }
 
   function operations(spec) {

@@ -71,7 +71,9 @@ async function tryOut(page, name, id) {
   await block.locator("button.execute").click();
   const live = block.locator(".live-responses-table");
   await live.waitFor();
+  const codes = block.locator(".responses-table").last();
   seen.answers[id] = {
+    documented: await codes.innerText(),
     status: (await live.locator(".response-col_status").last().innerText()).trim().split(/\s/)[0],
     body: await live.locator(".response-col_description .highlight-code").first().innerText(),
     curl: await block.locator(".curl").first().innerText(),
