@@ -24,6 +24,7 @@ mod error_causes;
 mod error_failures;
 mod errors;
 mod failing_handlers;
+mod httpmock;
 mod iframe_sessions;
 mod iframe_themes;
 mod iframe_tokens;
@@ -50,4 +51,5 @@ mod try_out;
 mod typescript;
 #[cfg(feature = "unfinished")]
 mod unfinished;
+mod vestibule_cli;
 mod wire;

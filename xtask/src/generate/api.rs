@@ -62,6 +62,8 @@ pub struct Body {
 pub struct Credential {
     /// `x-caller` in snake case.
     pub caller: String,
+    /// A token in the standard header, rather than a signature in headers of its own.
+    pub is_bearer: bool,
     pub browser_refused: bool,
 }
 
@@ -283,12 +285,13 @@ impl Reader<'_> {
         }
         let browser_refused = schemes.iter().any(|scheme| scheme["x-browser"] == "refused");
         let headers: Vec<_> = schemes.iter().filter_map(|scheme| scheme["name"].as_str()).collect();
-        let challenge = match headers.is_empty() {
+        let is_bearer = headers.is_empty();
+        let challenge = match is_bearer {
             true => bearer,
             false => format!("HMAC-SHA256 realm=\"vestibule\", headers=\"{}\"", headers.join(" ")),
         };
         let caller = caller.to_snake_case();
-        Ok((Some(Credential { caller, browser_refused }), challenge))
+        Ok((Some(Credential { caller, is_bearer, browser_refused }), challenge))
     }
 
     fn answer(&self, id: &str, status: &str, it: &Value) -> Result<Answer, Ungenerable> {

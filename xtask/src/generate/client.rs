@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use openapiv3::OpenAPI;
+use proc_macro2::TokenStream;
 use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle, TagStyle};
 use quote::{format_ident, quote};
 use serde_json::{Map, Value, json};
@@ -42,9 +43,16 @@ pub fn files(documents: &Documents) -> Result<Files, Ungenerable> {
     Ok(files)
 }
 
-fn client(name: &str, document: &Value) -> Result<proc_macro2::TokenStream, Ungenerable> {
-    let derived = derive(document);
-    let spec: OpenAPI = serde_json::from_value(derived)
+fn client(name: &str, document: &Value) -> Result<TokenStream, Ungenerable> {
+    let (mut generator, spec) = generator(name, document)?;
+    generator
+        .generate_tokens(&spec)
+        .map_err(|bad| Ungenerable(format!("progenitor, {name}: {bad}")))
+}
+
+/// progenitor and the document that it reads, the same for everything made by it.
+pub fn generator(name: &str, document: &Value) -> Result<(Generator, OpenAPI), Ungenerable> {
+    let spec = serde_json::from_value(derive(document))
         .map_err(|bad| Ungenerable(format!("the client's copy of {name}: {bad}")))?;
     let mut settings = GenerationSettings::default();
     settings
@@ -53,9 +61,7 @@ fn client(name: &str, document: &Value) -> Result<proc_macro2::TokenStream, Unge
         .with_hooks(HooksMode::Expected)
         .with_inner_type(quote!(crate::Credentials))
         .with_map_type("::std::collections::BTreeMap");
-    Generator::new(&settings)
-        .generate_tokens(&spec)
-        .map_err(|bad| Ungenerable(format!("progenitor, {name}: {bad}")))
+    Ok((Generator::new(&settings), spec))
 }
 
 /// The copy of a document that progenitor reads.

@@ -3,9 +3,11 @@
 //! Pure: documents in, file texts out. `files` alone touches the disk.
 
 mod api;
+mod cli;
 mod client;
 mod facts;
 mod files;
+mod httpmock;
 mod json_schema;
 mod markdown;
 mod models;
@@ -56,6 +58,8 @@ pub fn all(documents: &Documents) -> Result<Files, Ungenerable> {
     let mut files = server::files(&api, documents)?;
     files.extend(facts::files(&api)?);
     files.extend(client::files(documents)?);
+    files.extend(cli::files(&api, documents)?);
+    files.extend(httpmock::files(documents)?);
     files.extend(markdown::files(&api, documents));
     Ok(files)
 }
