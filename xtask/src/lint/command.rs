@@ -77,12 +77,20 @@ pub enum Refused {
 
 /// The documents of the repository, if there is nothing to object.
 pub fn documents(root: &Path) -> Result<Documents, Refused> {
-    let path = root.join(FOLDER);
-    let report = check(&folder(&path, FOLDER).map_err(Refused::Unusable)?);
+    accepted(&folder(&root.join(FOLDER), FOLDER).map_err(Refused::Unusable)?)
+}
+
+/// Somebody's documents, a folder or one file, if there is nothing to object.
+pub fn documents_at(path: &Path) -> Result<Documents, Refused> {
+    accepted(&named(&[path.to_owned()]).map_err(Refused::Unusable)?)
+}
+
+fn accepted(input: &Input) -> Result<Documents, Refused> {
+    let report = check(input);
     if !report.findings.is_empty() {
         return Err(Refused::Findings(shown_text(&report)));
     }
-    document::load(&path).map_err(|findings| {
+    document::load_texts(&input.texts).map_err(|findings| {
         // A silence does not make readable what the generator cannot read.
         let report = Report { files: findings.len(), findings, silenced: Vec::new() };
         Refused::Findings(shown_text(&report))
