@@ -34,6 +34,7 @@ mod ledger;
 mod linters;
 mod parameters;
 mod process;
+mod python;
 mod reference;
 mod requests;
 mod schemathesis;

@@ -5,17 +5,15 @@
 //! examples per operation and `VESTIBULE_SCHEMATHESIS_SEED` to another seed, and run
 //! `cargo xtask test -- schemathesis`. Its versions, settings and hooks are in `tests/schemathesis`.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::LazyLock;
 
 use vestibule_api::documents;
 use vestibule_api::register::OPERATIONS;
 
 use crate::constraints::{document, none};
 use crate::process::Process;
-use crate::tools::python;
+use crate::tools::python_environment;
 
 /// Random examples of each operation; the examples and boundaries of its schemas come on top.
 const EXAMPLES: u32 = 20;
@@ -68,7 +66,8 @@ fn judge(name: &str) -> Option<String> {
 fn run(service: &Process, data: &Path, location: &str, examples: u32) -> Output {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schemathesis");
     let (examples, seed) = (examples.to_string(), number("SEED", SEED).to_string());
-    let mut command = Command::new(ENVIRONMENT.join("bin/schemathesis"));
+    let environment = python_environment("schemathesis", "tests/schemathesis/requirements.txt");
+    let mut command = Command::new(environment.join("bin/schemathesis"));
     command.arg("--config-file").arg(tests.join("schemathesis.toml"));
     command.args(["run", location, "--url", &service.base_url, "--checks", "all"]);
     command.args(["--max-examples", &examples, "--seed", &seed, "--continue-on-failure"]);
@@ -82,29 +81,4 @@ fn run(service: &Process, data: &Path, location: &str, examples: u32) -> Output 
 fn number(name: &str, usual: u32) -> u32 {
     let told = std::env::var(format!("VESTIBULE_SCHEMATHESIS_{name}"));
     told.map_or(usual, |text| text.parse().unwrap_or_else(|bad| panic!("{name}: {bad}")))
-}
-
-/// The virtual environment below `target/`, made anew when the pinned versions change.
-static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(|| {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (folder, pinned) =
-        (root.join("target/schemathesis"), "tests/schemathesis/requirements.txt");
-    let wanted = std::fs::read_to_string(root.join(pinned)).expect("it is in the repository");
-    let lock = File::create(root.join("target/schemathesis.lock")).expect("target is ours");
-    lock.lock().expect("one run at a time makes it");
-    let stamp = folder.join("installed-from");
-    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return folder;
-    }
-    done(Command::new(python()).args(["-m", "venv", "--clear"]).arg(&folder));
-    let mut install = Command::new(folder.join("bin/python"));
-    done(install.args(["-m", "pip", "install", "--quiet", "-r"]).arg(root.join(pinned)));
-    std::fs::write(stamp, wanted).expect("target is ours");
-    folder
-});
-
-fn done(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|bad| panic!("{command:?}: {bad}"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
 }

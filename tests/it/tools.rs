@@ -2,7 +2,9 @@
 //!
 //! A test that needs one and is started otherwise fails and says so; it never passes by skipping.
 
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Node.js, 18 or newer.
 pub fn node() -> PathBuf {
@@ -22,6 +24,31 @@ pub fn python() -> PathBuf {
 /// A browser that playwright-core drives.
 pub fn chromium() -> PathBuf {
     place("VESTIBULE_TEST_CHROMIUM")
+}
+
+/// A virtual environment below `target/` with the pinned packages of a `requirements.txt`; made anew
+/// when that changes, by one process at a time.
+pub fn python_environment(name: &str, requirements: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (folder, pinned) = (root.join("target").join(name), root.join(requirements));
+    let wanted = fs::read_to_string(&pinned).expect("it is in the repository");
+    let lock = File::create(folder.with_extension("lock")).expect("target is ours");
+    lock.lock().expect("one run at a time makes it");
+    let stamp = folder.join("installed-from");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return folder;
+    }
+    done(Command::new(python()).args(["-m", "venv", "--clear"]).arg(&folder));
+    let mut install = Command::new(folder.join("bin/python"));
+    done(install.args(["-m", "pip", "install", "--quiet", "-r"]).arg(pinned));
+    fs::write(stamp, wanted).expect("target is ours");
+    folder
+}
+
+fn done(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|bad| panic!("{command:?}: {bad}"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
 }
 
 fn place(variable: &str) -> PathBuf {

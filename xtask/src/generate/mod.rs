@@ -11,6 +11,7 @@ mod httpmock;
 mod json_schema;
 mod markdown;
 mod models;
+mod python;
 mod routing;
 mod server;
 mod strategies;
@@ -60,6 +61,7 @@ pub fn all(documents: &Documents) -> Result<Files, Ungenerable> {
     files.extend(client::files(documents)?);
     files.extend(cli::files(&api, documents)?);
     files.extend(httpmock::files(documents)?);
+    files.extend(python::files(documents)?);
     files.extend(markdown::files(&api, documents));
     Ok(files)
 }
