@@ -9,6 +9,7 @@ mod document;
 mod generate;
 mod lint;
 mod mock;
+mod new_operation;
 mod node;
 mod requirements;
 mod rule;
@@ -53,6 +54,7 @@ enum Command {
     /// approval there is left over.
     Diff(diff::Options),
     Mock(mock::Mock),
+    NewOperation(new_operation::NewOperation),
     /// Run the service with a demo tenant; operations without a handler answer 501.
     Dev {
         /// For `vestibule serve`, e.g. `--bind 127.0.0.1:9000`.
@@ -90,6 +92,7 @@ fn main() -> ExitCode {
         Command::Generate { from: Some(from), into: Some(into), .. } => generate_from(&from, &into),
         Command::Generate { check, .. } => generate(&root(), check),
         Command::Diff(options) => diff::run(&root(), &options),
+        Command::NewOperation(it) => it.run(&root()),
         Command::Mock(mock) => mock.run(&root()),
         Command::Dev { serve } => commands::dev(&root(), &serve),
         Command::Lint(lint) => lint::command::run(&root(), &lint),

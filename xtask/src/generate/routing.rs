@@ -7,6 +7,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
 use super::api::{Api, Operation};
+use super::models::parameters_model;
 use super::traits::trait_ident;
 use crate::document::Documents;
 
@@ -93,28 +94,11 @@ fn document(name: &str, tags: &[&(&str, Vec<&Operation>)]) -> TokenStream {
 
 /// One unpublished `OPTIONS` endpoint per path whose operations other origins may call.
 fn preflights(api: &Api) -> TokenStream {
-    let mut paths: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut paths: BTreeMap<&str, Vec<&Operation>> = BTreeMap::new();
     for operation in api.operations.iter().filter(|operation| operation.cors) {
-        paths.entry(&operation.path).or_default().push(&operation.method);
+        paths.entry(&operation.path).or_default().push(operation);
     }
-    let endpoints = paths.iter().map(|(path, methods)| {
-        let (methods, id) = (methods.join(", "), format!("preflight {path}").to_upper_camel_case());
-        quote! {
-            api.register(
-                ApiEndpoint::new(
-                    #id.to_owned(),
-                    |context: dropshot::RequestContext<Arc<S>>| {
-                        vestibule_runtime::preflight(context, #methods)
-                    },
-                    http::Method::OPTIONS,
-                    "application/json",
-                    #path,
-                    ApiEndpointVersions::All,
-                )
-                .visible(false),
-            )?;
-        }
-    });
+    let endpoints = paths.iter().map(|(path, operations)| preflight(path, operations));
     quote! {
         fn preflights<S: vestibule_runtime::Host>(
             api: &mut ApiDescription<Arc<S>>,
@@ -122,5 +106,37 @@ fn preflights(api: &Api) -> TokenStream {
             #(#endpoints)*
             Ok(())
         }
+    }
+}
+
+fn preflight(path: &str, operations: &[&Operation]) -> TokenStream {
+    let methods: Vec<_> = operations.iter().map(|operation| operation.method.as_str()).collect();
+    let (methods, id) = (methods.join(", "), format!("preflight {path}").to_upper_camel_case());
+    let endpoint = quote! {
+        ApiEndpoint::new(
+            #id.to_owned(),
+            |context: dropshot::RequestContext<Arc<S>>| {
+                vestibule_runtime::preflight(context, #methods)
+            },
+            http::Method::OPTIONS,
+            "application/json",
+            #path,
+            ApiEndpointVersions::All,
+        )
+        .visible(false)
+    };
+    let Some(with_variables) = operations.iter().find(|it| it.parts.contains(&"path")) else {
+        return quote!(api.register(#endpoint)?;);
+    };
+    // dropshot refuses an endpoint that does not name the variables of its path.
+    let model = format_ident!("{}", parameters_model(with_variables, "path"));
+    quote! {
+        let mut preflight = #endpoint;
+        preflight.parameters =
+            <dropshot::Path<crate::models::#model> as dropshot::SharedExtractor>::metadata(
+                dropshot::ApiEndpointBodyContentType::Json,
+            )
+            .parameters;
+        api.register(preflight)?;
     }
 }
