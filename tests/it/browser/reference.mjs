@@ -32,6 +32,8 @@ try {
     const url = new URL(request.url());
     if (url.protocol !== "data:" && url.origin !== address) seen.foreign.push(request.url());
   });
+  // Patience on a busy machine, not a claim.
+  context.setDefaultTimeout(120_000);
   const page = await context.newPage();
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) seen.console.push(message.text());

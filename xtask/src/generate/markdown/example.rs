@@ -18,30 +18,31 @@ pub fn pretty(value: &Value) -> String {
 pub fn of(root: &Value, holder: &Value) -> Value {
     let named = members(&holder["examples"]).next().map(|(_, example)| &example["value"]);
     let own = holder.get("example").or(named);
-    own.cloned().unwrap_or_else(|| of_schema(root, &holder["schema"], 0))
+    own.cloned().unwrap_or_else(|| made_up(root, &holder["schema"], &mut MOST.clone()))
 }
 
-/// The deepest that schemas without examples are followed.
-const DEEPEST: usize = 8;
+/// Values that are made up for one example at most.
+const MOST: usize = 64;
 
-fn of_schema(root: &Value, schema: &Value, depth: usize) -> Value {
+fn made_up(root: &Value, schema: &Value, left: &mut usize) -> Value {
     let schema = resolve(root, schema);
     let given = schema.get("example").or_else(|| schema.get("default"));
     if let Some(value) = given.or_else(|| schema["enum"].get(0)) {
         return value.clone();
     }
-    if depth == DEEPEST {
+    *left = left.saturating_sub(1);
+    if *left == 0 {
         return Value::Null;
     }
     if let Some(first) = schema["anyOf"].get(0) {
-        return of_schema(root, first, depth + 1);
+        return made_up(root, first, left);
     }
     match schema["type"].as_str() {
         Some("object") => members(&schema["properties"])
-            .map(|(name, member)| (name.clone(), of_schema(root, member, depth + 1)))
+            .map(|(name, member)| (name.clone(), made_up(root, member, left)))
             .collect::<serde_json::Map<_, _>>()
             .into(),
-        Some("array") => json!([of_schema(root, &schema["items"], depth + 1)]),
+        Some("array") => json!([made_up(root, &schema["items"], left)]),
         Some("integer" | "number") => schema.get("minimum").cloned().unwrap_or_else(|| json!(1)),
         Some("boolean") => json!(true),
         _ => json!("string"),

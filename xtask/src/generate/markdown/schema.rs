@@ -1,5 +1,7 @@
 //! Schemas in words: a table with a row for every member, nested ones under their path.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::super::api::{component_name, members, resolve};
@@ -7,7 +9,7 @@ use super::{prose, string, table};
 
 /// A schema's members as a table; of a scalar or an array, the one row that there is.
 pub fn members_table(root: &Value, schema: &Value) -> String {
-    let mut walk = Walk { root, above: Vec::new(), rows: Vec::new() };
+    let mut walk = Walk { root, above: Vec::new(), shown: BTreeSet::new(), rows: Vec::new() };
     walk.children("", schema);
     if walk.rows.is_empty() {
         walk.row("(the value)", schema, "yes");
@@ -15,10 +17,16 @@ pub fn members_table(root: &Value, schema: &Value) -> String {
     table(["Member", "Type", "Required", "Constraints", "Description"], walk.rows)
 }
 
+/// A table of this many rows shows no component twice: there are documents whose components, all
+/// written out, would fill the disk.
+const LONG: usize = 200;
+
 struct Walk<'a> {
     root: &'a Value,
     /// The components around the current one; a recursive schema ends at its own name.
     above: Vec<&'a str>,
+    /// The components whose members have rows.
+    shown: BTreeSet<&'a str>,
     rows: Vec<[String; 5]>,
 }
 
@@ -40,8 +48,16 @@ impl<'a> Walk<'a> {
         if name.is_some_and(|name| self.above.contains(&name)) {
             return;
         }
-        self.above.extend(name);
         let it = resolve(self.root, schema);
+        if name.is_some_and(|name| !self.shown.insert(name)) && self.rows.len() > LONG {
+            if let Some([.., description]) =
+                self.rows.last_mut().filter(|_| it["properties"].is_object())
+            {
+                description.push_str(" (Members as above.)");
+            }
+            return;
+        }
+        self.above.extend(name);
         for (member, required) in ordered(it) {
             let below = if path.is_empty() { member.clone() } else { format!("{path}.{member}") };
             let required = if required { "yes" } else { "no" };
@@ -76,17 +92,28 @@ fn ordered(object: &Value) -> Vec<(&String, bool)> {
 
 /// The type in words: `string (date-time)`, `array of integer`, `string or integer`.
 pub fn kind(root: &Value, schema: &Value) -> String {
+    kind_within(root, schema, 0)
+}
+
+/// Arrays of arrays and alternatives of alternatives are named down to here: they may contain
+/// themselves.
+const DEEPEST: usize = 4;
+
+fn kind_within(root: &Value, schema: &Value, depth: usize) -> String {
     let it = resolve(root, schema);
+    if depth == DEEPEST {
+        return "any value".to_owned();
+    }
+    let kind = |schema| kind_within(root, schema, depth + 1);
     if let Some(alternatives) = it["anyOf"].as_array() {
-        let kinds: Vec<_> = alternatives.iter().map(|one| kind(root, one)).collect();
-        return kinds.join(" or ");
+        return alternatives.iter().map(kind).collect::<Vec<_>>().join(" or ");
     }
     match (it["type"].as_str(), it["format"].as_str()) {
         (Some("array"), _) => {
             let items = resolve(root, &it["items"]);
             // A value of many types may be an array of itself.
             let many = items["anyOf"].is_array();
-            let items = if many { "values".to_owned() } else { kind(root, items) };
+            let items = if many { "values".to_owned() } else { kind(items) };
             format!("array of {items}")
         }
         (Some(kind), Some(format)) => format!("{kind} ({format})"),
@@ -97,10 +124,15 @@ pub fn kind(root: &Value, schema: &Value) -> String {
 
 /// What a schema asks of a value beyond its type, in words; alternatives one by one.
 pub fn constraints(root: &Value, schema: &Value) -> String {
+    constraints_within(root, schema, 0)
+}
+
+fn constraints_within(root: &Value, schema: &Value, depth: usize) -> String {
     let it = resolve(root, schema);
     let mut all = Vec::new();
-    for alternative in it["anyOf"].as_array().into_iter().flatten() {
-        let inner = constraints(root, alternative);
+    let alternatives = it["anyOf"].as_array().filter(|_| depth < DEEPEST);
+    for alternative in alternatives.into_iter().flatten() {
+        let inner = constraints_within(root, alternative, depth + 1);
         if !inner.is_empty() {
             all.push(format!("{}: {inner}", kind(root, alternative)));
         }

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::schema::constraints;
+use super::example;
+use super::schema::{constraints, kind, members_table};
 use super::table::table;
 use super::{prose, sentence};
 use crate::generate::tests::fixture;
@@ -98,4 +99,32 @@ fn columns_are_aligned_and_bars_are_no_borders() {
 fn text_of_a_document_is_never_markup() {
     assert_eq!(prose("over <t>.<b> and `Bearer <token>`"), "over \\<t>.\\<b> and `Bearer <token>`");
     assert_eq!(sentence("One of\nthree. The rest:"), "One of three.");
+}
+
+/// Components that contain themselves or one another many times over end in a table all the same.
+#[test]
+fn tangled_components_end_in_a_table() {
+    let members: serde_json::Map<_, _> = (0..12)
+        .map(|n| (format!("m{n}"), json!({ "$ref": format!("#/components/schemas/S{n}") })))
+        .collect();
+    let each = |_| json!({ "type": "object", "properties": members });
+    let mut schemas: serde_json::Map<_, _> = (0..12).map(|n| (format!("S{n}"), each(n))).collect();
+    let own = json!({ "$ref": "#/components/schemas/Own" });
+    schemas.insert("Own".to_owned(), json!({ "type": "array", "items": own }));
+    schemas.insert(
+        "Either".to_owned(),
+        json!({ "anyOf": [own, { "$ref": "#/components/schemas/Either" }] }),
+    );
+    let root = json!({ "components": { "schemas": schemas } });
+    let whole = json!({ "$ref": "#/components/schemas/S0" });
+    let rows = members_table(&root, &whole).lines().count();
+    assert!((200..500).contains(&rows), "{rows}");
+    assert!(members_table(&root, &whole).contains("(Members as above.)"));
+    let either = json!({ "$ref": "#/components/schemas/Either" });
+    for schema in [&own, &either] {
+        assert!(kind(&root, schema).contains("array of"), "{}", kind(&root, schema));
+        assert_eq!(constraints(&root, schema), "");
+        assert!(!example::of(&root, &json!({ "schema": schema })).is_null());
+    }
+    assert!(example::of(&root, &json!({ "schema": whole })).to_string().len() < 20_000);
 }
