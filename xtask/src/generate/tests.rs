@@ -78,8 +78,12 @@ fn a_document_becomes_these_files() {
     let texts = ["bigThingCount.md", "bigThingPut.md", "errors.md", "index.md", "llms.txt"];
     expected.extend(texts.map(|name| format!("generated/docs/{name}")));
     expected.insert("generated/server/facts.json".to_owned());
-    expected.insert("generated/client/src/lib.rs".to_owned());
-    expected.insert("generated/client/src/things.rs".to_owned());
+    for package in ["client", "httpmock"] {
+        expected.insert(format!("generated/{package}/src/lib.rs"));
+        expected.insert(format!("generated/{package}/src/things.rs"));
+    }
+    expected.insert("generated/cli/src/surfaces/mod.rs".to_owned());
+    expected.insert("generated/cli/src/surfaces/things.rs".to_owned());
     assert_eq!(files.into_keys().collect::<BTreeSet<_>>(), expected);
 }
 
@@ -183,7 +187,7 @@ fn preflights_are_those_of_paths_for_other_origins() {
 /// What pipeline.md promises of one added field: every generated file that knows the schema
 /// follows, and nothing else moves.
 #[test]
-fn an_added_field_reaches_document_models_client_and_reference_alone() {
+fn an_added_field_reaches_document_models_clients_and_reference_alone() {
     let line = "color: {$ref: '#/components/schemas/Color'}\n";
     let more = "        name: {type: string, description: Its name., minLength: 2, maxLength: 8, pattern: '^[a-z]+$'}\n";
     let changed = THINGS.replace(line, &format!("{line}{more}"));
@@ -192,16 +196,18 @@ fn an_added_field_reaches_document_models_client_and_reference_alone() {
     let moved = after.iter().filter(|(path, text)| before.get(*path) != Some(text));
     let moved: Vec<_> = moved.map(|(path, _)| path.as_str()).collect();
     let expected = [
+        "generated/cli/src/surfaces/things.rs",
         "generated/client/src/things.rs",
         "generated/docs/bigThingPut.md",
         "generated/server/documents/things.json",
         "generated/server/src/models.rs",
     ];
     assert_eq!(moved, expected);
-    has(&after, expected[0], &["pub name:"]);
-    has(&after, expected[1], &["| `name` | string | no | 2 to 8 characters; matches `^[a-z]+$` |"]);
-    has(&after, expected[2], &[r#""minLength": 2"#, r#""pattern": "^[a-z]+$""#]);
-    has(&after, expected[3], &["pub name:", r"^[a-z]+$"]);
+    has(&after, expected[0], &["Its name."]);
+    has(&after, expected[1], &["pub name:"]);
+    has(&after, expected[2], &["| `name` | string | no | 2 to 8 characters; matches `^[a-z]+$` |"]);
+    has(&after, expected[3], &[r#""minLength": 2"#, r#""pattern": "^[a-z]+$""#]);
+    has(&after, expected[4], &["pub name:", r"^[a-z]+$"]);
 }
 
 #[test]
