@@ -93,13 +93,14 @@ impl<'t> Source<'t> {
         let head = self.text[..byte].char_indices().rev().take(before.min(LEAD));
         let start = head.last().map_or(byte, |(start, _)| start);
         let indent = before.min(LEAD);
-        let tail = self.text[byte..].split('\n').next().unwrap_or_default();
-        let cut = tail.char_indices().nth(WIDEST - indent).map(|(cut, _)| cut);
+        // Not to the end of the line: that may be megabytes away.
+        let mut tail = self.text[byte..].chars().take_while(|c| *c != '\n');
+        let shown: String = tail.by_ref().take(WIDEST - indent).collect();
+        let is_cut = tail.next().is_some();
         // A tab would move the underline; it counts as one column.
-        let mut line = self.text[start..byte].replace('\t', " ");
-        line.push_str(&tail[..cut.unwrap_or(tail.len())].replace('\t', " "));
+        let line = format!("{}{shown}", &self.text[start..byte]).replace('\t', " ");
         let mut line = line.trim_end().to_owned();
-        if cut.is_some() {
+        if is_cut {
             line.push('…');
         }
         if before > LEAD {
@@ -182,9 +183,7 @@ pub fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Opt
     candidates
         // Words of very different length are no neighbours; the distance need not be computed.
         .filter(|candidate| candidate.len().abs_diff(word.len()) <= tolerance)
-        .map(|candidate| {
-            (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate)
-        })
+        .map(|candidate| (strsim::osa_distance(&lower, &candidate.to_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= tolerance)
         .min()
         .map(|(_, candidate)| candidate)

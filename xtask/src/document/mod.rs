@@ -16,6 +16,7 @@ mod grammar;
 mod keywords;
 mod names;
 mod references;
+mod surrogates;
 #[cfg(test)]
 mod tests;
 mod yaml;
@@ -36,6 +37,10 @@ pub const SHARED: &str = "common";
 
 /// File names (`openapi/embed.yaml`) and texts.
 pub type Texts = BTreeMap<String, String>;
+
+/// How many names that lead nowhere are compared with all that exist, of each kind and file: who
+/// has more of them has lost a file, not a letter.
+const SUGGESTED: usize = 20;
 
 /// All documents, ready for the generator.
 #[derive(Clone, Debug, PartialEq)]

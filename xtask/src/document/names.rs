@@ -7,7 +7,7 @@ use super::grammar::Mentioned;
 use super::keywords::Mention;
 use super::references::Component;
 use super::yaml::{Key, Node, Span};
-use super::{File, SHARED};
+use super::{File, SHARED, SUGGESTED};
 use crate::rule::{self, Rule};
 
 const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
@@ -154,8 +154,12 @@ fn known(
     file.mentions
         .iter()
         .filter(unknown)
-        .map(|mention| {
-            let help = nearest(&mention.text, names.iter().copied()).map_or_else(
+        .enumerate()
+        .map(|(count, mention)| {
+            let near = (count < SUGGESTED)
+                .then(|| nearest(&mention.text, names.iter().copied()))
+                .flatten();
+            let help = near.map_or_else(
                 || format!("add it to {place}"),
                 |near| format!("did you mean `{near}`?"),
             );

@@ -6,7 +6,7 @@ use std::fmt;
 use super::finding::{Finding, nearest};
 use super::grammar::{Mentioned, Object};
 use super::keywords::{Mention, pointer_to};
-use super::{File, SHARED};
+use super::{File, SHARED, SUGGESTED};
 use crate::rule;
 
 /// A component by its place in a document: section (`schemas`) and name.
@@ -60,6 +60,7 @@ pub fn links(file: &File<'_>, common: Option<&File<'_>>, findings: &mut Vec<Find
     let own = Component::all(file);
     let foreign = common.map(Component::all).unwrap_or_default();
     let mut links = Vec::new();
+    let mut missing = 0;
     for mention in &file.mentions {
         let Mentioned::Component(object) = mention.of else { continue };
         let resolved = target(mention, object).and_then(|(shared, target)| {
@@ -67,7 +68,11 @@ pub fn links(file: &File<'_>, common: Option<&File<'_>>, findings: &mut Vec<Find
                 let help = format!("write `{target}`");
                 return Err(("common.yaml refers to itself by name".to_owned(), Some(help)));
             }
-            exists(&target, if shared { &foreign } else { &own })?;
+            let known = if shared { &foreign } else { &own };
+            if !known.contains(&target) {
+                missing += 1;
+                return Err(absent(&target, known, missing <= SUGGESTED));
+            }
             Ok(Link { pointer: mention.pointer.clone(), target, shared })
         });
         match resolved {
@@ -110,14 +115,15 @@ fn target(mention: &Mention, object: Object) -> Result<(bool, Component), Unreso
     Ok((shared, Component { section: found.to_owned(), name: name.to_owned() }))
 }
 
-fn exists(target: &Component, known: &BTreeSet<Component>) -> Result<(), Unresolved> {
-    if known.contains(target) {
-        return Ok(());
+fn absent(target: &Component, known: &BTreeSet<Component>, is_suggested: bool) -> Unresolved {
+    let message = format!("there is no `{}` in {}", target.name, target.section);
+    if !is_suggested {
+        return (message, None);
     }
     let names = known.iter().filter(|other| other.section == target.section);
     let help = nearest(&target.name, names.map(|other| other.name.as_str()))
         .map(|near| format!("did you mean `{near}`?"));
-    Err((format!("there is no `{}` in {}", target.name, target.section), help))
+    (message, help)
 }
 
 /// Components that are nothing but a `$ref` and lead back to themselves.
@@ -127,17 +133,39 @@ fn circles(file: &File<'_>, links: &[Link]) -> Vec<Finding> {
         .filter(|link| !link.shared)
         .map(|link| (link.pointer.as_str(), link.target.pointer()))
         .collect();
-    let mut findings = Vec::new();
-    for mention in &file.mentions {
-        let mut seen = BTreeSet::new();
-        let mut at = aliases.get(mention.pointer.as_str());
-        while let Some(next) = at.filter(|next| seen.insert(next.as_str())) {
-            at = aliases.get(next.as_str());
-        }
-        if seen.contains(mention.pointer.as_str()) {
-            let message = "this component leads back to itself and is never defined";
-            findings.push(file.source.finding(mention.span, &rule::CIRCULAR_REF, message));
+    // Each alias is walked over once: by the walk that comes to it first.
+    let mut walks: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut circular = BTreeSet::new();
+    for (walk, start) in aliases.keys().copied().enumerate() {
+        let mut at = start;
+        while let Some((pointer, next)) = aliases.get_key_value(at) {
+            if let Some(known) = walks.get(pointer) {
+                if *known == walk {
+                    circular.extend(circle(&aliases, pointer));
+                }
+                break;
+            }
+            walks.insert(pointer, walk);
+            at = next;
         }
     }
-    findings
+    let mentions =
+        file.mentions.iter().filter(|mention| circular.contains(mention.pointer.as_str()));
+    let message = "this component leads back to itself and is never defined";
+    mentions
+        .map(|mention| file.source.finding(mention.span, &rule::CIRCULAR_REF, message))
+        .collect()
+}
+
+/// Every alias of the circle that one of them is in.
+fn circle<'l>(aliases: &'l BTreeMap<&str, String>, start: &str) -> BTreeSet<&'l str> {
+    let mut found = BTreeSet::new();
+    let mut at = start;
+    while let Some((pointer, next)) = aliases.get_key_value(at) {
+        if !found.insert(*pointer) {
+            break;
+        }
+        at = next;
+    }
+    found
 }

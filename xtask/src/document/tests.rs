@@ -270,7 +270,7 @@ fn an_operation_needs_an_id_one_tag_and_names_that_exist() {
             "operation-tag 13:7 `tags` needs exactly one entry, has 2",
             "unknown-tag 13:22 `others` is not in the document's `tags`",
             "unknown-scheme 16:19 `nobody` is not in `components.securitySchemes`",
-            "wrong-name 18:9 `2XX` cannot stand here: expected one status such as `404`: ranges and `default` would let undocumented answers in",
+            "wrong-name 18:9 `2XX` cannot stand here: expected one registered status such as `404`: ranges and `default` would let undocumented answers in",
             "unknown-code 18:41 `invalid_inputs` is not in the catalogue `x-error-codes` of common.yaml",
         ]
     );

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput};
 
 use super::finding::{Finding, Source};
+use super::surrogates::Joined;
 use crate::rule;
 
 /// The deepest nesting that is read; documents of people stay below 30.
@@ -56,8 +57,11 @@ pub struct Span {
 /// The tree is absent after a syntax error; all other findings leave a tree that can be checked
 /// further (of two equal keys the first one counts).
 pub fn parse(source: &Source<'_>) -> (Option<Node>, Vec<Finding>) {
-    let parser = Parser::new_from_str(source.text);
-    let mut builder = Builder { parser, source, depth: 0, findings: Vec::new() };
+    let is_json = source.file.ends_with(".json");
+    let joined = if is_json { Joined::json(source.text) } else { Joined::unchanged(source.text) };
+    let parser = Parser::new_from_str(&joined.text);
+    let findings = Vec::new();
+    let mut builder = Builder { parser, joined: &joined, source, depth: 0, findings };
     let root = builder.stream();
     let mut findings = builder.findings;
     match root {
@@ -118,7 +122,8 @@ impl Node {
 
 struct Builder<'s, 't> {
     parser: Parser<'t, StrInput<'t>>,
-    source: &'s Source<'t>,
+    joined: &'t Joined<'s>,
+    source: &'s Source<'s>,
     depth: usize,
     findings: Vec<Finding>,
 }
@@ -156,13 +161,29 @@ impl<'t> Builder<'_, 't> {
 
     fn next(&mut self) -> Result<(Event<'t>, Span), Box<Finding>> {
         match self.parser.next_event() {
-            Some(Ok((event, span))) => Ok((event, place(span.start, span.end))),
+            Some(Ok((event, span))) => Ok((event, self.place(span.start, span.end))),
             Some(Err(error)) => {
-                let at = place(*error.marker(), *error.marker());
+                let at = self.place(*error.marker(), *error.marker());
                 let at = Span { end_column: at.column + 1, ..at };
                 Err(self.syntax(at, &format!("not YAML: {}", error.info())))
             }
             None => Err(self.absent("the file ends too early")),
+        }
+    }
+
+    fn place(&self, start: Marker, end: Marker) -> Span {
+        let index = |marker: Marker| self.joined.index(marker.index());
+        // What the line's own pairs of escapes add.
+        let column = |marker: Marker| {
+            let line = self.joined.index(marker.index().saturating_sub(marker.col()));
+            index(marker).saturating_sub(line) + 1
+        };
+        Span {
+            line: start.line(),
+            column: column(start),
+            end_line: end.line(),
+            end_column: column(end),
+            index: index(start),
         }
     }
 
@@ -307,16 +328,6 @@ impl<'t> Builder<'_, 't> {
 impl Span {
     fn until(self, end: Span) -> Span {
         Span { end_line: end.end_line, end_column: end.end_column, ..self }
-    }
-}
-
-fn place(start: Marker, end: Marker) -> Span {
-    Span {
-        line: start.line(),
-        column: start.col() + 1,
-        end_line: end.line(),
-        end_column: end.col() + 1,
-        index: start.index(),
     }
 }
 

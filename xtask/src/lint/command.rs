@@ -17,7 +17,8 @@ const FOLDER: &str = "openapi";
 const SILENCES: &str = "lint.toml";
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
-#[derive(Args)]
+/// What is linted and how it is told.
+#[derive(Args, Default)]
 pub struct Lint {
     /// Folders of documents or single documents, YAML or JSON [default: openapi/].
     paths: Vec<PathBuf>,

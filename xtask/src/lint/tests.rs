@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::process::ExitCode;
 
 use super::command::folder;
 use super::explain::Examples;
@@ -129,6 +130,167 @@ fn a_part_of_the_documents_is_checked_without_judging_the_rest() {
     let report = check(&Input { texts, context, ..Input::default() });
     assert_eq!(shown(&report), BTreeSet::new(), "{}", told(&report));
     assert_eq!(report.files, 1);
+}
+
+/// Rules with more than one way to be broken: what their one bad example does not show.
+#[test]
+fn rules_find_their_other_cases() {
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("a path", "parameters: []\n", &["refused-keyword"]),
+        ("properties", "id: {oneOf: [{type: boolean}]}\n", &["untagged-union"]),
+        ("properties", "n: {type: number, exclusiveMinimum: true}\n", &["misplaced-keyword"]),
+        (
+            "security schemes",
+            "thingKey: {type: http, scheme: bearer, in: header, x-caller: k}\n",
+            &["misplaced-keyword"],
+        ),
+        ("responses", "'299': {description: Odd.}\n", &["wrong-name"]),
+        ("paths", "/v2/{a}/b/{a}: {}\n", &["path-segment"]),
+        ("paths", "/v1//b: {}\n", &["path-segment"]),
+        ("paths", "/v1/p/{a}: {}\n/v1/p/{b}/c: {}\n", &["path-conflict"]),
+        ("paths", "/v1/p/{a}: {}\n/v1/p/b: {}\n", &["path-conflict"]),
+        (
+            "properties",
+            "s: {type: string, maxLength: 9, pattern: '^(a)\\1$'}\n",
+            &["pattern-syntax"],
+        ),
+        (
+            "properties",
+            "s: {type: string, maxLength: 9, pattern: '^(?i)a$'}\n",
+            &["pattern-syntax"],
+        ),
+        ("properties", "s: {type: string, maxLength: 9, pattern: '^(a$'}\n", &["pattern-syntax"]),
+        (
+            "properties",
+            "s: {type: string, minLength: 3, maxLength: 9, pattern: '^é?a?$'}\n",
+            &["pattern-length"],
+        ),
+        ("properties", "n: {type: number, minimum: 2, maximum: 1}\n", &["empty-range"]),
+        (
+            "properties",
+            "n: {type: integer, minimum: 7, maximum: 9, multipleOf: 5}\n",
+            &["empty-range"],
+        ),
+        (
+            "properties",
+            "a: {type: array, items: {type: boolean}, minItems: 2, maxItems: 1}\n",
+            &["empty-range"],
+        ),
+        ("a schema", "minProperties: 2\n", &["empty-range"]),
+        ("a schema", "required: [name]\nmaxProperties: 0\n", &["empty-range"]),
+        (
+            "properties",
+            "n: {type: integer, minimum: -9007199254740992, maximum: 1}\n",
+            &["large-integer"],
+        ),
+        ("properties", "m: {type: object, additionalProperties: true}\n", &["unbounded-map"]),
+        (
+            "parameters",
+            "- {name: n, in: query, schema: {type: boolean}, example: 5}\n",
+            &["invalid-example"],
+        ),
+        (
+            "an answer",
+            "content:\n  application/json:\n    schema: {$ref: '#/components/schemas/Sample'}\n    examples: {one: {value: {name: 5}}}\n",
+            &["invalid-example"],
+        ),
+        (
+            "an answer",
+            "headers: {X-N: {schema: {type: boolean}, example: 5}}\n",
+            &["invalid-example"],
+        ),
+        ("properties", "part: {type: string, maxLength: 8, default: x}\n", &[]),
+        (
+            "a schema",
+            "required: [name]\nproperties:\n  name: {type: boolean, default: true}\n",
+            &["required-default"],
+        ),
+        (
+            "an answer",
+            "headers: {X-A: {schema: {type: boolean}}, x-a: {schema: {type: boolean}}}\n",
+            &["member-collision"],
+        ),
+        ("properties", "kind: {type: string, enum: [a-b, a_b]}\n", &["member-collision"]),
+        (
+            "schemas",
+            "Thing: {$ref: '#/components/schemas/SampleReadQuery'}\nSampleReadQuery: {type: boolean}\n",
+            &["name-collision"],
+        ),
+        ("an operation", "security: [{}]\n", &["security-alternatives"]),
+        (
+            "schemas",
+            "Sample:\n  type: object\n  additionalProperties: false\n  required: [a]\n  properties: {a: {$ref: '#/components/schemas/Thing'}}\nThing:\n  type: object\n  additionalProperties: false\n  required: [b]\n  properties: {b: {$ref: '#/components/schemas/Sample'}}\n",
+            &["endless-schema"],
+        ),
+    ];
+    for (place, example, expected) in cases {
+        let report = check(&compose(place, example).0);
+        let found: BTreeSet<_> = report.findings.iter().map(|finding| finding.rule.name).collect();
+        assert_eq!(found, expected.iter().copied().collect(), "{example}\n{}", told(&report));
+    }
+}
+
+/// The router is one for all documents.
+#[test]
+fn paths_of_two_documents_conflict() {
+    let mut texts = composing::clean();
+    let paths = "openapi: 3.0.3\ninfo: {title: Others, version: '1'}\n\
+                 x-validation: {body: {status: 400, code: invalid_input}, \
+                 parameters: {status: 400, code: invalid_input}}\n\
+                 paths:\n  /v1/{version}: {}\n";
+    texts.insert("openapi/others.yaml".to_owned(), paths.to_owned());
+    let report = check(&Input { texts, is_whole: true, ..Input::default() });
+    let found = report.findings.iter().map(|finding| (finding.rule.name, finding.file.as_str()));
+    // The document that comes later in the order of names is the one at fault.
+    let expected = [("path-conflict", "openapi/things.yaml"); 3];
+    assert_eq!(found.collect::<Vec<_>>(), expected, "{}", told(&report));
+}
+
+/// Found by walking over each reference once, and without the stack.
+#[test]
+fn a_long_chain_of_references_ends_in_findings() {
+    let schema = |index: usize, next: usize| {
+        format!(
+            "A{index}: {{$ref: '#/components/schemas/A{next}'}}\n\
+             R{index}: {{type: object, additionalProperties: false, required: [n], \
+             properties: {{n: {{$ref: '#/components/schemas/R{next}'}}}}}}\n"
+        )
+    };
+    let count = 5000;
+    let chain: String = (0..count).map(|index| schema(index, (index + 1) % count)).collect();
+    let report = check(&compose("schemas", &chain).0);
+    let of = |rule| report.findings.iter().filter(|finding| finding.rule == rule).count();
+    assert_eq!(of(&rule::CIRCULAR_REF), count);
+    assert_eq!(of(&rule::ENDLESS_SCHEMA), count);
+}
+
+#[test]
+fn the_command_ends_with_0_1_or_2() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let openapi = folder.path().join("openapi");
+    fs::create_dir(&openapi).expect("the disk");
+    let run = || super::command::run(folder.path(), &super::command::Lint::default());
+    assert!(run().expect_err("no document").contains("holds no document"));
+    for (file, text) in composing::clean() {
+        fs::write(folder.path().join(file), text).expect("the disk");
+    }
+    assert_eq!(run().expect("documents"), ExitCode::SUCCESS);
+    let things = composing::clean()["openapi/things.yaml"].replace("maxLength", "maxLenght");
+    fs::write(openapi.join("things.yaml"), things).expect("the disk");
+    assert_eq!(run().expect("documents"), ExitCode::from(1));
+}
+
+#[test]
+fn nothing_is_generated_from_documents_with_findings() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    fs::create_dir(folder.path().join("openapi")).expect("the disk");
+    for (file, text) in composing::clean() {
+        let text = text.replace("summary: Read a sample", "summary: ' '");
+        fs::write(folder.path().join(file), text).expect("the disk");
+    }
+    let outcome = crate::generate(folder.path(), false);
+    assert_eq!(outcome.expect("it is a finding"), ExitCode::from(1));
+    assert!(!folder.path().join("generated").exists());
 }
 
 /// Somebody else's document, which knows nothing of the dialect, is found at fault, not fallen over.

@@ -1,6 +1,6 @@
 //! Bounds that no value satisfies, and bounds that readers do not keep exactly.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::is_set;
 use crate::document::{Finding, Node, NodeValue, Object, Site, nearest};
@@ -15,10 +15,11 @@ const SIZES: [(&str, &str); 3] =
     [("minLength", "maxLength"), ("minItems", "maxItems"), ("minProperties", "maxProperties")];
 
 pub fn check(view: &View<'_>) -> Vec<Finding> {
-    let mut findings = endless(view);
+    let mut findings = Vec::new();
     for (file, site) in view.sites(Object::Schema) {
         let mut judge = Judge { view, file, site, findings: &mut findings };
         judge.sizes();
+        judge.companions();
         judge.range();
         judge.integer();
         judge.required();
@@ -73,6 +74,27 @@ impl<'t> Judge<'_, 't> {
         {
             let message = format!("{least} members are needed and {known} exist");
             self.report(at, &rule::EMPTY_RANGE, message);
+        }
+    }
+
+    /// Keywords that say something about another one, which is not there.
+    fn companions(&mut self) {
+        let node = self.site.node;
+        let has = |name: &str| node.get(name).is_some();
+        let mut lonely = |name: &str, other: &str| {
+            let Some((key, _)) = node.entry(name) else { return };
+            let message = format!("`{name}` means nothing without {other}");
+            let rule = &rule::MISPLACED_KEYWORD;
+            self.findings.push(self.view.finding(self.file, key.span, rule, message));
+        };
+        for (name, bound) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
+            if !has(bound) {
+                lonely(name, &format!("`{bound}`"));
+            }
+        }
+        if is_closed(node) {
+            lonely("x-property-names", "members beyond `properties`");
+            lonely("x-max-depth", "members beyond `properties`");
         }
     }
 
@@ -201,83 +223,4 @@ fn number(node: &Node) -> Option<f64> {
         NodeValue::Float(number) => Some(number),
         _ => None,
     }
-}
-
-/// Objects that require themselves. A component is finite once all it requires is finite; what is
-/// left over requires a circle, and what stands in one is reported.
-fn endless(view: &View<'_>) -> Vec<Finding> {
-    let needs: BTreeMap<usize, BTreeSet<usize>> = (view.components.iter().enumerate())
-        .filter(|(_, it)| it.section == "schemas")
-        .map(|(id, it)| (id, needed(view, Place { file: it.file, node: it.node })))
-        .collect();
-    let mut back: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    let mut open: BTreeMap<usize, usize> = BTreeMap::new();
-    for (id, needs) in &needs {
-        open.insert(*id, needs.len());
-        needs.iter().for_each(|need| back.entry(*need).or_default().push(*id));
-    }
-    let mut finite: Vec<usize> =
-        open.iter().filter(|(_, count)| **count == 0).map(|(id, _)| *id).collect();
-    while let Some(next) = finite.pop() {
-        open.remove(&next);
-        for id in back.get(&next).into_iter().flatten() {
-            let Some(count) = open.get_mut(id) else { continue };
-            *count -= 1;
-            if *count == 0 {
-                finite.push(*id);
-            }
-        }
-    }
-    let circle = |id: &&usize| leads_back(**id, &needs);
-    let found = open.keys().filter(circle).map(|id| {
-        let it = &view.components[*id];
-        let message = format!("`{}` requires itself: no finite value is valid", it.key.text);
-        view.finding(it.file, it.key.span, &rule::ENDLESS_SCHEMA, message)
-    });
-    found.collect()
-}
-
-/// The components without which a schema has no value.
-fn needed(view: &View<'_>, place: Place<'_>) -> BTreeSet<usize> {
-    let mut found = BTreeSet::new();
-    let mut open = vec![place.node];
-    while let Some(node) = open.pop() {
-        if let Some(target) = node.get("$ref").and_then(Node::as_str) {
-            // An alias stands for another schema; a circle of those has its own rule.
-            if !std::ptr::eq(node, place.node) {
-                found.extend(view.target(place.file, target).filter(|id| !is_nullable(view, *id)));
-            }
-            continue;
-        }
-        if is_set(node, "nullable") {
-            continue;
-        }
-        let required = node.get("required").map_or(&[][..], Node::items);
-        let named: BTreeSet<&str> = required.iter().filter_map(Node::as_str).collect();
-        let properties = node.get("properties").map_or(&[][..], Node::entries).iter();
-        open.extend(properties.filter(|(key, _)| named.contains(&*key.text)).map(|(_, it)| it));
-        let is_filled = node.get("minItems").and_then(number).is_some_and(|least| least > 0.0);
-        open.extend(node.get("items").filter(|_| is_filled));
-    }
-    found
-}
-
-fn is_nullable(view: &View<'_>, id: usize) -> bool {
-    is_set(view.components[id].node, "nullable")
-}
-
-fn leads_back(start: usize, needs: &BTreeMap<usize, BTreeSet<usize>>) -> bool {
-    let mut seen = BTreeSet::new();
-    let mut open = vec![start];
-    while let Some(next) = open.pop() {
-        for need in needs.get(&next).into_iter().flatten() {
-            if *need == start {
-                return true;
-            }
-            if seen.insert(*need) {
-                open.push(*need);
-            }
-        }
-    }
-    false
 }

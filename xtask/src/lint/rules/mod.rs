@@ -4,6 +4,7 @@
 
 mod answers;
 mod bounds;
+mod endless;
 mod examples;
 mod names;
 mod operations;
@@ -24,6 +25,7 @@ type Group = fn(&View<'_>) -> Vec<Finding>;
 const GROUPS: &[Group] = &[
     answers::check,
     bounds::check,
+    endless::check,
     names::check,
     operations::check,
     parameters::check,

@@ -11,11 +11,15 @@ pub fn check(view: &View<'_>) -> Vec<Finding> {
         findings.extend(unauthorized(view, operation));
     }
     for (file, site) in view.sites(Object::SecurityScheme) {
-        let needed: &[&str] = match site.node.get("type").and_then(Node::as_str) {
-            Some("http") => &["scheme"],
-            Some("apiKey") => &["name", "in"],
-            _ => &[],
+        let [needed, foreign]: [&[&str]; 2] = match site.node.get("type").and_then(Node::as_str) {
+            Some("http") => [&["scheme"], &["name", "in"]],
+            Some("apiKey") => [&["name", "in"], &["scheme", "bearerFormat"]],
+            _ => [&[], &[]],
         };
+        for (key, _) in foreign.iter().filter_map(|keyword| site.node.entry(keyword)) {
+            let message = format!("`{}` means nothing for a scheme of this type", key.text);
+            findings.push(view.finding(file, key.span, &rule::MISPLACED_KEYWORD, message));
+        }
         for keyword in needed.iter().filter(|keyword| site.node.get(keyword).is_none()) {
             let message = format!("a scheme of this type needs `{keyword}`");
             findings.push(view.finding(file, site.key, &rule::INCOMPLETE_SCHEME, message));
