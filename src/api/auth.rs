@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use secrecy::SecretString;
-use vestibule_api::authenticate::{Authenticate, headers};
+use vestibule_api::authenticate::{Authenticate, headers, windows};
 use vestibule_runtime::{Received, Refusal};
 
 use crate::context::Context;
@@ -91,7 +91,8 @@ impl Authenticate for Context {
     }
 
     async fn signed_key(&self, request: &Received) -> Result<SignedCaller, Refusal> {
-        let signed = signed_headers(&request.headers).check(self.clock.now_ms())?;
+        let sent = signed_headers(&request.headers);
+        let signed = sent.check(self.clock.now_ms(), windows::EMBED_TIMESTAMP_MS)?;
         let key = self.store.key_by_lookup(signed.key).await?;
         let key = key.filter(|key| works_as(key, KeyKind::Embed));
         // An unknown key is verified against nothing, so that it takes as long as a wrong one.

@@ -9,6 +9,7 @@ use http::header::{AUTHORIZATION, ORIGIN};
 use http::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
+use vestibule_api::authenticate::windows;
 
 use super::answer;
 use super::auth::SignedCaller;
@@ -20,7 +21,7 @@ use crate::domain::api_key::KeyHash;
 use crate::domain::chat_session::{self, Customer, Opening};
 use crate::domain::key::Key;
 use crate::domain::limits::LimitsChange;
-use crate::domain::signature::{self, Verified};
+use crate::domain::signature::Verified;
 use crate::domain::theme::Fallback;
 use crate::domain::{chat_token, embed_session, iframe_session};
 use crate::error::{Error, Result, Thing};
@@ -98,7 +99,7 @@ impl Context {
         let capabilities = ["showChatPage", "showSendInput", "showStatusButton"].map(str::to_owned);
         let employee = demo.embed.employee_id.clone();
         let asked = embed_session::Request { employee, capabilities: capabilities.into(), chat };
-        let remember_until = self.clock.now_ms() + signature::WINDOW_MS;
+        let remember_until = self.clock.now_ms() + windows::EMBED_TIMESTAMP_MS;
         // Nothing was signed; a random value takes the place of the signature that is used up.
         let verified = Verified { mac: self.ids.bytes(), secret: 0, remember_until };
         let caller = SignedCaller { key, generation: 1, verified };

@@ -12,9 +12,6 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::hex;
 use crate::error::{Error, Result};
 
-/// How far a timestamp may be from the service's clock, both ways, inclusive. Milliseconds.
-pub const WINDOW_MS: i64 = 300_000;
-
 /// How many secrets a key may have during a rotation.
 pub const MAX_LIVE_SECRETS: usize = 2;
 
@@ -60,6 +57,7 @@ pub struct SignedRequest<'a> {
     pub timestamp_ms: i64,
     timestamp: &'a [u8],
     mac: [u8; 32],
+    window_ms: i64,
 }
 
 /// A genuine signature.
@@ -76,11 +74,12 @@ pub struct Verified {
 
 impl<'a> SignedHeaders<'a> {
     /// Checks everything that can be checked without knowing the key: presence, repetition, the
-    /// timestamp's form and window, the signature's form, in this order.
+    /// timestamp's form and window, the signature's form, in this order. `window_ms` is how far
+    /// the timestamp may be from `now_ms`, both ways, inclusive.
     ///
     /// # Errors
     /// `MissingCredentials`, `InvalidSignature` or `TimestampOutOfWindow`.
-    pub fn check(self, now_ms: i64) -> Result<SignedRequest<'a>> {
+    pub fn check(self, now_ms: i64, window_ms: i64) -> Result<SignedRequest<'a>> {
         let headers = [self.key, self.timestamp, self.signature];
         if headers.contains(&Header::Missing) {
             return Err(Error::MissingCredentials);
@@ -88,11 +87,11 @@ impl<'a> SignedHeaders<'a> {
         let [Header::Once(key), Header::Once(timestamp), Header::Once(signature)] = headers else {
             return Err(Error::InvalidSignature);
         };
-        let timestamp_ms = in_window(timestamp, now_ms)?;
+        let timestamp_ms = in_window(timestamp, now_ms, window_ms)?;
         // Neither can be right, so the key need not be looked up.
         let mac = hex::decode(signature).ok_or(Error::InvalidSignature)?;
         let key = std::str::from_utf8(key).map_err(|_| Error::InvalidSignature)?;
-        Ok(SignedRequest { key, timestamp_ms, timestamp, mac })
+        Ok(SignedRequest { key, timestamp_ms, timestamp, mac, window_ms })
     }
 }
 
@@ -112,7 +111,7 @@ impl SignedRequest<'_> {
                 made_by = made_by.or(Some(slot));
             }
         }
-        let remember_until = self.timestamp_ms + WINDOW_MS + REMEMBER_LONGER_MS;
+        let remember_until = self.timestamp_ms + self.window_ms + REMEMBER_LONGER_MS;
         match made_by {
             Some(secret) => Ok(Verified { mac: self.mac, secret, remember_until }),
             None => Err(Error::InvalidSignature),
@@ -150,7 +149,7 @@ fn mac_of(secret: &[u8], parts: &[&[u8]]) -> hmac::Tag {
     context.sign()
 }
 
-fn in_window(timestamp: &[u8], now_ms: i64) -> Result<i64> {
+fn in_window(timestamp: &[u8], now_ms: i64, window_ms: i64) -> Result<i64> {
     let refused = |skew_ms, looks_like_seconds| Error::TimestampOutOfWindow {
         server_time_ms: now_ms,
         skew_ms,
@@ -162,7 +161,7 @@ fn in_window(timestamp: &[u8], now_ms: i64) -> Result<i64> {
     }
     let theirs = timestamp.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
     let skew_ms = now_ms.saturating_sub(theirs);
-    if skew_ms.saturating_abs() > WINDOW_MS {
+    if skew_ms.saturating_abs() > window_ms {
         return Err(refused(Some(skew_ms), false));
     }
     Ok(theirs)

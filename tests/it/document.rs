@@ -121,7 +121,10 @@ fn projected_operation(source: &Value) -> Value {
         members.remove(left_out);
     }
     if let Some(body) = members.get_mut("requestBody").and_then(Value::as_object_mut) {
-        body.remove("description");
+        // What a conformance run needs to know is no concern of routing.
+        for left_out in ["description", "x-credentials", "x-rules"] {
+            body.remove(left_out);
+        }
     }
     if let Some(parameters) = members.get_mut("parameters").and_then(Value::as_array_mut) {
         parameters.iter_mut().for_each(project_parameter);
@@ -135,7 +138,9 @@ fn projected_operation(source: &Value) -> Value {
     let mut responses: Map<_, _> = success.map(|(s, answer)| (s.clone(), answer.clone())).collect();
     assert_eq!(responses.len(), 1, "dropshot knows one success: {}", source["operationId"]);
     for answer in responses.values_mut() {
-        answer.as_object_mut().expect("an answer is an object").remove("headers");
+        let answer = answer.as_object_mut().expect("an answer is an object");
+        answer.remove("headers");
+        answer.remove("links");
     }
     for class in ["4XX", "5XX"] {
         responses.insert(class.to_owned(), json!({ "$ref": "#/components/responses/Error" }));
@@ -149,6 +154,7 @@ fn projected_operation(source: &Value) -> Value {
 fn project_parameter(parameter: &mut Value) {
     let members = parameter.as_object_mut().expect("a parameter is an object");
     members.remove("description");
+    members.remove("x-credential");
     if members.get("required") == Some(&false.into()) {
         members.remove("required");
     }

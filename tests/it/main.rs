@@ -11,6 +11,7 @@ mod chat_sessions;
 mod chat_variables;
 mod cli;
 mod client;
+mod conformance;
 mod constraints;
 mod cors;
 mod credentials;

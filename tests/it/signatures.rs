@@ -2,7 +2,7 @@
 
 use reqwest::{Client, Method};
 use serde_json::json;
-use vestibule::domain::signature::WINDOW_MS;
+use vestibule_api::authenticate::windows::EMBED_TIMESTAMP_MS as WINDOW_MS;
 
 use crate::callers::{fresh_timestamp, send_owned};
 use crate::keyring::{demo_tenant, embed_key_with, make_key, revoke_key, set_key};

@@ -72,7 +72,7 @@ const OURS: &[(&str, &[&str])] = &[
     ("xtask/schema", &[]),
     ("xtask/mock", &["dropshot", "tokio", "vestibule-runtime"]),
     ("xtask/runtime", &["dropshot", "tokio", "vestibule-schema"]),
-    ("xtask/conformance", &["reqwest", "tokio", "vestibule-schema"]),
+    ("xtask/conformance", &["tokio", "vestibule-schema"]),
     ("generated/server", &["dropshot", "vestibule-runtime"]),
     ("generated/client", &["reqwest"]),
     ("generated/cli", &["reqwest", "tokio", "vestibule-client"]),

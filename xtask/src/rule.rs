@@ -141,6 +141,9 @@ catalogue! {
         UNKNOWN_SCHEME "unknown-scheme"
             "The security requirement names a scheme that the document does not define."
             "Correct it, or add it to `components.securitySchemes`.";
+        UNKNOWN_OPERATION "unknown-operation"
+            "No document has the operation that a link or a credential comes from."
+            "Correct the operationId.";
         UNKNOWN_TAG "unknown-tag"
             "The tag is not in the document's list, so it has no description."
             "Correct it, or add it to `tags`.";

@@ -32,6 +32,11 @@ pub mod schemes {
     /// `embedToken`.
     pub const EMBED_TOKEN: &str = "embedToken";
 }
+/// How far a timestamp may be from the service's clock, both ways, inclusive.
+pub mod windows {
+    /// Of the scheme `embedTimestamp`.
+    pub const EMBED_TIMESTAMP_MS: i64 = 300000i64;
+}
 /// Turns a request's credential into a caller; an operation that declares one cannot
 /// reach its handler without.
 pub trait Authenticate: Host {

@@ -6,6 +6,8 @@ use super::*;
 
 const SECRET: &str = "ysk_000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const NOW: i64 = 1_700_000_000_000;
+/// The laws hold for any window; which one the service has stands in the document.
+const WINDOW_MS: i64 = 300_000;
 const BODY: &[u8] =
     br#"{"employeeId":"64f000000000000000000001","capabilities":["showChatsList"]}"#;
 /// `printf '%s' "1700000000000.$BODY" | openssl dgst -sha256 -hmac "$SECRET"`
@@ -28,13 +30,13 @@ fn golden() -> SignedHeaders<'static> {
 }
 
 fn refusal(headers: SignedHeaders<'_>, now_ms: i64) -> Error {
-    headers.check(now_ms).expect_err("these headers are refused")
+    headers.check(now_ms, WINDOW_MS).expect_err("these headers are refused")
 }
 
 #[test]
 fn the_golden_vector_holds() {
     assert_eq!(sign(&secret(SECRET), NOW, BODY), GOLDEN);
-    let request = golden().check(NOW).expect("well formed and in time");
+    let request = golden().check(NOW, WINDOW_MS).expect("well formed and in time");
     assert_eq!((request.key, request.timestamp_ms), ("yk_one", NOW));
     let verified = request.verify(BODY, &[secret(SECRET)]).expect("genuine");
     assert_eq!(verified.mac, hex::decode(GOLDEN.as_bytes()).expect("hex"));
@@ -45,7 +47,7 @@ fn the_golden_vector_holds() {
 fn upper_case_hex_is_the_same_mac() {
     let upper = GOLDEN.to_uppercase();
     let verified = headers("1700000000000", &upper)
-        .check(NOW)
+        .check(NOW, WINDOW_MS)
         .and_then(|request| request.verify(BODY, &[secret(SECRET)]))
         .expect("either case");
     assert_eq!(verified.mac, hex::decode(GOLDEN.as_bytes()).expect("hex"));
@@ -53,14 +55,14 @@ fn upper_case_hex_is_the_same_mac() {
 
 #[test]
 fn either_live_secret_is_accepted_and_named() {
-    let request = golden().check(NOW).expect("well formed");
+    let request = golden().check(NOW, WINDOW_MS).expect("well formed");
     let both = [secret("ysk_newer"), secret(SECRET)];
     assert_eq!(request.verify(BODY, &both).expect("the older one").secret, 1);
 }
 
 #[test]
 fn an_unknown_key_and_a_wrong_signature_are_the_same_refusal() {
-    let request = golden().check(NOW).expect("well formed");
+    let request = golden().check(NOW, WINDOW_MS).expect("well formed");
     let unknown = request.verify(BODY, &[]).expect_err("no secrets");
     let wrong = request.verify(BODY, &[secret("ysk_other")]).expect_err("other secret");
     assert!(matches!(unknown, Error::InvalidSignature));
@@ -71,7 +73,7 @@ fn an_unknown_key_and_a_wrong_signature_are_the_same_refusal() {
 fn a_signature_by_the_decoy_is_never_accepted() {
     let forged = sign(&secret(DECOY), NOW, BODY);
     let headers = headers("1700000000000", &forged);
-    let request = headers.check(NOW).expect("well formed");
+    let request = headers.check(NOW, WINDOW_MS).expect("well formed");
     assert!(request.verify(BODY, &[]).is_err());
     assert!(request.verify(BODY, &[secret(SECRET)]).is_err());
 }
@@ -147,7 +149,7 @@ proptest! {
             -300_002i64..=-299_998, 299_998i64..=300_002, -1_000_000i64..1_000_000
         ],
     ) {
-        match golden().check(NOW + skew) {
+        match golden().check(NOW + skew, WINDOW_MS) {
             Ok(_) => prop_assert!(skew.abs() <= 300_000),
             Err(Error::TimestampOutOfWindow { skew_ms, server_time_ms, looks_like_seconds }) => {
                 prop_assert!(skew.abs() > 300_000);
@@ -167,7 +169,7 @@ proptest! {
         later in 1i64..1000,
     ) {
         let signature = sign(&secret(&text), NOW, &body);
-        let request = headers("1700000000000", &signature).check(NOW).expect("well formed");
+        let request = headers("1700000000000", &signature).check(NOW, WINDOW_MS).expect("well formed");
         prop_assert!(request.verify(&body, &[secret(&text)]).is_ok());
         let mut other = body.clone();
         match other.is_empty() {
@@ -178,7 +180,7 @@ proptest! {
         let longer = secret(&format!("{text}x"));
         prop_assert!(request.verify(&body, &[longer]).is_err());
         let moved = (NOW + later).to_string();
-        let moved = headers(&moved, &signature).check(NOW).expect("well formed");
+        let moved = headers(&moved, &signature).check(NOW, WINDOW_MS).expect("well formed");
         prop_assert!(moved.verify(&body, &[secret(&text)]).is_err());
     }
 
@@ -195,7 +197,7 @@ proptest! {
             timestamp: Header::Once(&timestamp),
             signature: Header::Once(&signature),
         };
-        prop_assert!(headers.check(now).is_err());
+        prop_assert!(headers.check(now, WINDOW_MS).is_err());
     }
 }
 

@@ -15,6 +15,9 @@ use crate::request::{Request, Signed};
 use crate::sign::sign;
 use crate::world::{Built, Trouble, World};
 
+/// Stands for the deployment's own origin in a header.
+pub const OWN_ORIGIN: &str = "{own origin}";
+
 /// What stands as it is in paths and queries (RFC 3986, unreserved).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -42,7 +45,8 @@ impl World {
             let types = recipe.media_types.clone().unwrap_or_else(usual);
             headers.extend(types.into_iter().map(|it| ("Content-Type".to_owned(), it)));
         }
-        headers.extend(recipe.more_headers.iter().cloned());
+        let more = recipe.more_headers.iter().cloned();
+        headers.extend(more.map(|(name, value)| (name, value.replace(OWN_ORIGIN, &self.base_url))));
         let request = Request {
             method: recipe.method.clone().unwrap_or_else(|| operation.method.clone()),
             url: format!("{}{}", self.base_url, target.path),

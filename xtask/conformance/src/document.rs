@@ -230,8 +230,19 @@ impl Compiled {
     }
 
     /// The schema, ready to check values.
+    ///
+    /// # Panics
+    /// When it does not compile, which [`Operation::compile`] has found before.
     pub fn get(&self) -> &Schema {
         self.ready.get_or_init(|| Schema::inline(&self.document, &self.schema))
+    }
+
+    fn compile(&self) -> Result<(), String> {
+        if self.ready.get().is_none() {
+            let ready = Schema::try_inline(&self.document, &self.schema)?;
+            let _ = self.ready.set(ready);
+        }
+        Ok(())
     }
 
     /// The type it asks for, behind its references.
@@ -259,15 +270,22 @@ impl Operation {
         with.and_then(|(status, _)| status.parse().ok())
     }
 
-    /// Whether calling it twice is calling it once.
-    pub fn is_safe(&self) -> bool {
-        self.method.is_safe()
-    }
-
-    /// Whether one of its ways is signed.
-    pub fn signed(&self) -> Option<&[Scheme]> {
-        let is_signed = |group: &&Vec<Scheme>| group.iter().any(|it| it.role == Role::Signature);
-        self.security.iter().find(is_signed).map(Vec::as_slice)
+    /// Compiles the schemas of all answers.
+    ///
+    /// # Errors
+    /// One line that says which one cannot be.
+    pub fn compile(&self) -> Result<(), String> {
+        for (status, answer) in &self.answers {
+            let headers = answer.headers.iter().map(|it| &it.schema);
+            let bodies = answer.content.values().filter_map(|it| it.schema.as_ref());
+            for schema in headers.chain(bodies) {
+                schema.compile().map_err(|bad| {
+                    let (document, id) = (&self.document.name, &self.id);
+                    format!("{document}: a schema of {id} {status} cannot be used: {bad}")
+                })?;
+            }
+        }
+        Ok(())
     }
 }
 

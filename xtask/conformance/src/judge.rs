@@ -8,7 +8,8 @@ use vestibule_schema::{Part, Violation};
 use crate::credentials::text;
 use crate::document::{Answer, Header, Operation, Rule};
 use crate::place;
-use crate::world::{Built, Reply};
+use crate::transport::Reply;
+use crate::world::Built;
 
 /// What a case expects of its answer.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub enum Ending {
     NotRouted,
     /// A preflight is answered; nobody documents how.
     Preflight,
+    /// Nobody documents whether this is answered: anything but a failure.
+    Unasked,
 }
 
 /// A refusal.
@@ -135,9 +138,9 @@ impl Expect {
             Ending::Preflight => preflight(reply)?,
             Ending::Accepted => accepted(operation, built, reply)?,
             Ending::Refused(refusal) => refusal.judge(reply)?,
-            Ending::Documented => {}
+            Ending::Documented | Ending::Unasked => {}
         }
-        if !matches!(self.ending, Ending::NotRouted | Ending::Preflight) {
+        if !matches!(self.ending, Ending::NotRouted | Ending::Preflight | Ending::Unasked) {
             conforms(operation, reply)?;
         }
         self.headers.iter().try_for_each(|(name, is)| is.judge(name, reply))
@@ -268,7 +271,10 @@ fn is_excused(operation: &Operation, built: &Built, reply: &Reply) -> bool {
     let is_rule = |violation: &Violation| {
         rules.clone().any(|rule| match rule {
             Rule::Violation { pointer, keyword } => {
-                place::matches(pointer, &violation.pointer) && *keyword == violation.keyword
+                // The validator tells what its keyword allows; a rule has nothing to tell.
+                place::matches(pointer, &violation.pointer)
+                    && *keyword == violation.keyword
+                    && violation.limit.is_none()
             }
             Rule::Code { .. } => false,
         })

@@ -5,8 +5,6 @@
 //! generated code. [`plan()`] says what will be tried, [`run()`] tries it, [`outcome::Run`] is
 //! what came of it.
 
-#![expect(dead_code, reason = "the checks that use it land next")]
-
 mod build;
 mod clock;
 mod credentials;
@@ -22,6 +20,7 @@ mod request;
 mod run;
 mod sign;
 mod subject;
+mod transport;
 mod world;
 
 pub use credentials::Credentials;

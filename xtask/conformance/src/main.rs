@@ -85,7 +85,7 @@ fn conformance(arguments: &Arguments) -> Result<ExitCode, String> {
         seed: arguments.seed,
         operations: arguments.operations.clone(),
     };
-    let plan = plan(&documents, credentials.unwrap_or_default(), &options)?;
+    let plan = planned(&documents, credentials.unwrap_or_default(), &options)?;
     let expected = expected(arguments, &plan)?;
     if arguments.dry_run {
         println!("{}", terminal::planned(&plan));
@@ -110,6 +110,19 @@ fn conformance(arguments: &Arguments) -> Result<ExitCode, String> {
         );
     }
     Ok(if counts.is_fine() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// The plan; what a document makes impossible is told in one line and not as a panic too.
+fn planned(
+    documents: &[Document],
+    credentials: Credentials,
+    options: &Options,
+) -> Result<Plan, String> {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let planned = plan(documents, credentials, options);
+    std::panic::set_hook(usual);
+    planned
 }
 
 fn carry_out(
@@ -177,4 +190,55 @@ fn base_url(text: &str) -> Result<String, String> {
         return Ok(url.to_owned());
     }
     Err(format!("`{text}` is no base URL: write it as http://127.0.0.1:8080"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a command line ends in: the number of its exit code, or the one line on the way to 2.
+    fn ends(arguments: &[&str]) -> Result<ExitCode, String> {
+        let all = ["conformance"].iter().chain(arguments);
+        conformance(&Arguments::try_parse_from(all).expect("arguments"))
+    }
+
+    #[test]
+    fn unusable_input_is_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let bad = file("bad.json", "{\"embed\": ysk_secret");
+        let no_document = file("no.json", "{\"openapi\": \"3.0.3\"}");
+        let stale = file("stale.txt", "nobody/valid/plain # gone");
+        let odd = r##"{"openapi":"3.0.3","paths":{"/a":{"post":{"operationId":"a","responses":{},
+            "requestBody":{"content":{"application/json":{"schema":{"$ref":"#/nowhere"}}}}}}}}"##;
+        let odd = file("odd.json", odd);
+        let down = ["--base-url", "http://127.0.0.1:1"];
+        let more: [&[&str]; 8] = [
+            &[],
+            &["--credentials", &bad],
+            &["--credentials", "/nowhere.json"],
+            &["--document", "nowhere"],
+            &["--document", &no_document],
+            &["--document", &odd],
+            &["--operation", "nobody"],
+            &["--expected-failures", &stale],
+        ];
+        for arguments in more {
+            let line = ends(&[&down, arguments].concat()).expect_err("unusable");
+            assert!(!line.contains("ysk_secret"), "{line}");
+            let is_list = arguments.contains(&"--expected-failures");
+            assert!(is_list || !line.contains('\n'), "{arguments:?}: {line}");
+        }
+        assert!(ends(&["--base-url", "ftp://a"]).is_err());
+    }
+
+    #[test]
+    fn dry_run_needs_no_deployment() {
+        assert_eq!(ends(&["--dry-run"]), Ok(ExitCode::SUCCESS));
+        assert!(Arguments::try_parse_from(["conformance"]).is_err(), "nothing says where");
+    }
 }

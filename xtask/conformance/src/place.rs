@@ -78,6 +78,24 @@ pub fn put(value: &mut Value, pattern: &str, known: &[Value]) {
     }
 }
 
+/// Puts values where a pattern points, making the member when it is not there; a list that the
+/// pattern goes through becomes exactly these values.
+pub fn set(value: &mut Value, pattern: &str, known: &[Value]) {
+    let (held, is_list) = match pattern.strip_suffix("/*") {
+        Some(held) => (held, true),
+        None => (pattern, false),
+    };
+    let Some((parent, name)) = held.rsplit_once('/') else { return };
+    let put = match (is_list, known.first()) {
+        (true, _) => Value::from(known.to_vec()),
+        (false, Some(first)) => first.clone(),
+        (false, None) => return,
+    };
+    if let Some(Value::Object(members)) = value.pointer_mut(parent) {
+        members.insert(name.replace("~1", "/").replace("~0", "~"), put);
+    }
+}
+
 /// The pattern of values that a place in a schema is about:
 /// `Thing/properties/list/items/maxLength` is about `/list/*`.
 pub fn of_constraint(place: &str) -> String {
@@ -127,6 +145,14 @@ mod tests {
         put(&mut value, "/none", &[json!(9)]);
         put(&mut value, "/absent", &[json!(9)]);
         assert_eq!(value, json!({ "srcs": [7, 8], "id": 9, "none": null }));
+    }
+
+    #[test]
+    fn a_member_is_set_whether_it_was_there_or_not() {
+        let mut value = json!({ "a": {} });
+        set(&mut value, "/a/b", &[json!(1), json!(2)]);
+        set(&mut value, "/srcs/*", &[json!(7), json!(8)]);
+        assert_eq!(value, json!({ "a": { "b": 1 }, "srcs": [7, 8] }));
     }
 
     #[test]

@@ -4,7 +4,13 @@
 //! that names are stable and `--dry-run` tells the truth. What each check tries is in the modules
 //! below.
 
+mod bodies;
+mod callers;
+mod origins;
+mod parameters;
+
 use std::collections::{BTreeMap, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use http::Method;
@@ -114,7 +120,7 @@ pub fn plan(
         plain: Plain::new(),
     };
     for operation in all {
-        let subject = Arc::new(Subject::new(operation.clone()));
+        let subject = Arc::new(looked_at(operation.clone())?);
         plan.plain.insert(operation.id.clone(), (operation.clone(), subject.plain().fresh()));
         if !options.operations.is_empty() && !options.operations.contains(&operation.id) {
             continue;
@@ -130,6 +136,23 @@ pub fn plan(
         plan.cases.append(&mut cases.found);
     }
     Ok(plan)
+}
+
+/// Looks at an operation. Somebody else's document may hold what the strategies cannot draw from;
+/// they say so by a panic, which must not take the other operations' run away without a word.
+fn looked_at(operation: Arc<Operation>) -> Result<Subject, String> {
+    operation.compile()?;
+    let (document, id) = (operation.document.name.clone(), operation.id.clone());
+    let look = AssertUnwindSafe(|| {
+        let subject = Subject::new(operation);
+        let _ = (subject.plain(), subject.full());
+        subject
+    });
+    std::panic::catch_unwind(look).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason");
+        format!("{document}: nothing can be drawn for {id}: {text}")
+    })
 }
 
 /// Every credential that travels as bearer token, by the scheme's name.
@@ -160,7 +183,11 @@ impl<'a> Cases<'a> {
 
     fn all(&mut self, options: &Options) {
         self.valid();
+        self.bodies();
+        self.parameters();
+        self.callers();
         self.methods();
+        self.origins();
         self.random(options);
     }
 
@@ -193,7 +220,7 @@ impl<'a> Cases<'a> {
             if ways > 0 && n % 2 == 1 {
                 let way = usize::try_from(seed % ways as u64).unwrap_or(0);
                 let drawn = self.subject.broken(way, seed);
-                let check = Check::Broken;
+                let check = bodies::check_of(&self.subject.breakages[way]);
                 self.push(check, &format!("random {n}"), Act::Drawn(drawn));
                 continue;
             }

@@ -23,6 +23,14 @@ pub struct Request {
     pub signed: Option<Signed>,
 }
 
+impl Request {
+    /// A plain `GET`.
+    pub fn get(url: &str) -> Self {
+        let (method, url) = (Method::GET, url.to_owned());
+        Self { method, url, headers: vec![], body: None, signed: None }
+    }
+}
+
 /// How a request was signed.
 #[derive(Clone)]
 pub struct Signed {

@@ -16,7 +16,8 @@ use crate::plan::{Act, Plan, Planned};
 use crate::recipe::{Flaw, Proof, Recipe};
 use crate::request::{Request, curl};
 use crate::subject::{Drawn, Shot};
-use crate::world::{Bounds, Built, Exchange, Reply, Trouble, World};
+use crate::transport::Reply;
+use crate::world::{Bounds, Built, Exchange, Trouble, World};
 
 /// Name and version of this program.
 pub const TOOL: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
@@ -27,6 +28,8 @@ const SHRINKS: usize = 24;
 const PROMPT: Duration = Duration::from_millis(250);
 /// How often the edge of a window is tried for a prompt answer.
 const TURNS: usize = 8;
+/// How often the run looks whether it waits.
+const GLANCE: Duration = Duration::from_millis(200);
 /// Bytes of an answer's body that a report keeps.
 const KEPT: usize = 16 * 1024;
 
@@ -91,11 +94,14 @@ pub async fn run(
                 outcome,
             };
             watch.ended(&case);
-            watch.waits(world.waiting().as_deref());
             (place, case)
         }
     });
-    let mut cases: Vec<_> = trials.buffer_unordered(limits.at_once.max(1)).collect().await;
+    let trials = trials.buffer_unordered(limits.at_once.max(1)).collect::<Vec<_>>();
+    let mut cases = tokio::select! {
+        cases = trials => cases,
+        () = tell_waits(&world, watch) => unreachable!("waits are told for ever"),
+    };
     // In the order of the plan, so that two reports can be compared line by line.
     cases.sort_by_key(|(place, _)| *place);
     Ok(Run {
@@ -109,6 +115,19 @@ pub async fn run(
         operations: plan.operations,
         cases: cases.into_iter().map(|(_, case)| case).collect(),
     })
+}
+
+/// Tells when the deployment asks to wait, and when it goes on.
+async fn tell_waits(world: &World, watch: &dyn Watch) {
+    let mut told = None;
+    loop {
+        tokio::time::sleep(GLANCE).await;
+        let now = world.waiting();
+        if now != told {
+            watch.waits(now.as_deref());
+            told = now;
+        }
+    }
 }
 
 async fn act(world: &World, planned: &Planned) -> Outcome {

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use reqwest::Client;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
@@ -19,6 +18,7 @@ use crate::credentials::{self, Credentials};
 use crate::document::{Operation, Source};
 use crate::recipe::Recipe;
 use crate::request::{Request, Secrets};
+use crate::transport::{NoReply, Reply, Transport};
 
 /// How old a value may be that one operation gave and others use.
 const KEEP: Duration = Duration::from_secs(240);
@@ -44,37 +44,6 @@ pub struct Bounds {
     pub timeout: Duration,
 }
 
-/// An answer, read whole.
-#[derive(Clone, Debug)]
-pub struct Reply {
-    /// Its status.
-    pub status: u16,
-    /// Its headers in order, names lower case.
-    pub headers: Vec<(String, String)>,
-    /// Its body.
-    pub body: Vec<u8>,
-    /// From the first byte sent to the last received.
-    pub took: Duration,
-}
-
-impl Reply {
-    /// The values of a header.
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let named = self.headers.iter().filter(move |(it, _)| it.eq_ignore_ascii_case(name));
-        named.map(|(_, value)| value.as_str())
-    }
-
-    /// The first value of a header.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(it, _)| it.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
-    }
-
-    /// The body as JSON.
-    pub fn json(&self) -> Option<Value> {
-        serde_json::from_slice(&self.body).ok()
-    }
-}
-
 /// Why a request could not be sent or brought nothing.
 #[derive(Clone, Debug)]
 pub enum Trouble {
@@ -92,7 +61,7 @@ pub struct World {
     pub credentials: Credentials,
     pub(crate) plain: Plain,
     pub(crate) secrets: Mutex<Secrets>,
-    client: Client,
+    transport: Transport,
     bounds: Bounds,
     sent: AtomicU64,
     next_slot: tokio::sync::Mutex<Instant>,
@@ -112,17 +81,12 @@ impl World {
         plain: Plain,
         bounds: Bounds,
     ) -> Result<Self, String> {
-        let client = Client::builder()
-            .timeout(bounds.timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|bad| format!("no HTTP client: {bad}"))?;
         Ok(Self {
             base_url: base_url.trim_end_matches('/').to_owned(),
             credentials,
             plain,
             secrets: Mutex::default(),
-            client,
+            transport: Transport::new(base_url, bounds.timeout)?,
             bounds,
             sent: AtomicU64::new(0),
             next_slot: tokio::sync::Mutex::new(Instant::now()),
@@ -147,8 +111,10 @@ impl World {
     /// # Errors
     /// One line that says why not.
     pub async fn reach(&self) -> Result<(), String> {
-        let answer = self.client.get(&self.base_url).send().await;
-        answer.map(drop).map_err(|bad| format!("{} does not answer: {}", self.base_url, root(&bad)))
+        let request = Request::get(&format!("{}/", self.base_url));
+        let answer = self.transport.send(&request).await.map(drop);
+        let Err(NoReply::Broken(why) | NoReply::Hopeless(why)) = answer else { return Ok(()) };
+        Err(format!("{} does not answer: {why}", self.base_url))
     }
 
     /// Makes the request of a recipe and sends it; waits and does so again when it is asked to.
@@ -188,34 +154,13 @@ impl World {
         let mut problem = String::new();
         // A server may close a connection while the next request is already on its way there.
         for _ in 0..3 {
-            match self.send_once(request).await {
+            match self.transport.send(request).await {
                 Ok(reply) => return Ok(reply),
-                Err(bad) if bad.is_timeout() || bad.is_builder() => {
-                    return Err(Trouble::NoReply(root(&bad)));
-                }
-                Err(bad) => problem = root(&bad),
+                Err(NoReply::Hopeless(why)) => return Err(Trouble::NoReply(why)),
+                Err(NoReply::Broken(why)) => problem = why,
             }
         }
         Err(Trouble::NoReply(problem))
-    }
-
-    async fn send_once(&self, request: &Request) -> Result<Reply, reqwest::Error> {
-        let mut sending = self.client.request(request.method.clone(), &request.url);
-        for (name, value) in &request.headers {
-            sending = sending.header(name, value);
-        }
-        if let Some(body) = &request.body {
-            sending = sending.body(body.clone());
-        }
-        let began = Instant::now();
-        let response = sending.send().await?;
-        let status = response.status().as_u16();
-        let headers = response.headers().iter().map(|(name, value)| {
-            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-        });
-        let headers = headers.collect();
-        let body = response.bytes().await?.to_vec();
-        Ok(Reply { status, headers, body, took: began.elapsed() })
     }
 
     /// Waits for a place in the rate.
@@ -342,13 +287,4 @@ pub struct Built {
     pub value: Option<Value>,
     /// Whether a value is in it that this deployment need not know.
     pub is_unknown: bool,
-}
-
-/// The innermost cause, which names the trouble: `Connection refused`.
-fn root(bad: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = bad;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }

@@ -5,7 +5,7 @@
 //! document is `keywords.rs`.
 
 use super::grammar::Count::{Any as AnyNumber, AtLeastOne, ExactlyOne};
-use super::grammar::Mentioned::{ErrorCode as Code, Tag as TagName};
+use super::grammar::Mentioned::{ErrorCode as Code, Operation as OperationId, Tag as TagName};
 use super::grammar::Shape::{
     Anything, CamelCase, Flag, FlagOr, Integer, Is, List, Map, Mention, Number, Text, Word,
 };
@@ -87,17 +87,38 @@ const PARAMETER: &[Keyword] = &[
     may("deprecated", Flag),
     must("schema", Is(Object::Schema)),
     may("example", Anything),
+    may("x-credential", Text),
 ];
 const REQUEST_BODY: &[Keyword] = &[
     may("description", Text),
     may("required", Flag),
     must("content", Map(Name::MediaType, &Is(Object::MediaType))),
+    may("x-credentials", Map(Name::Pointer, &Is(Object::Known))),
+    may("x-rules", List(AtLeastOne, &Is(Object::Rule))),
+];
+/// A member whose value only a deployment knows: where a credentials file has it, and the code
+/// that refuses another tenant's.
+const KNOWN: &[Keyword] = &[must("credential", Text), may("foreign", Mention(Code))];
+/// What may refuse a body that breaks no constraint: a code, when all these members are there, or
+/// a violation of this keyword there.
+const RULE: &[Keyword] = &[
+    may("code", Mention(Code)),
+    may("when", List(AtLeastOne, &Text)),
+    may("pointer", Text),
+    may("keyword", Text),
 ];
 const RESPONSE: &[Keyword] = &[
     must("description", Text),
     may("headers", Map(Name::Header, &Is(Object::Header))),
     may("content", Map(Name::MediaType, &Is(Object::MediaType))),
     may("x-codes", List(AtLeastOne, &Mention(Code))),
+    may("links", Map(Name::Component, &Is(Object::Link))),
+];
+const LINK: &[Keyword] = &[
+    must("operationId", Mention(OperationId)),
+    may("description", Text),
+    may("parameters", Map(Name::Property, &Text)),
+    may("requestBody", Map(Name::Property, &Text)),
 ];
 const HEADER: &[Keyword] = &[
     may("description", Text),
@@ -169,7 +190,13 @@ const SECURITY_SCHEME: &[Keyword] = &[
     may("in", Word(&["header"])),
     must("x-caller", CamelCase),
     may("x-browser", Word(&["refused"])),
+    may("x-credential", Text),
+    may("x-obtained-by", Is(Object::Obtained)),
+    may("x-window-ms", Integer(1, MAX)),
+    may("x-signature", Word(&["hmac-sha256-timestamp-body"])),
 ];
+/// The operation that gives a credential, and where its answer has it.
+const OBTAINED: &[Keyword] = &[must("operationId", Mention(OperationId)), must("pointer", Text)];
 
 const UNIONS: &str = "name one object schema, or use `anyOf` over values of different types";
 const COMPONENT_SCHEMAS: &str = "name the schema under `components.schemas` and use `$ref`";
@@ -234,6 +261,9 @@ impl Object {
             Object::Operation => (OPERATION, "an operation"),
             Object::Parameter => (PARAMETER, "a parameter"),
             Object::RequestBody => (REQUEST_BODY, "a request body"),
+            Object::Known => (KNOWN, "an entry of x-credentials"),
+            Object::Rule => (RULE, "an entry of x-rules"),
+            Object::Link => (LINK, "a link"),
             Object::Response => (RESPONSE, "a response"),
             Object::Header => (HEADER, "a header"),
             Object::MediaType => (MEDIA_TYPE, "a media type"),
@@ -242,6 +272,7 @@ impl Object {
             Object::PropertyNames => (PROPERTY_NAMES, "an x-property-names object"),
             Object::Components => (COMPONENTS, "the components"),
             Object::SecurityScheme => (SECURITY_SCHEME, "a security scheme"),
+            Object::Obtained => (OBTAINED, "an x-obtained-by object"),
         }
     }
 

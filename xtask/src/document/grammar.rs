@@ -21,7 +21,10 @@ pub enum Object {
     Operation,
     Parameter,
     RequestBody,
+    Known,
+    Rule,
     Response,
+    Link,
     Header,
     MediaType,
     Example,
@@ -29,6 +32,7 @@ pub enum Object {
     PropertyNames,
     Components,
     SecurityScheme,
+    Obtained,
 }
 
 /// One keyword of an object.
@@ -74,6 +78,8 @@ pub enum Count {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mentioned {
     ErrorCode,
+    /// Of any document.
+    Operation,
     SecurityScheme,
     Tag,
     /// The target of a `$ref`.
@@ -85,6 +91,8 @@ pub enum Mentioned {
 pub enum Name {
     Property,
     Path,
+    /// A JSON pointer into a body, in which `*` is any item or member.
+    Pointer,
     /// `common.yaml` may say `paths: {}`, so that other tools accept it.
     NoPath,
     Status,
@@ -105,6 +113,7 @@ impl Name {
         let (fits, expected) = match self {
             Name::Property | Name::SecurityScheme => (true, "a name"),
             Name::Path => (starts(|c| c == '/'), "a path, beginning with `/`"),
+            Name::Pointer => (starts(|c| c == '/'), "a JSON pointer, beginning with `/`"),
             Name::NoPath => (false, "nothing: common.yaml has no operations of its own"),
             Name::Status => (
                 ("200".."600").contains(&name) && is_registered(name),

@@ -20,7 +20,11 @@ pub fn check(common: Option<&File<'_>>, surfaces: &[File<'_>]) -> Vec<Finding> {
     findings.extend(unique(surfaces, "tag", tags));
     let codes: BTreeSet<&str> =
         common.map_or(&[][..], catalogue).iter().map(|(key, _)| key.text.as_str()).collect();
+    let operations: BTreeSet<&str> =
+        surfaces.iter().flat_map(operation_ids).map(|(name, _)| name).collect();
     for file in surfaces.iter().chain(common) {
+        let (of, place) = (Mentioned::Operation, "the operations of the documents");
+        findings.extend(known(file, of, &operations, &rule::UNKNOWN_OPERATION, place));
         let catalogue = format!("the catalogue `x-error-codes` of {SHARED}.yaml");
         findings.extend(known(file, Mentioned::ErrorCode, &codes, &rule::UNKNOWN_CODE, &catalogue));
         let schemes: BTreeSet<&str> =

@@ -228,8 +228,28 @@ fn credential_headers(documents: &Documents) -> TokenStream {
     }
 }
 
+/// How far timestamps of schemes may be from the service's clock, by scheme.
+fn windows(documents: &Documents) -> TokenStream {
+    let schemes = documents.documents.iter().flat_map(|document| {
+        members(&document.value["components"]["securitySchemes"])
+            .filter_map(|(name, scheme)| Some((name, scheme["x-window-ms"].as_i64()?)))
+    });
+    let constants = schemes.map(|(scheme, window_ms)| {
+        let ident = format_ident!("{}_MS", scheme.to_shouty_snake_case());
+        let doc = format!("Of the scheme `{scheme}`.");
+        quote!(#[doc = #doc] pub const #ident: i64 = #window_ms;)
+    });
+    quote! {
+        /// How far a timestamp may be from the service's clock, both ways, inclusive.
+        pub mod windows {
+            #(#constants)*
+        }
+    }
+}
+
 fn authenticate(api: &Api, documents: &Documents) -> TokenStream {
     let (headers, names) = (credential_headers(documents), scheme_names(documents));
+    let windows = windows(documents);
     let each = api.callers().into_iter().map(|caller| {
         let (hook, kind) =
             (format_ident!("{caller}"), format_ident!("{}", caller.to_upper_camel_case()));
@@ -258,6 +278,9 @@ fn authenticate(api: &Api, documents: &Documents) -> TokenStream {
         #headers
 
         #names
+
+        #windows
+
 
         /// Turns a request's credential into a caller; an operation that declares one cannot
         /// reach its handler without.

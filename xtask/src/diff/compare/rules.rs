@@ -89,6 +89,7 @@ pub fn rule(object: Object, keyword: &str) -> Option<Rule> {
         Object::Operation => operation(keyword),
         Object::Parameter => parameter(keyword),
         Object::RequestBody => request_body(keyword),
+        Object::Known | Object::Rule | Object::Link | Object::Obtained => Some(TEXT),
         Object::Response => response(keyword),
         Object::Header => header(keyword),
         Object::MediaType => media_type(keyword),
@@ -174,7 +175,7 @@ fn operation(keyword: &str) -> Option<Rule> {
 fn parameter(keyword: &str) -> Option<Rule> {
     Some(match keyword {
         "name" | "in" => BREAKS_CALLERS,
-        "description" | "example" => TEXT,
+        "description" | "example" | "x-credential" => TEXT,
         "required" => NARROWS,
         "deprecated" => Rule::Value(Is(Additive)),
         "schema" => Rule::Member { added: narrower, removed: wider },
@@ -187,13 +188,15 @@ fn request_body(keyword: &str) -> Option<Rule> {
         "description" => TEXT,
         "required" => NARROWS,
         "content" => MEDIA_TYPES,
+        // For whoever tests: what the prose says to everybody else.
+        "x-credentials" | "x-rules" => TEXT,
         _ => return None,
     })
 }
 
 fn response(keyword: &str) -> Option<Rule> {
     Some(match keyword {
-        "description" => TEXT,
+        "description" | "links" => TEXT,
         "headers" => Rule::Entries { noun: "header", added: header_added, removed: breaks_caller },
         "content" => MEDIA_TYPES,
         "x-codes" => Rule::Words { added: Is(Additive), removed: Is(BreaksServer) },
@@ -258,8 +261,9 @@ fn property_names(keyword: &str) -> Option<Rule> {
 
 fn security_scheme(keyword: &str) -> Option<Rule> {
     Some(match keyword {
-        "description" | "bearerFormat" => TEXT,
-        "type" | "scheme" | "name" | "in" => BREAKS_CALLERS,
+        "description" | "bearerFormat" | "x-credential" | "x-obtained-by" => TEXT,
+        "x-window-ms" => Rule::Upper,
+        "type" | "scheme" | "name" | "in" | "x-signature" => BREAKS_CALLERS,
         // Names the type that handlers are given.
         "x-caller" => Rule::Value(Is(BreaksServer)),
         // Its one value refuses browsers.

@@ -1,0 +1,112 @@
+//! The conformance run against our own service: it finds nothing, and it finds what is planted.
+//!
+//! Here a fault is planted in the document; faults of a server are planted by the script beside
+//! the runner.
+
+use serde_json::Value;
+use vestibule_api::documents;
+use vestibule_conformance::outcome::{Check, Outcome, Run};
+use vestibule_conformance::{Credentials, Document, Expected, Limits, Options, plan, run};
+
+use crate::service::Service;
+
+/// Random cases on top of every constraint; a release is measured with a hundred and more.
+const CASES: usize = 24;
+
+fn service() -> Service {
+    Service::start(|config| config.limits.redeem_per_minute = 1 << 16)
+}
+
+fn ours() -> Vec<Document> {
+    let all = documents::ALL.iter();
+    all.map(|(name, text)| Document::read(name, text).expect("our own document")).collect()
+}
+
+fn credentials(service: &Service) -> Credentials {
+    let mut file = serde_json::to_value(&service.demo).expect("JSON");
+    file["base_url"] = service.base_url.as_str().into();
+    Credentials::new(file)
+}
+
+async fn tried(service: &Service, documents: &[Document], options: &Options) -> Run {
+    let plan = plan(documents, credentials(service), options).expect("a plan");
+    let limits = Limits { rate: 10_000, ..Limits::default() };
+    run(plan, &service.base_url, &limits, &Expected::default(), &()).await.expect("it answers")
+}
+
+fn failures(run: &Run) -> Vec<String> {
+    let told = run.failures().map(|(case, failure)| {
+        format!("{}: {}; came {}", case.name, failure.expectation, failure.observed)
+    });
+    told.collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn our_own_service_conforms() {
+    let service = service();
+    let run = tried(&service, &ours(), &Options { cases: CASES, ..Options::default() }).await;
+    crate::constraints::none(failures(&run));
+    let skipped = run.cases.iter().filter_map(|case| match &case.outcome {
+        Outcome::Skipped { reason } => Some((case.operation.as_str(), reason.as_str())),
+        Outcome::Passed | Outcome::Failed(_) => None,
+    });
+    let open = "the operation asks for no credential";
+    let open = [("chatSessionCreate", open), ("iframeTokenRedeem", open)];
+    assert_eq!(skipped.collect::<Vec<_>>(), open);
+    for row in &run.operations {
+        let tried = run.cases.iter().filter(|case| case.operation == row.id);
+        assert!(tried.count() >= CASES, "{}", row.id);
+    }
+    let matrix = run.matrix();
+    for check in Check::ALL {
+        assert!(matrix.keys().any(|(_, it)| *it == check), "nothing tries {check}");
+    }
+}
+
+/// A document that allows one character less than the service takes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bound_that_is_off_by_one_is_found_and_told() {
+    let service = service();
+    let (name, text) = documents::ALL.iter().find(|(name, _)| *name == "chat").expect("chat");
+    let mut value: Value = serde_json::from_str(text).expect("JSON");
+    let bound = "/components/schemas/CreateChatSession/properties/locale/maxLength";
+    *value.pointer_mut(bound).expect("the bound of a locale") = 15.into();
+    let document = Document::read(name, &value.to_string()).expect("a document");
+    let options = Options { operations: vec!["chatSessionCreate".into()], ..Options::default() };
+    let run = tried(&service, &[document], &options).await;
+    let found = failures(&run);
+    let broken = "chatSessionCreate/broken/properties/locale/maxLength (maxLength + 1)";
+    let failure = run.failures().find(|(case, _)| case.name == broken);
+    let (_, failure) = failure.unwrap_or_else(|| panic!("{found:?}"));
+    assert!(failure.expectation.contains("422"), "{}", failure.expectation);
+    assert!(failure.observed.starts_with("200"), "{}", failure.observed);
+    let body: Value = serde_json::from_str(failure.body.as_deref().expect("a body")).expect("JSON");
+    let names: Vec<_> = body.as_object().expect("an object").keys().collect();
+    assert_eq!(names, ["locale", "publicKey"], "what has nothing to do with it is gone");
+    let line = &failure.curl;
+    assert!(line.starts_with("curl ") && line.contains("--data-binary"), "{line}");
+}
+
+/// Names and number of cases depend on documents, options and seed alone.
+#[test]
+fn plan_is_the_same_every_time() {
+    let names = |seed| {
+        let options = Options { seed, ..Options::default() };
+        let plan = plan(&ours(), Credentials::default(), &options).expect("a plan");
+        plan.cases.into_iter().map(|case| case.name).collect::<Vec<_>>()
+    };
+    let (first, again) = (names(1), names(1));
+    assert_eq!(first, again);
+    let different: std::collections::BTreeSet<_> = first.iter().collect();
+    assert_eq!(different.len(), first.len(), "two cases have one name");
+}
+
+#[tokio::test]
+async fn deployment_that_is_down_is_one_line() {
+    let plan = plan(&ours(), Credentials::default(), &Options::default()).expect("a plan");
+    let limits = Limits::default();
+    let bad = run(plan, "http://127.0.0.1:1", &limits, &Expected::default(), &()).await;
+    let bad = bad.expect_err("nobody listens there");
+    assert!(bad.starts_with("http://127.0.0.1:1 does not answer: "), "{bad}");
+    assert!(!bad.contains('\n'), "{bad}");
+}
