@@ -25,7 +25,7 @@ use lint::command::Refused;
 
 /// The generator and the developer's commands of Vestibule.
 #[derive(Parser)]
-#[command(name = "cargo xtask", disable_help_subcommand = true)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -34,7 +34,7 @@ pub struct Finding {
     pub end_column: usize,
     pub rule: &'static Rule,
     pub message: String,
-    /// The repair.
+    /// The repair in this very case; what the rule says in general otherwise.
     pub help: Option<String>,
     /// The text of the line, or a part of a long one, to be underlined.
     source_line: String,
@@ -169,10 +169,8 @@ impl fmt::Display for Finding {
             writeln!(f, "{blue}{number} |{blue:#} {}", self.source_line)?;
             write!(f, "{pad} {blue}|{blue:#} {indent}{red}{carets}{red:#}")?;
         }
-        match &self.help {
-            Some(help) => write!(f, "\n{pad} {blue}={blue:#} help: {help}"),
-            None => Ok(()),
-        }
+        let help = self.help.as_deref().unwrap_or(self.rule.remedy);
+        write!(f, "\n{pad} {blue}={blue:#} help: {help}")
     }
 }
 

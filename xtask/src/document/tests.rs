@@ -349,7 +349,7 @@ fn a_file_without_a_document_or_without_common_is_found() {
     };
     assert_eq!(
         shown(load_with(COMMON, &[("embed", "# nothing\n")])),
-        "error[yaml-syntax]: the file holds no document\n --> openapi/embed.yaml"
+        "error[yaml-syntax]: the file holds no document\n --> openapi/embed.yaml\n = help: Mend the place shown; nothing of the file was checked."
     );
     assert_eq!(
         shown(load_texts(&BTreeMap::from([("openapi/embed.yaml".to_owned(), HEAD.to_owned())]))),

@@ -20,7 +20,7 @@ const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 /// What is linted and how it is told.
 #[derive(Args, Default)]
 pub struct Lint {
-    /// Folders of documents or single documents, YAML or JSON [default: openapi/].
+    /// One folder of documents, or single documents, YAML or JSON [default: openapi/].
     paths: Vec<PathBuf>,
     /// How findings are printed.
     #[arg(long, value_enum, default_value_t)]
@@ -125,8 +125,8 @@ pub fn folder(folder: &Path, shown: &str) -> Result<Input, String> {
     Ok(input)
 }
 
-/// Folders and files as they were named. Beside a single file its `common.yaml` is read too, so
-/// that its references lead somewhere.
+/// Folders and files as they were named. The `common.yaml` and the silences beside a single file
+/// are read too: its references lead somewhere, and what is silenced stays silent.
 fn named(paths: &[PathBuf]) -> Result<Input, String> {
     if let [path] = paths
         && path.is_dir()
@@ -146,6 +146,10 @@ fn named(paths: &[PathBuf]) -> Result<Input, String> {
         let common = path.with_file_name(format!("{SHARED}.yaml"));
         if common.is_file() {
             beside.insert(shown(&common), common);
+        }
+        let silences = path.with_file_name(SILENCES);
+        if silences.is_file() && input.silences.is_none() {
+            input.silences = Some((shown(&silences), read(&silences)?));
         }
     }
     let has_common = input.texts.keys().any(|file| document::stem(file) == SHARED);

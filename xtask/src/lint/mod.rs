@@ -73,9 +73,13 @@ fn silenced(input: &Input, trees: &[Tree<'_>], findings: Vec<Finding>) -> Report
         return Report { findings, silenced: Vec::new(), files };
     };
     let source = document::Source::new(file, text);
-    let (silences, wrong) = silence::read(&source, trees);
+    let (silences, mut wrong) = silence::read(&source, trees);
+    // Beside a part of the documents the silences of the others have nothing to silence.
+    if !input.is_whole {
+        wrong.clear();
+    }
     let mut report = Report { findings: wrong, silenced: Vec::new(), files };
-    let mut used = vec![false; silences.len()];
+    let mut used = vec![!input.is_whole; silences.len()];
     for finding in findings {
         let place = silence::place(trees, &finding);
         let matching = silences.iter().position(|silence: &Silence| {

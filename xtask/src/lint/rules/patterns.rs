@@ -38,12 +38,21 @@ fn pattern(view: &View<'_>, file: usize, site: &Site<'_>) -> Vec<Finding> {
     if !is_anchored {
         let message = format!("`{text}` accepts any text that contains a match");
         let finding = view.finding(file, span, &rule::PATTERN_ANCHOR, message);
-        let bare = text.trim_start_matches('^').trim_end_matches('$');
-        let group = if bare.contains('|') { format!("^(?:{bare})$") } else { format!("^{bare}$") };
-        findings.push(finding.help(format!("write `{group}` to match the whole text")));
+        findings.push(finding.help(anchored(text)));
     }
     findings.extend(lengths(view, file, site.node, &hir));
     findings
+}
+
+/// The pattern for the whole text, and what it accepts as it stands.
+fn anchored(text: &str) -> String {
+    let bare = text.trim_start_matches('^').trim_end_matches('$');
+    if bare.contains('|') {
+        return format!("write `^(?:{bare})$` to match the whole text");
+    }
+    let start = if text.starts_with('^') { "^" } else { "^.*" };
+    let end = if text.ends_with('$') { "$" } else { ".*$" };
+    format!("write `^{bare}$` for the whole text, or `{start}{bare}{end}` for what it accepts now")
 }
 
 /// What is wrong and where, in words of this project.

@@ -143,6 +143,11 @@ fn a_silence_covers_its_place_and_what_is_below() {
     let elsewhere = silenced(&text.replace("Sample", "Thing"));
     let rules: Vec<_> = elsewhere.findings.iter().map(|finding| finding.rule.name).collect();
     assert_eq!(rules, ["silence-unused", "unbounded-string"]);
+    // With a part of the documents the silence of another one is no finding.
+    let silences = Some(("lint.toml".to_owned(), text.replace("things.yaml", "gone.yaml")));
+    let part = check(&Input { silences, texts: composed.texts.clone(), ..Input::default() });
+    let rules: Vec<_> = part.findings.iter().map(|finding| finding.rule.name).collect();
+    assert_eq!(rules, ["unbounded-string"]);
 }
 
 #[test]
