@@ -68,6 +68,24 @@ pub fn next(wakes: &Receiver<Wake>) -> bool {
 /// A lost event may have been a save.
 pub fn is_save(event: &notify::Result<notify::Event>) -> bool {
     let Ok(event) = event else { return true };
-    let is_document = |path: &PathBuf| path.extension().is_some_and(|it| it == "yaml");
-    !event.kind.is_access() && (event.need_rescan() || event.paths.iter().any(is_document))
+    // A new silence in lint.toml lets documents through as well.
+    let is_read = |path: &PathBuf| path.extension().is_some_and(|it| it == "yaml" || it == "toml");
+    !event.kind.is_access() && (event.need_rescan() || event.paths.iter().any(is_read))
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{CreateKind, EventKind};
+
+    use super::is_save;
+
+    #[test]
+    fn documents_and_silences_are_saves_and_an_editors_own_files_are_not() {
+        let saved = |file: &str| {
+            let event = notify::Event::new(EventKind::Create(CreateKind::File));
+            is_save(&Ok(event.add_path(file.into())))
+        };
+        assert!(saved("openapi/embed.yaml") && saved("openapi/lint.toml"));
+        assert!(!saved("openapi/embed.yaml.swp"));
+    }
 }
