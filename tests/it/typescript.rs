@@ -4,9 +4,8 @@
 //! What is asked of it stands in `tests/typescript`; this file prepares and starts that.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -18,7 +17,7 @@ const PARTS: [&str; 2] = ["generated/typescript", "tests/typescript"];
 
 #[test]
 fn the_client_compiles_strictly() {
-    let output = tsc(&copied(), &["--noEmit", "--project", "generated/typescript"]);
+    let output = tsc(copied().path(), &["--noEmit", "--project", "generated/typescript"]);
     assert!(output.status.success(), "{}", printed(&output));
 }
 
@@ -26,13 +25,14 @@ fn the_client_compiles_strictly() {
 fn the_client_opens_a_session_through_each_door() {
     let data = tempfile::tempdir().expect("a temporary directory");
     let process = Process::start(data.path(), 0);
-    let place = copied();
-    let output = tsc(&place, &["--project", "tests/typescript"]);
+    let copied = copied();
+    let place = copied.path();
+    let output = tsc(place, &["--project", "tests/typescript"]);
     assert!(output.status.success(), "{}", printed(&output));
     let output = Command::new(tools::node())
         .args(["--test-reporter=tap", "built/tests/typescript/client.test.js"])
         .arg(data.path().join("dev-credentials.json"))
-        .current_dir(&place)
+        .current_dir(place)
         .output()
         .expect("node runs");
     drop(process);
@@ -62,17 +62,13 @@ fn versions_are_those_of_the_pinned_tools() {
 }
 
 /// A copy of both parts below the installed packages, where Node.js and tsc look for them.
-fn copied() -> PathBuf {
-    static PLACE: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let place = PLACE.get_or_init(|| {
-        let below = tools::node_modules().with_file_name("copies");
-        fs::create_dir_all(&below).expect("target is ours");
-        let place = tempfile::tempdir_in(below).expect("target is ours");
-        PARTS.iter().for_each(|part| copy(&root().join(part), &place.path().join(part)));
-        fs::write(place.path().join("package.json"), r#"{"type":"module"}"#).expect("it is ours");
-        place
-    });
-    place.path().to_owned()
+fn copied() -> tempfile::TempDir {
+    let below = tools::node_modules().with_file_name("copies");
+    fs::create_dir_all(&below).expect("target is ours");
+    let place = tempfile::tempdir_in(below).expect("target is ours");
+    PARTS.iter().for_each(|part| copy(&root().join(part), &place.path().join(part)));
+    fs::write(place.path().join("package.json"), r#"{"type":"module"}"#).expect("it is ours");
+    place
 }
 
 fn copy(from: &Path, to: &Path) {

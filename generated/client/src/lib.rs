@@ -10,5 +10,14 @@ pub mod chat;
 pub mod embed;
 pub mod iframe;
 mod signing;
+/// Headers that carry credentials, in lower case.
+pub mod headers {
+    /// Of the scheme `embedKey`.
+    pub const EMBED_KEY: &str = "x-yolead-key";
+    /// Of the scheme `embedSignature`.
+    pub const EMBED_SIGNATURE: &str = "x-yolead-signature";
+    /// Of the scheme `embedTimestamp`.
+    pub const EMBED_TIMESTAMP: &str = "x-yolead-timestamp";
+}
 pub use progenitor_client::{ByteStream, Error, ResponseValue};
 pub use signing::Credentials;

@@ -10,6 +10,8 @@ use aws_lc_rs::hmac;
 use progenitor_client::{ClientHooks, ClientInfo, Error, OperationInfo};
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
+use crate::headers;
+
 /// What a client proves itself with. `Debug` shows no secret.
 #[derive(Clone, Default)]
 pub struct Credentials(Kind);
@@ -50,9 +52,9 @@ impl Credentials {
                 let timestamp = now_ms().to_string();
                 let signature = sign(secret, &timestamp, body);
                 vec![
-                    (HeaderName::from_static("x-yolead-key"), key.clone()),
-                    (HeaderName::from_static("x-yolead-timestamp"), timestamp),
-                    (HeaderName::from_static("x-yolead-signature"), signature),
+                    (HeaderName::from_static(headers::EMBED_KEY), key.clone()),
+                    (HeaderName::from_static(headers::EMBED_TIMESTAMP), timestamp),
+                    (HeaderName::from_static(headers::EMBED_SIGNATURE), signature),
                 ]
             }
         }

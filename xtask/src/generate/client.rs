@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::api::{Side, component_name, members, reachable};
 use super::files::rust;
+use super::server::credential_headers;
 use super::{Files, Ungenerable};
 use crate::document::Documents;
 
@@ -30,9 +31,12 @@ pub fn files(documents: &Documents) -> Result<Files, Ungenerable> {
         files.insert(format!("{CRATE}/src/{name}.rs"), text);
     }
     let modules = documents.documents.iter().map(|document| format_ident!("{}", document.name));
+    let headers = credential_headers(documents);
     let lib = quote! {
         #(pub mod #modules;)*
         mod signing;
+
+        #headers
 
         pub use progenitor_client::{ByteStream, Error, ResponseValue};
         pub use signing::Credentials;

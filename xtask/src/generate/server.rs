@@ -209,7 +209,7 @@ fn scheme_names(documents: &Documents) -> TokenStream {
 }
 
 /// Names of the headers that `apiKey` schemes are sent in, by scheme.
-fn credential_headers(documents: &Documents) -> TokenStream {
+pub fn credential_headers(documents: &Documents) -> TokenStream {
     let schemes = documents.documents.iter().flat_map(|document| {
         members(&document.value["components"]["securitySchemes"])
             .filter(|(_, scheme)| scheme["type"] == "apiKey" && scheme["in"] == "header")
