@@ -17,6 +17,9 @@ use crate::lint;
 use crate::lint::command::Refused;
 use crate::watch::saves::{Saves, next};
 
+#[cfg(test)]
+mod tests;
+
 /// Where the server reads, below the repository's root.
 const FOLDER: &str = "target/mock";
 

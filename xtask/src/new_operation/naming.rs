@@ -59,10 +59,18 @@ impl Naming {
     pub fn summary(&self) -> String {
         let verb = self.deed.verb();
         if self.deed == Deed::List {
-            return format!("List all of each {}", self.words);
+            return format!("List {}", self.plural());
         }
         let article = if self.words.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
         format!("{verb} {article} {}", self.words)
+    }
+
+    /// `embed sessions`.
+    pub fn plural(&self) -> String {
+        match self.words.strip_suffix('y') {
+            Some(stem) => format!("{stem}ies"),
+            None => format!("{}s", self.words),
+        }
     }
 }
 

@@ -190,11 +190,11 @@ impl Writer<'_> {
         }
         let name = self.free(&[name], "Answer");
         let text = format!(
-            "{name}:\n  type: object\n  description: Placeholder. Each {}.\n  \
+            "{name}:\n  type: object\n  description: Placeholder. All {}.\n  \
              additionalProperties: false\n  required: [items]\n  properties:\n    items:\n      \
              type: array\n      description: Placeholder. In which order.\n      maxItems: 200\n      \
              items:\n        $ref: '#/components/schemas/{thing}'",
-            self.asked.naming.words
+            self.asked.naming.plural()
         );
         self.schemas.push((name.clone(), lines_of(&text)));
         name

@@ -142,6 +142,9 @@ fn names_come_from_method_and_path() {
     .into();
     let expected = ["accessTokenRevoke", "chatRead", "policyList", "statusRead"];
     assert_eq!(ids, expected.map(str::to_owned).into());
+    let policies = Naming::of("get", "/v2/policies", "chat");
+    assert_eq!(policies.summary(), "List policies");
+    assert_eq!(Naming::of("post", "/access-tokens", "chat").summary(), "Create an access token");
 }
 
 fn asked(method: &str, path: &str, document: &str) -> NewOperation {
