@@ -7,6 +7,7 @@
 mod bodies;
 mod callers;
 mod origins;
+mod pairs;
 mod parameters;
 
 use std::collections::{BTreeMap, HashMap};
@@ -41,6 +42,7 @@ impl Default for Options {
 }
 
 /// Every case of a run.
+#[derive(Clone)]
 pub struct Plan {
     /// The documents' names.
     pub documents: Vec<String>,
@@ -81,6 +83,15 @@ pub(crate) enum Act {
 }
 
 impl Plan {
+    /// The same with the cases of one operation alone.
+    #[must_use]
+    pub fn only(&self, operation: &str) -> Self {
+        let mut plan = self.clone();
+        plan.operations.retain(|row| row.id == operation);
+        plan.cases.retain(|case| case.operation.id == operation);
+        plan
+    }
+
     /// How many cases each operation has of each check.
     pub fn matrix(&self) -> BTreeMap<(&str, Check), usize> {
         let mut matrix = BTreeMap::new();
@@ -185,6 +196,7 @@ impl<'a> Cases<'a> {
         self.valid();
         self.bodies();
         self.parameters();
+        self.pairs();
         self.callers();
         self.methods();
         self.origins();

@@ -3,6 +3,7 @@
 //!
 //! All random cases come from a seed. Knows no deployment.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::strategy::{Strategy as _, ValueTree as _};
@@ -88,6 +89,43 @@ impl Subject {
     /// A request broken in one way, in surroundings that the seed decides.
     pub fn broken(self: &Arc<Self>, way: usize, seed: u64) -> Drawn {
         Drawn { subject: self.clone(), way: Some(way), seed }
+    }
+
+    /// The first way to break a member of the body and nothing else.
+    pub fn any_broken(self: &Arc<Self>) -> Option<Shot> {
+        let way = self.breakages.iter().position(|way| way.exact && way.keyword != "required")?;
+        Some(self.broken(way, 0).shot())
+    }
+
+    /// A body in which two members are broken and nothing else, and what is broken of each; only
+    /// places of which `is_free` is true.
+    pub fn pair(&self, is_free: impl Fn(&str) -> bool) -> Option<(Value, [Broken; 2])> {
+        let schema = &self.operation.body.as_ref()?.schema;
+        let mut firsts = BTreeMap::<String, Broken>::new();
+        // Unknown members are all alike; two constraints of known ones say more.
+        let is_known = |way: &&Breakage| way.exact && way.keyword != "additionalProperties";
+        for way in self.breakages.iter().filter(is_known) {
+            let broken = sample(&way.strategy(), 0);
+            let member = broken.pointer.split('/').nth(1).map(str::to_owned);
+            let member =
+                member.filter(|it| is_free(&broken.pointer) && broken.value.get(it).is_some());
+            member.map(|it| firsts.entry(it).or_insert(broken));
+        }
+        let all: Vec<_> = firsts.into_iter().collect();
+        let pairs = all
+            .iter()
+            .enumerate()
+            .flat_map(|(i, one)| all[i + 1..].iter().map(move |other| (&one.1, other)));
+        pairs.into_iter().find_map(|(one, (member, other))| {
+            let mut value = one.value.clone();
+            value[member] = other.value[member].clone();
+            let found = check(&self.set, schema, &value);
+            let is_one = |it: &Broken| {
+                found.iter().any(|v| v.pointer == it.pointer && v.keyword == it.keyword)
+            };
+            let both = found.len() == 2 && is_one(one) && is_one(other);
+            both.then(|| (value, [one.clone(), other.clone()]))
+        })
     }
 
     /// Broken and bordering values of a parameter, as text.

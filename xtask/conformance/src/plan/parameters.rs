@@ -12,7 +12,7 @@ use crate::recipe::Given;
 use crate::subject::can_travel;
 
 /// A query parameter that no document has.
-const UNKNOWN: &str = "conformanceUnknown";
+pub const UNKNOWN: &str = "conformanceUnknown";
 
 impl Cases<'_> {
     /// Everything that can be done to parameters.
@@ -123,7 +123,7 @@ impl Cases<'_> {
         self.refused_at(parameter.part, &parameter.name, keyword)
     }
 
-    fn refused_at(&self, part: Part, name: &str, keyword: Option<String>) -> Expect {
+    pub fn refused_at(&self, part: Part, name: &str, keyword: Option<String>) -> Expect {
         let Some(refused) = &self.subject.operation.parameters_refused else {
             return Expect::refused(&[]);
         };
