@@ -34,6 +34,7 @@ mod keys;
 mod ledger;
 mod linters;
 mod parameters;
+mod planted_faults;
 mod process;
 mod python;
 mod reference;

@@ -11,6 +11,7 @@ mod lint;
 mod mock;
 mod new_operation;
 mod node;
+mod planted_faults;
 mod requirements;
 mod rule;
 mod survey;
@@ -63,6 +64,14 @@ enum Command {
     },
     /// Hold every rule against the documents: file, line, column, what is wrong, how to mend it.
     Lint(lint::command::Lint),
+    /// Plant faults before a running service and show that the conformance suite finds each;
+    /// `--help` tells the arguments.
+    #[command(disable_help_flag = true)]
+    PlantedFaults {
+        /// For the program that plants them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run every test; what follows `--` goes to the test runner.
     Test {
         /// For the test runner, e.g. a part of a test's name.
@@ -96,6 +105,7 @@ fn main() -> ExitCode {
         Command::Mock(mock) => mock.run(&root()),
         Command::Dev { serve } => commands::dev(&root(), &serve),
         Command::Lint(lint) => lint::command::run(&root(), &lint),
+        Command::PlantedFaults { arguments } => planted_faults::planted_faults(&root(), &arguments),
         Command::Test { filter } => commands::test(&root(), &filter),
         Command::Tools => commands::tools(&root()),
         Command::Conformance { arguments } => conformance::conformance(&root(), &arguments),
