@@ -87,6 +87,27 @@ async fn bound_that_is_off_by_one_is_found_and_told() {
     assert!(line.starts_with("curl ") && line.contains("--data-binary"), "{line}");
 }
 
+/// A service whose window is wider than the document says; the token it gave is in no report.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn window_that_is_off_by_a_second_is_found_without_telling_secrets() {
+    let service = service();
+    let (name, text) = documents::ALL.iter().find(|(name, _)| *name == "embed").expect("embed");
+    let mut value: Value = serde_json::from_str(text).expect("JSON");
+    let window = "/components/securitySchemes/embedTimestamp/x-window-ms";
+    let window = value.pointer_mut(window).expect("the window of a signature");
+    *window = (window.as_i64().expect("milliseconds") - 1000).into();
+    let document = Document::read(name, &value.to_string()).expect("a document");
+    let options = Options { operations: vec!["embedSessionCreate".into()], ..Options::default() };
+    let run = tried(&service, &[document], &options).await;
+    let found: Vec<_> = run.failures().map(|(case, _)| case.name.as_str()).collect();
+    let edge = |edge| format!("embedSessionCreate/signature/beyond the {edge} edge of the window");
+    assert_eq!(found, [edge("old"), edge("new")]);
+    let report = serde_json::to_string(&run).expect("JSON");
+    assert!(!report.contains(&service.demo.demo.embed.secret), "the secret is told");
+    assert!(!report.contains("\"embedToken\\\":\\\"eyJ"), "a token is told");
+    assert!(report.contains("EMBED_TOKEN") && report.contains("vestibule sign"), "{report}");
+}
+
 /// Names and number of cases depend on documents, options and seed alone.
 #[test]
 fn plan_is_the_same_every_time() {

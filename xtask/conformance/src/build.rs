@@ -369,6 +369,10 @@ fn formed(value: &Value, form: Form) -> Vec<u8> {
             bytes.splice(..0, *b"\xef\xbb\xbf");
         }
         Form::Nested(depth) => bytes = ["[".repeat(depth), "]".repeat(depth)].concat().into_bytes(),
+        Form::Many(values) => {
+            let items = vec!["0"; values.saturating_sub(1)].join(",");
+            bytes = format!("[{items}]").into_bytes();
+        }
         Form::Nul => return in_first_string(&bytes, b"\\u0000"),
         Form::NotUtf8 => return in_first_string(&bytes, b"\xff"),
     }
@@ -419,6 +423,7 @@ mod tests {
                 Form::DoubledMember,
                 Form::Marked,
                 Form::Nested(vestibule_schema::json::MAX_DEPTH + 1),
+                Form::Many(vestibule_schema::json::MAX_VALUES + 1),
             ];
             for form in forms {
                 assert!(read(&formed(&value, form)).is_err(), "{form:?} {value}");

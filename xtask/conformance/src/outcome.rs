@@ -1,8 +1,8 @@
 //! What a run did and found: the one model that the terminal, `report.json` and the other reports
 //! are written from.
 //!
-//! Everything in it is plain data, and no secret of the credentials file is. Knows no transport
-//! and no document.
+//! Everything in it is plain data; no secret of the credentials file and no token is. Knows no
+//! transport and no document.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -197,7 +197,7 @@ pub struct Failure {
 pub struct Response {
     /// Its status.
     pub status: u16,
-    /// Its headers in the order they came, tokens blanked out.
+    /// Its headers in the order they came; a secret is its variable's name.
     pub headers: Vec<(String, String)>,
     /// Its body as text, cut where it is very long.
     pub body: String,

@@ -76,6 +76,8 @@ pub enum Form {
     Marked,
     /// Arrays nested this deep instead.
     Nested(usize),
+    /// An array instead, with this many values in all.
+    Many(usize),
     /// U+0000 in its first string.
     Nul,
     /// A byte that is not UTF-8 in its first string.

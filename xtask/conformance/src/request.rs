@@ -162,8 +162,8 @@ fn shown(body: &[u8]) -> String {
 
 /// A word for a POSIX shell. Long runs of blanks are made, not written.
 fn quoted(word: &str) -> String {
-    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:@%+=,?&".contains(&b);
-    if !word.is_empty() && word.bytes().all(is_plain) && !word.contains('&') {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:@%+=,".contains(&b);
+    if !word.is_empty() && word.bytes().all(is_plain) {
         return word.to_owned();
     }
     let stem = word.trim_end_matches(' ');
@@ -214,7 +214,7 @@ mod tests {
     fn curl_names_secrets_and_quotes_the_rest() {
         let line = curl(&request(), &secrets());
         let expected = "# IFRAME_API_KEY is iframe.api_key\ncurl -sS -i -X POST \
-            http://127.0.0.1:1/v1/things?a=b -H 'Authorization: Bearer '\"${IFRAME_API_KEY}\" \
+            'http://127.0.0.1:1/v1/things?a=b' -H 'Authorization: Bearer '\"${IFRAME_API_KEY}\" \
             -H 'Content-Type: application/json' --data-binary '{\"a\":\"it'\\''s\"}'";
         assert_eq!(line, expected);
         assert_eq!(secrets().masked("x iak_0123456789 y"), "x $IFRAME_API_KEY y");

@@ -314,6 +314,9 @@ fn told(world: &World, operation: &Operation, tried: Result<(), End>) -> Outcome
         Err(End::Missing(reason)) => return Outcome::Skipped { reason },
         Err(End::Wrong(wrong)) => wrong,
     };
+    if let Some(body) = wrong.reply.as_ref().and_then(Reply::json) {
+        world.hide_tokens(&operation.id, &body);
+    }
     let secrets = world.secrets.lock().unwrap_or_else(PoisonError::into_inner);
     let masked = |text: &str| secrets.masked(text);
     let body = wrong.request.as_ref().and_then(|it| it.body.as_ref());

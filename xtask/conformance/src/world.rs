@@ -16,6 +16,7 @@ use tokio::sync::OnceCell;
 use crate::clock;
 use crate::credentials::{self, Credentials};
 use crate::document::{Operation, Source};
+use crate::judge;
 use crate::recipe::Recipe;
 use crate::request::{Request, Secrets};
 use crate::transport::{NoReply, Reply, Transport};
@@ -129,7 +130,9 @@ impl World {
         for turn in 0.. {
             let built = self.build(operation, recipe).await?;
             let reply = self.send(&built.request).await?;
-            let wait = (turn < WAITS && reply.status == 429 && operation.documents(429))
+            // One that is not what the document says is for the case to judge.
+            let is_limit = reply.status == 429 && judge::conforms(operation, &reply).is_ok();
+            let wait = (turn < WAITS && is_limit)
                 .then(|| reply.header("retry-after")?.parse::<u64>().ok())
                 .flatten()
                 .map(Duration::from_secs)
@@ -252,6 +255,19 @@ impl World {
             Ok(server.map_or(0, |server| server - then))
         };
         Box::pin(async move { self.skew.get_or_try_init(|| learn).await.copied() })
+    }
+
+    /// Remembers the tokens in an operation's answer, so that no report holds a live one.
+    pub(crate) fn hide_tokens(&self, operation: &str, body: &Value) {
+        let groups = self.plain.values().flat_map(|(it, _)| &it.security);
+        for scheme in groups.flatten() {
+            if let Source::Answer { operation: from, pointer } = &scheme.source
+                && from == operation
+                && let Some(token) = body.pointer(pointer)
+            {
+                self.secret(token, &scheme.name, &scheme.source);
+            }
+        }
     }
 
     /// A secret as text, remembered so that it is never printed.

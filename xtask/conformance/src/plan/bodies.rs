@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vestibule_schema::json::MAX_DEPTH;
+use vestibule_schema::json::{MAX_DEPTH, MAX_VALUES};
 use vestibule_schema::strategy::Breakage;
 
 use super::{Act, Cases};
@@ -40,6 +40,7 @@ const MALFORMED: &[(&str, Form)] = &[
     ("a member twice", Form::DoubledMember),
     ("a byte order mark", Form::Marked),
     ("nested too deep", Form::Nested(MAX_DEPTH + 1)),
+    ("too many values", Form::Many(MAX_VALUES + 1)),
     ("U+0000 in a string", Form::Nul),
     ("not UTF-8", Form::NotUtf8),
 ];
@@ -83,6 +84,9 @@ impl Cases<'_> {
             let label = format!("{} ({})", below_root(&way.pointer_to_constraint), way.label);
             let drawn = subject.broken(n, 0);
             self.push(check_of(way), &label, Act::Drawn(drawn));
+        }
+        if let Some(shot) = subject.twice_broken() {
+            self.push(Check::Broken, "two members at once", Act::Once(Box::new(shot)));
         }
     }
 

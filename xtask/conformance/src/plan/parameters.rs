@@ -133,7 +133,7 @@ impl Cases<'_> {
             statuses: vec![refused.status],
             code: Some(refused.code.clone()),
             not_code: None,
-            violation: Some(Wanted { part, pointer, keyword, limit: None, exact: false }),
+            violations: vec![Wanted { part, pointer, keyword, limit: None, exact: false }],
         }))
     }
 }
