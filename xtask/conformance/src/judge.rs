@@ -47,8 +47,8 @@ pub struct Refusal {
     pub code: Option<String>,
     /// A code that it must not have.
     pub not_code: Option<String>,
-    /// Violations that it must name.
-    pub violations: Vec<Wanted>,
+    /// A violation that it must name.
+    pub violation: Option<Wanted>,
 }
 
 /// A violation that must be named.
@@ -304,7 +304,7 @@ impl Refusal {
         if let Some(wrong) = self.not_code.as_ref().filter(|wrong| Some(*wrong) == code.as_ref()) {
             return Err(Verdict::new(format!("{asked} and another code than {wrong}"), observed()));
         }
-        self.violations.iter().try_for_each(|wanted| wanted.judge(reply))
+        self.violation.as_ref().map_or(Ok(()), |wanted| wanted.judge(reply))
     }
 }
 

@@ -166,43 +166,14 @@ impl Subject {
             statuses: vec![refused.status],
             code: Some(refused.code.clone()),
             not_code: None,
-            violations: vec![Wanted {
+            violation: Some(Wanted {
                 part: Part::Body,
                 pointer: broken.pointer.clone(),
                 keyword: Some(broken.keyword.clone()),
                 limit: self.limit(&way.pointer_to_constraint),
                 exact: broken.exact,
-            }],
+            }),
         }))
-    }
-
-    /// A body in which two members are broken at once; both must be named.
-    pub fn twice_broken(&self) -> Option<Shot> {
-        let member = |pointer: &str| pointer.split('/').nth(1).map(str::to_owned);
-        let witness = |way: &Breakage| sample(&way.strategy(), 0);
-        let mut exact = self.breakages.iter().filter(|it| it.exact && it.keyword != "required");
-        let (way, mut broken) = exact.find_map(|way| {
-            let broken = witness(way);
-            member(&broken.pointer).map(|_| (way, broken))
-        })?;
-        let (other_way, other) = exact.find_map(|way| {
-            let other = witness(way);
-            let name = member(&other.pointer)?;
-            let is_another = Some(&name) != member(&broken.pointer).as_ref();
-            is_another.then_some((way, other))
-        })?;
-        let name = member(&other.pointer)?.replace("~1", "/").replace("~0", "~");
-        let part = other.value.get(&name)?.clone();
-        broken.value.as_object_mut()?.insert(name, part);
-        let mut expect = self.refusal(way, &broken);
-        if let (Ending::Refused(both), Ending::Refused(second)) =
-            (&mut expect.ending, self.refusal(other_way, &other).ending)
-        {
-            both.violations.extend(second.violations);
-            both.violations.iter_mut().for_each(|it| it.exact = false);
-        }
-        let recipe = Recipe::with(broken.value).pinned("");
-        Some(Shot { recipe: self.with_parameters(recipe), expect })
     }
 
     /// What the document's keyword says at a place of the body, where it is one number.
@@ -256,7 +227,7 @@ impl Drawn {
         let Some(body) = &self.subject.operation.body else { return false };
         let found = check(&self.subject.set, &body.schema, value);
         let wanted = match &shot.expect.ending {
-            Ending::Refused(refusal) => refusal.violations.first(),
+            Ending::Refused(refusal) => refusal.violation.as_ref(),
             _ => None,
         };
         let Some(wanted) = wanted else { return self.way.is_none() && found.is_empty() };

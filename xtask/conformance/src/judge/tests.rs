@@ -152,7 +152,7 @@ fn violations_are_the_ones_that_were_made() {
             statuses: vec![422],
             code: Some("broken".into()),
             not_code: None,
-            violations: vec![wanted(limit)],
+            violation: Some(wanted(limit)),
         }))
     };
     let it = json!({ "in": "body", "pointer": "/a", "keyword": "maxLength", "limit": 3 });

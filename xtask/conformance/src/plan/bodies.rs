@@ -85,9 +85,6 @@ impl Cases<'_> {
             let drawn = subject.broken(n, 0);
             self.push(check_of(way), &label, Act::Drawn(drawn));
         }
-        if let Some(shot) = subject.twice_broken() {
-            self.push(Check::Broken, "two members at once", Act::Once(Box::new(shot)));
-        }
     }
 
     fn malformed(&mut self) {

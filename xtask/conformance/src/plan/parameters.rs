@@ -133,7 +133,7 @@ impl Cases<'_> {
             statuses: vec![refused.status],
             code: Some(refused.code.clone()),
             not_code: None,
-            violations: vec![Wanted { part, pointer, keyword, limit: None, exact: false }],
+            violation: Some(Wanted { part, pointer, keyword, limit: None, exact: false }),
         }))
     }
 }
