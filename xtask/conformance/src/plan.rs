@@ -224,7 +224,9 @@ impl<'a> Cases<'a> {
 
     /// Random cases until there are as many as were asked for, and always a few.
     fn random(&mut self, options: &Options) {
-        let missing = options.cases.saturating_sub(self.found.len());
+        let is_tried = |case: &&Planned| !matches!(case.act, Act::Skip(_));
+        let tried = self.found.iter().filter(is_tried).count();
+        let missing = options.cases.saturating_sub(tried);
         let count = missing.max(options.cases / 4);
         let ways = self.subject.breakages.len();
         for n in 0..count {

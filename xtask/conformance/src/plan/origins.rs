@@ -19,6 +19,7 @@ const STRANGER: &str = "https://stranger.example";
 impl Cases<'_> {
     /// Everything that an origin decides.
     pub fn origins(&mut self) {
+        self.other_pages();
         if !self.subject.operation.cors {
             return self.closed();
         }
@@ -39,6 +40,19 @@ impl Cases<'_> {
         let origin = headers.find(|it| it.name.eq_ignore_ascii_case("origin"))?;
         let Some(Source::Credential(path)) = &origin.source else { return None };
         self.credentials.text(path)
+    }
+
+    /// Where the document says which origin belongs to the caller, it is a credential like any
+    /// other, whether or not its page could read the answer.
+    fn other_pages(&mut self) {
+        if self.allowed().is_none() {
+            return;
+        }
+        for (label, origin) in [("another origin", STRANGER), ("the origin of no page", "null")] {
+            let recipe = from(self.subject.plain(), origin).fresh();
+            let expect = Expect::refused(&self.statuses(&[403]));
+            self.once(Check::Credential, label, recipe, expect);
+        }
     }
 
     /// No page may read an operation without CORS.

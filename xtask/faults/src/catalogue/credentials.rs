@@ -232,6 +232,16 @@ fn browsers() -> Vec<Fault> {
             },
         ),
         Fault::before(
+            "exchange-from-any-page",
+            "iframeTokenRedeem",
+            "an operation for the own pages taken from any page",
+            Check::Credential,
+            |request, _| {
+                request.headers.remove(ORIGIN);
+                None
+            },
+        ),
+        Fault::before(
             "browser-with-a-signature",
             EMBED,
             "a signed request taken from a page",
