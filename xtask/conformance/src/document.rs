@@ -10,6 +10,8 @@ use http::Method;
 use serde_json::{Map, Value};
 use vestibule_schema::{Part, Schema};
 
+use crate::reach;
+
 /// One document.
 #[derive(Clone, Debug)]
 pub struct Document {
@@ -25,8 +27,9 @@ impl Document {
     /// # Errors
     /// One line that says why it is none.
     pub fn read(name: &str, text: &str) -> Result<Self, String> {
-        let value: Value =
+        let mut value: Value =
             serde_json::from_str(text).map_err(|bad| format!("the document is not JSON: {bad}"))?;
+        reach::without_annotations(&mut value);
         if !value["paths"].is_object() {
             return Err("the document has no `paths`; give a bundled OpenAPI document".into());
         }
@@ -55,6 +58,8 @@ pub struct Operation {
     pub security: Vec<Vec<Scheme>>,
     /// Whether pages of other origins may call it.
     pub cors: bool,
+    /// What of the document keeps it from being tried.
+    pub obstacle: Option<String>,
     /// Methods that the document describes for the same path.
     pub siblings: Vec<Method>,
     /// What a broken body is answered with.
@@ -197,6 +202,14 @@ pub struct Answer {
     pub content: BTreeMap<String, Content>,
 }
 
+impl Answer {
+    /// Of its headers and bodies.
+    fn schemas(&self) -> impl Iterator<Item = &Compiled> {
+        let headers = self.headers.iter().map(|it| &it.schema);
+        headers.chain(self.content.values().filter_map(|it| it.schema.as_ref()))
+    }
+}
+
 /// A documented header of an answer.
 #[derive(Debug)]
 pub struct Header {
@@ -270,22 +283,22 @@ impl Operation {
         with.and_then(|(status, _)| status.parse().ok())
     }
 
-    /// Compiles the schemas of all answers.
+    /// Whether everything that it needs can be drawn from and checked by; compiles the schemas of
+    /// all answers.
     ///
     /// # Errors
-    /// One line that says which one cannot be.
-    pub fn compile(&self) -> Result<(), String> {
-        for (status, answer) in &self.answers {
-            let headers = answer.headers.iter().map(|it| &it.schema);
-            let bodies = answer.content.values().filter_map(|it| it.schema.as_ref());
-            for schema in headers.chain(bodies) {
-                schema.compile().map_err(|bad| {
-                    let (document, id) = (&self.document.name, &self.id);
-                    format!("{document}: a schema of {id} {status} cannot be used: {bad}")
-                })?;
-            }
+    /// What of it cannot be used.
+    pub fn usable(&self) -> Result<(), String> {
+        self.obstacle.clone().map_or(Ok(()), Err)?;
+        let root = &*self.document.value;
+        let sent = self.parameters.iter().map(|it| &it.schema);
+        let sent = sent.chain(self.body.iter().map(|it| &it.schema));
+        let answers: Vec<_> = self.answers.values().flat_map(Answer::schemas).collect();
+        let all = sent.chain(answers.iter().map(|it| &it.schema));
+        if let Some(what) = all.into_iter().find_map(|schema| reach::foreign(root, schema)) {
+            return Err(format!("its schemas use {what}, which this run cannot judge"));
         }
-        Ok(())
+        answers.iter().try_for_each(|schema| schema.compile())
     }
 }
 
@@ -341,7 +354,11 @@ impl Place<'_> {
             .map(|(status, it)| (status.clone(), self.answer(resolve(root, it))))
             .collect();
         let security = source.get("security").or_else(|| root.get("security"));
-        let security = security.into_iter().flat_map(list).map(|group| self.group(group, &id));
+        let security = security.into_iter().flat_map(list).map(|group| self.group(group));
+        let (security, obstacle) = match security.collect::<Result<_, _>>() {
+            Ok(security) => (security, None),
+            Err(why) => (vec![], Some(why)),
+        };
         let refused = |part: &str| {
             let told = &root["x-validation"][part];
             let status = u16::try_from(told["status"].as_u64()?).ok()?;
@@ -354,7 +371,8 @@ impl Place<'_> {
             parameters,
             body: body(root, source),
             answers,
-            security: security.collect::<Result<_, _>>()?,
+            obstacle,
+            security,
             cors: source["x-cors"] == true,
             siblings: self.siblings.to_vec(),
             body_refused: refused("body"),
@@ -381,11 +399,11 @@ impl Place<'_> {
         }
     }
 
-    fn group(&self, group: &Value, id: &str) -> Result<Vec<Scheme>, String> {
-        members(group).map(|(name, _)| self.scheme(name, id)).collect()
+    fn group(&self, group: &Value) -> Result<Vec<Scheme>, String> {
+        members(group).map(|(name, _)| self.scheme(name)).collect()
     }
 
-    fn scheme(&self, name: &str, id: &str) -> Result<Scheme, String> {
+    fn scheme(&self, name: &str) -> Result<Scheme, String> {
         let root = &*self.document.value;
         let source = resolve(root, &root["components"]["securitySchemes"][name]);
         let carrier = match (source["type"].as_str(), source["name"].as_str()) {
@@ -396,10 +414,9 @@ impl Place<'_> {
             }
             (kind, _) => {
                 let kind = kind.unwrap_or("nothing");
-                let document = &self.document.name;
                 return Err(format!(
-                    "{document}: the security scheme `{name}` of {id} is of a kind that cannot be \
-                     tried ({kind}); bearer tokens and headers can"
+                    "the security scheme `{name}` is of a kind that cannot be tried ({kind}); \
+                     bearer tokens and headers can"
                 ));
             }
         };

@@ -14,6 +14,7 @@ mod judge;
 pub mod outcome;
 mod place;
 mod plan;
+mod reach;
 mod recipe;
 pub mod report;
 mod request;

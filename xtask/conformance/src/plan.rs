@@ -131,8 +131,11 @@ pub fn plan(
         plain: Plain::new(),
     };
     for operation in all {
-        let subject = Arc::new(looked_at(operation.clone())?);
-        plan.plain.insert(operation.id.clone(), (operation.clone(), subject.plain().fresh()));
+        let looked = looked_at(operation.clone());
+        if let Ok(subject) = &looked {
+            let plain = subject.plain().fresh();
+            plan.plain.insert(operation.id.clone(), (operation.clone(), plain));
+        }
         if !options.operations.is_empty() && !options.operations.contains(&operation.id) {
             continue;
         }
@@ -142,9 +145,19 @@ pub fn plan(
             method: operation.method.to_string(),
             path: operation.path.clone(),
         });
-        let mut cases = Cases::new(subject, &tokens, &plan.credentials);
-        cases.all(options);
-        plan.cases.append(&mut cases.found);
+        match looked {
+            Ok(subject) => {
+                let mut cases = Cases::new(Arc::new(subject), &tokens, &plan.credentials);
+                cases.all(options);
+                plan.cases.append(&mut cases.found);
+            }
+            Err(reason) => plan.cases.push(Planned {
+                check: Check::Valid,
+                name: format!("{}/{}/anything", operation.id, Check::Valid),
+                act: Act::Skip(reason),
+                operation,
+            }),
+        }
     }
     Ok(plan)
 }
@@ -152,8 +165,7 @@ pub fn plan(
 /// Looks at an operation. Somebody else's document may hold what the strategies cannot draw from;
 /// they say so by a panic, which must not take the other operations' run away without a word.
 fn looked_at(operation: Arc<Operation>) -> Result<Subject, String> {
-    operation.compile()?;
-    let (document, id) = (operation.document.name.clone(), operation.id.clone());
+    operation.usable()?;
     let look = AssertUnwindSafe(|| {
         let subject = Subject::new(operation);
         let _ = (subject.plain(), subject.full());
@@ -162,7 +174,7 @@ fn looked_at(operation: Arc<Operation>) -> Result<Subject, String> {
     std::panic::catch_unwind(look).map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason");
-        format!("{document}: nothing can be drawn for {id}: {text}")
+        format!("nothing can be drawn for it: {text}")
     })
 }
 
