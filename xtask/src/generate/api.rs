@@ -197,6 +197,11 @@ fn walk(document: &Value, node: &Value, found: &mut BTreeSet<String>) {
         }
         return;
     }
+    // A response, a parameter or a header that stands among the components.
+    let target = resolve(document, node);
+    if !std::ptr::eq(target, node) {
+        return walk(document, target, found);
+    }
     match node {
         Value::Object(members) => members.values().for_each(|member| walk(document, member, found)),
         Value::Array(items) => items.iter().for_each(|item| walk(document, item, found)),

@@ -12,7 +12,7 @@ use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle, TagSt
 use quote::{format_ident, quote};
 use serde_json::{Map, Value, json};
 
-use super::api::{Side, component_name, members, reachable};
+use super::api::{Side, component_name, members, reachable, resolve};
 use super::files::rust;
 use super::server::credential_headers;
 use super::{Files, Ungenerable};
@@ -100,6 +100,7 @@ fn operation(document: &Value, asked: &BTreeSet<String>, it: &Value) -> Value {
         out.insert(keyword.into(), it[keyword].clone());
     }
     let listed = it["parameters"].as_array().into_iter().flatten();
+    let listed = listed.map(|parameter| resolve(document, parameter));
     // A client other than a browser has no origin to declare.
     let kept = listed.filter(|parameter| parameter["in"] != "header");
     out.insert("parameters".into(), kept.map(|parameter| strict.schema(parameter)).collect());
@@ -111,6 +112,7 @@ fn operation(document: &Value, asked: &BTreeSet<String>, it: &Value) -> Value {
     for (status, response) in
         members(&it["responses"]).filter(|(status, _)| status.starts_with('2'))
     {
+        let response = resolve(document, response);
         let mut kept = json!({ "description": response["description"] });
         if let Some(schema) = response.pointer("/content/application~1json/schema") {
             let schema = lenient.schema(schema);
