@@ -25,11 +25,11 @@ impl<'v> Walk<'v> {
                 self.pair(Object::Schema, &base, &head, side);
                 continue;
             }
-            let is_required = head.is_there() && requires(at.1, name);
+            let is_required = requires(at.1, name) && !requires(at.0, name);
             let verb = verb(base.value, head.value);
             let (noun, verdict) = match (head.is_there(), is_required) {
                 (true, true) => ("required-member", By(Narrower)),
-                (true, false) => ("member", Is(Additive)),
+                (true, false) => ("member", described(at.0, &head, side)),
                 // What callers sent is refused, what they read does not come.
                 (false, _) => ("member", Is(BreaksCaller)),
             };
@@ -38,8 +38,8 @@ impl<'v> Walk<'v> {
         }
     }
 
-    /// Members that both have (or neither describes) and one requires; the others are told with
-    /// the member itself.
+    /// Members that one requires; those that are gone, or came as required, are told with the
+    /// member itself.
     pub(super) fn required(&mut self, at: (&Spot<'v>, &Spot<'v>), side: Side) {
         let has = |schema: &Spot<'v>, name| schema.member("properties").member(name).is_there();
         let (old, new) = (at.0.member("required").items(), at.1.member("required").items());
@@ -49,10 +49,15 @@ impl<'v> Walk<'v> {
         ] {
             for item in mine {
                 let Some(name) = item.value.and_then(Value::as_str) else { continue };
-                if requires(other, name) || has(at.0, name) != has(at.1, name) {
+                let now = change.trim_start_matches("member-");
+                let is_told = match (has(at.0, name), has(at.1, name)) {
+                    (true, false) => true,
+                    (false, true) => now == "required",
+                    _ => false,
+                };
+                if is_told || requires(other, name) {
                     continue;
                 }
-                let now = change.trim_start_matches("member-");
                 let what = format!("member `{name}` is {now} now");
                 let absent = Spot { value: None, pointer: item.pointer.clone() };
                 let at = if now == "required" { (&absent, item) } else { (item, &absent) };
@@ -63,11 +68,6 @@ impl<'v> Walk<'v> {
 
     /// Absent and `true` both let any member in.
     pub(super) fn additional_properties(&mut self, at: (&Spot<'v>, &Spot<'v>), side: Side) {
-        let openness = |spot: &Spot<'v>| match spot.value {
-            None | Some(Value::Bool(true)) => Openness::Any,
-            Some(Value::Bool(false)) => Openness::None,
-            Some(_) => Openness::Some,
-        };
         let (verb, verdict) = match (openness(at.0), openness(at.1)) {
             (Openness::Some, Openness::Some) => {
                 return self.pair(Object::Schema, at.0, at.1, side);
@@ -102,23 +102,17 @@ impl<'v> Walk<'v> {
             let what = format!("`anyOf` {verb}");
             return self.schema(format!("any-of-{verb}"), INCOMPARABLE, side, what, at);
         }
-        let mut unmatched = at.1.items();
-        let mut gone = Vec::new();
-        for base in at.0.items() {
-            let equal = unmatched.iter().position(|head| same(base.value, head.value));
-            let alike = || unmatched.iter().position(|head| kind(head) == kind(&base));
-            match equal.or_else(alike) {
-                Some(index) => {
-                    let head = unmatched.remove(index);
-                    self.pair(Object::Schema, &base, &head, side);
-                }
-                None => gone.push(base),
-            }
+        let (mut gone, mut came) = (at.0.items(), at.1.items());
+        // All equal ones first: one that is only alike must not take an equal one's place.
+        let mut pairs = matched(&mut gone, &mut came, |a, b| same(a.value, b.value));
+        pairs.extend(matched(&mut gone, &mut came, |a, b| kind(a) == kind(b)));
+        for (base, head) in &pairs {
+            self.pair(Object::Schema, base, head, side);
         }
         for base in &gone {
             self.alternative("removed", By(Narrower), side, base);
         }
-        for head in &unmatched {
+        for head in &came {
             self.alternative("added", By(Wider), side, head);
         }
     }
@@ -148,6 +142,43 @@ enum Openness {
     Any,
     Some,
     None,
+}
+
+fn openness(additional: &Spot<'_>) -> Openness {
+    match additional.value {
+        None | Some(Value::Bool(true)) => Openness::Any,
+        Some(Value::Bool(false)) => Openness::None,
+        Some(_) => Openness::Some,
+    }
+}
+
+/// What it means that a member is described now: as an additional one it may have been allowed
+/// already, with more values or with others. Readers of an answer did not know it.
+fn described(base: &Spot<'_>, member: &Spot<'_>, side: Side) -> Verdict {
+    let additional = base.member("additionalProperties");
+    let is_any = member.value.and_then(Value::as_object).is_some_and(serde_json::Map::is_empty);
+    match openness(&additional) {
+        Openness::None => Is(Additive),
+        Openness::Any if is_any || side == Side::Answer => Is(Additive),
+        Openness::Any => By(Narrower),
+        Openness::Some if same(additional.value, member.value) => Is(Additive),
+        Openness::Some => INCOMPARABLE,
+    }
+}
+
+/// Takes what fits together out of both lists, each item once.
+fn matched<'v>(
+    bases: &mut Vec<Spot<'v>>,
+    heads: &mut Vec<Spot<'v>>,
+    fits: impl Fn(&Spot<'v>, &Spot<'v>) -> bool,
+) -> Vec<(Spot<'v>, Spot<'v>)> {
+    let mut pairs = Vec::new();
+    bases.retain(|base| {
+        let Some(index) = heads.iter().position(|head| fits(base, head)) else { return true };
+        pairs.push((base.clone(), heads.remove(index)));
+        false
+    });
+    pairs
 }
 
 fn requires(schema: &Spot<'_>, name: &str) -> bool {

@@ -157,7 +157,15 @@ const OTHERS: &[SchemaRow] = &[
     ("type: string, x-sensitive: true", "type: string", "x-sensitive-dropped /x-sensitive", CALLER, CALLER),
     ("description: d", "description: d, x-verbatim: true", "x-verbatim-added /x-verbatim", CALLER, CALLER),
     ("type: string", "type: string, deprecated: true", "deprecated-added /deprecated", "additive", "additive"),
-    ("type: object", "type: object, properties: {a: {type: string}}", "member-added /properties/a", "additive", "additive"),
+    ("type: object, additionalProperties: false", "type: object, additionalProperties: false, properties: {a: {type: string}}", "member-added /properties/a", "additive", "additive"),
+    // An open object let the member in before, with any value, or with those of its schema.
+    ("type: object", "type: object, properties: {a: {type: string}}", "member-added /properties/a", CALLER, "additive"),
+    ("type: object, additionalProperties: true", "type: object, additionalProperties: true, properties: {a: {type: string}}", "member-added /properties/a", CALLER, "additive"),
+    ("type: object", "type: object, properties: {a: {}}", "member-added /properties/a", "additive", "additive"),
+    ("type: object, additionalProperties: {type: string}", "type: object, additionalProperties: {type: string}, properties: {a: {type: string}}", "member-added /properties/a", "additive", "additive"),
+    ("type: object, additionalProperties: {type: string}", "type: object, additionalProperties: {type: string}, properties: {a: {type: boolean}}", "member-added /properties/a", CALLER, CALLER),
+    ("type: object, required: [a]", "type: object, required: [a], properties: {a: {type: string}}", "member-added /properties/a", CALLER, "additive"),
+    ("anyOf: [{type: string, maxLength: 10}, {type: string, maxLength: 20}]", "anyOf: [{type: string, maxLength: 20}]", "alternative-removed /anyOf/0", CALLER, SERVER),
     ("type: object", "type: object, required: [a], properties: {a: {type: string}}", "required-member-added /properties/a", CALLER, SERVER),
     ("type: object, properties: {a: {type: string}}", "type: object", "member-removed /properties/a", CALLER, CALLER),
     ("type: object, required: [a], properties: {a: {type: string}}", "type: object", "member-removed /properties/a", CALLER, CALLER),
@@ -173,6 +181,18 @@ const OTHERS: &[SchemaRow] = &[
 #[test]
 fn other_changes_of_a_schema_are_judged_by_their_own_rules() {
     OTHERS.iter().for_each(|it| row(*it));
+}
+
+/// The member is told as new, and that it need not be there any more is told as well.
+#[test]
+fn a_member_that_was_required_without_being_described_is_told_as_optional() {
+    let (base, head) = ("type: object, required: [a]", "type: object, properties: {a: {}}");
+    let given = compare(&bodies("type: boolean", base), &bodies("type: boolean", head));
+    let expected = [
+        "additive: answer-member-added /components/schemas/Given/properties/a",
+        "breaks callers: answer-member-optional /components/schemas/Given/required/0",
+    ];
+    assert_eq!(told(&given), expected);
 }
 
 /// The same change in the request's schema, in the answer's, and in one that both use.

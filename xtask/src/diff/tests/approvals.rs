@@ -63,9 +63,9 @@ fn an_approval_that_fits_no_break_fails() {
     );
     assert!(fails);
     // Additive changes need none.
-    repository.write("embed.yaml", &EMBED.replace("64}", "64}\n        new: {type: string}"));
+    repository.write("embed.yaml", &EMBED.replace("64}", "64, default: a}"));
     let unneeded =
-        APPROVAL.replace("name/maxLength", "new").replace("max-length-lowered", "member-added");
+        APPROVAL.replace("maxLength", "default").replace("max-length-lowered", "default-added");
     repository.write("approved-breaks.toml", &unneeded);
     let json = repository.json();
     assert_eq!(json["counts"]["additive"], 2);
