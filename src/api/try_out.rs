@@ -19,6 +19,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpStream;
+use url::{Host, Url};
 use vestibule_api::authenticate::schemes;
 
 use super::answer;
@@ -91,16 +92,38 @@ async fn relay(
 /// Whether a script of this service's own pages asks, from this machine: others can write any
 /// `Origin`, and a development server may listen on all addresses. Without one it is no page.
 fn is_own_page(context: &RequestContext<Arc<Context>>) -> bool {
-    if !is_this_machine(context.request.remote_addr().ip()) {
+    let (peer, headers) = (context.request.remote_addr().ip(), context.request.headers());
+    let service = context.context();
+    if !is_near(peer, &service.public_url, headers) {
         return false;
     }
-    let origin = context.request.headers().get(header::ORIGIN);
-    let origin = origin.and_then(|value| value.to_str().ok());
-    origin.is_some_and(|origin| context.context().require_same_origin(Some(origin)).is_ok())
+    let origin = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
+    origin.is_some_and(|origin| service.require_same_origin(Some(origin)).is_ok())
+}
+
+/// Whether the peer is this machine. Behind a proxy on this machine everybody seems to be: then the
+/// service is known by another name, or the proxy tells for whom it asks.
+fn is_near(peer: IpAddr, public_url: &str, headers: &HeaderMap) -> bool {
+    is_this_machine(peer) && names_this_machine(public_url) && !headers.keys().any(tells_of_a_proxy)
 }
 
 fn is_this_machine(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
+}
+
+/// Whether a URL's host is this machine, whoever reads it.
+fn names_this_machine(url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else { return false };
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => is_this_machine(ip.into()),
+        Some(Host::Ipv6(ip)) => is_this_machine(ip.into()),
+        None => false,
+    }
+}
+
+fn tells_of_a_proxy(name: &HeaderName) -> bool {
+    *name == header::FORWARDED || *name == header::VIA || name.as_str().starts_with("x-forwarded-")
 }
 
 fn refused() -> Result<Response<Body>, HttpError> {
@@ -141,15 +164,41 @@ fn strip(headers: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
-    use super::is_this_machine;
+    use http::header::{FORWARDED, HeaderMap, HeaderValue, VIA};
+
+    use super::is_near;
+
+    const HERE: &str = "http://127.0.0.1:8080";
+
+    fn near(peer: &str, public_url: &str) -> bool {
+        is_near(peer.parse().expect("an address"), public_url, &HeaderMap::new())
+    }
 
     #[test]
     fn only_loopback_addresses_are_this_machine() {
-        for near in ["127.0.0.1", "127.8.0.1", "::1", "::ffff:127.0.0.1"] {
-            assert!(is_this_machine(near.parse().expect("an address")), "{near}");
+        for peer in ["127.0.0.1", "127.8.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert!(near(peer, HERE), "{peer}");
         }
-        for far in ["192.0.2.7", "10.0.0.1", "0.0.0.0", "2001:db8::1", "::ffff:10.0.0.1"] {
-            assert!(!is_this_machine(far.parse().expect("an address")), "{far}");
+        for peer in ["192.0.2.7", "10.0.0.1", "0.0.0.0", "2001:db8::1", "::ffff:10.0.0.1"] {
+            assert!(!near(peer, HERE), "{peer}");
+        }
+    }
+
+    #[test]
+    fn a_service_known_by_another_name_has_no_near_pages() {
+        for url in [HERE, "http://localhost", "http://[::1]:8080"] {
+            assert!(near("127.0.0.1", url), "{url}");
+        }
+        for url in ["https://dev.example", "http://192.0.2.7", "http://localhost.example", ""] {
+            assert!(!near("127.0.0.1", url), "{url}");
+        }
+    }
+
+    #[test]
+    fn who_comes_through_a_proxy_is_not_near() {
+        for name in [FORWARDED, VIA, "x-forwarded-for".parse().expect("a header")] {
+            let headers = HeaderMap::from_iter([(name.clone(), HeaderValue::from_static("x"))]);
+            assert!(!is_near("127.0.0.1".parse().expect("an address"), HERE, &headers), "{name}");
         }
     }
 }

@@ -101,6 +101,20 @@ async fn demo_credentials_are_for_the_own_pages_alone() {
     }
 }
 
+/// Behind a proxy on this machine everybody comes from a loopback address and can write any
+/// `Origin`.
+#[tokio::test]
+async fn demo_credentials_stay_here_behind_a_proxy() {
+    let service = Service::shared();
+    for told in ["forwarded", "via", "x-forwarded-for"] {
+        let headers = [("origin", service.base_url.as_str()), (told, "192.0.2.7")];
+        for path in ["/dev/credentials", RELAYED] {
+            let refused = send(Method::POST, &service.url(path), &headers, None).await;
+            assert_eq!(refused.code(), "origin_not_allowed", "{told} {path}: {}", refused.text);
+        }
+    }
+}
+
 /// The schemes that credentials are given for are schemes of the documents, and so are operations.
 #[tokio::test]
 async fn demo_credentials_are_named_as_in_the_documents() {

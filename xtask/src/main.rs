@@ -164,7 +164,7 @@ fn generate_from(from: &Path, into: &Path) -> Result<ExitCode, String> {
         Err(refused) => return nothing_generated(refused),
     };
     let files = generate::all(&documents).map_err(|bad| format!("error: {bad}"))?;
-    generate::write(into, &files).map_err(|bad| format!("error: {}: {bad}", into.display()))?;
+    generate::write_apart(into, &files).map_err(|bad| format!("error: {bad}"))?;
     println!("{} holds {} files.", into.join("generated").display(), files.len());
     Ok(ExitCode::SUCCESS)
 }

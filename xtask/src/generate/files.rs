@@ -37,6 +37,9 @@ const BY_NODE: [&str; 2] = ["generated/typescript/", SWAGGER_UI_FOLDER];
 /// Folders that npm and tsc fill in a checkout; git ignores them as well.
 const INSTALLED: [&str; 2] = ["generated/typescript/node_modules", "generated/typescript/dist"];
 
+/// Marks a folder that belongs to [`write_apart`].
+const APART: &str = "generated/.written-apart";
+
 /// More of a differing line is not shown.
 const WIDEST: usize = 400;
 
@@ -138,6 +141,28 @@ pub fn write(root: &Path, files: &Files) -> io::Result<Vec<String>> {
 pub fn has_handler(root: &Path, handler: &Handler) -> bool {
     let text = fs::read_to_string(root.join(&handler.file)).unwrap_or_default();
     text.contains(&format!("fn {}(", handler.method))
+}
+
+/// Writes files of somebody's documents below `into`, where nothing is but what an earlier run of
+/// this left.
+///
+/// # Errors
+/// When there are files of other making, or the disk refuses.
+pub fn write_apart(into: &Path, files: &Files) -> io::Result<usize> {
+    let folder = into.join(ROOT);
+    if folder.exists() && !into.join(APART).is_file() {
+        let message = format!(
+            "{} holds files that this command did not write; name an empty folder",
+            folder.display()
+        );
+        return Err(io::Error::other(message));
+    }
+    let mut files = files.clone();
+    files.insert(
+        APART.to_owned(),
+        format!("Written by `{COMMAND} --from`, which may empty this.\n"),
+    );
+    Ok(write(into, &files)?.len())
 }
 
 /// What differs between `generated/` and `files`, as text for people; empty when nothing does.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use super::{Files, all, check, write};
+use super::{Files, all, check, write, write_apart};
 use crate::document::{Documents, load, load_texts};
 
 const COMMON: &str = include_str!("fixture/common.yaml");
@@ -299,6 +299,21 @@ fn files_of_packages_stay_for_who_does_not_have_the_packages() {
     write(root, &with_packages).expect("the disk");
     assert_eq!(check(root, &with_packages).expect("the disk"), "");
     assert!(!root.join(gone).exists());
+}
+
+#[test]
+fn writing_apart_touches_nothing_of_other_making() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let (root, files) = (folder.path(), fixture());
+    put(root, "generated/precious.rs", "// by hand");
+    let refused = write_apart(root, &files).expect_err("somebody's files are there").to_string();
+    assert!(refused.contains("did not write"), "{refused}");
+    assert!(root.join("generated/precious.rs").exists());
+    let empty = root.join("empty");
+    assert!(write_apart(&empty, &files).expect("an empty place") > files.len());
+    put(&empty, "generated/server/src/gone.rs", "// of the last run");
+    write_apart(&empty, &files).expect("its own place");
+    assert!(!empty.join("generated/server/src/gone.rs").exists());
 }
 
 #[test]

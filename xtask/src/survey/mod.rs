@@ -122,5 +122,5 @@ fn table(rows: &[Row]) -> String {
 /// The file that a document is kept in.
 fn kept_as(folder: &Path, subject: &Subject) -> PathBuf {
     let extension = subject.path.rsplit('.').next().unwrap_or("yaml");
-    folder.join(format!("{}.{extension}", subject.name))
+    folder.join(format!("{}-{}.{extension}", subject.name, subject.version))
 }
