@@ -156,8 +156,8 @@ catalogue! {
             "The router panics at start: a literal and a variable, or two variable names, at one position."
             "Use one name for the variable, or another literal path.";
         PATH_SEGMENT "path-segment"
-            "A variable is a whole segment of a path; an empty segment cannot be routed."
-            "Write `/{name}/` as a segment of its own, and no `//`.";
+            "A segment is a variable or plain characters of a URL; an empty one cannot be routed."
+            "Write `/{name}/` as a segment of its own, no `//`, nothing to escape.";
         DUPLICATE_ROUTE "duplicate-route"
             "The router panics at start: a method of a path belongs to one operation."
             "Change the path or the method of one of them.";

@@ -79,7 +79,9 @@ fn silenced(input: &Input, trees: &[Tree<'_>], findings: Vec<Finding>) -> Report
         wrong.clear();
     }
     let mut report = Report { findings: wrong, silenced: Vec::new(), files };
-    let mut used = vec![!input.is_whole; silences.len()];
+    // Rules over all documents did not run when one could not be read.
+    let is_all = input.is_whole && trees.len() == input.texts.len();
+    let mut used = vec![!is_all; silences.len()];
     for finding in findings {
         let place = silence::place(trees, &finding);
         let matching = silences.iter().position(|silence: &Silence| {

@@ -133,6 +133,11 @@ pub fn variable(segment: &str) -> Option<&str> {
     (!name.is_empty() && !name.contains(['{', '}', ':'])).then_some(name)
 }
 
+/// `pchar` of RFC 3986, section 3.3, but for the percent sign: the router compares decoded text.
+fn stands_in_a_path(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@".contains(c)
+}
+
 fn objection(segment: &str) -> Option<&'static str> {
     match segment {
         "" => Some("a segment may not be empty"),
@@ -140,6 +145,7 @@ fn objection(segment: &str) -> Option<&'static str> {
         _ if variable(segment).is_some() => None,
         _ if segment.contains(['{', '}']) => Some("a variable is a whole segment, `{name}`"),
         _ if segment.contains(['?', '#']) => Some("a path ends before its query"),
+        _ if !segment.chars().all(stands_in_a_path) => Some("a URL has no such character here"),
         _ => None,
     }
 }

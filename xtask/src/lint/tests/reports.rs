@@ -143,6 +143,13 @@ fn a_silence_covers_its_place_and_what_is_below() {
     let elsewhere = silenced(&text.replace("Sample", "Thing"));
     let rules: Vec<_> = elsewhere.findings.iter().map(|finding| finding.rule.name).collect();
     assert_eq!(rules, ["silence-unused", "unbounded-string"]);
+    // Nor is it known to be unused while a document cannot be read.
+    let mut texts = composed.texts.clone();
+    texts.insert("openapi/broken.yaml".to_owned(), "a: [".to_owned());
+    let silences = Some(("lint.toml".to_owned(), text.replace("Sample", "Thing")));
+    let unread = check(&Input { silences, texts, is_whole: true, ..Input::default() });
+    assert!(unread.findings.iter().any(|it| it.rule.name == "yaml-syntax"), "{unread:?}");
+    assert!(unread.findings.iter().all(|it| it.rule.name != "silence-unused"), "{unread:?}");
     // With a part of the documents the silence of another one is no finding.
     let silences = Some(("lint.toml".to_owned(), text.replace("things.yaml", "gone.yaml")));
     let part = check(&Input { silences, texts: composed.texts.clone(), ..Input::default() });
