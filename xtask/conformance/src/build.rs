@@ -81,6 +81,12 @@ impl World {
                 }
             }
         }
+        // A value's own braces are escaped by now.
+        if let Some((_, name)) = path.split_once('{') {
+            let name = name.split('}').next().unwrap_or(name);
+            let why = format!("nothing says what stands for {{{name}}} in the path");
+            return Err(Trouble::Missing(why));
+        }
         query.extend(recipe.more_query.iter().cloned());
         let escaped = |text: &str| utf8_percent_encode(text, ESCAPED).to_string();
         let pairs: Vec<_> = query
@@ -408,6 +414,8 @@ mod tests {
     use vestibule_schema::json::read;
 
     use super::*;
+    use crate::document::{Document, operations};
+    use crate::world::Bounds;
 
     #[test]
     fn every_malformed_form_is_refused_by_a_strict_reader_and_the_others_are_not() {
@@ -433,6 +441,27 @@ mod tests {
             assert!(read(&formed(&json!({ "a": "x" }), form)).is_err(), "{form:?}");
         }
         assert_eq!(formed(&json!({}), Form::Padded(40)).len(), 40);
+    }
+
+    #[tokio::test]
+    async fn path_with_a_variable_left_is_no_target() {
+        let text = json!({ "openapi": "3.0.3", "paths": { "/pets/{id}": { "get": {
+            "operationId": "petRead", "responses": {}, "parameters": [
+                { "name": "id", "in": "path", "required": true, "schema": { "type": "string" } },
+            ] } } } });
+        let document = Document::read("pets", &text.to_string()).unwrap();
+        let operation = operations(&[document]).unwrap().remove(0);
+        let bounds = Bounds { rate: 1, requests: 1, timeout: std::time::Duration::from_secs(1) };
+        let base_url = "http://127.0.0.1:1";
+        let (none, plain) = (crate::Credentials::default(), crate::world::Plain::new());
+        let world = World::new(base_url, none, plain, bounds).unwrap();
+        let given = Recipe::default().given("id", Given::Text("{a}".into()));
+        let built = world.build(&operation, &given).await.unwrap();
+        assert_eq!(built.request.url, format!("{base_url}/pets/%7Ba%7D"));
+        let Err(Trouble::Missing(why)) = world.build(&operation, &Recipe::default()).await else {
+            panic!("it was built");
+        };
+        assert!(why.contains("{id}"), "{why}");
     }
 
     #[test]

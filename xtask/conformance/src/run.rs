@@ -283,7 +283,7 @@ async fn simpler(
 /// The same request with one member or parameter less, where that is still what was drawn.
 fn lesser(drawn: &Drawn, shot: &Shot) -> Vec<Shot> {
     let mut all = Vec::new();
-    for name in shot.recipe.given.keys() {
+    for name in shot.recipe.given.keys().filter(|name| !drawn.needs(name)) {
         let mut recipe = shot.recipe.clone();
         recipe.given.remove(name);
         if recipe.content.is_none() {
@@ -338,5 +338,36 @@ fn cut(text: &str) -> String {
     match text.char_indices().nth(KEPT) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::document::{Document, operations};
+    use crate::subject::Subject;
+
+    #[test]
+    fn required_parameters_stay_when_a_failing_request_is_made_simpler() {
+        let parameter = |name: &str, part: &str, required: bool| {
+            json!({ "name": name, "in": part, "required": required,
+                "schema": { "type": "string", "minLength": 1 } })
+        };
+        let parameters = [("id", "path", true), ("sort", "query", true), ("page", "query", false)]
+            .map(|(name, part, required)| parameter(name, part, required));
+        let text = json!({ "openapi": "3.0.3", "paths": { "/pets/{id}": { "get": {
+            "operationId": "petRead", "parameters": parameters, "responses": {} } } } });
+        let document = Document::read("pets", &text.to_string()).unwrap();
+        let operation = operations(&[document]).unwrap().remove(0);
+        let drawn = Arc::new(Subject::new(operation)).random(u64::MAX);
+        let shot = drawn.shot();
+        let names = |shot: &Shot| shot.recipe.given.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&shot), ["id", "page", "sort"]);
+        let left: Vec<_> = lesser(&drawn, &shot).iter().map(names).collect();
+        assert_eq!(left, [["id", "sort"]]);
     }
 }

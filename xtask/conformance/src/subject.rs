@@ -238,6 +238,12 @@ impl Drawn {
             && (!wanted.exact || found.len() == 1)
     }
 
+    /// Whether the request is another one without this parameter.
+    pub fn needs(&self, parameter: &str) -> bool {
+        let mut all = self.subject.operation.parameters.iter();
+        all.any(|it| it.name == parameter && (it.required || it.part == Part::Path))
+    }
+
     fn valid(&self, value: Option<Value>) -> Shot {
         let mut recipe = value.map_or_else(Recipe::default, Recipe::with);
         for (i, parameter) in self.subject.operation.parameters.iter().enumerate() {
