@@ -124,8 +124,8 @@ fn root() -> PathBuf {
 }
 
 fn generate(root: &Path, check: bool) -> Result<ExitCode, String> {
-    let documents = match lint::command::documents(root) {
-        Ok(documents) => documents,
+    let (documents, _) = match lint::command::documents(root) {
+        Ok(read) => read,
         Err(refused) => return nothing_generated(refused),
     };
     let mut files = generate::all(&documents).map_err(|bad| format!("error: {bad}"))?;

@@ -85,8 +85,8 @@ impl Mock {
 
 /// Writes what the server reads; false when the documents have findings, which are printed.
 fn bundle(root: &Path) -> Result<bool, String> {
-    let documents = match lint::command::documents(root) {
-        Ok(documents) => documents,
+    let (documents, _) = match lint::command::documents(root) {
+        Ok(read) => read,
         Err(Refused::Unusable(problem)) => return Err(problem),
         Err(Refused::Findings(shown)) => {
             println!("{shown} There is nothing to mock.");

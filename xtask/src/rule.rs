@@ -57,6 +57,9 @@ catalogue! {
         MISSING_FILE "missing-file"
             "Every set of documents shares the error codes and the error schema of common.yaml."
             "Write common.yaml with `x-error-codes` and the schema `Error`.";
+        SAME_DOCUMENT "same-document"
+            "A document is known by its file's name without the ending: of two, one is lost."
+            "Rename one of them, or put its contents into the other.";
         YAML_SYNTAX "yaml-syntax"
             "A file that is not exactly one YAML or JSON document has no meaning."
             "Mend the place shown; nothing of the file was checked.";

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
+use crate::document::is_document;
+
 /// The branches that a merge base is looked for with, best first.
 const MAINS: [&str; 2] = ["main", "origin/main"];
 const FOLDER: &str = "openapi";
@@ -61,7 +63,7 @@ impl Base {
     pub fn texts(&self, root: &Path) -> Result<BTreeMap<String, String>, String> {
         let folder = format!("{FOLDER}/");
         let list = git(root, &["ls-tree", "-z", "--name-only", &self.commit, &folder])?;
-        let files = list.split('\0').filter(|file| file.ends_with(".yaml"));
+        let files = list.split('\0').filter(|file| is_document(Path::new(file)));
         files.map(|file| Ok((file.to_owned(), self.show(root, file)?))).collect()
     }
 

@@ -84,7 +84,7 @@ fn outcome(root: &Path, options: &Options) -> Result<Outcome, String> {
         }
         Err(Missing::Nowhere(reason) | Missing::Unknown(reason)) => return Err(reason),
     };
-    let head = match working_tree(root) {
+    let head = match working_tree(root)? {
         Ok(version) => version,
         Err(complaint) => return Ok(Outcome { complaint, fails: true, ..Outcome::default() }),
     };
@@ -114,23 +114,27 @@ pub fn in_words(old: (Documents, &Texts), new: (Documents, &Texts)) -> Vec<Strin
     compare::compare(&versions[0], &versions[1]).iter().map(report::sentence).collect()
 }
 
-/// The documents as they are on the disk; what is wrong with them, in full, if they do not load.
-fn working_tree(root: &Path) -> Result<Version, String> {
-    let load = || {
-        let texts = document::read(&root.join("openapi")).map_err(|finding| vec![*finding])?;
-        Ok(Version::new(document::load_texts(&texts)?, &texts))
-    };
-    load().map_err(|findings: Vec<document::Finding>| {
+/// The documents as they are on the disk, or in full what is wrong with them.
+///
+/// # Errors
+/// In one line what cannot be read.
+fn working_tree(root: &Path) -> Result<Result<Version, String>, String> {
+    let texts = document::read(&root.join("openapi"))?;
+    let loaded = document::load_texts(&texts).map_err(|findings| {
         let shown: String = findings.iter().map(|finding| format!("{finding:#}\n\n")).collect();
         format!("{shown}{} finding(s) in the documents: mend them, then compare.\n", findings.len())
-    })
+    });
+    Ok(loaded.map(|documents| Version::new(documents, &texts)))
 }
 
 /// The documents as they were, whatever dialect they were written in.
 fn committed(root: &Path, base: &Base) -> Result<Version, String> {
     let texts: BTreeMap<String, String> = base.texts(root)?;
     let documents = document::load_leniently(&texts).map_err(|findings| {
-        let first = findings.first().map(|it| format!("{}:{}: {}", it.file, it.line, it.message));
+        let first = findings.first().map(|it| match it.line {
+            0 => format!("{}: {}", it.file, it.message),
+            line => format!("{}:{line}: {}", it.file, it.message),
+        });
         format!(
             "the documents of {} ({}) cannot be understood: {}; compare with another commit: \
              `--base REV`",

@@ -35,6 +35,9 @@ use keywords::Walked;
 /// The document that the others share components from; it describes no operations of its own.
 pub const SHARED: &str = "common";
 
+/// How the names of documents end.
+const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
+
 /// File names (`openapi/embed.yaml`) and texts.
 pub type Texts = BTreeMap<String, String>;
 
@@ -87,12 +90,16 @@ pub struct Checked<'t> {
     pub surfaces: Vec<File<'t>>,
 }
 
-/// Reads every `*.yaml` file of a folder and loads them with [`load_texts`]; whoever is not a test
+/// Whether a file is a document, by its name.
+pub fn is_document(path: &Path) -> bool {
+    path.extension().is_some_and(|it| EXTENSIONS.iter().any(|extension| it == *extension))
+}
+
+/// Reads every document of a folder and loads them with [`load_texts`]; whoever is not a test
 /// lints them as well.
 #[cfg(test)]
 pub fn load(dir: &Path) -> Result<Documents, Vec<Finding>> {
-    let texts = read(dir).map_err(|finding| vec![*finding])?;
-    load_texts(&texts)
+    load_texts(&read(dir).unwrap_or_else(|bad| panic!("{bad}")))
 }
 
 /// Checks and bundles documents given as file name (`openapi/embed.yaml`) and text.
@@ -117,7 +124,7 @@ pub fn load_texts(texts: &BTreeMap<String, String>) -> Result<Documents, Vec<Fin
 /// Bundles documents of another time, whatever keywords they use.
 ///
 /// Refuses only what cannot be understood at all: text that is not YAML, a `$ref` that leads
-/// nowhere. A missing `common.yaml` counts as an empty one.
+/// nowhere, two files of one name. A missing `common.yaml` counts as an empty one.
 pub fn load_leniently(texts: &BTreeMap<String, String>) -> Result<Documents, Vec<Finding>> {
     let mut texts = texts.clone();
     if !texts.keys().any(|file| stem(file) == SHARED) {
@@ -125,7 +132,9 @@ pub fn load_leniently(texts: &BTreeMap<String, String>) -> Result<Documents, Vec
     }
     let (trees, mut findings) = parse(&texts);
     findings.retain(|finding| trees.iter().all(|tree| tree.source.file != finding.file));
-    let checked = check(&trees, &mut Vec::new());
+    let mut wrong = Vec::new();
+    let checked = check(&trees, &mut wrong);
+    findings.extend(wrong.into_iter().filter(|finding| finding.rule == &rule::SAME_DOCUMENT));
     let Some(common) = &checked.common else { return Err(sorted(findings)) };
     let bundled = bundle::bundle(common, &checked.surfaces, &mut findings);
     if !findings.is_empty() {
@@ -147,10 +156,15 @@ pub fn parse(texts: &BTreeMap<String, String>) -> (Vec<Tree<'_>>, Vec<Finding>) 
     (trees, findings)
 }
 
-/// Checks each tree against the dialect.
+/// Checks each tree against the dialect; of two files with one name the second is left out.
 pub fn check<'t>(trees: &'t [Tree<'t>], findings: &mut Vec<Finding>) -> Checked<'t> {
     let mut checked = Checked { common: None, surfaces: Vec::new() };
+    let mut names = BTreeMap::new();
     for Tree { source, root } in trees {
+        if let Some(other) = names.insert(source.stem(), source.file) {
+            findings.push(same_name(source, other));
+            continue;
+        }
         let is_common = source.stem() == SHARED;
         let object = if is_common { Object::Common } else { Object::Document };
         let Walked { sites, mentions, broken, findings: wrong } =
@@ -171,23 +185,28 @@ pub fn missing_common() -> Finding {
     finding.help("write `x-error-codes` and the schema `Error` into it")
 }
 
+fn same_name(source: &Source<'_>, other: &str) -> Finding {
+    let message = format!("{other} is the document `{}` already", source.stem());
+    Finding::of_file(source.file, &rule::SAME_DOCUMENT, message)
+}
+
 fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort();
     findings.dedup();
     findings
 }
 
-/// The text of every `*.yaml` file of a folder, by the name that findings give it.
-pub fn read(dir: &Path) -> Result<Texts, Box<Finding>> {
+/// The text of every document of a folder, by the name that findings give it.
+///
+/// # Errors
+/// In one line what cannot be read.
+pub fn read(dir: &Path) -> Result<Texts, String> {
     let folder = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
-    let unreadable = |name: &str, error: std::io::Error| {
-        let message = format!("cannot be read: {error}");
-        Box::new(Finding::of_file(name, &rule::UNREADABLE_FILE, message))
-    };
+    let unreadable = |name: &str, error| format!("{name} cannot be read: {error}");
     let mut texts = BTreeMap::new();
     for entry in fs::read_dir(dir).map_err(|error| unreadable(&folder, error))? {
         let path = entry.map_err(|error| unreadable(&folder, error))?.path();
-        if path.extension().is_none_or(|extension| extension != "yaml") {
+        if !is_document(&path) {
             continue;
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -9,13 +9,12 @@ use anstream::println;
 use clap::{Args, ValueEnum};
 
 use super::{Input, Report, check, explain, report_json, report_sarif, report_text};
-use crate::document::{self, Documents, Finding, SHARED};
+use crate::document::{self, Documents, Finding, SHARED, Texts};
 use crate::rule;
 
 /// The folder of the documents and the file of silences in it.
 const FOLDER: &str = "openapi";
 const SILENCES: &str = "lint.toml";
-const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// What is linted and how it is told.
 #[derive(Args, Default)]
@@ -76,26 +75,28 @@ pub enum Refused {
     Unusable(String),
 }
 
-/// The documents of the repository, if there is nothing to object.
-pub fn documents(root: &Path) -> Result<Documents, Refused> {
-    accepted(&folder(&root.join(FOLDER), FOLDER).map_err(Refused::Unusable)?)
+/// The documents of the repository and the texts they were read from, if there is nothing to
+/// object.
+pub fn documents(root: &Path) -> Result<(Documents, Texts), Refused> {
+    accepted(folder(&root.join(FOLDER), FOLDER).map_err(Refused::Unusable)?)
 }
 
 /// Somebody's documents, a folder or one file, if there is nothing to object.
 pub fn documents_at(path: &Path) -> Result<Documents, Refused> {
-    accepted(&named(&[path.to_owned()]).map_err(Refused::Unusable)?)
+    accepted(named(&[path.to_owned()]).map_err(Refused::Unusable)?).map(|(documents, _)| documents)
 }
 
-fn accepted(input: &Input) -> Result<Documents, Refused> {
-    let report = check(input);
+fn accepted(input: Input) -> Result<(Documents, Texts), Refused> {
+    let report = check(&input);
     if !report.findings.is_empty() {
         return Err(Refused::Findings(shown_text(&report)));
     }
-    document::load_texts(&input.texts).map_err(|findings| {
+    let documents = document::load_texts(&input.texts).map_err(|findings| {
         // A silence does not make readable what the generator cannot read.
         let report = Report { files: findings.len(), findings, silenced: Vec::new() };
         Refused::Findings(shown_text(&report))
-    })
+    })?;
+    Ok((documents, input.texts))
 }
 
 fn shown_text(report: &Report) -> String {
@@ -112,7 +113,7 @@ pub fn folder(folder: &Path, shown: &str) -> Result<Input, String> {
         let file = format!("{shown}/{name}");
         if name == SILENCES {
             input.silences = Some((file, read(&path)?));
-        } else if is_document(&path) {
+        } else if document::is_document(&path) {
             add(&mut input, &path, file);
         }
     }
@@ -170,10 +171,6 @@ fn add(input: &mut Input, path: &Path, file: String) {
             input.unreadable.push(Finding::of_file(&file, &rule::UNREADABLE_FILE, message));
         }
     }
-}
-
-fn is_document(path: &Path) -> bool {
-    path.extension().is_some_and(|it| EXTENSIONS.iter().any(|extension| it == *extension))
 }
 
 fn shown(path: &Path) -> String {

@@ -74,9 +74,9 @@ fn silenced(input: &Input, trees: &[Tree<'_>], findings: Vec<Finding>) -> Report
     };
     let source = document::Source::new(file, text);
     let (silences, mut wrong) = silence::read(&source, trees);
-    // Beside a part of the documents the silences of the others have nothing to silence.
+    // Beside a part of the documents the silences of the others lead nowhere.
     if !input.is_whole {
-        wrong.clear();
+        wrong.retain(|finding| finding.rule != &rule::SILENCE_POINTER);
     }
     let mut report = Report { findings: wrong, silenced: Vec::new(), files };
     // Rules over all documents did not run when one could not be read.

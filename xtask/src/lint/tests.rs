@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use super::command::folder;
 use super::explain::Examples;
 use super::{Input, Report, check};
+use crate::document::stem;
 use crate::rule::{self, Rule};
 
 mod composing;
@@ -45,7 +46,11 @@ fn in_folder(names: &str) -> Report {
         let path = folder.path().join(name.trim_end_matches('/'));
         match name.ends_with('/') {
             true => fs::create_dir(path).expect("the disk"),
-            false => fs::write(path, &clean[&format!("openapi/{name}")]).expect("the disk"),
+            false => {
+                let named = |file: &&String| stem(file) == stem(name);
+                let file = clean.keys().find(named).expect("a clean document of that name");
+                fs::write(path, &clean[file]).expect("the disk");
+            }
         }
     }
     check(&super::command::folder(folder.path(), "openapi").expect("the folder can be read"))
@@ -131,6 +136,25 @@ fn a_part_of_the_documents_is_checked_without_judging_the_rest() {
     let report = check(&Input { texts, context, ..Input::default() });
     assert_eq!(shown(&report), BTreeSet::new(), "{}", told(&report));
     assert_eq!(report.files, 1);
+}
+
+/// What is wrong with the file of silences itself is not about the documents that are not there.
+#[test]
+fn beside_a_part_of_the_documents_broken_silences_are_told() {
+    let mut texts = composing::clean();
+    texts.retain(|file, _| file.ends_with("common.yaml") || file.ends_with("things.yaml"));
+    let found = |silences: &str| {
+        let silences = Some(("openapi/lint.toml".to_owned(), silences.to_owned()));
+        let report = check(&Input { texts: texts.clone(), silences, ..Input::default() });
+        report.findings.iter().map(|finding| finding.rule.name).collect::<Vec<_>>()
+    };
+    let silence = |rule: &str, reason: &str| {
+        format!("[[silence]]\nrule = '{rule}'\nat = 'others.yaml#/paths'\nreason = '{reason}'\n")
+    };
+    assert_eq!(found("[[silence"), ["silence-syntax"]);
+    assert_eq!(found(&silence("operation-id", " ")), ["silence-syntax"]);
+    assert_eq!(found(&silence("unused-schemas", "r")), ["silence-rule"]);
+    assert_eq!(found(&silence("operation-id", "r")), [""; 0]);
 }
 
 /// The router is one for all documents.

@@ -13,7 +13,7 @@ use std::time::Instant;
 use anstyle::{AnsiColor, Style};
 
 use crate::diff;
-use crate::document::{self, Documents, Texts};
+use crate::document::{Documents, Texts};
 use crate::generate::{self, Files, Handler};
 use crate::lint;
 use crate::lint::command::Refused;
@@ -67,8 +67,8 @@ impl<'r> Loop<'r> {
     /// A document that is broken is told and changes nothing.
     fn rebuild(&mut self, out: &mut impl Write) -> io::Result<()> {
         let started = Instant::now();
-        let documents = match lint::command::documents(self.root) {
-            Ok(documents) => documents,
+        let (documents, texts) = match lint::command::documents(self.root) {
+            Ok(read) => read,
             Err(Refused::Findings(shown) | Refused::Unusable(shown)) => {
                 return writeln!(out, "{shown}\ngenerated/ stays as it is. Mend and save again.");
             }
@@ -82,8 +82,6 @@ impl<'r> Loop<'r> {
             Ok(generated) => generated,
             Err(bad) => return writeln!(out, "{BAD}error{BAD:#}: {bad}"),
         };
-        // A save after the documents were read comes with an event of its own.
-        let texts = document::read(&self.root.join("openapi")).unwrap_or_default();
         if let Some((known, before)) = self.known.take() {
             let lines = diff::in_words((known, &before), (documents.clone(), &texts));
             lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;

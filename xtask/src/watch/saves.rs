@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
+use crate::document::is_document;
+
 /// One save is several events; it is over when there were none for this long.
 const QUIET: Duration = Duration::from_millis(50);
 
@@ -69,7 +71,8 @@ pub fn next(wakes: &Receiver<Wake>) -> bool {
 pub fn is_save(event: &notify::Result<notify::Event>) -> bool {
     let Ok(event) = event else { return true };
     // A new silence in lint.toml lets documents through as well.
-    let is_read = |path: &PathBuf| path.extension().is_some_and(|it| it == "yaml" || it == "toml");
+    let is_read =
+        |path: &PathBuf| is_document(path) || path.extension().is_some_and(|it| it == "toml");
     !event.kind.is_access() && (event.need_rescan() || event.paths.iter().any(is_read))
 }
 
@@ -85,7 +88,9 @@ mod tests {
             let event = notify::Event::new(EventKind::Create(CreateKind::File));
             is_save(&Ok(event.add_path(file.into())))
         };
-        assert!(saved("openapi/embed.yaml") && saved("openapi/lint.toml"));
+        for file in ["embed.yaml", "embed.yml", "embed.json", "lint.toml"] {
+            assert!(saved(&format!("openapi/{file}")), "{file}");
+        }
         assert!(!saved("openapi/embed.yaml.swp"));
     }
 }

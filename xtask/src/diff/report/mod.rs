@@ -66,8 +66,9 @@ pub fn without_base(reason: &str, format: Format) -> String {
 impl Report {
     /// Whether somebody has to do something.
     ///
-    /// An approval that the base has used up fails only together with other changes: otherwise the
-    /// main branch itself would fail as soon as it took in an approved break.
+    /// An approval that fits no break fails. So does one whose change the base has already, except
+    /// where the base itself is checked out, unchanged: otherwise the main branch would fail as
+    /// soon as it took in an approved break. It must go with the next branch.
     pub fn fails(&self) -> bool {
         let is_idle = self.base.is_head && self.changes.is_empty();
         self.unapproved().next().is_some()

@@ -1,5 +1,7 @@
 //! The command in a repository of its own: bases and what cannot be compared.
 
+use std::fs;
+
 use tempfile::TempDir;
 
 use super::outcome;
@@ -97,7 +99,7 @@ fn without_a_main_branch_the_remedy_is_told_or_the_lack_allowed() {
 fn a_history_that_does_not_reach_main_is_told() {
     let repository = Repository::new();
     repository.git(&["switch", "--quiet", "--orphan", "shallow"]);
-    std::fs::create_dir_all(repository.root().join("openapi")).expect("a folder");
+    fs::create_dir_all(repository.root().join("openapi")).expect("a folder");
     repository.write("common.yaml", "x-error-codes: {}\n");
     repository.commit();
     let complaint = repository.diff(&[]).expect_err("no merge base");
@@ -131,6 +133,51 @@ fn documents_that_do_not_load_are_shown_with_their_findings() {
     let (text, fails) = repository.report(&[]);
     assert!(text.contains("did you mean `maxLength`?"), "{text}");
     assert!(text.ends_with("1 finding(s) in the documents: mend them, then compare.\n") && fails);
+}
+
+#[test]
+fn what_cannot_be_read_is_one_line_and_no_finding() {
+    let repository = Repository::new();
+    repository.shorten();
+    repository.write("things.yaml", "");
+    let things = repository.root().join("openapi/things.yaml");
+    fs::write(&things, [0xff]).expect("a file of the test");
+    let complaint = repository.diff(&[]).expect_err("it is no UTF-8");
+    let start = "openapi/things.yaml cannot be read: ";
+    assert!(complaint.starts_with(start) && !complaint.contains('\n'), "{complaint}");
+    fs::remove_dir_all(repository.root().join("openapi")).expect("the disk");
+    let complaint = repository.diff(&[]).expect_err("there are no documents");
+    let start = "openapi cannot be read: ";
+    assert!(complaint.starts_with(start) && !complaint.contains('\n'), "{complaint}");
+}
+
+/// What is served from a JSON document is compared as well.
+#[test]
+fn a_break_in_a_document_of_any_ending_fails() {
+    for name in ["embed.json", "embed.yml"] {
+        let repository = Repository::new();
+        fs::remove_file(repository.root().join("openapi/embed.yaml")).expect("the disk");
+        repository.write(name, EMBED);
+        repository.commit();
+        repository.git(&["switch", "--quiet", "--create", "shorter"]);
+        repository.write(name, &EMBED.replace("maxLength: 64", "maxLength: 32"));
+        let (text, fails) = repository.report(&[]);
+        assert!(text.contains("request-max-length-lowered") && fails, "{name}: {text}");
+        assert!(text.contains(&format!("openapi/{name}:27")), "{text}");
+    }
+}
+
+#[test]
+fn two_documents_of_one_name_are_not_compared() {
+    let repository = Repository::new();
+    repository.write("embed.json", EMBED);
+    let (text, fails) = repository.report(&[]);
+    assert!(text.contains("openapi/embed.json is the document `embed` already"), "{text}");
+    assert!(fails);
+    repository.commit();
+    fs::remove_file(repository.root().join("openapi/embed.json")).expect("the disk");
+    let complaint = repository.diff(&[]).expect_err("one of the base would be lost");
+    assert!(complaint.contains("understood: openapi/embed.yaml: openapi/embed.json is the"));
 }
 
 #[test]
