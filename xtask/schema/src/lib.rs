@@ -11,5 +11,5 @@ mod schema;
 pub mod strategy;
 mod violation;
 
-pub use schema::Schema;
+pub use schema::{Schema, sensitive_names};
 pub use violation::{Part, Violation, pointer_push};

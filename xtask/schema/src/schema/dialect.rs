@@ -36,6 +36,38 @@ pub fn translate_each(schemas: &Value) -> Value {
     Value::Object(each.map(|(name, schema)| (name.clone(), translate(schema))).collect())
 }
 
+/// The components that a translated schema reaches, translated too. A document may have thousands
+/// of others, each of which costs as much to compile.
+pub fn reached(components: &Value, target: &Value) -> Value {
+    let mut found = Map::new();
+    let mut names = Vec::new();
+    references(target, &mut names);
+    while let Some(name) = names.pop() {
+        let Some(schema) = components.get(&name).filter(|_| !found.contains_key(&name)) else {
+            continue;
+        };
+        let schema = translate(schema);
+        references(&schema, &mut names);
+        found.insert(name, schema);
+    }
+    Value::Object(found)
+}
+
+/// The names of the components that a schema refers to itself.
+fn references(node: &Value, names: &mut Vec<String>) {
+    match node {
+        Value::Object(members) => {
+            let target = members.get("$ref").and_then(Value::as_str);
+            let path = target.and_then(|it| it.strip_prefix("#/components/schemas/"));
+            let name = path.and_then(|it| it.split('/').next());
+            names.extend(name.map(|it| it.replace("~1", "/").replace("~0", "~")));
+            members.values().for_each(|inner| references(inner, names));
+        }
+        Value::Array(items) => items.iter().for_each(|inner| references(inner, names)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 /// Translates one schema; references keep their text.
 pub fn translate(schema: &Value) -> Value {
     let Some(schema) = schema.as_object() else { return schema.clone() };

@@ -8,6 +8,8 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+pub use dialect::sensitive_names;
+
 use std::collections::BTreeSet;
 
 use jsonschema::Validator;
@@ -56,9 +58,9 @@ impl Schema {
 
     fn try_compile(document: &Value, mut target: Value) -> Result<Self, String> {
         let components = &document["components"]["schemas"];
-        target["components"] = json!({ "schemas": dialect::translate_each(components) });
+        target["components"] = json!({ "schemas": dialect::reached(components, &target) });
         let validator = dialect::options().build(&target).map_err(|bad| bad.to_string())?;
-        Ok(Self { validator, sensitive: dialect::sensitive_names(components) })
+        Ok(Self { validator, sensitive: sensitive_names(components) })
     }
 
     /// Every violation of `value`, which stands in `part` of a request; none when it is valid.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Schema;
+use super::{Schema, dialect};
 use crate::Part;
 
 /// Violations of `value` under the component `Thing`, as `pointer keyword limit actual`.
@@ -39,6 +39,23 @@ fn integers_are_whole_lexemes_in_their_bounds() {
     assert_eq!(found(schema(), json!({ "n": null })), [r#"/n type "integer" null"#]);
     assert_eq!(found(schema(), json!({ "n": 59 })), ["/n minimum 60 59"]);
     assert_eq!(found(schema(), json!({ "n": 3601 })), ["/n maximum 3600 3601"]);
+}
+
+#[test]
+fn a_schema_is_compiled_with_what_it_reaches_and_nothing_else() {
+    let reference = |to: &str| json!({ "$ref": format!("#/components/schemas/{to}") });
+    let document = json!({ "components": { "schemas": {
+        "Thing": object(json!({ "a": { "items": reference("Far~1ther") } })),
+        "Far/ther": { "anyOf": [reference("Farthest/properties/n"), reference("Thing")] },
+        "Farthest": object(json!({ "n": { "type": "number", "maximum": 1 } })),
+        "Other": { "additionalProperties": reference("Thing") },
+    } } });
+    let reached = dialect::reached(&document["components"]["schemas"], &reference("Thing"));
+    let names: Vec<_> = reached.as_object().expect("a map").keys().collect();
+    assert_eq!(names, ["Far/ther", "Farthest", "Thing"]);
+    let thing = Schema::try_inline(&document, &reference("Thing")).expect("it compiles");
+    assert_eq!(thing.check(Part::Body, &json!({ "a": [1, 2] })).len(), 1);
+    assert!(Schema::try_inline(&document, &reference("Nowhere")).is_err());
 }
 
 #[test]

@@ -32,17 +32,28 @@ impl Default for Caps {
 /// `{"$ref": "#/components/schemas/Name"}` or the plain component name as a JSON string.
 #[derive(Debug)]
 pub struct SchemaSet {
-    schemas: Map<String, Value>,
+    schemas: Arc<Map<String, Value>>,
     caps: Caps,
-    regexes: Mutex<HashMap<String, Arc<Regex>>>,
-    languages: Mutex<HashMap<(String, usize), Arc<Language>>>,
+    regexes: Known<String, Regex>,
+    languages: Known<(String, usize), Language>,
 }
+
+/// What was compiled, shared by all sets of one document.
+type Known<K, V> = Arc<Mutex<HashMap<K, Arc<V>>>>;
 
 impl SchemaSet {
     /// The set of `components.schemas` of a bundled document (references are local).
     pub fn new(document: &Value, caps: Caps) -> Self {
         let schemas = document["components"]["schemas"].as_object().cloned().unwrap_or_default();
-        Self { schemas, caps, regexes: Mutex::default(), languages: Mutex::default() }
+        let schemas = Arc::new(schemas);
+        Self { schemas, caps, regexes: Known::default(), languages: Known::default() }
+    }
+
+    /// The same schemas and patterns, shared, under other caps.
+    #[must_use]
+    pub fn with_caps(&self, caps: Caps) -> Self {
+        let (schemas, regexes) = (self.schemas.clone(), self.regexes.clone());
+        Self { schemas, caps, regexes, languages: self.languages.clone() }
     }
 
     /// The names of all components.
