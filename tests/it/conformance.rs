@@ -3,7 +3,7 @@
 //! Here a fault is planted in the document; faults of a server are planted by the script beside
 //! the runner.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use vestibule_api::documents;
 use vestibule_conformance::outcome::{Check, Outcome, Run};
 use vestibule_conformance::{Credentials, Document, Expected, Limits, Options, plan, run};
@@ -106,6 +106,71 @@ async fn window_that_is_off_by_a_second_is_found_without_telling_secrets() {
     assert!(!report.contains(&service.demo.demo.embed.secret), "the secret is told");
     assert!(!report.contains("\"embedToken\\\":\\\"eyJ"), "a token is told");
     assert!(report.contains("EMBED_TOKEN") && report.contains("vestibule sign"), "{report}");
+}
+
+/// Operations whose answers give something away, its member, and what such values begin with.
+const GIVING: [(&str, &str, &str); 6] = [
+    ("admin", "tenantCreate", "identitySecret"),
+    ("admin", "keyCreate", "secret"),
+    ("chat", "chatSessionCreate", "sessionToken"),
+    ("embed", "embedSessionCreate", "embedToken"),
+    ("iframe", "iframeSessionCreate", "cache_key"),
+    ("iframe", "iframeTokenRedeem", "access_token"),
+];
+const GIVEN: [&str; 5] = ["cis_", "ysk_", "iak_", "ck_", "eyJ"];
+
+/// Every answer is wrong here, since it lacks a header; none is told with what it gave away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_answers_give_away_is_in_no_report() {
+    let service = service();
+    let mut all = ours();
+    for (document, id, _) in GIVING {
+        let document = all.iter_mut().find(|it| it.name == document).expect("our own document");
+        *document = Document::read(&document.name, &with_a_header(document, id)).expect("read");
+    }
+    let operations = GIVING.map(|(_, id, _)| id.to_owned()).to_vec();
+    let run = tried(&service, &all, &Options { operations, cases: 1, seed: 0 }).await;
+    for (_, id, member) in GIVING {
+        let mine = run.failures().filter(|(case, _)| case.operation == id);
+        let answered = mine.filter_map(|(_, it)| Some((it.response.as_ref()?, &it.curl)));
+        let good: Vec<_> = answered.filter(|(it, _)| it.status < 300).collect();
+        let hidden = format!("\"{member}\":\"$");
+        assert!(good.iter().any(|(it, _)| it.body.contains(&hidden)), "{id}: {good:?}");
+        for (response, curl) in good {
+            let has = |edge: char, start: &str| response.body.contains(&format!("{edge}{start}"));
+            let told = GIVEN.iter().find(|start| has('"', start) || has('=', start));
+            assert_eq!(told, None, "{id}: {}", response.body);
+            assert!(id != "iframeTokenRedeem" || curl.contains("${CACHE_KEY}"), "{curl}");
+        }
+    }
+}
+
+fn with_a_header(document: &Document, id: &str) -> String {
+    let mut value = Value::clone(&document.value);
+    let paths = value["paths"].as_object_mut().expect("paths").values_mut();
+    let mut operations = paths.flat_map(|item| item.as_object_mut().expect("methods").values_mut());
+    let operation = operations.find(|it| it["operationId"] == id).expect("the operation");
+    for (status, answer) in operation["responses"].as_object_mut().expect("answers") {
+        if status.starts_with('2') {
+            answer["headers"]["X-Nowhere"] = json!({ "required": true, "schema": {} });
+        }
+    }
+    value.to_string()
+}
+
+/// A bound on requests leaves cases out, and then nothing was shown.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn run_that_is_cut_short_is_not_fine() {
+    let service = service();
+    let operations = vec!["chatSessionCreate".to_owned()];
+    let options = Options { operations, cases: 1, seed: 0 };
+    let plan = plan(&ours(), credentials(&service), &options).expect("a plan");
+    let limits = Limits { max_requests: 10, ..Limits::default() };
+    let expected = Expected::default();
+    let run = run(plan, &service.base_url, &limits, &expected, &()).await.expect("it answers");
+    let counts = run.counts();
+    assert!(counts.is_fine() && counts.passed > 0, "{:?}", failures(&run));
+    assert!(run.untried > 0 && run.untried <= counts.skipped && !run.is_fine(), "{counts:?}");
 }
 
 /// Names and number of cases depend on documents, options and seed alone.

@@ -1,8 +1,10 @@
 //! From a recipe to a request: parameters, body, proof of the caller, in this order, since a
 //! proof may cover the body.
 
+use std::sync::PoisonError;
+
 use bytes::BufMut as _;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
 use vestibule_schema::Part;
 
@@ -11,15 +13,12 @@ use crate::credentials::text;
 use crate::document::{Body, Carrier, Operation, Parameter, Role, Scheme, Source};
 use crate::place;
 use crate::recipe::{Content, Flaw, Form, Given, Other, Proof, Recipe};
-use crate::request::{Request, Signed};
+use crate::request::{ESCAPED, Request, Signed};
 use crate::sign::sign;
 use crate::world::{Built, Trouble, World};
 
 /// Stands for the deployment's own origin in a header.
 pub const OWN_ORIGIN: &str = "{own origin}";
-
-/// What stands as it is in paths and queries (RFC 3986, unreserved).
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl World {
     /// Makes the request of a recipe.
@@ -308,13 +307,29 @@ impl World {
                 Other::Scheme(kind) => {
                     vec![("Authorization".to_owned(), format!("{kind} {right}"))]
                 }
-                Other::OneOff => vec![header(&one_off(right))],
-                Other::Short => vec![header(&right[..right.len().saturating_sub(1)])],
+                // Nearly the right one, and as secret.
+                Other::OneOff => vec![header(&self.spoilt(&one_off(right), scheme, "one_off"))],
+                Other::Short => {
+                    let short = right.char_indices().next_back().map_or("", |(at, _)| &right[..at]);
+                    vec![header(&self.spoilt(short, scheme, "short"))]
+                }
                 Other::Text(text) => vec![header(text)],
                 Other::From(source) => vec![header(&self.credential(source, &scheme.name).await?)],
             },
             _ => vec![header(right)],
         })
+    }
+
+    /// A value with something changed, remembered as the secret that it nearly is.
+    fn spoilt(&self, value: &str, scheme: &Scheme, how: &str) -> String {
+        // A timestamp is no secret, and a signature proves one request alone.
+        if scheme.role == Role::Credential {
+            let name = format!("{}_{how}", scheme.name);
+            let origin = format!("the {} with one character changed or left out", scheme.name);
+            let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+            secrets.add(value, &name, &origin);
+        }
+        value.to_owned()
     }
 }
 

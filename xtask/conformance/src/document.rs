@@ -8,9 +8,10 @@ use std::sync::{Arc, OnceLock};
 
 use http::Method;
 use serde_json::{Map, Value};
+use vestibule_schema::strategy::{Caps, SchemaSet};
 use vestibule_schema::{Part, Schema};
 
-use crate::reach;
+use crate::{links, reach};
 
 /// One document.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct Document {
     pub name: String,
     /// All of it.
     pub value: Arc<Value>,
+    /// Its schemas, to draw from.
+    pub schemas: Arc<SchemaSet>,
 }
 
 impl Document {
@@ -33,7 +36,8 @@ impl Document {
         if !value["paths"].is_object() {
             return Err("the document has no `paths`; give a bundled OpenAPI document".into());
         }
-        Ok(Self { name: name.to_owned(), value: Arc::new(value) })
+        let schemas = Arc::new(SchemaSet::new(&value, Caps::default()));
+        Ok(Self { name: name.to_owned(), value: Arc::new(value), schemas })
     }
 }
 
@@ -233,7 +237,7 @@ pub struct Content {
 pub struct Compiled {
     document: Arc<Value>,
     schema: Value,
-    ready: OnceLock<Schema>,
+    ready: OnceLock<Result<Schema, String>>,
 }
 
 impl Compiled {
@@ -245,17 +249,13 @@ impl Compiled {
     /// The schema, ready to check values.
     ///
     /// # Panics
-    /// When it does not compile, which [`Operation::compile`] has found before.
+    /// When it does not compile, which [`Operation::judgeable`] has found before.
     pub fn get(&self) -> &Schema {
-        self.ready.get_or_init(|| Schema::inline(&self.document, &self.schema))
+        self.compile().as_ref().unwrap_or_else(|bad| panic!("nobody asked for it before: {bad}"))
     }
 
-    fn compile(&self) -> Result<(), String> {
-        if self.ready.get().is_none() {
-            let ready = Schema::try_inline(&self.document, &self.schema)?;
-            let _ = self.ready.set(ready);
-        }
-        Ok(())
+    fn compile(&self) -> &Result<Schema, String> {
+        self.ready.get_or_init(|| Schema::try_inline(&self.document, &self.schema))
     }
 
     /// The type it asks for, behind its references.
@@ -283,8 +283,7 @@ impl Operation {
         with.and_then(|(status, _)| status.parse().ok())
     }
 
-    /// Whether everything that it needs can be drawn from and checked by; compiles the schemas of
-    /// all answers.
+    /// Whether everything that it needs can be drawn from and checked by.
     ///
     /// # Errors
     /// What of it cannot be used.
@@ -293,12 +292,24 @@ impl Operation {
         let root = &*self.document.value;
         let sent = self.parameters.iter().map(|it| &it.schema);
         let sent = sent.chain(self.body.iter().map(|it| &it.schema));
-        let answers: Vec<_> = self.answers.values().flat_map(Answer::schemas).collect();
-        let all = sent.chain(answers.iter().map(|it| &it.schema));
-        if let Some(what) = all.into_iter().find_map(|schema| reach::foreign(root, schema)) {
-            return Err(format!("its schemas use {what}, which this run cannot judge"));
-        }
-        answers.iter().try_for_each(|schema| schema.compile())
+        let answers = self.answers.values().flat_map(Answer::schemas);
+        let mut all = sent.chain(answers.map(|it| &it.schema));
+        let foreign = all.find_map(|schema| reach::foreign(root, schema));
+        foreign.map_or(Ok(()), |what| {
+            Err(format!("its schemas use {what}, which this run cannot judge"))
+        })
+    }
+
+    /// Whether an answer of this status can be judged; compiles its schemas.
+    ///
+    /// # Errors
+    /// What of the document cannot be used.
+    pub fn judgeable(&self, status: u16) -> Result<(), String> {
+        let mut schemas = self.answer(status).into_iter().flat_map(Answer::schemas);
+        let bad = schemas.find_map(|schema| schema.compile().as_ref().err());
+        bad.map_or(Ok(()), |bad| {
+            Err(format!("the document's {status} of {} cannot be judged: {bad}", self.id))
+        })
     }
 }
 
@@ -332,7 +343,7 @@ pub fn operations(documents: &[Document]) -> Result<Vec<Arc<Operation>>, String>
             }
         }
     }
-    link(documents, &mut all);
+    links::connect(documents, &mut all);
     Ok(all.into_iter().map(Arc::new).collect())
 }
 
@@ -496,47 +507,6 @@ fn rule(source: &Value) -> Option<Rule> {
     Some(Rule::Violation { pointer: text("pointer")?, keyword: text("keyword")? })
 }
 
-/// OpenAPI's `links`: an answer of one operation feeds parameters and members of another.
-fn link(documents: &[Document], all: &mut [Operation]) {
-    let mut found = Vec::new();
-    for document in documents {
-        let root = &*document.value;
-        let sources = members(&root["paths"]).flat_map(|(_, item)| members(item));
-        for (_, source) in sources {
-            let Some(from) = source["operationId"].as_str() else { continue };
-            let answers = members(&source["responses"]).filter(|(key, _)| key.starts_with('2'));
-            for (_, link) in answers.flat_map(|(_, it)| members(&resolve(root, it)["links"])) {
-                found.push((from.to_owned(), resolve(root, link).clone()));
-            }
-        }
-    }
-    for (from, link) in found {
-        let Some(to) = link["operationId"].as_str() else { continue };
-        let Some(target) = all.iter_mut().find(|it| it.id == to) else { continue };
-        for (name, expression) in members(&link["parameters"]) {
-            let name = name.rsplit('.').next().unwrap_or(name);
-            let parameter = target.parameters.iter_mut().find(|it| it.name == name);
-            if let (Some(parameter), Some(source)) = (parameter, expressed(&from, expression)) {
-                parameter.source.get_or_insert(source);
-            }
-        }
-        let Some(body) = &mut target.body else { continue };
-        for (name, expression) in members(&link["requestBody"]) {
-            let mut pointer = String::new();
-            vestibule_schema::pointer_push(&mut pointer, name);
-            if let Some(source) = expressed(&from, expression) {
-                body.known.push(Known { pointer, source, foreign: None });
-            }
-        }
-    }
-}
-
-/// A runtime expression: `$response.body#/key/keyId`.
-fn expressed(operation: &str, expression: &Value) -> Option<Source> {
-    let pointer = expression.as_str()?.strip_prefix("$response.body#")?;
-    Some(Source::Answer { operation: operation.to_owned(), pointer: pointer.to_owned() })
-}
-
 fn verb(name: &str) -> Option<Method> {
     match name {
         "get" => Some(Method::GET),
@@ -549,7 +519,8 @@ fn verb(name: &str) -> Option<Method> {
     }
 }
 
-fn members(node: &Value) -> impl Iterator<Item = (&String, &Value)> {
+/// The members of an object.
+pub fn members(node: &Value) -> impl Iterator<Item = (&String, &Value)> {
     node.as_object().into_iter().flat_map(Map::iter)
 }
 

@@ -26,6 +26,9 @@ pub struct Run {
     pub took_ms: u64,
     /// Requests sent, those that only obtained a value among them.
     pub requests: u64,
+    /// Cases that were skipped because as many requests were sent as may be: the run was cut short
+    /// and has not shown that the deployment conforms.
+    pub untried: usize,
     /// Every operation of the run, in the order of the documents.
     pub operations: Vec<OperationRow>,
     /// Every case, in the order of the plan.
@@ -244,6 +247,11 @@ impl Run {
     /// The counts of all cases.
     pub fn counts(&self) -> Counts {
         count(self.cases.iter())
+    }
+
+    /// Whether it was carried out to its end and nothing happened that nobody expected.
+    pub fn is_fine(&self) -> bool {
+        self.untried == 0 && self.counts().is_fine()
     }
 
     /// The counts of each operation and check that has cases.

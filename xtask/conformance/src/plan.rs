@@ -21,6 +21,7 @@ use crate::document::{Document, Operation, Source, operations};
 use crate::judge::{Ending, Expect};
 use crate::outcome::{Check, OperationRow};
 use crate::recipe::Recipe;
+use crate::revealed::Revealed;
 use crate::subject::{Drawn, Shot, Subject};
 use crate::world::Plain;
 
@@ -54,6 +55,7 @@ pub struct Plan {
     pub seed: u64,
     pub(crate) credentials: Credentials,
     pub(crate) plain: Plain,
+    pub(crate) revealed: Revealed,
 }
 
 /// One case that was not tried yet.
@@ -129,6 +131,7 @@ pub fn plan(
         seed: options.seed,
         credentials,
         plain: Plain::new(),
+        revealed: Revealed::of(documents),
     };
     for operation in all {
         let looked = looked_at(operation.clone());

@@ -3,10 +3,19 @@
 //! In that line a secret is a shell variable, and a signature is made anew, since an old one is
 //! worth nothing. Knows no document.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::credentials::text;
+use crate::revealed::Hidden;
+
+/// What stands as it is in paths and queries (RFC 3986, unreserved).
+pub const ESCAPED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// One request.
 #[derive(Clone)]
@@ -46,7 +55,7 @@ pub struct Signed {
     pub other_body: Option<Vec<u8>>,
 }
 
-/// Secrets that were sent, and how people are told to name them.
+/// Secrets that were sent or came, and how people are told to name them.
 #[derive(Clone, Debug, Default)]
 pub struct Secrets {
     variables: BTreeMap<String, Variable>,
@@ -56,30 +65,61 @@ pub struct Secrets {
 struct Variable {
     name: String,
     origin: String,
+    is_secret: bool,
 }
 
 impl Secrets {
     /// Remembers a secret. `origin` is where a person finds it: `iframe.api_key`.
     pub fn add(&mut self, secret: &str, name: &str, origin: &str) {
-        // What is this short occurs in other words.
-        if secret.len() >= 8 {
-            let variable = Variable { name: shouted(name), origin: origin.to_owned() };
-            self.variables.entry(secret.to_owned()).or_insert(variable);
+        self.put(secret, name, origin, true);
+    }
+
+    /// Remembers what an operation's answer gives away.
+    pub fn hide(&mut self, hidden: &Hidden<'_>, operation: &str) {
+        let origin = format!("{} of {operation}'s answer", hidden.pointer);
+        self.put(&text(hidden.value), &hidden.name, &origin, hidden.is_secret);
+    }
+
+    /// As it is, as it stands in JSON, and as it stands in a URL.
+    fn put(&mut self, value: &str, name: &str, origin: &str, is_secret: bool) {
+        let quoted = serde_json::Value::from(value).to_string();
+        let forms = [
+            (value.to_owned(), "", ""),
+            (quoted[1..quoted.len() - 1].to_owned(), "_json", " as it stands in JSON"),
+            (utf8_percent_encode(value, ESCAPED).to_string(), "_url", " as it stands in a URL"),
+        ];
+        for (text, suffix, form) in forms {
+            // What is this short occurs in other words.
+            if text.len() < 8 {
+                continue;
+            }
+            let (name, origin) = (shouted(&format!("{name}{suffix}")), format!("{origin}{form}"));
+            let variable = Variable { name, origin, is_secret };
+            self.variables.entry(text).or_insert(variable).is_secret |= is_secret;
         }
     }
 
-    /// A text in which every secret is blanked out.
+    /// Whether a text has a secret in it; an id is none.
+    pub fn are_in(&self, text: &str) -> bool {
+        let mut secrets = self.variables.iter().filter(|(_, it)| it.is_secret);
+        secrets.any(|(secret, _)| text.contains(secret))
+    }
+
+    /// A text in which every secret and id is blanked out.
     pub fn masked(&self, text: &str) -> String {
-        self.variables.iter().fold(text.to_owned(), |text, (secret, variable)| {
+        // Backwards, so that one that begins with another is found whole.
+        self.variables.iter().rev().fold(text.to_owned(), |text, (secret, variable)| {
             text.replace(secret, &format!("${}", variable.name))
         })
     }
 
     /// A word for a POSIX shell, in which secrets are variables; tells those that it has.
     fn word(&self, text: &str, used: &mut BTreeMap<String, String>) -> String {
-        let found =
-            self.variables.iter().find_map(|(secret, it)| Some((text.find(secret)?, secret, it)));
-        let Some((at, secret, variable)) = found else { return quoted(text) };
+        let all = self.variables.iter();
+        let found = all.filter_map(|(secret, it)| Some((text.find(secret)?, secret, it)));
+        // The first one, so that none stands before it; whole, where it begins with another.
+        let first = found.min_by_key(|(at, secret, _)| (*at, Reverse(secret.len())));
+        let Some((at, secret, variable)) = first else { return quoted(text) };
         used.insert(variable.name.clone(), variable.origin.clone());
         let before = &text[..at];
         let after = self.word(&text[at + secret.len()..], used);
@@ -218,6 +258,20 @@ mod tests {
             -H 'Content-Type: application/json' --data-binary '{\"a\":\"it'\\''s\"}'";
         assert_eq!(line, expected);
         assert_eq!(secrets().masked("x iak_0123456789 y"), "x $IFRAME_API_KEY y");
+    }
+
+    /// Two in one word, either way round, and one that begins with another.
+    #[test]
+    fn no_secret_is_left_beside_another() {
+        let mut secrets = secrets();
+        secrets.add("iak_012345678", "short", "short");
+        for word in ["ysk_0123456789 iak_0123456789", "iak_0123456789 ysk_0123456789"] {
+            let headers = vec![("X-Two".into(), word.into())];
+            let line = curl(&Request { headers, ..request() }, &secrets);
+            for text in [line, secrets.masked(word)] {
+                assert!(!text.contains("012345") && !text.contains("SHORT"), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! and told so that it can be sent again.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
@@ -79,7 +80,7 @@ pub async fn run(
 ) -> Result<Run, String> {
     let bounds =
         Bounds { rate: limits.rate, requests: limits.max_requests, timeout: limits.timeout };
-    let world = World::new(base_url, plan.credentials, plan.plain, bounds)?;
+    let world = World::new(base_url, plan.credentials, plan.plain, plan.revealed, bounds)?;
     world.reach().await?;
     let (started, began) = (clock::rfc3339(clock::now_ms()), Instant::now());
     let trials = stream::iter(plan.cases.iter().enumerate()).map(|(place, planned)| {
@@ -112,6 +113,7 @@ pub async fn run(
         started,
         took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         requests: world.requests(),
+        untried: world.untried.load(Ordering::Relaxed),
         operations: plan.operations,
         cases: cases.into_iter().map(|(_, case)| case).collect(),
     })
@@ -151,6 +153,7 @@ async fn act(world: &World, planned: &Planned) -> Outcome {
 /// Why a case did not pass.
 enum End {
     Missing(String),
+    Spent(u64),
     Wrong(Box<Wrong>),
 }
 
@@ -165,6 +168,7 @@ impl From<Trouble> for End {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Missing(reason) => Self::Missing(reason),
+            Trouble::Spent(most) => Self::Spent(most),
             Trouble::NoReply(why) => {
                 let verdict = Verdict::new("an answer", format!("none: {why}"));
                 Self::Wrong(Box::new(Wrong { verdict, request: None, reply: None }))
@@ -207,6 +211,7 @@ fn judged(
     exchange: Exchange,
 ) -> Result<(), End> {
     let Exchange { built, reply } = exchange;
+    operation.judgeable(reply.status).map_err(End::Missing)?;
     let verdict = expect.judge(operation, &built, &reply).and_then(|()| no_echo(world, &reply));
     verdict.map_err(|verdict| {
         let (request, reply) = (Some(built.request), Some(reply));
@@ -218,7 +223,7 @@ fn judged(
 fn no_echo(world: &World, reply: &Reply) -> Result<(), Verdict> {
     let body = String::from_utf8_lossy(&reply.body);
     let secrets = world.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-    if reply.status < 400 || secrets.masked(&body) == body {
+    if reply.status < 400 || !secrets.are_in(&body) {
         return Ok(());
     }
     Err(Verdict::new("a refusal that repeats no secret", secrets.masked(&body)))
@@ -312,10 +317,14 @@ fn told(world: &World, operation: &Operation, tried: Result<(), End>) -> Outcome
     let wrong = match tried {
         Ok(()) => return Outcome::Passed,
         Err(End::Missing(reason)) => return Outcome::Skipped { reason },
+        Err(End::Spent(most)) => {
+            world.untried.fetch_add(1, Ordering::Relaxed);
+            return Outcome::Skipped { reason: format!("the bound of {most} requests is reached") };
+        }
         Err(End::Wrong(wrong)) => wrong,
     };
     if let Some(body) = wrong.reply.as_ref().and_then(Reply::json) {
-        world.hide_tokens(&operation.id, &body);
+        world.hide(&operation.id, &body);
     }
     let secrets = world.secrets.lock().unwrap_or_else(PoisonError::into_inner);
     let masked = |text: &str| secrets.masked(text);
@@ -329,7 +338,7 @@ fn told(world: &World, operation: &Operation, tried: Result<(), End>) -> Outcome
         response: wrong.reply.map(|reply| Response {
             status: reply.status,
             headers: reply.headers.into_iter().map(|(n, v)| (n, masked(&v))).collect(),
-            body: masked(&cut(&String::from_utf8_lossy(&reply.body))),
+            body: cut(&masked(&String::from_utf8_lossy(&reply.body))),
         }),
     }))
 }

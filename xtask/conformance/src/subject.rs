@@ -54,7 +54,7 @@ impl Subject {
         let most = operation.body.as_ref().and_then(|body| body.max_bytes);
         let body_bytes = most.map_or(usual.body_bytes, |most| most.min(usual.body_bytes));
         let caps = Caps { body_bytes, ..usual };
-        let set = Arc::new(SchemaSet::new(&operation.document.value, caps));
+        let set = Arc::new(operation.document.schemas.with_caps(caps));
         let (breakages, boundaries) = match &operation.body {
             Some(body) => (breakages(&set, &body.schema), boundaries(&set, &body.schema)),
             None => (vec![], vec![]),

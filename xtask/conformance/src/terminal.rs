@@ -1,5 +1,6 @@
 //! What a person sees of a run: the plan, the progress, the failures, the closing sentence.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -21,6 +22,8 @@ const DIM: Style = Style::new().dimmed();
 const TOLD: usize = 20;
 /// Characters of a body or an answer that are told.
 const SHOWN: usize = 600;
+/// Characters of one value that are told: of a word without blanks or quotation marks.
+const WORD: usize = 100;
 /// The longest curl line that is told, bytes.
 const LONGEST: usize = 4000;
 
@@ -137,7 +140,7 @@ pub fn told(run: &Run, report: Option<&Path>) -> String {
 fn failed(case: &Case, failure: &Failure) -> String {
     let Failure { expectation, observed, curl, body, response } = failure;
     let mut out = format!("{BAD}failed{BAD:#} {NAME}{}{NAME:#}\n", case.name);
-    let _ = writeln!(out, "  expected  {expectation}\n  came      {}", cut(observed));
+    let _ = writeln!(out, "  expected  {}\n  came      {}", cut(expectation), cut(observed));
     if let Some(body) = body {
         let _ = writeln!(out, "  sent      {}", cut(body));
     }
@@ -178,11 +181,21 @@ fn closing(run: &Run, report: Option<&Path>) -> String {
     if let Some(folder) = report {
         let _ = writeln!(out, "The reports are in {}.", folder.display());
     }
-    let Run { base_url, .. } = run;
+    let Run { base_url, untried, .. } = run;
+    if *untried > 0 {
+        let _ = writeln!(
+            out,
+            "{BAD}The run was cut short: {untried} case(s) were not tried, because the bound on \
+             requests was reached.{BAD:#} Raise --max-requests."
+        );
+    }
     out.push_str(&match (counts.failed, counts.unexpectedly_passed) {
+        (0, 0) if run.untried > 0 => {
+            format!("Nothing shows that {base_url} answers as its documents say.")
+        }
         (0, 0) if missing(run) > 0 => format!(
             "{GOOD}{base_url} answers as its documents say{GOOD:#} where it could be tried; {} \
-             case(s) need what the credentials or the bounds do not give.",
+             case(s) need what the credentials do not give.",
             missing(run)
         ),
         (0, 0) => format!("{GOOD}{base_url} answers as its documents say.{GOOD:#}"),
@@ -223,9 +236,76 @@ fn counted(counts: Counts) -> String {
     out
 }
 
+/// A text as a person reads it: very long values, and then the whole, end early.
 fn cut(text: &str) -> String {
+    let is_edge = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
+    let parts: Vec<_> = text.split_inclusive(is_edge).map(value).collect();
+    let text = parts.concat();
     match text.char_indices().nth(SHOWN) {
         Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
+        None => text,
+    }
+}
+
+/// One value, its middle left out where it is very long.
+fn value(text: &str) -> Cow<'_, str> {
+    let length = text.chars().count();
+    if length <= WORD {
+        return text.into();
+    }
+    let (head, tail) = (WORD / 2, WORD / 5);
+    let start: String = text.chars().take(head).collect();
+    let end: String = text.chars().skip(length - tail).collect();
+    format!("{start}…({} more)…{end}", length - head - tail).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(untried: usize) -> Run {
+        Run {
+            tool: "conformance".into(),
+            base_url: "http://a".into(),
+            documents: vec![],
+            seed: 0,
+            started: String::new(),
+            took_ms: 0,
+            requests: 5,
+            untried,
+            operations: vec![],
+            cases: vec![],
+        }
+    }
+
+    #[test]
+    fn a_run_that_was_cut_short_is_told_and_is_not_fine() {
+        let told = closing(&run(3), None);
+        assert!(told.contains("cut short: 3 case(s) were not tried"), "{told}");
+        assert!(told.contains("Nothing shows"), "{told}");
+        assert!(!run(3).is_fine() && run(0).is_fine());
+        assert!(!closing(&run(0), None).contains("cut short"));
+    }
+
+    #[test]
+    fn long_values_are_cut_and_the_curl_line_is_whole() {
+        let origin = format!("https://{}.example", "é".repeat(497));
+        let failure = Failure {
+            expectation: format!("Access-Control-Allow-Origin: {origin}"),
+            observed: format!("\"{origin}\" and more"),
+            curl: format!("curl -H 'Origin: {origin}'"),
+            body: None,
+            response: None,
+        };
+        let (operation, outcome) = ("a".to_owned(), Outcome::Passed);
+        let case =
+            Case { operation, check: Check::Cors, name: "a".into(), expected: false, outcome };
+        let told = failed(&case, &failure);
+        let lines: Vec<_> = told.lines().collect();
+        for line in &lines[1..3] {
+            assert!(line.chars().count() < 160 && line.contains("https://éé"), "{line}");
+        }
+        assert!(lines[1].ends_with("éé.example") && lines[2].ends_with("\" and more"), "{told}");
+        assert!(lines[3].contains(&failure.curl), "{told}");
     }
 }

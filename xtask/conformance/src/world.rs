@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use crate::document::{Operation, Source};
 use crate::judge;
 use crate::recipe::Recipe;
 use crate::request::{Request, Secrets};
+use crate::revealed::Revealed;
 use crate::transport::{NoReply, Reply, Transport};
 
 /// How old a value may be that one operation gave and others use.
@@ -50,6 +51,8 @@ pub struct Bounds {
 pub enum Trouble {
     /// Something is missing that the run needs: the case is skipped.
     Missing(String),
+    /// As many requests were sent as may be: the case is not tried.
+    Spent(u64),
     /// The deployment gave no answer.
     NoReply(String),
 }
@@ -61,6 +64,9 @@ pub struct World {
     /// What it accepts.
     pub credentials: Credentials,
     pub(crate) plain: Plain,
+    /// Cases that were not tried because all requests were sent.
+    pub(crate) untried: AtomicUsize,
+    revealed: Revealed,
     pub(crate) secrets: Mutex<Secrets>,
     transport: Transport,
     bounds: Bounds,
@@ -80,12 +86,15 @@ impl World {
         base_url: &str,
         credentials: Credentials,
         plain: Plain,
+        revealed: Revealed,
         bounds: Bounds,
     ) -> Result<Self, String> {
         Ok(Self {
             base_url: base_url.trim_end_matches('/').to_owned(),
             credentials,
             plain,
+            untried: AtomicUsize::new(0),
+            revealed,
             secrets: Mutex::default(),
             transport: Transport::new(base_url, bounds.timeout)?,
             bounds,
@@ -131,7 +140,9 @@ impl World {
             let built = self.build(operation, recipe).await?;
             let reply = self.send(&built.request).await?;
             // One that is not what the document says is for the case to judge.
-            let is_limit = reply.status == 429 && judge::conforms(operation, &reply).is_ok();
+            let is_limit = reply.status == 429
+                && operation.judgeable(429).is_ok()
+                && judge::conforms(operation, &reply).is_ok();
             let wait = (turn < WAITS && is_limit)
                 .then(|| reply.header("retry-after")?.parse::<u64>().ok())
                 .flatten()
@@ -150,8 +161,7 @@ impl World {
     pub async fn send(&self, request: &Request) -> Result<Reply, Trouble> {
         let sent = self.sent.fetch_add(1, Ordering::Relaxed);
         if sent >= self.bounds.requests {
-            let most = self.bounds.requests;
-            return Err(Trouble::Missing(format!("the bound of {most} requests is reached")));
+            return Err(Trouble::Spent(self.bounds.requests));
         }
         self.slot().await;
         let mut problem = String::new();
@@ -222,7 +232,8 @@ impl World {
             };
             let exchange = self.attempt(operation, recipe).await?;
             let reply = &exchange.reply;
-            let value = reply.json().and_then(|body| body.pointer(pointer).cloned());
+            let body = reply.json().inspect(|body| self.hide(&operation.id, body));
+            let value = body.and_then(|body| body.pointer(pointer).cloned());
             let value = value.filter(|_| (200..300).contains(&reply.status));
             value.ok_or_else(|| {
                 let code = reply.json().and_then(|it| it["error"].as_str().map(str::to_owned));
@@ -257,16 +268,11 @@ impl World {
         Box::pin(async move { self.skew.get_or_try_init(|| learn).await.copied() })
     }
 
-    /// Remembers the tokens in an operation's answer, so that no report holds a live one.
-    pub(crate) fn hide_tokens(&self, operation: &str, body: &Value) {
-        let groups = self.plain.values().flat_map(|(it, _)| &it.security);
-        for scheme in groups.flatten() {
-            if let Source::Answer { operation: from, pointer } = &scheme.source
-                && from == operation
-                && let Some(token) = body.pointer(pointer)
-            {
-                self.secret(token, &scheme.name, &scheme.source);
-            }
+    /// Remembers what an operation's answer gives away, so that no report holds it.
+    pub(crate) fn hide(&self, operation: &str, body: &Value) {
+        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        for hidden in self.revealed.within(operation, body) {
+            secrets.hide(&hidden, operation);
         }
     }
 

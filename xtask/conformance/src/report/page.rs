@@ -163,6 +163,17 @@ impl Verdict {
     fn of(run: &Run, counts: Counts) -> Self {
         let Counts { failed, unexpectedly_passed, .. } = counts;
         let total = plural(counts.total(), "case", "cases");
+        let cut_short = match run.untried {
+            0 => String::new(),
+            n => format!(
+                " Cut short: {} of {total} were not tried, because the bound on requests was \
+                 reached.",
+                grouped(n as u64)
+            ),
+        };
+        if counts.is_fine() && run.untried > 0 {
+            return Self { is_fine: false, text: format!("Not shown to conform.{cut_short}") };
+        }
         if counts.is_fine() {
             let text = format!("Conforms. None of {total} failed unexpectedly.");
             return Self { is_fine: true, text };
@@ -180,6 +191,7 @@ impl Verdict {
             let passed = plural(unexpectedly_passed, "case", "cases");
             text.push_str(&format!(" {passed} passed although a failure is expected."));
         }
+        text.push_str(&cut_short);
         Self { is_fine: false, text }
     }
 }
@@ -363,7 +375,13 @@ mod tests {
             assert!(text.contains(words), "{words}");
         }
         let mut fine = run;
+        fine.untried = 1_200;
+        let text = html(&fine).unwrap();
+        assert!(text.contains("Does not conform.") && text.contains("1\u{202f}200 of 6"), "{text}");
         fine.cases.retain(|case| matches!(case.outcome, Outcome::Passed) && !case.expected);
+        let text = html(&fine).unwrap();
+        assert!(text.contains("Not shown to conform. Cut short:"), "{text}");
+        fine.untried = 0;
         let text = html(&fine).unwrap();
         assert!(text.contains("Conforms. None of 2\u{a0}cases failed unexpectedly."), "{text}");
         assert!(!text.contains("id=\"failures\""));

@@ -19,6 +19,7 @@ pub fn run() -> Run {
         started: "2026-05-08T12:00:00Z".into(),
         took_ms: 61_500,
         requests: 1_234,
+        untried: 0,
         operations: vec![operation("embed", "thingCreate"), operation("chat", "talkOpen")],
         cases: vec![
             case("thingCreate", Check::Valid, "passes", false, Outcome::Passed),
