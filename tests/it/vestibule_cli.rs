@@ -130,6 +130,15 @@ async fn a_service_that_is_not_there_is_said_to_be_unreachable() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_no_url_exits_with_2() {
+    for nowhere in ["nonsense", "127.0.0.1:8080", ""] {
+        let ended = Shell::new(nowhere).run(Some("t"), &["admin", "tenant-list"]).await;
+        assert_eq!((ended.code, &*ended.out), (UNUSABLE, ""), "{nowhere}: {}", ended.err);
+        assert!(ended.err.contains("is no base URL: write it like http"), "{}", ended.err);
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_sent_exits_with_2_and_says_what_to_do() {
     // Nothing listens there: whatever were sent would be told as unreachable.
     let shell = Shell::new("http://127.0.0.1:9");

@@ -59,7 +59,7 @@ enum Command {
     /// Run the service with a demo tenant; operations without a handler answer 501.
     Dev {
         /// For `vestibule serve`, e.g. `--bind 127.0.0.1:9000`.
-        #[arg(last = true)]
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         serve: Vec<String>,
     },
     /// Hold every rule against the documents: file, line, column, what is wrong, how to mend it.

@@ -110,6 +110,9 @@ impl Connection {
             },
         };
         let base_url = read(&BASE_URL)?.unwrap_or_else(|| server.to_owned());
+        if !reqwest::Url::parse(&base_url).is_ok_and(|url| url.has_host()) {
+            return Err(format!("`{base_url}` is no base URL: write it like {server}"));
+        }
         let http = http(read(&PAGE)?)?;
         Ok(Self { base_url: base_url.trim_end_matches('/').to_owned(), http, credentials })
     }

@@ -53,9 +53,11 @@ impl<'v> Walk<'v> {
             self.follow(&format!("#/components/securitySchemes/{name}"), Side::Request);
         }
         let has = |all: &Alternatives<'v>, one: &Schemes| all.iter().any(|(_, it)| it == one);
-        // Who still sends credentials to an open door is let in.
-        let is_open = new.iter().any(|(_, schemes)| schemes.is_empty());
-        for (spot, gone) in old.iter().filter(|(_, it)| !has(&new, it) && !is_open) {
+        // Who sends more than is asked for is let in, to an open door as well.
+        let is_enough = |sent: &Schemes| {
+            new.iter().any(|(_, asked)| asked.iter().all(|(name, it)| sent.get(name) == Some(it)))
+        };
+        for (spot, gone) in old.iter().filter(|(_, it)| !is_enough(it)) {
             let absent = Spot { value: None, pointer: spot.pointer.clone() };
             let what = format!("credentials no longer accepted: {}", shown(gone));
             let name = "security-alternative-removed";

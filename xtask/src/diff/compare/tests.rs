@@ -287,6 +287,15 @@ const ROWS: &[Row] = &[
 ];
 
 #[test]
+fn callers_who_send_more_credentials_than_are_asked_for_are_let_in() {
+    let embed = EMBED.replace("ASKED", "type: string").replace("GIVEN", "type: string");
+    let both = embed.replace("[{key: []}]", "[{key: [], other: []}]");
+    let [base, head] = [&both, &embed].map(|it| version(&[("common", COMMON), ("embed", it)]));
+    let expected = format!("breaks servers: security-alternative-added {POST}/security/0");
+    assert_eq!(told(&compare(&base, &head)), [expected]);
+}
+
+#[test]
 fn every_other_place_is_told_under_its_name_and_class() {
     let base = bodies("type: string", "type: string");
     for (find, put, expected) in ROWS {
