@@ -3,12 +3,18 @@
 //! Here a fault is planted in the document; faults of a server are planted by the script beside
 //! the runner.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 use vestibule_api::documents;
 use vestibule_conformance::outcome::{Check, Outcome, Run};
-use vestibule_conformance::{Credentials, Document, Expected, Limits, Options, plan, run};
+use vestibule_conformance::{Credentials, Document, Expected, Limits, Options, plan, report, run};
 
 use crate::service::Service;
+use crate::tools;
+
+/// The bound that the tests change.
+const LOCALE_BOUND: &str = "/components/schemas/CreateChatSession/properties/locale/maxLength";
 
 /// Random cases on top of every constraint; a release is measured with a hundred and more.
 const CASES: usize = 24;
@@ -20,6 +26,15 @@ fn service() -> Service {
 fn ours() -> Vec<Document> {
     let all = documents::ALL.iter();
     all.map(|(name, text)| Document::read(name, text).expect("our own document")).collect()
+}
+
+fn document(name: &str) -> Value {
+    let (_, text) = documents::ALL.iter().find(|(it, _)| *it == name).expect("one of ours");
+    serde_json::from_str(text).expect("JSON")
+}
+
+fn read(name: &str, value: &Value) -> Document {
+    Document::read(name, &value.to_string()).expect("a document")
 }
 
 fn credentials(service: &Service) -> Credentials {
@@ -67,11 +82,9 @@ async fn our_own_service_conforms() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bound_that_is_off_by_one_is_found_and_told() {
     let service = service();
-    let (name, text) = documents::ALL.iter().find(|(name, _)| *name == "chat").expect("chat");
-    let mut value: Value = serde_json::from_str(text).expect("JSON");
-    let bound = "/components/schemas/CreateChatSession/properties/locale/maxLength";
-    *value.pointer_mut(bound).expect("the bound of a locale") = 15.into();
-    let document = Document::read(name, &value.to_string()).expect("a document");
+    let mut value = document("chat");
+    *value.pointer_mut(LOCALE_BOUND).expect("the bound of a locale") = 15.into();
+    let document = read("chat", &value);
     let options = Options { operations: vec!["chatSessionCreate".into()], ..Options::default() };
     let run = tried(&service, &[document], &options).await;
     let found = failures(&run);
@@ -91,12 +104,11 @@ async fn bound_that_is_off_by_one_is_found_and_told() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn window_that_is_off_by_a_second_is_found_without_telling_secrets() {
     let service = service();
-    let (name, text) = documents::ALL.iter().find(|(name, _)| *name == "embed").expect("embed");
-    let mut value: Value = serde_json::from_str(text).expect("JSON");
+    let mut value = document("embed");
     let window = "/components/securitySchemes/embedTimestamp/x-window-ms";
     let window = value.pointer_mut(window).expect("the window of a signature");
     *window = (window.as_i64().expect("milliseconds") - 1000).into();
-    let document = Document::read(name, &value.to_string()).expect("a document");
+    let document = read("embed", &value);
     let options = Options { operations: vec!["embedSessionCreate".into()], ..Options::default() };
     let run = tried(&service, &[document], &options).await;
     let found: Vec<_> = run.failures().map(|(case, _)| case.name.as_str()).collect();
@@ -171,6 +183,33 @@ async fn run_that_is_cut_short_is_not_fine() {
     let counts = run.counts();
     assert!(counts.is_fine() && counts.passed > 0, "{:?}", failures(&run));
     assert!(run.untried > 0 && run.untried <= counts.skipped && !run.is_fine(), "{counts:?}");
+}
+
+/// Telephones are this wide; the matrix of checks scrolls in its own frame there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn report_is_as_wide_as_a_narrow_window() {
+    const WIDTH: u32 = 360;
+    let service = service();
+    let mut value = document("chat");
+    let options = Options { operations: vec!["chatSessionCreate".into()], ..Options::default() };
+    let clean = tried(&service, &[read("chat", &value)], &options).await;
+    *value.pointer_mut(LOCALE_BOUND).expect("the bound of a locale") = 15.into();
+    let failing = tried(&service, &[read("chat", &value)], &options).await;
+    assert!(clean.counts().is_fine() && !failing.counts().is_fine());
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut browser = Command::new(tools::node());
+    browser.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/browser/report.mjs"));
+    browser.args([tools::node_modules(), tools::chromium()]).arg(WIDTH.to_string());
+    for (name, run) in [("clean", &clean), ("failing", &failing)] {
+        let folder = folder.path().join(name);
+        report::write(&folder, run).expect("the reports");
+        browser.arg(folder.join("report.html"));
+    }
+    let output = browser.output().expect("node starts");
+    let problem = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{problem}");
+    let widths: Vec<u32> = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(widths, [WIDTH, WIDTH]);
 }
 
 /// Names and number of cases depend on documents, options and seed alone.
