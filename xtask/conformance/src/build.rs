@@ -469,7 +469,7 @@ mod tests {
         let bounds = Bounds { rate: 1, requests: 1, timeout: std::time::Duration::from_secs(1) };
         let base_url = "http://127.0.0.1:1";
         let (none, plain) = (crate::Credentials::default(), crate::world::Plain::new());
-        let world = World::new(base_url, none, plain, bounds).unwrap();
+        let world = World::new(base_url, none, plain, Default::default(), bounds).unwrap();
         let given = Recipe::default().given("id", Given::Text("{a}".into()));
         let built = world.build(&operation, &given).await.unwrap();
         assert_eq!(built.request.url, format!("{base_url}/pets/%7Ba%7D"));
