@@ -33,6 +33,12 @@ impl Document {
         let mut value: Value =
             serde_json::from_str(text).map_err(|bad| format!("the document is not JSON: {bad}"))?;
         reach::without_annotations(&mut value);
+        let version = value["openapi"].as_str().unwrap_or_default();
+        if !version.starts_with("3.0.") {
+            let told = ["openapi", "swagger"].iter().find_map(|it| value[it].as_str());
+            let told = told.map_or("says no version".to_owned(), |it| format!("is version {it}"));
+            return Err(format!("the document {told}; this run reads OpenAPI 3.0"));
+        }
         if !value["paths"].is_object() {
             return Err("the document has no `paths`; give a bundled OpenAPI document".into());
         }
@@ -342,6 +348,10 @@ pub fn operations(documents: &[Document]) -> Result<Vec<Arc<Operation>>, String>
                 all.push(place.operation(method, source)?);
             }
         }
+    }
+    if all.is_empty() {
+        let names: Vec<_> = documents.iter().map(|it| it.name.as_str()).collect();
+        return Err(format!("no operation is described by {}", names.join(", ")));
     }
     links::connect(documents, &mut all);
     Ok(all.into_iter().map(Arc::new).collect())

@@ -106,9 +106,7 @@ fn conformance(arguments: &Arguments) -> Result<ExitCode, String> {
     println!("{}", terminal::told(&run, arguments.report.as_deref()));
     let counts = run.counts();
     if counts.total() == counts.skipped && run.untried == 0 {
-        return Err(
-            "no case could be tried; the credentials miss what the documents ask for".into()
-        );
+        return Err(terminal::untried(&run));
     }
     Ok(if run.is_fine() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
@@ -217,14 +215,20 @@ mod tests {
         let odd = r##"{"openapi":"3.0.3","paths":{"/a":{"post":{"operationId":"a","responses":{},
             "requestBody":{"content":{"application/json":{"schema":{"$ref":"#/nowhere"}}}}}}}}"##;
         let odd = file("odd.json", odd);
+        let empty = file("empty.json", r#"{"openapi":"3.0.3","paths":{}}"#);
+        let newer = file("newer.json", r#"{"openapi":"3.1.0","paths":{"/a":{"get":{}}}}"#);
+        let older = file("older.json", r#"{"swagger":"2.0","paths":{"/a":{"get":{}}}}"#);
         let down = ["--base-url", "http://127.0.0.1:1"];
-        let more: [&[&str]; 8] = [
+        let more: [&[&str]; 11] = [
             &[],
             &["--credentials", &bad],
             &["--credentials", "/nowhere.json"],
             &["--document", "nowhere"],
             &["--document", &no_document],
             &["--document", &odd],
+            &["--dry-run", "--document", &empty],
+            &["--dry-run", "--document", &newer],
+            &["--dry-run", "--document", &older],
             &["--operation", "nobody"],
             &["--expected-failures", &stale],
         ];

@@ -123,7 +123,7 @@ mod tests {
     use crate::request::{Request, Secrets, curl};
 
     fn revealed() -> Revealed {
-        let document = json!({
+        let document = json!({ "openapi": "3.0.3",
             "paths": { "/things": { "post": {
                 "operationId": "thingCreate",
                 "responses": { "201": { "links": {

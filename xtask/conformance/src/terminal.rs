@@ -193,6 +193,9 @@ fn closing(run: &Run, report: Option<&Path>) -> String {
         (0, 0) if run.untried > 0 => {
             format!("Nothing shows that {base_url} answers as its documents say.")
         }
+        (0, 0) if counts.passed + counts.expected == 0 => {
+            format!("{BAD}Nothing was tried{BAD:#}, so nothing is known of {base_url}.")
+        }
         (0, 0) if missing(run) > 0 => format!(
             "{GOOD}{base_url} answers as its documents say{GOOD:#} where it could be tried; {} \
              case(s) need what the credentials do not give.",
@@ -208,6 +211,18 @@ fn closing(run: &Run, report: Option<&Path>) -> String {
         ),
     });
     out
+}
+
+/// Why a run tried nothing at all, in one line.
+pub fn untried(run: &Run) -> String {
+    let lacks_credentials = |case: &Case| match &case.outcome {
+        Outcome::Skipped { reason } => reason.contains("credentials"),
+        Outcome::Passed | Outcome::Failed(_) => false,
+    };
+    match run.cases.iter().any(lacks_credentials) {
+        true => "no case could be tried; the credentials miss what the documents ask for".into(),
+        false => "no case could be tried; the lines on what was skipped tell why".into(),
+    }
 }
 
 /// Cases that were meant to be tried and could not be.
@@ -285,6 +300,23 @@ mod tests {
         assert!(told.contains("Nothing shows"), "{told}");
         assert!(!run(3).is_fine() && run(0).is_fine());
         assert!(!closing(&run(0), None).contains("cut short"));
+    }
+
+    #[test]
+    fn a_run_that_tried_nothing_praises_nobody_and_tells_the_cause() {
+        let case = |reason: &str| Case {
+            operation: "a".into(),
+            check: Check::Valid,
+            name: "a/valid/plain".into(),
+            expected: false,
+            outcome: Outcome::Skipped { reason: reason.into() },
+        };
+        let with = |cases| Run { cases, ..run(0) };
+        let told = closing(&with(vec![case("the credentials have no `key`")]), None);
+        assert!(told.contains("Nothing was tried") && !told.contains("answers as"), "{told}");
+        let line = untried(&with(vec![case("x"), case("the credentials have no `key`")]));
+        assert!(line.contains("the credentials miss"), "{line}");
+        assert!(untried(&with(vec![case("nothing can be drawn")])).contains("what was skipped"));
     }
 
     #[test]

@@ -159,9 +159,11 @@ impl World {
     /// # Errors
     /// [`Trouble`].
     pub async fn send(&self, request: &Request) -> Result<Reply, Trouble> {
-        let sent = self.sent.fetch_add(1, Ordering::Relaxed);
-        if sent >= self.bounds.requests {
-            return Err(Trouble::Spent(self.bounds.requests));
+        let most = self.bounds.requests;
+        let free = |sent| (sent < most).then_some(sent + 1);
+        // Counted before it is sent, so that many at once keep within the bound.
+        if self.sent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free).is_err() {
+            return Err(Trouble::Spent(most));
         }
         self.slot().await;
         let mut problem = String::new();
