@@ -5,15 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use crate::document::{self, Finding};
 
 /// Runs `vestibule-conformance` with these arguments; its exit code is ours.
 pub fn conformance(root: &Path, arguments: &[String]) -> Result<ExitCode, String> {
-    let arguments = arguments.iter().map(|argument| bundled(root, argument));
-    let arguments = arguments.collect::<Result<Vec<_>, _>>()?;
+    let arguments = with_bundles(arguments, |file| bundled(root, file))?;
     let mut command = Command::new("cargo");
     // From where the user stands, so that paths mean what was meant.
     command.args(["run", "--quiet", "--manifest-path"]).arg(root.join("Cargo.toml"));
@@ -23,27 +22,45 @@ pub fn conformance(root: &Path, arguments: &[String]) -> Result<ExitCode, String
     Ok(ExitCode::from(code.unwrap_or(1)))
 }
 
-/// The argument itself, or the bundle of the YAML document that it names.
-fn bundled(root: &Path, argument: &str) -> Result<String, String> {
-    let (option, path) = match argument.split_once('=') {
-        Some((option, path)) if option.starts_with("--") => (format!("{option}="), path),
-        _ => (String::new(), argument),
+/// The arguments, with the bundle of each document that is named as a file of YAML.
+fn with_bundles(
+    arguments: &[String],
+    bundled: impl Fn(&Path) -> Result<PathBuf, String>,
+) -> Result<Vec<String>, String> {
+    let mut is_value = false;
+    let replaced = arguments.iter().map(|argument| {
+        let joined = argument.strip_prefix("--document=");
+        let named = joined.or_else(|| is_value.then_some(argument.as_str()));
+        is_value = argument == "--document";
+        let Some(file) = named.map(Path::new).filter(|file| is_yaml(file)) else {
+            return Ok(argument.clone());
+        };
+        let option = if joined.is_some() { "--document=" } else { "" };
+        bundled(file).map(|bundle| format!("{option}{}", bundle.display()))
+    });
+    replaced.collect()
+}
+
+fn is_yaml(file: &Path) -> bool {
+    file.extension().is_some_and(|it| it == "yaml" || it == "yml") && file.is_file()
+}
+
+/// Writes the bundle of a document and says where.
+fn bundled(root: &Path, file: &Path) -> Result<PathBuf, String> {
+    let write = |text: String| {
+        let out = place(&root.join("target/conformance"), &file.canonicalize()?);
+        fs::create_dir_all(out.parent().unwrap_or(root))?;
+        fs::write(&out, text)?;
+        Ok(out)
     };
-    let file = Path::new(path);
-    let is_yaml = file.extension().is_some_and(|it| it == "yaml" || it == "yml");
-    if !is_yaml || !file.is_file() {
-        return Ok(argument.to_owned());
-    }
-    let out = root
-        .join("target/conformance")
-        .join(file.with_extension("json").file_name().unwrap_or_default());
-    let bundle = bundle(file)?;
-    let write = || {
-        fs::create_dir_all(root.join("target/conformance"))?;
-        fs::write(&out, bundle)
-    };
-    write().map_err(|bad| format!("error: {}: {bad}", out.display()))?;
-    Ok(format!("{option}{}", out.display()))
+    write(bundle(file)?).map_err(|bad: std::io::Error| format!("error: {}: {bad}", file.display()))
+}
+
+/// Where below a folder the bundle of a document stands: as deep as its whole path is, since
+/// documents of one name are not one document.
+fn place(folder: &Path, file: &Path) -> PathBuf {
+    let steps = file.components().filter(|it| matches!(it, Component::Normal(_)));
+    folder.join(steps.collect::<PathBuf>()).with_extension("json")
 }
 
 /// One document together with the `common.yaml` beside it; without one, as it stands.
@@ -90,14 +107,43 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let pets = "openapi: 3.0.3\ninfo: { title: Pets }\npaths: { /pets: { get: {} } }\n";
         fs::write(folder.path().join("pets.yaml"), pets).unwrap();
-        let argument = format!("--document={}", folder.path().join("pets.yaml").display());
-        let given = bundled(folder.path(), &argument).unwrap();
-        let text = fs::read_to_string(given.strip_prefix("--document=").unwrap()).unwrap();
+        let file = folder.path().join("pets.yaml");
+        let text = fs::read_to_string(bundled(folder.path(), &file).unwrap()).unwrap();
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["openapi"], "3.0.3");
         assert!(value["paths"]["/pets"]["get"].is_object(), "{value}");
         fs::write(folder.path().join("pets.yaml"), "openapi: [").unwrap();
-        let line = bundled(folder.path(), &argument).unwrap_err();
+        let line = bundled(folder.path(), &file).unwrap_err();
         assert!(line.contains("pets.yaml cannot be read"), "{line}");
+    }
+
+    #[test]
+    fn documents_alone_are_bundled_and_of_one_name_each_to_a_place_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            path.display().to_string()
+        };
+        let (one, other, keys) = (file("a/embed.yaml"), file("b/embed.yaml"), file("keys.yaml"));
+        let arguments = [
+            "--document".to_owned(),
+            one.clone(),
+            format!("--document={other}"),
+            "--credentials".to_owned(),
+            keys.clone(),
+            "--document".to_owned(),
+            "embed".to_owned(),
+        ];
+        let out = Path::new("out");
+        let found = with_bundles(&arguments, |file| Ok(place(out, file))).unwrap();
+        let bundle = |file: &str| place(out, Path::new(file)).display().to_string();
+        assert_ne!(bundle(&one), bundle(&other));
+        let mut expected = arguments.clone();
+        expected[1] = bundle(&one);
+        expected[2] = format!("--document={}", bundle(&other));
+        assert_eq!(found, expected);
+        assert!(bundle(&one).starts_with("out/") && bundle(&one).ends_with("/a/embed.json"));
     }
 }
