@@ -26,8 +26,10 @@ mod subject;
 mod transport;
 mod world;
 
+pub use clock::{now_ms, unique_ms};
 pub use credentials::Credentials;
 pub use document::Document;
 pub use expected::Expected;
 pub use plan::{Options, Plan, Planned, plan};
 pub use run::{Limits, Watch, run};
+pub use sign::sign;

@@ -3,11 +3,9 @@
 //! A faulty server knows its own secrets, so the proxy must, to let through what it should not.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_lc_rs::hmac;
 use serde_json::{Value, json};
+use vestibule_conformance::{sign, unique_ms};
 
 use crate::documents::Documents;
 use crate::exchange::Request;
@@ -18,13 +16,12 @@ pub struct World {
     /// The documents.
     pub documents: Documents,
     server: Server,
-    last_ms: AtomicI64,
 }
 
 impl World {
     /// What is known of a server.
     pub fn new(documents: Documents, server: Server) -> Self {
-        Self { documents, server, last_ms: AtomicI64::new(0) }
+        Self { documents, server }
     }
 
     /// Where the server listens.
@@ -98,7 +95,7 @@ impl World {
         else {
             return false;
         };
-        sent.eq_ignore_ascii_case(&signature(secret, timestamp, &request.body))
+        sent.eq_ignore_ascii_case(&sign(secret, &timestamp.to_string(), &request.body))
     }
 
     /// Signs a request with the key it names, else with the demo's read-write key, at a moment at
@@ -108,10 +105,10 @@ impl World {
         let known = claimed.filter(|key| self.secret_of(key).is_some());
         let key = known.unwrap_or_else(|| self.credential("/embed/key").to_owned());
         let secret = self.secret_of(&key).expect("one of the demo's keys");
-        let now = self.fresh_ms();
-        let signature = signature(secret, now, &request.body);
+        let now = unique_ms().to_string();
+        let signature = sign(secret, &now, &request.body);
         request.set(self.documents.header("embedKey"), &key);
-        request.set(self.documents.header("embedTimestamp"), &now.to_string());
+        request.set(self.documents.header("embedTimestamp"), &now);
         request.set(self.documents.header("embedSignature"), &signature);
     }
 
@@ -125,26 +122,4 @@ impl World {
         });
         all.find(|(known, _)| *known == key).map(|(_, secret)| secret)
     }
-
-    /// The system's time, but never the same twice: equal signatures are replays.
-    fn fresh_ms(&self) -> i64 {
-        let now = now_ms();
-        let later = |last: i64| Some(now.max(last + 1));
-        let last = self.last_ms.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later);
-        now.max(last.expect("the update never gives up") + 1)
-    }
-}
-
-/// Milliseconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "a tool beside the service has no clock to move")]
-pub fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn signature(secret: &str, timestamp_ms: i64, body: &[u8]) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    let signed = [format!("{timestamp_ms}.").as_bytes(), body].concat();
-    let mac = hmac::sign(&key, &signed);
-    mac.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -8,7 +8,7 @@ use http::header::{AUTHORIZATION, ORIGIN};
 
 use crate::exchange::{Answer, Request, without};
 use crate::fault::{Fault, Place};
-use crate::world::now_ms;
+use vestibule_conformance::now_ms;
 use vestibule_conformance::outcome::Check;
 
 const EMBED: &str = "embedSessionCreate";
