@@ -369,8 +369,7 @@ impl Place<'_> {
         let root = &*self.document.value;
         let fallback = format!("{method} {}", self.path);
         let id = source["operationId"].as_str().map_or(fallback, str::to_owned);
-        let parameters = list(&self.item["parameters"]).chain(list(&source["parameters"]));
-        let parameters = parameters.filter_map(|it| parameter(root, resolve(root, it))).collect();
+        let parameters = self.parameters(source);
         let answers = members(&source["responses"])
             .map(|(status, it)| (status.clone(), self.answer(resolve(root, it))))
             .collect();
@@ -400,6 +399,16 @@ impl Place<'_> {
             parameters_refused: refused("parameters"),
             id,
         })
+    }
+
+    /// Those of the path, and of the operation; of two at one place the operation's counts.
+    fn parameters(&self, source: &Value) -> Vec<Parameter> {
+        let root = &*self.document.value;
+        let of = |node| list(node).filter_map(|it| parameter(root, resolve(root, it)));
+        let own: Vec<_> = of(&source["parameters"]).collect();
+        let is_own = |it: &Parameter| own.iter().any(|o| (o.part, &o.name) == (it.part, &it.name));
+        let shared: Vec<_> = of(&self.item["parameters"]).filter(|it| !is_own(it)).collect();
+        shared.into_iter().chain(own).collect()
     }
 
     fn answer(&self, source: &Value) -> Answer {
@@ -541,3 +550,6 @@ fn list(node: &Value) -> impl Iterator<Item = &Value> {
 fn texts(node: &Value) -> Vec<String> {
     list(node).filter_map(Value::as_str).map(str::to_owned).collect()
 }
+
+#[cfg(test)]
+mod tests;
