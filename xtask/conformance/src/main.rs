@@ -5,6 +5,7 @@
 
 mod terminal;
 
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -111,7 +112,8 @@ fn conformance(arguments: &Arguments) -> Result<ExitCode, String> {
     Ok(if run.is_fine() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// The plan; what a document makes impossible is told in one line and not as a panic too.
+/// The plan; what a document makes impossible is told in one line and not as a panic too, and a
+/// mistake of our own in one line as well.
 fn planned(
     documents: &[Document],
     credentials: Credentials,
@@ -119,9 +121,14 @@ fn planned(
 ) -> Result<Plan, String> {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let planned = plan(documents, credentials, options);
+    let planned =
+        std::panic::catch_unwind(AssertUnwindSafe(|| plan(documents, credentials, options)));
     std::panic::set_hook(usual);
-    planned
+    planned.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason");
+        Err(format!("the cases cannot be planned, which is a mistake of this program: {text}"))
+    })
 }
 
 fn carry_out(

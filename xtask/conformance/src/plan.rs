@@ -148,12 +148,12 @@ pub fn plan(
             method: operation.method.to_string(),
             path: operation.path.clone(),
         });
-        match looked {
-            Ok(subject) => {
-                let mut cases = Cases::new(Arc::new(subject), &tokens, &plan.credentials);
-                cases.all(options);
-                plan.cases.append(&mut cases.found);
-            }
+        let found = looked.and_then(|subject| {
+            let mut cases = Cases::new(Arc::new(subject), &tokens, &plan.credentials);
+            guarded(|| cases.all(options)).map(|()| cases.found)
+        });
+        match found {
+            Ok(found) => plan.cases.extend(found),
             Err(reason) => plan.cases.push(Planned {
                 check: Check::Valid,
                 name: format!("{}/{}/anything", operation.id, Check::Valid),
@@ -165,16 +165,20 @@ pub fn plan(
     Ok(plan)
 }
 
-/// Looks at an operation. Somebody else's document may hold what the strategies cannot draw from;
-/// they say so by a panic, which must not take the other operations' run away without a word.
+/// Looks at an operation.
 fn looked_at(operation: Arc<Operation>) -> Result<Subject, String> {
     operation.usable()?;
-    let look = AssertUnwindSafe(|| {
+    guarded(|| {
         let subject = Subject::new(operation);
         let _ = (subject.plain(), subject.full());
         subject
-    });
-    std::panic::catch_unwind(look).map_err(|panic| {
+    })
+}
+
+/// Draws for an operation. Somebody else's document may hold what the strategies cannot draw from;
+/// they say so by a panic, which must not take the other operations' run away without a word.
+fn guarded<T>(draw: impl FnOnce() -> T) -> Result<T, String> {
+    std::panic::catch_unwind(AssertUnwindSafe(draw)).map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason");
         format!("nothing can be drawn for it: {text}")
@@ -284,4 +288,35 @@ fn seed_of(seed: u64, operation: &str, n: usize) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Nothing is drawn for a parameter whose value the credentials have until its cases are made.
+    #[test]
+    fn operation_that_cannot_be_drawn_for_is_skipped_and_the_others_are_not() {
+        let odd = json!([{
+            "name": "odd", "in": "query", "x-credential": "odd",
+            "schema": { "type": "string", "pattern": "(" },
+        }]);
+        let operation = |id: &str, parameters: &serde_json::Value| {
+            let responses = json!({ "200": {} });
+            json!({ "get": { "operationId": id, "parameters": parameters, "responses": responses } })
+        };
+        let paths =
+            json!({ "/odd": operation("odd", &odd), "/fine": operation("fine", &json!([])) });
+        let document = json!({ "openapi": "3.0.3", "paths": paths }).to_string();
+        let document = Document::read("some", &document).unwrap();
+        let plan = plan(&[document], Credentials::default(), &Options::default()).unwrap();
+        let cases_of =
+            |id: &str| plan.cases.iter().filter(|case| case.operation.id == id).collect::<Vec<_>>();
+        let [only] = cases_of("odd")[..] else { panic!("not one skip") };
+        let Act::Skip(reason) = &only.act else { panic!("{} is tried", only.name) };
+        assert!(reason.starts_with("nothing can be drawn for it: "), "{reason}");
+        assert!(cases_of("fine").len() >= Options::default().cases);
+    }
 }
