@@ -212,6 +212,37 @@ async fn report_is_as_wide_as_a_narrow_window() {
     assert_eq!(widths, [WIDTH, WIDTH]);
 }
 
+/// A credential that is nearly right is told as little as the right one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_that_are_nearly_right_are_not_told() {
+    let service = service();
+    let of = [("iframe", "iframeSessionCreate"), ("embed", "embedSessionCreate")];
+    let documents = of.map(|(wanted, id)| {
+        let (name, text) = documents::ALL.iter().find(|(name, _)| *name == wanted).expect(wanted);
+        let mut value: Value = serde_json::from_str(text).expect("JSON");
+        let paths = value["paths"].as_object_mut().expect("paths");
+        let of_paths = paths.values_mut().flat_map(|it| it.as_object_mut().expect("a path"));
+        let found = of_paths.map(|(_, it)| it).find(|it| it["operationId"] == id).expect(id);
+        found["responses"]["401"]["x-codes"] = json!(["no_code_of_ours"]);
+        Document::read(name, &value.to_string()).expect("a document")
+    });
+    let operations = of.map(|(_, id)| id.to_owned()).to_vec();
+    let options = Options { cases: 1, operations, ..Options::default() };
+    let run = tried(&service, &documents, &options).await;
+    let report = serde_json::to_string(&run).expect("JSON");
+    let demo = &service.demo.demo;
+    // The key of a signature is an id that its line for a shell names.
+    for secret in [&demo.iframe.api_key, &demo.embed.secret] {
+        // One character is changed some places before the end.
+        let most = &secret[..secret.len() - 6];
+        let told = report.find(most).map(|at| &report[at.saturating_sub(300)..at]);
+        assert_eq!(told, None, "most of a credential is told");
+    }
+    for variable in ["API_KEY_SHORT", "EMBED_KEY_ONE_OFF"] {
+        assert!(report.contains(variable), "{report}");
+    }
+}
+
 /// Names and number of cases depend on documents, options and seed alone.
 #[test]
 fn plan_is_the_same_every_time() {

@@ -15,7 +15,8 @@ use crate::place;
 use crate::recipe::{Content, Flaw, Form, Given, Other, Proof, Recipe};
 use crate::request::{ESCAPED, Request, Signed};
 use crate::sign::sign;
-use crate::world::{Built, Trouble, World};
+use crate::subject::can_travel;
+use crate::world::{self, Built, Trouble, World};
 
 /// Stands for the deployment's own origin in a header.
 pub const OWN_ORIGIN: &str = "{own origin}";
@@ -185,12 +186,21 @@ impl World {
         for scheme in group {
             values.push(match scheme.role {
                 Role::Timestamp { .. } => String::new(),
-                Role::Credential | Role::Signature => {
-                    self.credential(&scheme.source, &scheme.name).await?
-                }
+                Role::Credential => self.carriable(&scheme.source, &scheme.name).await?,
+                Role::Signature => self.credential(&scheme.source, &scheme.name).await?,
             });
         }
         Ok(values)
+    }
+
+    /// A credential that travels in a header.
+    async fn carriable(&self, source: &Source, name: &str) -> Result<String, Trouble> {
+        let value = self.credential(source, name).await?;
+        if can_travel(Part::Header, &value) {
+            return Ok(value);
+        }
+        let origin = world::origin(source);
+        Err(Trouble::Missing(format!("a header cannot carry {origin}: it is not plain ASCII")))
     }
 
     async fn credential(&self, source: &Source, name: &str) -> Result<String, Trouble> {
@@ -314,7 +324,7 @@ impl World {
                     vec![header(&self.spoilt(short, scheme, "short"))]
                 }
                 Other::Text(text) => vec![header(text)],
-                Other::From(source) => vec![header(&self.credential(source, &scheme.name).await?)],
+                Other::From(source) => vec![header(&self.carriable(source, &scheme.name).await?)],
             },
             _ => vec![header(right)],
         })
@@ -468,7 +478,7 @@ mod tests {
         let operation = operations(&[document]).unwrap().remove(0);
         let bounds = Bounds { rate: 1, requests: 1, timeout: std::time::Duration::from_secs(1) };
         let base_url = "http://127.0.0.1:1";
-        let (none, plain) = (crate::Credentials::default(), crate::world::Plain::new());
+        let (none, plain) = (crate::Credentials::default(), world::Plain::new());
         let world = World::new(base_url, none, plain, Default::default(), bounds).unwrap();
         let given = Recipe::default().given("id", Given::Text("{a}".into()));
         let built = world.build(&operation, &given).await.unwrap();

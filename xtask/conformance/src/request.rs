@@ -107,19 +107,26 @@ impl Secrets {
 
     /// A text in which every secret and id is blanked out.
     pub fn masked(&self, text: &str) -> String {
-        // Backwards, so that one that begins with another is found whole.
-        self.variables.iter().rev().fold(text.to_owned(), |text, (secret, variable)| {
-            text.replace(secret, &format!("${}", variable.name))
-        })
+        let (mut masked, mut rest) = (String::new(), text);
+        while let Some((at, secret, variable)) = self.first(rest) {
+            masked.push_str(&rest[..at]);
+            let _ = write!(masked, "${}", variable.name);
+            rest = &rest[at + secret.len()..];
+        }
+        masked + rest
+    }
+
+    /// The secret that stands leftmost in a text, and of several at one place the longest: of
+    /// none may the end be left over.
+    fn first(&self, text: &str) -> Option<(usize, &str, &Variable)> {
+        let all = self.variables.iter();
+        let found = all.filter_map(|(secret, it)| Some((text.find(secret)?, secret.as_str(), it)));
+        found.min_by_key(|(at, secret, _)| (*at, Reverse(secret.len())))
     }
 
     /// A word for a POSIX shell, in which secrets are variables; tells those that it has.
     fn word(&self, text: &str, used: &mut BTreeMap<String, String>) -> String {
-        let all = self.variables.iter();
-        let found = all.filter_map(|(secret, it)| Some((text.find(secret)?, secret, it)));
-        // The first one, so that none stands before it; whole, where it begins with another.
-        let first = found.min_by_key(|(at, secret, _)| (*at, Reverse(secret.len())));
-        let Some((at, secret, variable)) = first else { return quoted(text) };
+        let Some((at, secret, variable)) = self.first(text) else { return quoted(text) };
         used.insert(variable.name.clone(), variable.origin.clone());
         let before = &text[..at];
         let after = self.word(&text[at + secret.len()..], used);
@@ -272,6 +279,16 @@ mod tests {
                 assert!(!text.contains("012345") && !text.contains("SHORT"), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn no_part_of_a_secret_stays_beside_another() {
+        let mut secrets = secrets();
+        secrets.add("iak_012345678", "short", "the key without its end");
+        assert_eq!(secrets.masked("ysk_0123456789iak_0123456789"), "$EMBED_SECRET$IFRAME_API_KEY");
+        assert_eq!(secrets.masked("iak_012345678!"), "$SHORT!");
+        let word = secrets.word("ysk_0123456789 iak_0123456789", &mut BTreeMap::new());
+        assert_eq!(word, "\"${EMBED_SECRET}\"' '\"${IFRAME_API_KEY}\"");
     }
 
     #[test]

@@ -281,17 +281,21 @@ impl World {
     /// A secret as text, remembered so that it is never printed.
     pub(crate) fn secret(&self, value: &Value, name: &str, source: &Source) -> String {
         let text = credentials::text(value);
-        let origin = match source {
-            Source::Credential(path) => format!("{path} of the credentials file"),
-            Source::Answer { operation, pointer } => format!("{pointer} of {operation}'s answer"),
-        };
         let name = match source {
             Source::Credential(path) => path,
             Source::Answer { .. } => name,
         };
         let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        secrets.add(&text, name, &origin);
+        secrets.add(&text, name, &origin(source));
         text
+    }
+}
+
+/// Where a person finds a value.
+pub(crate) fn origin(source: &Source) -> String {
+    match source {
+        Source::Credential(path) => format!("{path} of the credentials file"),
+        Source::Answer { operation, pointer } => format!("{pointer} of {operation}'s answer"),
     }
 }
 
