@@ -14,6 +14,10 @@ use serde_json::Value;
 
 use crate::request::Request;
 
+/// How long a connection may rest before another is opened: less than servers let it, so that
+/// none closes it while a request is on its way there.
+const IDLE: Duration = Duration::from_secs(2);
+
 /// A client with its connections.
 pub struct Transport {
     client: Connections,
@@ -39,14 +43,9 @@ pub struct Reply {
     pub took: Duration,
 }
 
-/// Why there is no answer.
+/// Why there is no answer: the innermost cause, in words.
 #[derive(Clone, Debug)]
-pub enum NoReply {
-    /// The connection broke or was never made; trying again may help.
-    Broken(String),
-    /// Trying again would not help: too slow, or not a request.
-    Hopeless(String),
-}
+pub struct NoReply(pub String);
 
 impl Reply {
     /// The values of a header.
@@ -72,7 +71,8 @@ impl Transport {
     /// # Errors
     /// When the system has no certificates to trust.
     pub fn new(base_url: &str, timeout: Duration) -> Result<Self, String> {
-        let pool = Client::builder(TokioExecutor::new());
+        let mut pool = Client::builder(TokioExecutor::new());
+        pool.pool_idle_timeout(IDLE);
         if !base_url.starts_with("https://") {
             return Ok(Self { client: Connections::Plain(pool.build_http()), timeout });
         }
@@ -90,22 +90,21 @@ impl Transport {
     /// # Errors
     /// When there is no answer.
     pub async fn send(&self, request: &Request) -> Result<Reply, NoReply> {
-        let outgoing = outgoing(request).map_err(|bad| NoReply::Hopeless(bad.to_string()))?;
+        let outgoing = outgoing(request).map_err(|bad| NoReply(bad.to_string()))?;
         let began = Instant::now();
         let exchange = async {
             let response = match &self.client {
                 Connections::Plain(client) => client.request(outgoing).await,
                 Connections::Secure(client) => client.request(outgoing).await,
             };
-            let response = response.map_err(|bad| NoReply::Broken(root(&bad)))?;
+            let response = response.map_err(|bad| NoReply(root(&bad)))?;
             let (head, body) = response.into_parts();
-            let body = body.collect().await.map_err(|bad| NoReply::Broken(root(&bad)))?;
+            let body = body.collect().await.map_err(|bad| NoReply(root(&bad)))?;
             Ok((head, body.to_bytes()))
         };
         let within = tokio::time::timeout(self.timeout, exchange).await;
         let seconds = self.timeout.as_secs();
-        let (head, body) =
-            within.map_err(|_| NoReply::Hopeless(format!("nothing within {seconds} s")))??;
+        let (head, body) = within.map_err(|_| NoReply(format!("nothing within {seconds} s")))??;
         let headers = head.headers.iter().map(|(name, value)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         });
@@ -129,4 +128,29 @@ fn root(bad: &dyn std::error::Error) -> String {
         cause = next;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A server that drops every connection with a request on it is never asked twice.
+    #[tokio::test]
+    async fn dropped_connection_is_no_reply_and_not_tried_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let again = listener.try_clone().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            socket.read(&mut [0; 1024]).unwrap()
+        });
+        let transport = Transport::new(&url, Duration::from_secs(10)).unwrap();
+        transport.send(&Request::get(&url)).await.unwrap_err();
+        assert!(server.join().unwrap() > 0, "the request came");
+        again.set_nonblocking(true).unwrap();
+        assert!(again.accept().is_err(), "nobody came a second time");
+    }
 }

@@ -123,8 +123,7 @@ impl World {
     pub async fn reach(&self) -> Result<(), String> {
         let request = Request::get(&format!("{}/", self.base_url));
         let answer = self.transport.send(&request).await.map(drop);
-        let Err(NoReply::Broken(why) | NoReply::Hopeless(why)) = answer else { return Ok(()) };
-        Err(format!("{} does not answer: {why}", self.base_url))
+        answer.map_err(|NoReply(why)| format!("{} does not answer: {why}", self.base_url))
     }
 
     /// Makes the request of a recipe and sends it; waits and does so again when it is asked to.
@@ -166,16 +165,8 @@ impl World {
             return Err(Trouble::Spent(most));
         }
         self.slot().await;
-        let mut problem = String::new();
-        // A server may close a connection while the next request is already on its way there.
-        for _ in 0..3 {
-            match self.transport.send(request).await {
-                Ok(reply) => return Ok(reply),
-                Err(NoReply::Hopeless(why)) => return Err(Trouble::NoReply(why)),
-                Err(NoReply::Broken(why)) => problem = why,
-            }
-        }
-        Err(Trouble::NoReply(problem))
+        // Once: a dropped connection is a finding, and a signed request counts once.
+        self.transport.send(request).await.map_err(|NoReply(why)| Trouble::NoReply(why))
     }
 
     /// Waits for a place in the rate.
