@@ -113,12 +113,20 @@ impl World {
                 *is_unknown |= parameter.source.is_some();
                 return Ok(vec![text.clone()]);
             }
-            Some(Given::Text(_) | Given::Twice) | None => {}
+            Some(Given::Text(_) | Given::Known | Given::Twice) | None => {}
         }
         let Some(source) = &parameter.source else { return Ok(vec![]) };
-        let known = self.values(source, recipe.fresh).await?;
+        let is_needed = parameter.required || given == Some(&Given::Twice);
+        // Another operation is not asked for what nobody wants.
+        if !is_needed && given.is_none() && matches!(source, Source::Answer { .. }) {
+            return Ok(vec![]);
+        }
+        let known = match self.values(source, recipe.fresh).await {
+            Err(Trouble::Missing(_)) if !is_needed => vec![],
+            known => known?,
+        };
         let Some(value) = known.first().map(text) else {
-            if parameter.required {
+            if is_needed {
                 let why = format!("nothing says which {} exists here", parameter.name);
                 return Err(Trouble::Missing(why));
             }

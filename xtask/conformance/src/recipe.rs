@@ -37,6 +37,8 @@ pub struct Recipe {
 pub enum Given {
     /// This text.
     Text(String),
+    /// What the deployment knows, where it knows anything.
+    Known,
     /// Its value, twice.
     Twice,
     /// Nothing.

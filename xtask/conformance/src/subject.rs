@@ -146,6 +146,7 @@ impl Subject {
     /// A drawn text, unless the deployment knows one.
     fn give(&self, parameter: &Parameter, seed: u64, recipe: &mut Recipe) {
         if parameter.source.is_some() {
+            recipe.given.insert(parameter.name.clone(), Given::Known);
             return;
         }
         let drawn = text(&sample(&valid(&self.set, &parameter.schema), seed));

@@ -29,6 +29,11 @@ const KEEP: Duration = Duration::from_secs(240);
 const WAITS: usize = 4;
 const LONGEST_WAIT: Duration = Duration::from_secs(90);
 
+tokio::task_local! {
+    /// The operations that are asked for a value at the moment, each on behalf of the one before.
+    static OBTAINED: Vec<String>;
+}
+
 /// A plain valid request of every operation.
 pub type Plain = HashMap<String, (Arc<Operation>, Recipe)>;
 
@@ -188,7 +193,8 @@ impl World {
         tell(None);
     }
 
-    /// All values of a source; `fresh` makes a new object where another operation gives it.
+    /// All values of a source; `fresh` makes a new object where another operation gives it. None
+    /// while that operation's own request is being made: links may go in a circle.
     ///
     /// # Errors
     /// [`Trouble`].
@@ -199,7 +205,12 @@ impl World {
                 if let Some(value) = self.kept(source).filter(|_| !fresh) {
                     return Ok(vec![value]);
                 }
-                let value = self.obtain(operation, pointer).await?;
+                let mut chain = OBTAINED.try_with(Vec::clone).unwrap_or_default();
+                if chain.contains(operation) {
+                    return Ok(vec![]);
+                }
+                chain.push(operation.clone());
+                let value = OBTAINED.scope(chain, self.obtain(operation, pointer)).await?;
                 if !fresh {
                     let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
                     kept.insert(source.clone(), (Instant::now(), value.clone()));
@@ -227,7 +238,7 @@ impl World {
             let reply = &exchange.reply;
             let body = reply.json().inspect(|body| self.hide(&operation.id, body));
             let value = body.and_then(|body| body.pointer(pointer).cloned());
-            let value = value.filter(|_| (200..300).contains(&reply.status));
+            let value = value.filter(|it| (200..300).contains(&reply.status) && !it.is_null());
             value.ok_or_else(|| {
                 let code = reply.json().and_then(|it| it["error"].as_str().map(str::to_owned));
                 let told = code.map(|code| format!(" {code}")).unwrap_or_default();
@@ -307,3 +318,6 @@ pub struct Built {
     /// Whether a value is in it that this deployment need not know.
     pub is_unknown: bool,
 }
+
+#[cfg(test)]
+mod tests;
