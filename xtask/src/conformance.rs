@@ -9,6 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use crate::document::{self, Finding};
+use crate::exit;
 
 /// Runs `vestibule-conformance` with these arguments; its exit code is ours.
 pub fn conformance(root: &Path, arguments: &[String]) -> Result<ExitCode, String> {
@@ -18,8 +19,7 @@ pub fn conformance(root: &Path, arguments: &[String]) -> Result<ExitCode, String
     command.args(["run", "--quiet", "--manifest-path"]).arg(root.join("Cargo.toml"));
     command.args(["-p", "vestibule-conformance", "--"]).args(arguments);
     let status = command.status().map_err(|bad| format!("error: cargo does not run: {bad}"))?;
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(ExitCode::from(code.unwrap_or(1)))
+    exit::code("the runner", status)
 }
 
 /// The arguments, with the bundle of each document that is named as a file of YAML.

@@ -6,6 +6,7 @@ mod commands;
 mod conformance;
 mod diff;
 mod document;
+mod exit;
 mod generate;
 mod lint;
 mod mock;

@@ -3,7 +3,6 @@
 //! The server is a package of its own, so that this one stays light; it reads what is written
 //! here at its start, and nothing is compiled again after an edit.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode};
 use std::{fs, io};
@@ -11,6 +10,7 @@ use std::{fs, io};
 use anstream::{eprintln, println};
 use clap::Args;
 
+use crate::exit;
 use crate::generate::Files;
 use crate::generate::{self, BUNDLES, FACTS};
 use crate::lint;
@@ -23,64 +23,92 @@ mod tests;
 /// Where the server reads, below the repository's root.
 const FOLDER: &str = "target/mock";
 
-/// A server that checks requests as the documents say and answers their examples.
+/// Starts the server again after every save; everything else is the server's.
+const WATCH: &str = "--watch";
+const HELP: [&str; 2] = ["-h", "--help"];
+
+/// A server that checks requests as the documents say and answers their examples; `--help` tells
+/// the arguments.
 #[derive(Args)]
-#[command(after_help = "\
-Answers are the documents' examples, or values drawn from the seed where there is none. A
-credential must be there; whether it is true is not asked. Another documented answer is asked for
-with the header Prefer (RFC 7240): code=404, example=NAME, dynamic=true.")]
+#[command(disable_help_flag = true)]
 pub struct Mock {
-    /// Where to listen.
-    #[arg(long, default_value = "127.0.0.1:8081", value_name = "ADDR")]
-    bind: SocketAddr,
-    /// Serve this document alone; may be given again.
-    #[arg(long = "document", value_name = "D")]
-    documents: Vec<String>,
-    /// What values are drawn from.
-    #[arg(long, default_value_t = 0, value_name = "S")]
-    seed: u64,
-    /// Start again after every save of a document.
-    #[arg(long)]
-    watch: bool,
+    /// For the server; `--watch` starts it again after every save of a document.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
 }
 
 impl Mock {
     /// Bundles, then serves until ctrl-c.
     pub fn run(&self, root: &Path) -> Result<ExitCode, String> {
-        if !bundle(root)? {
+        let asks_for_help = self.arguments.iter().any(|it| HELP.contains(&it.as_str()));
+        if !asks_for_help && !bundle(root)? {
             return Ok(ExitCode::from(1));
         }
-        if self.watch {
+        if !asks_for_help && self.arguments.iter().any(|it| it == WATCH) {
             return self.watched(root);
         }
         let status = self.server(root).status().map_err(|bad| unrunnable(&bad))?;
-        Ok(ExitCode::from(status.code().and_then(|code| code.try_into().ok()).unwrap_or(0)))
+        exit::code("the mock", status)
     }
 
     fn watched(&self, root: &Path) -> Result<ExitCode, String> {
         let saves = Saves::of(root)?;
-        let mut server = self.server(root).spawn().map_err(|bad| unrunnable(&bad))?;
+        let mut server = Server::start(self.server(root))?;
         while next(saves.wakes()) {
-            if !bundle(root)? {
+            if !is_bundled_again(root) {
                 eprintln!("The mock goes on with the documents as they were.");
                 continue;
             }
-            end(&mut server)?;
+            server.end()?;
             println!("openapi/ was saved: starting again.");
-            server = self.server(root).spawn().map_err(|bad| unrunnable(&bad))?;
+            server = Server::start(self.server(root))?;
         }
-        end(&mut server)?;
+        server.end()?;
         Ok(ExitCode::SUCCESS)
     }
 
     fn server(&self, root: &Path) -> Command {
         let mut command = Command::new("cargo");
         command.args(["run", "--package", "vestibule-mock", "--", FOLDER]);
-        command.args(["--bind", &self.bind.to_string(), "--seed", &self.seed.to_string()]);
-        command.args(self.documents.iter().flat_map(|name| ["--document", name]));
+        command.args(self.arguments.iter().filter(|it| *it != WATCH));
         command.current_dir(root);
         command
     }
+}
+
+/// A server that runs; it ends with this, however the command does, and leaves the port.
+struct Server(Child);
+
+impl Server {
+    fn start(mut command: Command) -> Result<Self, String> {
+        command.spawn().map(Self).map_err(|bad| unrunnable(&bad))
+    }
+
+    /// One that has ended by itself, ctrl-c reaches it too, is no failure.
+    fn end(&mut self) -> Result<(), String> {
+        let ended = self.0.try_wait().and_then(|ended| match ended {
+            Some(_) => Ok(()),
+            None => self.0.kill().and_then(|()| self.0.wait().map(drop)),
+        });
+        ended.map_err(|bad| format!("error: the mock cannot be stopped: {bad}"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Err(problem) = self.end() {
+            eprintln!("{problem}");
+        }
+    }
+}
+
+/// Whether a save can be served. A file may be away while an editor renames, and come with the
+/// next event.
+fn is_bundled_again(root: &Path) -> bool {
+    bundle(root).unwrap_or_else(|problem| {
+        eprintln!("{problem}");
+        false
+    })
 }
 
 /// Writes what the server reads; false when the documents have findings, which are printed.
@@ -115,15 +143,6 @@ fn write(folder: &Path, files: &Files) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// A server that has ended by itself, ctrl-c reaches it too, is no failure.
-fn end(server: &mut Child) -> Result<(), String> {
-    let ended = server.try_wait().and_then(|ended| match ended {
-        Some(_) => Ok(()),
-        None => server.kill().and_then(|()| server.wait().map(drop)),
-    });
-    ended.map_err(|bad| format!("error: the mock cannot be stopped: {bad}"))
 }
 
 fn unrunnable(bad: &io::Error) -> String {

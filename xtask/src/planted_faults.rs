@@ -6,6 +6,8 @@
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+use crate::exit;
+
 /// The program puts this binary behind its proxy; one build puts both into one folder.
 const SERVICE: &str = "vestibule";
 const PROGRAM: &str = "vestibule-planted-faults";
@@ -18,8 +20,7 @@ pub fn planted_faults(root: &Path, arguments: &[String]) -> Result<ExitCode, Str
     }
     let ran = cargo(root, "run").args(["--package", PROGRAM, "--"]).args(arguments).status();
     let status = ran.map_err(|bad| format!("error: cargo does not run: {bad}"))?;
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(ExitCode::from(code.unwrap_or(1)))
+    exit::code(PROGRAM, status)
 }
 
 /// Cargo from where the user stands, so that paths mean what was meant.

@@ -30,7 +30,12 @@ pub fn answer(
     let seed = seed_of(seed, received);
     let preference = Preference::read(&received.headers);
     let wanted = Wanted::of(operation, &preference)?;
-    let headers = headers(operation, &wanted, &preference, seed, codes)?;
+    let body = match wanted.refusal {
+        Some(_) => None,
+        None => body(operation, wanted.status, &preference, seed)?,
+    };
+    let kept = preference.kept(wanted.refusal.is_some(), body.is_some());
+    let headers = headers(operation, &wanted, &kept, seed, codes)?;
     if let Some(code) = wanted.refusal {
         let named = headers.into_iter().filter_map(|(name, value)| Some((name?, value)));
         return Err(named.fold(Refusal::new(code), |told, (name, value)| told.header(name, value)));
@@ -39,7 +44,7 @@ pub fn answer(
     *response.status_mut() =
         StatusCode::from_u16(wanted.status).map_err(|_| Refusal::new(codes.internal))?;
     *response.headers_mut() = headers;
-    if let Some(body) = body(operation, wanted.status, &preference, seed)? {
+    if let Some(body) = body {
         *response.body_mut() = Body::with_content(body.to_string());
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
@@ -132,7 +137,7 @@ pub fn has_example(operation: &MockOperation) -> bool {
 fn headers(
     operation: &'static MockOperation,
     wanted: &Wanted,
-    preference: &Preference,
+    kept: &Preference,
     seed: u64,
     codes: &StandardCodes,
 ) -> Result<HeaderMap, Refusal> {
@@ -147,7 +152,7 @@ fn headers(
         let value = header_value(operation, operation.resolve(header), seed);
         headers.insert(name, value.ok_or_else(defect)?);
     }
-    if let Some(applied) = preference.applied() {
+    if let Some(applied) = kept.applied() {
         headers.insert(APPLIED, HeaderValue::from_str(&applied).map_err(|_| defect())?);
     }
     Ok(headers)

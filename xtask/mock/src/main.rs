@@ -18,9 +18,18 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 ///
 /// It knows no tenant and no key: a credential must be there, whether it is true is not asked.
 #[derive(Parser)]
-#[command(name = "cargo xtask mock")]
+#[command(
+    name = "cargo xtask mock",
+    after_help = "\
+`--watch` starts it again after every save of a document.
+
+Answers are the documents' examples, or values drawn from the seed where there is none. Another
+documented answer is asked for with the header Prefer (RFC 7240): code=404, example=NAME,
+dynamic=true."
+)]
 struct Arguments {
-    /// Where facts.json and the documents lie, bundled.
+    /// Where facts.json and the documents lie, bundled; `cargo xtask mock` gives it.
+    #[arg(hide = true)]
     folder: PathBuf,
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:8081", value_name = "ADDR")]

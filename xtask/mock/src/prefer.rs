@@ -24,6 +24,7 @@ impl Preference {
     /// is not known is ignored, as the RFC asks.
     pub fn read(headers: &HeaderMap) -> Self {
         let mut preference = Self::default();
+        let mut dynamic = None;
         let texts = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
         for item in texts.flat_map(|text| split(text, ',')) {
             // Parameters of a preference stand behind a semicolon; none is defined for these.
@@ -33,14 +34,25 @@ impl Preference {
             match name.trim().to_ascii_lowercase().as_str() {
                 "code" if preference.code.is_none() => preference.code = Some(value),
                 "example" if preference.example.is_none() => preference.example = Some(value),
-                "dynamic" => preference.dynamic |= value.eq_ignore_ascii_case("true"),
+                "dynamic" if dynamic.is_none() => dynamic = Some(value),
                 _ => {}
             }
         }
+        preference.dynamic = dynamic.is_some_and(|it| it.eq_ignore_ascii_case("true"));
         preference
     }
 
-    /// What to say of it in the answer; nothing when nothing was asked.
+    /// What an answer keeps of it: only a refusal and a body have examples, only a body for which
+    /// none was named is drawn.
+    pub fn kept(&self, is_refusal: bool, has_body: bool) -> Self {
+        Self {
+            code: self.code.clone(),
+            example: self.example.clone().filter(|_| is_refusal || has_body),
+            dynamic: self.dynamic && has_body && self.example.is_none(),
+        }
+    }
+
+    /// What to say of it in the answer; nothing when nothing was kept.
     pub fn applied(&self) -> Option<String> {
         let code = self.code.as_ref().map(|code| format!("code={code}"));
         let example = self.example.as_ref().map(|name| format!("example=\"{name}\""));

@@ -193,6 +193,27 @@ async fn dynamic_answer_is_drawn_although_there_is_an_example() {
     assert_ne!(answer.body, plain.body);
 }
 
+#[tokio::test]
+async fn only_what_was_kept_is_said_to_be_applied() {
+    let mock = mock();
+    let operation = mock.operation("tenantCreate");
+    let applied = async |asked: &str| {
+        let answer = mock.prefer(operation, asked).await;
+        answer.header(APPLIED.as_str()).to_owned()
+    };
+    assert_eq!(applied("dynamic=true").await, "dynamic=true");
+    assert_eq!(applied("code=401, dynamic=true").await, "code=401", "a refusal is not drawn");
+    let (status, codes) =
+        operation.info.answers.iter().find(|(_, codes)| !codes.is_empty()).expect("a refusal");
+    let name = codes[0].name;
+    let asked = format!("code={status}, example={name}, dynamic=true");
+    assert_eq!(applied(&asked).await, format!("code={status}, example=\"{name}\""));
+    let silent = |it: &&&MockOperation| it.info.answers.iter().any(|(status, _)| *status == 204);
+    let operation = *mock.operations.iter().find(silent).expect("an answer without a body");
+    let answer = mock.prefer(operation, "code=204, example=x, dynamic=true").await;
+    assert_eq!((answer.status, answer.header(APPLIED.as_str())), (204, "code=204"));
+}
+
 #[test]
 fn one_document_can_be_served_alone() {
     let only = |name: &str| Facts::read(&ours()).expect("ours").only(&[name.to_owned()]);
@@ -229,6 +250,7 @@ fn prefer_is_read_as_its_rfc_writes_it() {
     assert_eq!(read(&["respond-async, Code = 404;x=\"a,b\""]), of("404", "", false));
     assert_eq!(read(&["example=\"a, b\"", "code=404, dynamic=true"]), of("404", "a, b", true));
     assert_eq!(read(&["code=404, code=500"]), of("404", "", false), "the first counts");
+    assert_eq!(read(&["dynamic=false", "dynamic=true"]), of("", "", false), "the first counts");
 }
 
 /// An answer, read whole.

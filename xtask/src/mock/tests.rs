@@ -2,10 +2,29 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
-use super::write;
+use super::{Server, is_bundled_again, write};
 use crate::document::load;
 use crate::generate::all;
+
+#[test]
+fn server_ends_with_whoever_started_it() {
+    let mut sleep = Command::new("sleep");
+    sleep.arg("600");
+    let server = Server::start(sleep).expect("it starts");
+    let process = format!("/proc/{}", server.0.id());
+    assert!(Path::new(&process).exists(), "it runs");
+    drop(server);
+    assert!(!Path::new(&process).exists(), "it has ended");
+}
+
+#[test]
+fn save_that_cannot_be_read_ends_nothing() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    assert!(!is_bundled_again(dir.path()), "there is no openapi/ for a moment");
+}
 
 #[test]
 fn folder_holds_the_documents_as_they_are_now() {
