@@ -20,6 +20,7 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 #[derive(Parser)]
 #[command(
     name = "cargo xtask mock",
+    override_usage = "cargo xtask mock [OPTIONS]",
     after_help = "\
 `--watch` starts it again after every save of a document.
 

@@ -75,14 +75,9 @@ impl NewOperation {
         let input = lint::command::folder(&root.join("openapi"), "openapi")?;
         let error = |problem: String| format!("error: {problem}");
         let added = self.checked(&input).map_err(error)?;
+        let handler = handler(&added, input.texts).map_err(error)?;
         fs::write(root.join(&added.file), &added.text)
             .map_err(|bad| error(format!("{} cannot be written: {bad}", added.file)))?;
-        let mut texts = input.texts;
-        texts.insert(added.file.clone(), added.text.clone());
-        let documents = document::load_texts(&texts).map_err(|_| error(unreadable(&added)))?;
-        let handlers = generate::handlers(&documents).map_err(|bad| error(bad.to_string()))?;
-        let handler = handlers.into_iter().find(|handler| handler.id == added.id);
-        let handler = handler.ok_or_else(|| error(unreadable(&added)))?;
         println!("{}", told(&added, &handler));
         Ok(ExitCode::SUCCESS)
     }
@@ -194,8 +189,17 @@ fn taken(trees: &[Tree<'_>]) -> BTreeSet<String> {
     schemas.flat_map(Node::entries).map(|(key, _)| key.text.to_lowercase()).collect()
 }
 
-fn unreadable(added: &Added) -> String {
-    format!("{} was written and cannot be read: this is a defect of new-operation", added.file)
+/// What the compiler will miss: found before anything is written, since a silence lets documents
+/// through the lint that the generator cannot read.
+fn handler(added: &Added, mut texts: Texts) -> Result<generate::Handler, String> {
+    texts.insert(added.file.clone(), added.text.clone());
+    let documents = document::load_texts(&texts).map_err(|findings| {
+        let first = findings.first().map(|it| format!("{}:{}: {}", it.file, it.line, it.message));
+        format!("{}; nothing was changed", first.unwrap_or_default())
+    })?;
+    let handlers = generate::handlers(&documents).map_err(|bad| bad.to_string())?;
+    let handler = handlers.into_iter().find(|handler| handler.id == added.id);
+    handler.ok_or_else(|| format!("{} would have no handler; nothing was changed", added.id))
 }
 
 fn told(added: &Added, handler: &generate::Handler) -> String {

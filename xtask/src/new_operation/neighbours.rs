@@ -1,12 +1,21 @@
 //! The operations of a document as examples for a new one: what they have in common is what the
 //! new one should have, and their text is copied where it says the same.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::text::{begins_its_line, block, item, moved};
 use crate::document::{Key, Node, Tree};
 
 const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
+
+/// Of these paths the one that begins most like a new one; the first of several, as documents
+/// begin with what the rest is made of.
+pub fn nearest<'p>(path: &str, paths: impl Iterator<Item = &'p str>) -> Option<&'p str> {
+    let shared =
+        |other: &str| path.split('/').zip(other.split('/')).take_while(|(a, b)| a == b).count();
+    paths.min_by_key(|other| Reverse(shared(other)))
+}
 
 /// A document and its operations.
 pub struct Neighbours<'t> {
@@ -33,12 +42,10 @@ impl<'t> Neighbours<'t> {
         Self { root: &tree.root, lines, all: operations.collect() }
     }
 
-    /// The operation whose path begins most like this one.
+    /// The first operation of the path that begins most like this one.
     pub fn nearest(&self, path: &str) -> Option<Neighbour<'t>> {
-        let shared =
-            |other: &str| path.split('/').zip(other.split('/')).take_while(|(a, b)| a == b).count();
-        // The first of several: `max_by_key` would take the last.
-        self.all.iter().rev().max_by_key(|it| shared(it.path)).copied()
+        let near = nearest(path, self.all.iter().map(|it| it.path))?;
+        self.all.iter().find(|it| it.path == near).copied()
     }
 
     /// The schemes of a kind of caller, in the document's order.

@@ -1,5 +1,6 @@
 //! Where in a document's text a new operation and its schemas go.
 
+use super::neighbours::nearest;
 use super::skeleton::Skeleton;
 use super::text::{block, indent_of, lines_of, moved};
 use crate::document::{Key, Node, Tree};
@@ -46,20 +47,13 @@ fn operation(
     let indent = paths.entries().first().map_or(STEP, |(first, _)| first.span.column - 1);
     let mut added = vec![format!("{}{path}:", " ".repeat(indent))];
     added.extend(moved(&skeleton.operation, 0, indent + STEP));
-    let near = nearest(paths, path);
-    let Some(near) = near else {
+    let near = nearest(path, paths.entries().iter().map(|(key, _)| key.text.as_str()));
+    let Some((near, _)) = near.and_then(|near| paths.entry(near)) else {
         require_open(lines, key, paths)?;
         return Ok((key.span.line, added, 1));
     };
     added.insert(0, String::new());
     Ok((block(lines, near).end, added, 2))
-}
-
-/// The path after which a new one stands best.
-fn nearest<'n>(paths: &'n Node, path: &str) -> Option<&'n Key> {
-    let shared =
-        |key: &Key| path.split('/').zip(key.text.split('/')).take_while(|(a, b)| a == b).count();
-    paths.entries().iter().map(|(key, _)| key).max_by_key(|key| shared(key))
 }
 
 fn member_indent(item: Option<&Node>, key: &Key) -> usize {

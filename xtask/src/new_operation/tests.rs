@@ -2,6 +2,7 @@
 //! be added is said in one line.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use super::naming::Naming;
 use super::{Added, NewOperation};
@@ -128,6 +129,29 @@ fn documents_with_findings_are_not_touched() {
     *embed = embed.replace("maxItems: 16", "maxItmes: 16");
     let problem = asked("get", "/v1/embed/notes", "embed").checked(&input).expect_err("a finding");
     assert!(problem.starts_with("openapi/embed.yaml:") && problem.ends_with("mend that first"));
+}
+
+/// What is silenced passes the lint; the generator still cannot read it.
+#[test]
+fn nothing_is_written_that_cannot_be_read() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let embed = folder.path().join("openapi/embed.yaml");
+    fs::create_dir(folder.path().join("openapi")).expect("the disk");
+    let lint::Input { texts, silences, .. } = input();
+    for (file, text) in texts {
+        let text = text.replace("Sessions of the embedded agent inbox.", "S.\n    colour: red");
+        fs::write(folder.path().join(file), text).expect("the disk");
+    }
+    let (_, mut silences) = silences.expect("we have some");
+    silences += "\n[[silence]]\nrule = 'unknown-keyword'\n\
+                   at = 'embed.yaml#/tags/0'\nreason = 'r'\n";
+    fs::write(folder.path().join("openapi/lint.toml"), silences).expect("the disk");
+    let before = fs::read_to_string(&embed).expect("the document");
+    let problem =
+        asked("get", "/v1/embed/notes", "embed").run(folder.path()).expect_err("silenced");
+    assert!(problem.starts_with("error: openapi/embed.yaml:"), "{problem}");
+    assert!(problem.ends_with("; nothing was changed") && !problem.contains('\n'), "{problem}");
+    assert_eq!(fs::read_to_string(embed).expect("the document"), before);
 }
 
 #[test]
