@@ -74,6 +74,7 @@ fn step<'n>(node: &'n Node, part: &str) -> Option<(Span, &'n Node)> {
     by_key.or_else(|| node.items().get(part.parse::<usize>().ok()?).map(|item| (item.span, item)))
 }
 
-fn unescaped(part: &str) -> String {
+/// The name that one part of a JSON pointer stands for.
+pub fn unescaped(part: &str) -> String {
     part.replace("~1", "/").replace("~0", "~")
 }

@@ -21,7 +21,7 @@ mod surrogates;
 mod tests;
 mod yaml;
 
-pub use files::{Files, Place};
+pub use files::{Files, Place, unescaped};
 pub use finding::{Finding, Source, nearest, stem};
 pub use grammar::{Mentioned, Object, Shape};
 pub use keywords::{Mention, Site, pointer_to};
@@ -34,6 +34,9 @@ use keywords::Walked;
 
 /// The document that the others share components from; it describes no operations of its own.
 pub const SHARED: &str = "common";
+
+/// The members of a path item that are operations, in the order of listings.
+pub const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
 
 /// How the names of documents end.
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];

@@ -7,10 +7,8 @@ use super::grammar::Mentioned;
 use super::keywords::Mention;
 use super::references::Component;
 use super::yaml::{Key, Node, Span};
-use super::{File, SHARED, SUGGESTED};
+use super::{File, METHODS, SHARED, SUGGESTED};
 use crate::rule::{self, Rule};
-
-const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
 
 /// Checks names over all documents.
 pub fn check(common: Option<&File<'_>>, surfaces: &[File<'_>]) -> Vec<Finding> {

@@ -7,7 +7,9 @@ use std::ops::Range;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::document::{Finding, Node, NodeValue, Source, Span, Tree, nearest, pointer_to};
+use crate::document::{
+    Finding, Node, NodeValue, Source, Span, Tree, nearest, pointer_to, unescaped,
+};
 use crate::rule::{self, Rule};
 
 /// One silence.
@@ -111,7 +113,7 @@ fn leads_nowhere(trees: &[Tree<'_>], at: &str) -> Option<String> {
     };
     let mut node = &tree.root;
     for member in pointer.split('/').skip(1) {
-        let name = member.replace("~1", "/").replace("~0", "~");
+        let name = unescaped(member);
         let next = match &node.value {
             NodeValue::Sequence(items) => name.parse::<usize>().ok().and_then(|at| items.get(at)),
             _ => node.get(&name),

@@ -5,11 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::document::{Checked, Component, File, Finding, Key, Link, Node, Object, SHARED, Site};
-use crate::document::{Span, links};
+use crate::document::{METHODS, Span, links};
 use crate::rule::Rule;
 
-/// The methods that a path may have, as its members.
-pub const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
 /// The longest chain of references that is followed; a circle has its own rule.
 const LONGEST: usize = 16;
 

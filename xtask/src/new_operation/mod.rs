@@ -12,7 +12,7 @@ use anstream::println;
 use anstyle::Style;
 use clap::Args;
 
-use crate::document::{self, Node, SHARED, Texts, Tree, nearest, stem};
+use crate::document::{self, METHODS, Node, SHARED, Texts, Tree, nearest, stem};
 use crate::generate;
 use crate::lint;
 
@@ -30,7 +30,6 @@ use neighbours::Neighbours;
 use skeleton::Asked;
 
 const BOLD: Style = Style::new().bold();
-const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
 
 /// Set the skeleton of an operation into a document.
 #[derive(Args, Debug)]

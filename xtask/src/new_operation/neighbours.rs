@@ -5,9 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::text::{begins_its_line, block, item, moved};
-use crate::document::{Key, Node, Tree};
-
-const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
+use crate::document::{Key, METHODS, Node, Tree};
 
 /// Of these paths the one that begins most like a new one; the first of several, as documents
 /// begin with what the rest is made of.

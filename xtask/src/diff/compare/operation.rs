@@ -9,9 +9,7 @@ use super::walk::{Difference, Walk};
 use crate::diff::class::Class::{Additive, BreaksCaller, BreaksServer};
 use crate::diff::class::Side;
 use crate::diff::class::Verdict::{self, Is};
-use crate::document::Object;
-
-const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
+use crate::document::{METHODS, Object};
 
 /// Where a parameter is, and its name.
 type Parameters<'v> = BTreeMap<(String, String), Spot<'v>>;

@@ -7,7 +7,7 @@ use super::spot::Spot;
 use crate::diff::class::Class::{Additive, BreaksCaller, BreaksServer, Wording};
 use crate::diff::class::Effect::{Narrower, Other, Wider};
 use crate::diff::class::Verdict::{self, By, Is};
-use crate::document::Object;
+use crate::document::{METHODS, Object};
 
 /// Judges an entry of a map or list, or a member that is an object, which appears or disappears.
 /// It is given the key and the resolved value.
@@ -144,7 +144,7 @@ fn path_item(keyword: &str) -> Option<Rule> {
     Some(match keyword {
         "summary" | "description" => TEXT,
         "parameters" => Rule::Parameters,
-        "get" | "put" | "post" | "patch" | "delete" => {
+        method if METHODS.contains(&method) => {
             Rule::Member { added: additive, removed: breaks_caller }
         }
         _ => return None,

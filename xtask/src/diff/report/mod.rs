@@ -12,7 +12,7 @@ use super::base::Base;
 use super::class::Class;
 use super::compare::Change;
 use super::second_opinion::Disagreement;
-use crate::document::{Files, Place};
+use crate::document::{Files, METHODS, Place, unescaped};
 
 mod json;
 mod markdown;
@@ -202,11 +202,10 @@ fn brief(schema: &Value) -> String {
 
 /// The operation or the component that a pointer is in, for people.
 fn subject(pointer: &str) -> String {
-    let unescaped = |part: &str| part.replace("~1", "/").replace("~0", "~");
     let parts: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     match parts.as_slice() {
-        ["paths", path, method @ ("get" | "put" | "post" | "patch" | "delete"), ..] => {
+        ["paths", path, method, ..] if METHODS.contains(method) => {
             format!("{} {path}", method.to_uppercase())
         }
         ["paths", path, ..] => (*path).to_owned(),

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 use vestibule_schema::{Part, Schema, Violation};
 
-use crate::document::{Finding, Node, NodeValue, Object, SHARED, Span};
+use crate::document::{Finding, Node, NodeValue, Object, SHARED, Span, unescaped};
 use crate::lint::view::View;
 use crate::rule::{self, Rule};
 
@@ -163,7 +163,7 @@ fn rewrite(value: &mut Value) {
 fn locate(value: &Node, pointer: &str) -> Span {
     let (mut node, mut at) = (value, value.span);
     for member in pointer.split('/').skip(1) {
-        let name = member.replace("~1", "/").replace("~0", "~");
+        let name = unescaped(member);
         let next = match &node.value {
             NodeValue::Mapping(_) => node.entry(&name).map(|(key, next)| (key.span, next)),
             NodeValue::Sequence(items) => {

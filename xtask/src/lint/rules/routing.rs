@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::part;
-use crate::document::{Finding, Key, Span};
-use crate::lint::view::{METHODS, View};
+use crate::document::{Finding, Key, METHODS, Span};
+use crate::lint::view::View;
 use crate::rule;
 
 pub fn check(view: &View<'_>) -> Vec<Finding> {
