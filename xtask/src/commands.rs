@@ -1,6 +1,8 @@
 //! What the project checks about itself: `test` and `ci`, each a list of programs to run, and
 //! `tools`, which brings what tests need.
 
+#[cfg(unix)]
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -8,6 +10,8 @@ use std::time::Instant;
 use anstream::{eprintln, println};
 use anstyle::{AnsiColor, Style};
 
+use crate::generate::{self, Handler};
+use crate::lint;
 use crate::node::{MODULES_VARIABLE, Tools};
 use crate::requirements;
 
@@ -81,12 +85,24 @@ fn test_places(root: &Path) -> Result<Vec<(&'static str, PathBuf)>, String> {
     Ok(places)
 }
 
-/// Runs the service with a demo tenant, built so that a handler that does not exist yet answers 501.
+/// Becomes the service with a demo tenant, built so that a handler that does not exist yet answers
+/// 501, after saying which those are.
 pub fn dev(root: &Path, arguments: &[String]) -> Result<ExitCode, String> {
+    if let Ok((documents, _)) = lint::command::documents(root) {
+        let handlers = generate::handlers(&documents).map_err(|bad| format!("error: {bad}"))?;
+        for handler in handlers.iter().filter(|it| !generate::has_handler(root, it)) {
+            let Handler { id, file, method } = handler;
+            println!("{STEP}{id}{STEP:#} answers 501: {file} misses `{method}`");
+        }
+    }
     let run = ["run", "--package", "vestibule", "--features", UNFINISHED, "--", "serve", "--dev"];
     let step = Step { name: "development server", program: "cargo", arguments: &run };
     let mut command = command(root, &step);
     command.args(arguments);
+    // Whoever ends this process ends the service.
+    #[cfg(unix)]
+    return Err(format!("error: cargo does not run: {}", command.exec()));
+    #[cfg(not(unix))]
     finish(&step, &mut command)
 }
 
