@@ -182,7 +182,25 @@ async fn run_that_is_cut_short_is_not_fine() {
     let run = run(plan, &service.base_url, &limits, &expected, &()).await.expect("it answers");
     let counts = run.counts();
     assert!(counts.is_fine() && counts.passed > 0, "{:?}", failures(&run));
+    assert_eq!(run.requests, limits.max_requests, "what was kept back was not sent");
     assert!(run.untried > 0 && run.untried <= counts.skipped && !run.is_fine(), "{counts:?}");
+}
+
+/// Credentials of nobody are told as such and not only as faults of the service.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_credentials_are_named_with_the_code_that_refuses_them() {
+    let service = service();
+    let mut file = serde_json::to_value(&service.demo).expect("JSON");
+    file["embed"]["secret"] = "not the secret".into();
+    let operations = vec!["embedSessionCreate".to_owned(), "tenantList".to_owned()];
+    let options = Options { operations, cases: 1, seed: 0 };
+    let plan = plan(&ours(), Credentials::new(file), &options).expect("a plan");
+    let (limits, expected) = (Limits::default(), Expected::default());
+    let run = run(plan, &service.base_url, &limits, &expected, &()).await.expect("it answers");
+    let [refused] = &run.refused_credentials[..] else { panic!("{:?}", run.refused_credentials) };
+    assert_eq!(refused.places, ["embed.key", "embed.secret"]);
+    assert_eq!((refused.status, refused.code.as_deref()), (401, Some("invalid_signature")));
+    assert!(!run.is_fine());
 }
 
 /// Telephones are this wide; the matrix of checks scrolls in its own frame there.

@@ -17,6 +17,7 @@ mod place;
 mod plan;
 mod reach;
 mod recipe;
+mod refused;
 pub mod report;
 mod request;
 mod revealed;

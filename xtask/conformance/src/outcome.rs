@@ -29,10 +29,25 @@ pub struct Run {
     /// Cases that were skipped because as many requests were sent as may be: the run was cut short
     /// and has not shown that the deployment conforms.
     pub untried: usize,
+    /// Credentials that every valid request made with them was refused for.
+    pub refused_credentials: Vec<RefusedCredentials>,
     /// Every operation of the run, in the order of the documents.
     pub operations: Vec<OperationRow>,
     /// Every case, in the order of the plan.
     pub cases: Vec<Case>,
+}
+
+/// Credentials that the deployment refuses: most likely the file is wrong and the service is not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedCredentials {
+    /// Where they stand in the credentials file.
+    pub places: Vec<String>,
+    /// The status of the first refusal.
+    pub status: u16,
+    /// Its code, where it had one.
+    pub code: Option<String>,
+    /// The operation that was refused first.
+    pub operation: String,
 }
 
 /// One operation: a row of the matrix.

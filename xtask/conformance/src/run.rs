@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::clock;
 use crate::document::Operation;
 use crate::expected::Expected;
-use crate::judge::{Expect, Verdict};
+use crate::judge::{Ending, Expect, Verdict};
 use crate::outcome::{Case, Failure, Outcome, Response, Run};
 use crate::plan::{Act, Plan, Planned};
 use crate::recipe::{Flaw, Proof, Recipe};
@@ -114,6 +114,7 @@ pub async fn run(
         took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         requests: world.requests(),
         untried: world.untried.load(Ordering::Relaxed),
+        refused_credentials: world.tried.refused(),
         operations: plan.operations,
         cases: cases.into_iter().map(|(_, case)| case).collect(),
     })
@@ -183,6 +184,9 @@ async fn try_shot(world: &World, operation: &Operation, shot: &Shot) -> Result<(
     let mut turn = 0;
     loop {
         let exchange = exchange(world, operation, recipe).await?;
+        if recipe.proof == Proof::Right && matches!(expect.ending, Ending::Accepted) {
+            world.tried.learn(operation, &world.credentials, &exchange.reply);
+        }
         turn += 1;
         if is_timed && exchange.reply.took > PROMPT && turn < TURNS {
             continue;

@@ -10,7 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
-use vestibule_conformance::outcome::{Case, Check, Counts, Failure, Outcome, Run, count};
+use vestibule_conformance::outcome::{
+    Case, Check, Counts, Failure, Outcome, RefusedCredentials, Run, count,
+};
 use vestibule_conformance::{Plan, Watch};
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -126,13 +128,18 @@ pub fn told(run: &Run, report: Option<&Path>) -> String {
         out.push_str(&failed(case, failure));
     }
     if all.len() > TOLD {
-        let _ = writeln!(out, "… and {} more\n", all.len() - TOLD);
+        let more = all.len() - TOLD;
+        let _ = match report {
+            Some(folder) => writeln!(out, "… and {more} more in {}\n", folder.display()),
+            None => writeln!(out, "… and {more} more; --report DIR keeps all of them\n"),
+        };
     }
     for case in run.cases.iter().filter(|it| it.expected && matches!(it.outcome, Outcome::Passed)) {
         let name = &case.name;
         let _ = writeln!(out, "{BAD}passes{BAD:#} {name}: remove it from the expected failures\n");
     }
     out.push_str(&skips(run));
+    run.refused_credentials.iter().for_each(|it| out.push_str(&refused(&run.base_url, it)));
     out.push_str(&closing(run, report));
     out
 }
@@ -153,6 +160,18 @@ fn failed(case: &Case, failure: &Failure) -> String {
     };
     let _ = writeln!(out, "  {DIM}{curl}{DIM:#}\n");
     out
+}
+
+/// That failures most likely come from the credentials file.
+fn refused(base_url: &str, credentials: &RefusedCredentials) -> String {
+    let RefusedCredentials { places, status, code, operation } = credentials;
+    let code = code.as_ref().map(|code| format!(" {code}")).unwrap_or_default();
+    let places: Vec<_> = places.iter().map(|place| format!("`{place}`")).collect();
+    format!(
+        "{BAD}{base_url} refuses {} of the credentials file{BAD:#}: it answers valid requests of \
+         {operation} with {status}{code}. Mend that first; other failures may come from it.\n",
+        places.join(" with ")
+    )
 }
 
 /// Why cases were skipped that a better file of credentials would allow.
@@ -288,6 +307,7 @@ mod tests {
             took_ms: 0,
             requests: 5,
             untried,
+            refused_credentials: vec![],
             operations: vec![],
             cases: vec![],
         }

@@ -18,6 +18,7 @@ use crate::credentials::{self, Credentials};
 use crate::document::{Operation, Source};
 use crate::judge;
 use crate::recipe::Recipe;
+use crate::refused::Tried;
 use crate::request::{Request, Secrets};
 use crate::revealed::Revealed;
 use crate::transport::{NoReply, Reply, Transport};
@@ -71,6 +72,8 @@ pub struct World {
     pub(crate) plain: Plain,
     /// Cases that were not tried because all requests were sent.
     pub(crate) untried: AtomicUsize,
+    /// Which credentials valid requests were refused with.
+    pub(crate) tried: Tried,
     revealed: Revealed,
     pub(crate) secrets: Mutex<Secrets>,
     transport: Transport,
@@ -99,6 +102,7 @@ impl World {
             credentials,
             plain,
             untried: AtomicUsize::new(0),
+            tried: Tried::default(),
             revealed,
             secrets: Mutex::default(),
             transport: Transport::new(base_url, bounds.timeout)?,

@@ -20,6 +20,7 @@ pub fn run() -> Run {
         took_ms: 61_500,
         requests: 1_234,
         untried: 0,
+        refused_credentials: vec![],
         operations: vec![operation("embed", "thingCreate"), operation("chat", "talkOpen")],
         cases: vec![
             case("thingCreate", Check::Valid, "passes", false, Outcome::Passed),
