@@ -353,8 +353,23 @@ pub fn operations(documents: &[Document]) -> Result<Vec<Arc<Operation>>, String>
         let names: Vec<_> = documents.iter().map(|it| it.name.as_str()).collect();
         return Err(format!("no operation is described by {}", names.join(", ")));
     }
+    unlike(&all)?;
     links::connect(documents, &mut all);
     Ok(all.into_iter().map(Arc::new).collect())
+}
+
+/// One operation that two documents describe has no name of its own.
+fn unlike(all: &[Operation]) -> Result<(), String> {
+    let mut seen = BTreeMap::new();
+    for it in all {
+        let (method, path, name) = (it.method.as_str(), it.path.as_str(), &it.document.name);
+        if let Some(other) = seen.insert((path, method), name) {
+            return Err(format!(
+                "{method} {path} is described by {other} and by {name}; give each document once"
+            ));
+        }
+    }
+    Ok(())
 }
 
 struct Place<'a> {

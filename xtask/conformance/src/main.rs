@@ -225,12 +225,15 @@ mod tests {
         let empty = file("empty.json", r#"{"openapi":"3.0.3","paths":{}}"#);
         let newer = file("newer.json", r#"{"openapi":"3.1.0","paths":{"/a":{"get":{}}}}"#);
         let older = file("older.json", r#"{"swagger":"2.0","paths":{"/a":{"get":{}}}}"#);
+        let twice = concat!(env!("CARGO_MANIFEST_DIR"), "/../../generated/server/documents");
+        let twice = format!("{twice}/iframe.json");
         let down = ["--base-url", "http://127.0.0.1:1"];
-        let more: [&[&str]; 11] = [
+        let more: [&[&str]; 12] = [
             &[],
             &["--credentials", &bad],
             &["--credentials", "/nowhere.json"],
             &["--document", "nowhere"],
+            &["--dry-run", "--document", "iframe", "--document", &twice],
             &["--document", &no_document],
             &["--document", &odd],
             &["--dry-run", "--document", &empty],
