@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anstream::{eprintln, println};
 use clap::Parser;
+use clap::builder::RangedU64ValueParser;
 use vestibule_conformance::outcome::Run;
 use vestibule_conformance::{
     Credentials, Document, Expected, Limits, Options, Plan, plan, report, run,
@@ -25,7 +26,7 @@ use crate::terminal::Progress;
 /// Needs nothing but the documents and credentials. It creates sessions, tenants and keys, and
 /// revokes only what it created. A failing case is printed with a curl line that sends it again.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask conformance", after_help = EXAMPLES)]
+#[command(name = "cargo xtask conformance", bin_name = "cargo xtask conformance", after_help = EXAMPLES)]
 struct Arguments {
     /// The deployment, e.g. http://127.0.0.1:8080
     #[arg(long, value_name = "URL", required_unless_present = "dry_run")]
@@ -38,7 +39,7 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     credentials: Option<PathBuf>,
     /// Cases of each operation at least; every constraint is tried whatever this says
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     cases: usize,
     /// Where random cases come from; the same seed makes the same cases
     #[arg(long, value_name = "S", default_value_t = 0)]
@@ -255,5 +256,14 @@ mod tests {
     fn dry_run_needs_no_deployment() {
         assert_eq!(ends(&["--dry-run"]), Ok(ExitCode::SUCCESS));
         assert!(Arguments::try_parse_from(["conformance"]).is_err(), "nothing says where");
+        for none in ["--cases", "--rate"] {
+            assert!(Arguments::try_parse_from(["conformance", "--dry-run", none, "0"]).is_err());
+        }
+    }
+
+    #[test]
+    fn help_names_the_command_as_it_is_typed() {
+        let help = <Arguments as clap::CommandFactory>::command().render_help().to_string();
+        assert!(help.contains("Usage: cargo xtask conformance"), "{help}");
     }
 }

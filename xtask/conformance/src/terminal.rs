@@ -147,12 +147,13 @@ pub fn told(run: &Run, report: Option<&Path>) -> String {
 fn failed(case: &Case, failure: &Failure) -> String {
     let Failure { expectation, observed, curl, body, response } = failure;
     let mut out = format!("{BAD}failed{BAD:#} {NAME}{}{NAME:#}\n", case.name);
-    let _ = writeln!(out, "  expected  {}\n  came      {}", cut(expectation), cut(observed));
+    let (expected, came) = (beside(expectation), beside(observed));
+    let _ = writeln!(out, "  expected  {expected}\n  came      {came}");
     if let Some(body) = body {
-        let _ = writeln!(out, "  sent      {}", cut(body));
+        let _ = writeln!(out, "  sent      {}", beside(body));
     }
     if let Some(response) = response {
-        let _ = writeln!(out, "  answer    {} {}", response.status, cut(&response.body));
+        let _ = writeln!(out, "  answer    {} {}", response.status, beside(&response.body));
     }
     let curl = match curl.len() {
         0..=LONGEST => curl.replace('\n', "\n  "),
@@ -172,6 +173,12 @@ fn refused(base_url: &str, credentials: &RefusedCredentials) -> String {
          {operation} with {status}{code}. Mend that first; other failures may come from it.\n",
         places.join(" with ")
     )
+}
+
+/// A text beside its label; further lines stand below the first.
+fn beside(text: &str) -> String {
+    let lines: Vec<_> = cut(text).lines().map(str::to_owned).collect();
+    lines.join("\n            ")
 }
 
 /// Why cases were skipped that a better file of credentials would allow.
@@ -204,8 +211,9 @@ fn closing(run: &Run, report: Option<&Path>) -> String {
     if *untried > 0 {
         let _ = writeln!(
             out,
-            "{BAD}The run was cut short: {untried} case(s) were not tried, because the bound on \
-             requests was reached.{BAD:#} Raise --max-requests."
+            "{BAD}The run was cut short: {} not tried, because the bound on \
+             requests was reached.{BAD:#} Raise --max-requests.",
+            plural(*untried, "case was", "cases were")
         );
     }
     out.push_str(&match (counts.failed, counts.unexpectedly_passed) {
@@ -217,16 +225,18 @@ fn closing(run: &Run, report: Option<&Path>) -> String {
         }
         (0, 0) if missing(run) > 0 => format!(
             "{GOOD}{base_url} answers as its documents say{GOOD:#} where it could be tried; {} \
-             case(s) need what the credentials do not give.",
-            missing(run)
+             what the credentials do not give.",
+            plural(missing(run), "case needs", "cases need")
         ),
         (0, 0) => format!("{GOOD}{base_url} answers as its documents say.{GOOD:#}"),
-        (0, n) => {
-            format!("{BAD}{n} expected failure(s) pass now: remove them from the file.{BAD:#}")
-        }
+        (0, n) => format!(
+            "{BAD}{} now: remove what passes from the file.{BAD:#}",
+            plural(n, "expected failure passes", "expected failures pass")
+        ),
         (n, _) => format!(
-            "{BAD}{n} case(s) failed.{BAD:#} Send one again with its curl line; mend the service \
-             or the document."
+            "{BAD}{} failed.{BAD:#} Send one again with its curl line; mend the service or the \
+             document.",
+            plural(n, "case", "cases")
         ),
     });
     out
@@ -268,6 +278,10 @@ fn counted(counts: Counts) -> String {
         let _ = write!(out, ", {n} {what}");
     }
     out
+}
+
+fn plural(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// A text as a person reads it: very long values, and then the whole, end early.
@@ -316,10 +330,22 @@ mod tests {
     #[test]
     fn a_run_that_was_cut_short_is_told_and_is_not_fine() {
         let told = closing(&run(3), None);
-        assert!(told.contains("cut short: 3 case(s) were not tried"), "{told}");
+        assert!(told.contains("cut short: 3 cases were not tried"), "{told}");
         assert!(told.contains("Nothing shows"), "{told}");
         assert!(!run(3).is_fine() && run(0).is_fine());
         assert!(!closing(&run(0), None).contains("cut short"));
+    }
+
+    #[test]
+    fn one_is_told_as_one_and_two_as_two() {
+        let of = |untried| closing(&run(untried), None);
+        assert!(of(1).contains("1 case was not tried") && of(2).contains("2 cases were not"));
+    }
+
+    #[test]
+    fn an_answer_of_many_lines_stays_beside_its_label() {
+        let told = beside("{\r\n  \"a\": 1\n}\n");
+        assert_eq!(told, "{\n              \"a\": 1\n            }");
     }
 
     #[test]

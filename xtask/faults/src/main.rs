@@ -9,6 +9,7 @@ use std::time::Instant;
 use anstream::{eprintln, println};
 use anstyle::{AnsiColor, Style};
 use clap::Parser;
+use clap::builder::RangedU64ValueParser;
 use vestibule_planted_faults::{Fault, Finding, Report, Suite, catalogue, found};
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -23,6 +24,7 @@ const SOFT: Style = Style::new().dimmed();
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask planted-faults",
+    bin_name = "cargo xtask planted-faults",
     after_help = "\
 Examples:
   cargo xtask planted-faults
@@ -39,7 +41,7 @@ struct Arguments {
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Cases of each operation at least; every constraint is tried whatever this says
-    #[arg(long, value_name = "N", default_value_t = 40)]
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     cases: usize,
     /// Where random cases come from
     #[arg(long, value_name = "S", default_value_t = 0)]
