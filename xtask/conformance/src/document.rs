@@ -128,6 +128,8 @@ pub struct Known {
     pub source: Source,
     /// The code that refuses another tenant's value.
     pub foreign: Option<String>,
+    /// The code that refuses a value that nobody has, where its status alone would not tell.
+    pub unknown: Option<String>,
 }
 
 /// Where a value comes from.
@@ -520,6 +522,7 @@ fn body(root: &Value, operation: &Value) -> Option<Body> {
             pointer: pointer.clone(),
             source: Source::Credential(path.to_owned()),
             foreign: told["foreign"].as_str().map(str::to_owned),
+            unknown: told["unknown"].as_str().map(str::to_owned),
         })
     });
     let max_bytes = operation["x-max-bytes"].as_u64().and_then(|n| usize::try_from(n).ok());

@@ -248,6 +248,10 @@ fn accepted(operation: &Operation, built: &Built, reply: &Reply) -> Result<(), V
     Err(Verdict::new(expectation, format!("{}{}", reply.status, told(reply))))
 }
 
+/// Statuses that say something of the caller, the method, the form or the time of a request, and
+/// nothing of a value in it.
+const NEVER_OF_VALUES: [u16; 7] = [401, 403, 405, 408, 413, 415, 429];
+
 /// Whether a refusal of a valid request is one that the document announces.
 fn is_excused(operation: &Operation, built: &Built, reply: &Reply) -> bool {
     if !(400..500).contains(&reply.status) {
@@ -258,7 +262,11 @@ fn is_excused(operation: &Operation, built: &Built, reply: &Reply) -> bool {
         let refusals = [&operation.body_refused, &operation.parameters_refused];
         refusals.into_iter().flatten().any(|it| it.code == *code)
     };
-    if built.is_unknown && !code.as_ref().is_some_and(is_validation) {
+    let known = operation.body.iter().flat_map(|body| &body.known);
+    let mut announced = known.flat_map(|it| [&it.foreign, &it.unknown]).flatten();
+    let is_announced = code.as_ref().is_some_and(|code| announced.any(|it| it == code));
+    let is_of_values = is_announced || !NEVER_OF_VALUES.contains(&reply.status);
+    if built.is_unknown && is_of_values && !code.as_ref().is_some_and(is_validation) {
         return true;
     }
     let rules = operation.body.iter().flat_map(|body| &body.rules);

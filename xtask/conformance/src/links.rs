@@ -73,7 +73,7 @@ pub fn connect(documents: &[Document], all: &mut [Operation]) {
             let mut pointer = String::new();
             vestibule_schema::pointer_push(&mut pointer, name);
             if let Some(source) = link.source(expression) {
-                body.known.push(Known { pointer, source, foreign: None });
+                body.known.push(Known { pointer, source, foreign: None, unknown: None });
             }
         }
     }

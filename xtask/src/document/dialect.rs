@@ -96,9 +96,10 @@ const REQUEST_BODY: &[Keyword] = &[
     may("x-credentials", Map(Name::Pointer, &Is(Object::Known))),
     may("x-rules", List(AtLeastOne, &Is(Object::Rule))),
 ];
-/// A member whose value only a deployment knows: where a credentials file has it, and the code
-/// that refuses another tenant's.
-const KNOWN: &[Keyword] = &[must("credential", Text), may("foreign", Mention(Code))];
+/// A member whose value only a deployment knows: where a credentials file has it, and the codes
+/// that refuse another tenant's and one that nobody has.
+const KNOWN: &[Keyword] =
+    &[must("credential", Text), may("foreign", Mention(Code)), may("unknown", Mention(Code))];
 /// What may refuse a body that breaks no constraint: a code, when all these members are there, or
 /// a violation of this keyword there.
 const RULE: &[Keyword] = &[

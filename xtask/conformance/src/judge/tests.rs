@@ -22,6 +22,7 @@ fn operation() -> Arc<Operation> {
         "paths": { "/things": { "post": {
             "operationId": "thingCreate",
             "requestBody": {
+                "x-credentials": { "/id": { "credential": "ids", "foreign": "not_yours" } },
                 "x-rules": [
                     { "code": "clash", "when": ["a", "b"] },
                     { "pointer": "/list/*", "keyword": "pattern" },
@@ -42,6 +43,9 @@ fn operation() -> Arc<Operation> {
                     } } },
                 },
                 "204": {},
+                "400": { "x-codes": ["no_such_thing"], "content": error },
+                "403": { "x-codes": ["not_yours", "no_page"], "content": error },
+                "429": { "content": error },
                 "401": { "x-codes": ["nobody"], "content": error },
                 "404": { "x-codes": ["gone", "clash"], "content": error },
                 "422": { "x-codes": ["broken"], "content": error },
@@ -191,4 +195,19 @@ fn headers_that_matter_to_a_case_are_judged_too() {
     assert_ne!(judge("Vary", Is::Absent), "");
     assert_eq!(judge("Location", Is::Absent), "");
     assert_ne!(judge("Location", Is::Present), "");
+}
+
+#[test]
+fn unknown_value_excuses_no_refusal_of_the_caller_the_form_or_the_time() {
+    let built = Built { is_unknown: true, ..sent(json!({ "id": "drawn" })) };
+    let verdict = |status: u16, code: &str, headers: &[(&str, &str)]| {
+        found(&Expect::accepted(), &built, &reply(status, headers, json!({ "error": code })))
+    };
+    assert_eq!(verdict(400, "no_such_thing", &[]), "");
+    assert_eq!(verdict(403, "not_yours", &[]), "", "the document announces it for this value");
+    let basic = [("www-authenticate", "Bearer")];
+    for (status, code) in [(401, "nobody"), (403, "no_page"), (429, "slow_down")] {
+        let told = verdict(status, code, &basic);
+        assert!(told.starts_with("acceptance, or a refusal of a value"), "{status}: {told}");
+    }
 }
