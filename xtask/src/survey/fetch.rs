@@ -25,6 +25,8 @@ pub fn document(folder: &Path, subject: &Subject) -> Result<PathBuf, String> {
             Registry::Pypi => from_pypi(&unpacked, subject)?,
         }
     }
+    fs::create_dir_all(file.parent().unwrap_or(folder))
+        .map_err(|bad| format!("error: {}: {bad}", file.display()))?;
     fs::copy(unpacked.join(subject.path), &file)
         .map_err(|bad| format!("error: {} has no {}: {bad}", subject.origin(), subject.path))?;
     Ok(file)

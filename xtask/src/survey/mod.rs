@@ -119,8 +119,8 @@ fn table(rows: &[Row]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// The file that a document is kept in.
+/// The file that a document is kept in; its folder names the version, its name could be a module's.
 fn kept_as(folder: &Path, subject: &Subject) -> PathBuf {
     let extension = subject.path.rsplit('.').next().unwrap_or("yaml");
-    folder.join(format!("{}-{}.{extension}", subject.name, subject.version))
+    folder.join("documents").join(subject.version).join(format!("{}.{extension}", subject.name))
 }
