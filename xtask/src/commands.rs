@@ -90,8 +90,7 @@ fn test_places(root: &Path) -> Result<Vec<(&'static str, PathBuf)>, String> {
 pub fn dev(root: &Path, arguments: &[String]) -> Result<ExitCode, String> {
     if let Ok((documents, _)) = lint::command::documents(root) {
         let handlers = generate::handlers(&documents).map_err(|bad| format!("error: {bad}"))?;
-        for handler in handlers.iter().filter(|it| !generate::has_handler(root, it)) {
-            let Handler { id, file, method } = handler;
+        for Handler { id, file, method } in generate::missing(root, handlers) {
             println!("{STEP}{id}{STEP:#} answers 501: {file} misses `{method}`");
         }
     }

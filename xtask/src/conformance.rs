@@ -6,20 +6,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use crate::document::{self, Finding};
-use crate::exit;
+use crate::program;
 
 /// Runs `vestibule-conformance` with these arguments; its exit code is ours.
 pub fn conformance(root: &Path, arguments: &[String]) -> Result<ExitCode, String> {
     let arguments = with_bundles(arguments, |file| bundled(root, file))?;
-    let mut command = Command::new("cargo");
-    // From where the user stands, so that paths mean what was meant.
-    command.args(["run", "--quiet", "--manifest-path"]).arg(root.join("Cargo.toml"));
-    command.args(["-p", "vestibule-conformance", "--"]).args(arguments);
-    let status = command.status().map_err(|bad| format!("error: cargo does not run: {bad}"))?;
-    exit::code("the runner", status)
+    program::run(root, "vestibule-conformance", &arguments)
 }
 
 /// The arguments, with the bundle of each document that is named as a file of YAML.

@@ -10,11 +10,11 @@ use std::{fs, io};
 use anstream::{eprintln, println};
 use clap::Args;
 
-use crate::exit;
 use crate::generate::Files;
 use crate::generate::{self, BUNDLES, FACTS};
 use crate::lint;
 use crate::lint::command::Refused;
+use crate::program;
 use crate::watch::saves::{Saves, next};
 
 #[cfg(test)]
@@ -48,7 +48,7 @@ impl Mock {
             return self.watched(root);
         }
         let status = self.server(root).status().map_err(|bad| unrunnable(&bad))?;
-        exit::code("the mock", status)
+        program::code("the mock", status)
     }
 
     fn watched(&self, root: &Path) -> Result<ExitCode, String> {

@@ -4,9 +4,9 @@
 //! generates. Knows nothing of what it does.
 
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use crate::exit;
+use crate::program;
 
 /// The program puts this binary behind its proxy; one build puts both into one folder.
 const SERVICE: &str = "vestibule";
@@ -14,18 +14,9 @@ const PROGRAM: &str = "vestibule-planted-faults";
 
 /// Runs the program with these arguments; its exit code is ours.
 pub fn planted_faults(root: &Path, arguments: &[String]) -> Result<ExitCode, String> {
-    let built = cargo(root, "build").args(["--package", SERVICE]).status();
+    let built = program::cargo(root, "build").args(["--package", SERVICE]).status();
     if !built.map_err(|bad| format!("error: cargo does not run: {bad}"))?.success() {
         return Err("error: the service does not build".into());
     }
-    let ran = cargo(root, "run").args(["--package", PROGRAM, "--"]).args(arguments).status();
-    let status = ran.map_err(|bad| format!("error: cargo does not run: {bad}"))?;
-    exit::code(PROGRAM, status)
-}
-
-/// Cargo from where the user stands, so that paths mean what was meant.
-fn cargo(root: &Path, command: &str) -> Command {
-    let mut cargo = Command::new("cargo");
-    cargo.args([command, "--quiet", "--manifest-path"]).arg(root.join("Cargo.toml"));
-    cargo
+    program::run(root, PROGRAM, arguments)
 }

@@ -31,6 +31,6 @@ pub use clock::{now_ms, unique_ms};
 pub use credentials::Credentials;
 pub use document::Document;
 pub use expected::Expected;
-pub use plan::{Options, Plan, Planned, plan};
+pub use plan::{Options, Plan, Planned, plan, said};
 pub use run::{Limits, Watch, run};
 pub use sign::sign;

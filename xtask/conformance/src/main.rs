@@ -15,7 +15,7 @@ use clap::Parser;
 use clap::builder::RangedU64ValueParser;
 use vestibule_conformance::outcome::Run;
 use vestibule_conformance::{
-    Credentials, Document, Expected, Limits, Options, Plan, plan, report, run,
+    Credentials, Document, Expected, Limits, Options, Plan, plan, report, run, said,
 };
 
 use crate::terminal::Progress;
@@ -126,8 +126,7 @@ fn planned(
         std::panic::catch_unwind(AssertUnwindSafe(|| plan(documents, credentials, options)));
     std::panic::set_hook(usual);
     planned.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason");
+        let text = said(&*panic);
         Err(format!("the cases cannot be planned, which is a mistake of this program: {text}"))
     })
 }

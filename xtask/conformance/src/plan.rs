@@ -10,6 +10,7 @@ mod origins;
 mod pairs;
 mod parameters;
 
+use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -178,11 +179,14 @@ fn looked_at(operation: Arc<Operation>) -> Result<Subject, String> {
 /// Draws for an operation. Somebody else's document may hold what the strategies cannot draw from;
 /// they say so by a panic, which must not take the other operations' run away without a word.
 fn guarded<T>(draw: impl FnOnce() -> T) -> Result<T, String> {
-    std::panic::catch_unwind(AssertUnwindSafe(draw)).map_err(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason");
-        format!("nothing can be drawn for it: {text}")
-    })
+    std::panic::catch_unwind(AssertUnwindSafe(draw))
+        .map_err(|panic| format!("nothing can be drawn for it: {}", said(&*panic)))
+}
+
+/// What a panic said, in one line.
+pub fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason")
 }
 
 /// Every credential that travels as bearer token, by the scheme's name.

@@ -137,10 +137,13 @@ pub fn write(root: &Path, files: &Files) -> io::Result<Vec<String>> {
     Ok(changed)
 }
 
-/// Whether somebody wrote this handler.
-pub fn has_handler(root: &Path, handler: &Handler) -> bool {
-    let text = fs::read_to_string(root.join(&handler.file)).unwrap_or_default();
-    text.contains(&format!("fn {}(", handler.method))
+/// Those of the handlers that nobody wrote yet.
+pub fn missing(root: &Path, handlers: Vec<Handler>) -> BTreeSet<Handler> {
+    let is_written = |handler: &Handler| {
+        let text = fs::read_to_string(root.join(&handler.file)).unwrap_or_default();
+        text.contains(&format!("fn {}(", handler.method))
+    };
+    handlers.into_iter().filter(|handler| !is_written(handler)).collect()
 }
 
 /// Writes files of somebody's documents below `into`, where nothing is but what an earlier run of

@@ -26,7 +26,7 @@ use crate::document::Documents;
 
 pub use api::Handler;
 pub use facts::{FILE as FACTS, FOLDER as BUNDLES};
-pub use files::{check, has_handler, packaged, write, write_apart};
+pub use files::{check, missing, packaged, write, write_apart};
 
 /// Every generated file: path below the repository's root, and text.
 pub type Files = BTreeMap<String, String>;

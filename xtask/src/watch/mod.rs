@@ -88,7 +88,7 @@ impl<'r> Loop<'r> {
         }
         let written = generate::write(self.root, &files)?;
         written.iter().try_for_each(|path| writeln!(out, "  wrote {path}"))?;
-        self.tell_handlers(&handlers, out)?;
+        self.tell_handlers(handlers, out)?;
         let (count, took) = (written.len(), started.elapsed().as_secs_f32());
         writeln!(
             out,
@@ -116,9 +116,8 @@ impl<'r> Loop<'r> {
     }
 
     /// Says which handlers the compiler will ask for, those alone that it did not ask for before.
-    fn tell_handlers(&mut self, wanted: &[Handler], out: &mut impl Write) -> io::Result<()> {
-        let missing: BTreeSet<_> =
-            wanted.iter().filter(|it| !generate::has_handler(self.root, it)).cloned().collect();
+    fn tell_handlers(&mut self, wanted: Vec<Handler>, out: &mut impl Write) -> io::Result<()> {
+        let missing = generate::missing(self.root, wanted);
         for Handler { id, file, method } in missing.difference(&self.missing) {
             writeln!(out, "{MISSING}{file} now misses `{method}`{MISSING:#} for {id}")?;
         }

@@ -1,8 +1,25 @@
-//! How a program that a command stands for ends the command.
+//! How a command starts a program of its own package, and how that program ends the command.
 //!
-//! It knows no program: its name is for the sentence alone.
+//! It knows no program: names are for arguments and sentences alone.
 
-use std::process::{ExitCode, ExitStatus};
+use std::path::Path;
+use std::process::{Command, ExitCode, ExitStatus};
+
+/// Cargo from where the user stands, so that paths mean what was meant.
+pub fn cargo(root: &Path, command: &str) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.args([command, "--quiet", "--manifest-path"]).arg(root.join("Cargo.toml"));
+    cargo
+}
+
+/// Builds and runs a package with these arguments; its exit code is ours.
+///
+/// # Errors
+/// One line: cargo does not run, or the program was ended.
+pub fn run(root: &Path, package: &str, arguments: &[String]) -> Result<ExitCode, String> {
+    let ran = cargo(root, "run").args(["--package", package, "--"]).args(arguments).status();
+    code(package, ran.map_err(|bad| format!("error: cargo does not run: {bad}"))?)
+}
 
 /// The program's exit code as ours.
 ///
