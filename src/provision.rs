@@ -73,14 +73,19 @@ impl Provision<'_> {
         request: KeyRequest,
     ) -> Result<(Key, Credential)> {
         let settings = settings(&request)?;
-        let credential = credential(request.kind, &self.ids.bytes::<CREDENTIAL_BYTES>());
+        let credential =
+            credential(request.kind, request.mode, &self.ids.bytes::<CREDENTIAL_BYTES>());
         let mut key = Key {
             tenant: tenant.to_owned(),
             id: self.ids.id("key_"),
             lookup: credential.lookup.clone(),
+            mode: request.mode,
             label: label.to_owned(),
             state: KeyState::Active,
             allowed_origins: request.allowed_origins,
+            idle_timeout_s: request.idle_timeout_s,
+            max_lifetime_s: request.max_lifetime_s,
+            ceilings: request.ceilings,
             settings,
             secrets: Vec::new(),
             created_at: self.clock.now_ms(),

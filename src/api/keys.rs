@@ -1,5 +1,7 @@
 //! Keys of the three kinds, for operators.
 
+use std::num::NonZeroU64;
+
 use secrecy::ExposeSecret as _;
 use vestibule_api::keys::{
     KeyCreateRequest, KeyCreateResponse, KeyListRequest, KeyListResponse, KeyPauseRequest,
@@ -14,7 +16,7 @@ use super::refusal::documented;
 use super::tenants::{ADMIN, next_cursor, page_size};
 use crate::context::Context;
 use crate::domain::admin::KeyRequest;
-use crate::domain::key::{Identity, Key, KeyKind, KeySettings, KeyState, Scope};
+use crate::domain::key::{Ceilings, Identity, Key, KeyKind, KeySettings, KeyState, Mode, Scope};
 use crate::error::{Error, Result, Thing};
 
 impl Keys for Context {
@@ -91,6 +93,10 @@ fn asked(body: models::KeyCreate) -> KeyRequest {
     let origins = body.allowed_origins.map(|all| all.0).unwrap_or_default();
     KeyRequest {
         kind: kind(body.kind),
+        mode: match body.mode.unwrap_or(models::KeyMode::Live) {
+            models::KeyMode::Live => Mode::Live,
+            models::KeyMode::Test => Mode::Test,
+        },
         scope: body.scope.map(|scope| match scope {
             models::KeyScope::Read => Scope::Read,
             models::KeyScope::ReadWrite => Scope::ReadWrite,
@@ -107,6 +113,18 @@ fn asked(body: models::KeyCreate) -> KeyRequest {
         }),
         max_redemptions: body.max_redemptions.and_then(|n| u32::try_from(n.get()).ok()),
         allowed_origins: origins.into_iter().map(String::from).collect(),
+        idle_timeout_s: body.idle_timeout_seconds.and_then(|s| u32::try_from(s.0).ok()),
+        max_lifetime_s: body.max_lifetime_seconds.and_then(|s| u32::try_from(s.0).ok()),
+        ceilings: body.ceilings.as_ref().map(ceilings).unwrap_or_default(),
+    }
+}
+
+fn ceilings(asked: &models::Ceilings) -> Ceilings {
+    let count = |n: Option<NonZeroU64>| n.and_then(|n| u32::try_from(n.get()).ok());
+    Ceilings {
+        sessions_per_day: count(asked.sessions_per_day),
+        live_sessions: count(asked.live_sessions),
+        requests_per_minute: count(asked.requests_per_minute),
     }
 }
 
@@ -129,6 +147,10 @@ fn shown(key: &Key) -> Result<models::Key, Refusal> {
             KeyKind::Chat => models::KeyKind::Chat,
             KeyKind::Iframe => models::KeyKind::Iframe,
         },
+        mode: match key.mode {
+            Mode::Live => models::KeyMode::Live,
+            Mode::Test => models::KeyMode::Test,
+        },
         label: key.label.clone(),
         state: match key.state {
             KeyState::Active => models::KeyState::Active,
@@ -138,6 +160,9 @@ fn shown(key: &Key) -> Result<models::Key, Refusal> {
         allowed_origins: models::AllowedOrigins(
             key.allowed_origins.iter().map(|one| documented(one)).collect::<Result<_, _>>()?,
         ),
+        idle_timeout_seconds: key.idle_timeout_s.map(|s| models::IdleTimeoutSeconds(s.into())),
+        max_lifetime_seconds: key.max_lifetime_s.map(|s| models::MaxLifetimeSeconds(s.into())),
+        ceilings: shown_ceilings(key.ceilings),
         created_at: Timestamp(key.created_at),
         public_id: None,
         scope: None,
@@ -172,4 +197,13 @@ fn shown(key: &Key) -> Result<models::Key, Refusal> {
         }
     }
     Ok(shown)
+}
+
+fn shown_ceilings(ceilings: Ceilings) -> Option<models::Ceilings> {
+    let count = |n: Option<u32>| n.and_then(|n| NonZeroU64::new(n.into()));
+    (ceilings != Ceilings::default()).then(|| models::Ceilings {
+        sessions_per_day: count(ceilings.sessions_per_day),
+        live_sessions: count(ceilings.live_sessions),
+        requests_per_minute: count(ceilings.requests_per_minute),
+    })
 }

@@ -6,17 +6,17 @@ use serde_json::{Value, json};
 use vestibule_api::schemas;
 use vestibule_runtime::Part;
 
-use super::listing::{columns, credential_json, key_json};
+use super::listing::{ceilings_json, columns, credential_json, key_json};
 use super::workplace::{Desk, Workplace};
 use super::{Failure, print_json, print_line};
 use crate::domain::admin::KeyRequest;
-use crate::domain::key::{Identity, Key, KeyKind, KeyState, Scope};
+use crate::domain::key::{Ceilings, Identity, Key, KeyKind, KeyState, Mode, Scope};
 use crate::error::{Error, Thing};
 
 const PAGE: u32 = 200;
 
 /// The flag of each member of the admin document's `KeyCreate`.
-const FLAGS: [(&str, &str); 9] = [
+const FLAGS: [(&str, &str); 15] = [
     ("/tenantId", "--tenant"),
     ("/label", "--label"),
     ("/allowedOrigins", "--origin"),
@@ -26,6 +26,12 @@ const FLAGS: [(&str, &str); 9] = [
     ("/allowNoOrigin", "--allow-no-origin"),
     ("/identity", "--identity"),
     ("/maxRedemptions", "--max-redemptions"),
+    ("/mode", "--mode"),
+    ("/idleTimeoutSeconds", "--idle-timeout"),
+    ("/maxLifetimeSeconds", "--max-lifetime"),
+    ("/ceilings/sessionsPerDay", "--sessions-per-day"),
+    ("/ceilings/liveSessions", "--live-sessions"),
+    ("/ceilings/requestsPerMinute", "--requests-per-minute"),
 ];
 
 /// Keys of the data directory, whether the service runs or not; it notices within a second.
@@ -77,6 +83,9 @@ pub(super) struct Create {
     /// Its name, for people; a chat widget shows it as its title
     #[arg(long)]
     label: String,
+    /// Whether it serves real users or is for trying things out [default: live]
+    #[arg(long, value_enum)]
+    mode: Option<ModeChoice>,
     /// An origin that may call (chat) or frame the pages (embed, iframe); may be repeated
     #[arg(long = "origin", value_name = "ORIGIN")]
     origins: Vec<String>,
@@ -98,6 +107,21 @@ pub(super) struct Create {
     /// Iframe keys: how often a cache key may be redeemed [default: 10]
     #[arg(long, value_name = "N")]
     max_redemptions: Option<u32>,
+    /// Seconds without a request after which its sessions end
+    #[arg(long, value_name = "S")]
+    idle_timeout: Option<u32>,
+    /// Seconds after which its sessions end, however often they are renewed
+    #[arg(long, value_name = "S")]
+    max_lifetime: Option<u32>,
+    /// The most sessions that it opens in a day of UTC
+    #[arg(long, value_name = "N")]
+    sessions_per_day: Option<u32>,
+    /// The most sessions of it that are alive at the same time
+    #[arg(long, value_name = "N")]
+    live_sessions: Option<u32>,
+    /// The most requests a minute of it and of the tokens of its sessions
+    #[arg(long, value_name = "N")]
+    requests_per_minute: Option<u32>,
     #[command(flatten)]
     workplace: Workplace,
     /// Print {"key","credential"}
@@ -127,6 +151,15 @@ enum KindChoice {
     Chat,
     /// Bearer key of the assistant
     Iframe,
+}
+
+/// [`Mode`], as it is written on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ModeChoice {
+    /// For real users
+    Live,
+    /// For tests; may move its own clock
+    Test,
 }
 
 /// [`Scope`], as it is written on the command line.
@@ -218,13 +251,30 @@ impl Create {
         if let Some(count) = self.max_redemptions {
             body["maxRedemptions"] = count.into();
         }
+        for (name, seconds) in
+            [("idleTimeoutSeconds", self.idle_timeout), ("maxLifetimeSeconds", self.max_lifetime)]
+        {
+            if let Some(seconds) = seconds {
+                body[name] = seconds.into();
+            }
+        }
+        body["ceilings"] = ceilings_json(self.ceilings());
         body
+    }
+
+    fn ceilings(&self) -> Ceilings {
+        let Self { sessions_per_day, live_sessions, requests_per_minute, .. } = *self;
+        Ceilings { sessions_per_day, live_sessions, requests_per_minute }
     }
 
     /// What was given and what was not; which flag fits which kind is the domain's to say.
     fn request(&self) -> KeyRequest {
         KeyRequest {
             kind: self.kind.kind(),
+            mode: match self.mode {
+                Some(ModeChoice::Test) => Mode::Test,
+                Some(ModeChoice::Live) | None => Mode::Live,
+            },
             scope: self.scope.map(|scope| match scope {
                 ScopeChoice::Read => Scope::Read,
                 ScopeChoice::ReadWrite => Scope::ReadWrite,
@@ -239,6 +289,9 @@ impl Create {
             }),
             max_redemptions: self.max_redemptions,
             allowed_origins: self.origins.clone(),
+            idle_timeout_s: self.idle_timeout,
+            max_lifetime_s: self.max_lifetime,
+            ceilings: self.ceilings(),
         }
     }
 }

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
 
 use crate::domain::admin::Credential;
-use crate::domain::key::{Identity, Key, KeySettings, Scope};
+use crate::domain::key::{Ceilings, Identity, Key, KeySettings, Scope};
 use crate::domain::tenant::{Directory, Tenant};
 
 /// Rows under a head, each column as wide as its widest cell.
@@ -47,11 +47,22 @@ pub(super) fn key_json(key: &Key) -> Value {
         "keyId": key.id,
         "tenantId": key.tenant,
         "kind": key.kind().name(),
+        "mode": key.mode.name(),
         "label": key.label,
         "state": key.state.name(),
         "allowedOrigins": key.allowed_origins,
         "createdAt": time(key.created_at),
     });
+    for (name, seconds) in
+        [("idleTimeoutSeconds", key.idle_timeout_s), ("maxLifetimeSeconds", key.max_lifetime_s)]
+    {
+        if let Some(seconds) = seconds {
+            value[name] = seconds.into();
+        }
+    }
+    if key.ceilings != Ceilings::default() {
+        value["ceilings"] = ceilings_json(key.ceilings);
+    }
     match &key.settings {
         KeySettings::Embed { scope } => {
             value["publicId"] = key.lookup.as_str().into();
@@ -71,6 +82,16 @@ pub(super) fn key_json(key: &Key) -> Value {
         }
     }
     value
+}
+
+/// Ceilings as the admin document shows them.
+pub(super) fn ceilings_json(ceilings: Ceilings) -> Value {
+    let all = [
+        ("sessionsPerDay", ceilings.sessions_per_day),
+        ("liveSessions", ceilings.live_sessions),
+        ("requestsPerMinute", ceilings.requests_per_minute),
+    ];
+    all.into_iter().filter_map(|(name, most)| Some((name.to_owned(), Value::from(most?)))).collect()
 }
 
 /// A new credential as the admin document shows it, once.

@@ -7,7 +7,7 @@ use vestibule_runtime::Violation;
 
 use super::api_key::KeyHash;
 use super::hex;
-use super::key::{Identity, KeyKind, KeySettings, Scope};
+use super::key::{Ceilings, Identity, KeyKind, KeySettings, Mode, Scope};
 use super::origin::OriginPattern;
 use crate::error::{Error, Result};
 
@@ -16,6 +16,8 @@ use crate::error::{Error, Result};
 pub struct KeyRequest {
     /// What it shall open.
     pub kind: KeyKind,
+    /// Whether it serves real users.
+    pub mode: Mode,
     /// Embed keys: what it may grant; `read` when not given.
     pub scope: Option<Scope>,
     /// Chat keys: the intents it may trigger.
@@ -30,6 +32,12 @@ pub struct KeyRequest {
     pub max_redemptions: Option<u32>,
     /// All keys: patterns of [`super::origin`].
     pub allowed_origins: Vec<String>,
+    /// All keys: seconds, see [`super::key::Key::idle_timeout_s`].
+    pub idle_timeout_s: Option<u32>,
+    /// All keys: seconds, see [`super::key::Key::max_lifetime_s`].
+    pub max_lifetime_s: Option<u32>,
+    /// All keys: what it may cost.
+    pub ceilings: Ceilings,
 }
 
 /// A new credential. Whatever is secret is shown once and never again.
@@ -74,21 +82,25 @@ pub fn settings(request: &KeyRequest) -> Result<KeySettings> {
 }
 
 /// Makes the credential of a new key out of fresh random bytes.
-pub fn credential(kind: KeyKind, random: &[u8; CREDENTIAL_BYTES]) -> Credential {
+pub fn credential(kind: KeyKind, mode: Mode, random: &[u8; CREDENTIAL_BYTES]) -> Credential {
     let (id, secret) = random.split_at(16);
     let (id, secret) = (hex::encode(id), hex::encode(secret));
+    let mark = match mode {
+        Mode::Live => "",
+        Mode::Test => "test_",
+    };
     match kind {
         KeyKind::Embed => {
-            let public = format!("yk_{id}");
-            let secret = Some(SecretString::from(format!("ysk_{secret}")));
+            let public = format!("yk_{mark}{id}");
+            let secret = Some(SecretString::from(format!("ysk_{mark}{secret}")));
             Credential { lookup: public.clone(), public: Some(public), secret }
         }
         KeyKind::Chat => {
-            let public = format!("pk_live_{id}");
+            let public = format!("pk_{}_{id}", mode.name());
             Credential { lookup: public.clone(), public: Some(public), secret: None }
         }
         KeyKind::Iframe => {
-            let key = format!("iak_{secret}");
+            let key = format!("iak_{mark}{secret}");
             let lookup = KeyHash::of(&key).lookup();
             Credential { lookup, public: None, secret: Some(SecretString::from(key)) }
         }
@@ -150,6 +162,7 @@ mod tests {
     fn request(kind: KeyKind) -> KeyRequest {
         KeyRequest {
             kind,
+            mode: Mode::Live,
             scope: None,
             allowed_intents: None,
             allows_all_intents: None,
@@ -157,6 +170,9 @@ mod tests {
             identity: None,
             max_redemptions: None,
             allowed_origins: Vec::new(),
+            idle_timeout_s: None,
+            max_lifetime_s: None,
+            ceilings: Ceilings::default(),
         }
     }
 
@@ -229,19 +245,32 @@ mod tests {
         let random = std::array::from_fn(|index| index as u8);
         let id = "000102030405060708090a0b0c0d0e0f";
         let secret = "101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f";
-        let embed = credential(KeyKind::Embed, &random);
+        let embed = credential(KeyKind::Embed, Mode::Live, &random);
         assert_eq!((embed.lookup, embed.public), (format!("yk_{id}"), Some(format!("yk_{id}"))));
         assert_eq!(embed.secret.expect("a secret").expose_secret(), format!("ysk_{secret}"));
-        let chat = credential(KeyKind::Chat, &random);
+        let chat = credential(KeyKind::Chat, Mode::Live, &random);
         assert_eq!(
             (chat.lookup, chat.public),
             (format!("pk_live_{id}"), Some(format!("pk_live_{id}")))
         );
         assert!(chat.secret.is_none());
-        let iframe = credential(KeyKind::Iframe, &random);
+        let iframe = credential(KeyKind::Iframe, Mode::Live, &random);
         assert_eq!(iframe.secret.expect("a key").expose_secret(), format!("iak_{secret}"));
         assert_eq!(iframe.lookup, KeyHash::of(&format!("iak_{secret}")).lookup());
         assert!(iframe.public.is_none());
+    }
+
+    #[test]
+    fn credentials_of_test_keys_say_so() {
+        let random = std::array::from_fn(|index| index as u8);
+        let [embed, chat, iframe] = [KeyKind::Embed, KeyKind::Chat, KeyKind::Iframe]
+            .map(|kind| credential(kind, Mode::Test, &random));
+        let secret = |it: &Credential| it.secret.as_ref().map(|it| it.expose_secret().to_owned());
+        let begins = |text: Option<String>, with: &str| text.is_some_and(|it| it.starts_with(with));
+        assert!(begins(embed.public.clone(), "yk_test_0") && begins(secret(&embed), "ysk_test_1"));
+        assert!(begins(chat.public.clone(), "pk_test_0") && secret(&chat).is_none());
+        assert!(begins(secret(&iframe), "iak_test_1") && iframe.public.is_none());
+        assert_eq!((Some(embed.lookup), Some(chat.lookup)), (embed.public, chat.public));
     }
 
     proptest! {

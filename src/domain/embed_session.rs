@@ -140,7 +140,7 @@ mod tests {
     use proptest::sample::select;
 
     use super::*;
-    use crate::domain::key::KeyState;
+    use crate::domain::key::{Ceilings, KeyState, Mode};
 
     const NOW: i64 = 1_700_000_000_123;
     const ALL: [&str; 5] = [LIST, PAGE, "showSendInput", "showStatusButton", "showAssigneeButton"];
@@ -150,9 +150,13 @@ mod tests {
             tenant: "ten_a".into(),
             id: "key_a".into(),
             lookup: "yk_a".into(),
+            mode: Mode::Live,
             label: "a".into(),
             state: KeyState::Active,
             allowed_origins: Vec::new(),
+            idle_timeout_s: None,
+            max_lifetime_s: None,
+            ceilings: Ceilings::default(),
             settings: KeySettings::Embed { scope },
             secrets: Vec::new(),
             created_at: 0,

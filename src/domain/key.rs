@@ -24,6 +24,36 @@ impl KeyKind {
     }
 }
 
+/// Whether a key serves real users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It does.
+    Live,
+    /// It is for trying things out; it may move its own clock.
+    Test,
+}
+
+impl Mode {
+    /// Its word in documents, tables and commands.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// What a key may cost at most; `None` is no ceiling.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ceilings {
+    /// Sessions that it opens in a day of UTC.
+    pub sessions_per_day: Option<u32>,
+    /// Sessions of it that are alive at the same time.
+    pub live_sessions: Option<u32>,
+    /// Requests a minute of it and of the tokens of its sessions.
+    pub requests_per_minute: Option<u32>,
+}
+
 /// What an embed key may grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -121,12 +151,21 @@ pub struct Key {
     /// By what a caller's credential finds it: the public id (embed), the publishable key (chat),
     /// or the hex SHA-256 of the API key (iframe). Unique over all keys.
     pub lookup: String,
+    /// Whether it serves real users.
+    pub mode: Mode,
     /// For people.
     pub label: String,
     /// Whether it works. The store reports `Revoked` when the tenant is revoked.
     pub state: KeyState,
     /// Origins that may call (chat) or frame (embed, iframe); patterns of `domain::origin`.
     pub allowed_origins: Vec<String>,
+    /// After how many seconds without a request its sessions end; `None` is their expiry alone.
+    pub idle_timeout_s: Option<u32>,
+    /// How many seconds after their opening its sessions end at the latest, renewals included;
+    /// `None` is what every session has.
+    pub max_lifetime_s: Option<u32>,
+    /// What it may cost.
+    pub ceilings: Ceilings,
     /// What its kind adds.
     pub settings: KeySettings,
     /// Live secrets, newest first; embed keys alone have any.

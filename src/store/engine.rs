@@ -181,6 +181,11 @@ impl Row {
         }
     }
 
+    pub(super) fn opt_count(&mut self, at: usize) -> Result<Option<u32>, Failure> {
+        let count = self.opt_int(at)?.map(u32::try_from).transpose();
+        count.map_err(|_| self.unexpected(at, "a count"))
+    }
+
     pub(super) fn text(&mut self, at: usize) -> Result<String, Failure> {
         self.opt_text(at)?.ok_or_else(|| self.unexpected(at, "text"))
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::engine::{Failure, Row, Rows, to_json};
-use crate::domain::key::{Identity, Key, KeySecret, KeySettings, KeyState, Scope};
+use crate::domain::key::{Ceilings, Identity, Key, KeySecret, KeySettings, KeyState, Mode, Scope};
 use crate::domain::sealing::Sealed;
 
 pub(super) const INSERT: &str = concat!(insert!());
@@ -12,7 +12,9 @@ pub(super) const UPSERT: &str = concat!(
     insert!(),
     " ON CONFLICT (tenant_id, key_id) DO UPDATE SET lookup = excluded.lookup, \
      kind = excluded.kind, label = excluded.label, state = excluded.state, \
-     settings = excluded.settings, allowed_origins = excluded.allowed_origins"
+     settings = excluded.settings, allowed_origins = excluded.allowed_origins, \
+     mode = excluded.mode, idle_timeout_s = excluded.idle_timeout_s, \
+     max_lifetime_s = excluded.max_lifetime_s, ceilings = excluded.ceilings"
 );
 
 pub(super) const DELETE_SECRETS: &str =
@@ -58,6 +60,10 @@ pub(super) fn settings_json(settings: &KeySettings) -> Result<String, Failure> {
     to_json(&Settings::from(settings))
 }
 
+pub(super) fn ceilings_json(ceilings: Ceilings) -> Result<String, Failure> {
+    to_json(&StoredCeilings::from(ceilings))
+}
+
 /// One key per run of rows that differ in their secret alone.
 pub(super) fn keys(rows: Vec<Row>) -> Result<Vec<Key>, Failure> {
     let mut keys: Vec<Key> = Vec::new();
@@ -75,7 +81,8 @@ pub(super) fn keys(rows: Vec<Row>) -> Result<Vec<Key>, Failure> {
 macro_rules! insert {
     () => {
         "INSERT INTO keys (tenant_id, key_id, lookup, kind, label, state, settings, \
-         allowed_origins, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+         allowed_origins, created_at, mode, idle_timeout_s, max_lifetime_s, ceilings) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
     };
 }
 use insert;
@@ -86,7 +93,7 @@ macro_rules! select {
         concat!(
             "SELECT k.tenant_id, k.key_id, k.lookup, k.label, k.state, k.settings, \
              k.allowed_origins, k.created_at, k.tenant_revoked_at, s.generation, s.sealed, \
-             s.not_after FROM (SELECT keys.*, tenants.revoked_at AS tenant_revoked_at FROM keys \
+             s.not_after, k.mode, k.idle_timeout_s, k.max_lifetime_s, k.ceilings FROM (SELECT keys.*, tenants.revoked_at AS tenant_revoked_at FROM keys \
              JOIN tenants ON tenants.tenant_id = keys.tenant_id ",
             $condition,
             ") AS k LEFT JOIN key_secrets AS s \
@@ -103,13 +110,25 @@ fn key(mut row: Row) -> Result<Key, Failure> {
         tenant: row.text(0)?,
         id: row.text(1)?,
         lookup: row.text(2)?,
+        mode: mode(row.text(12)?.as_str())?,
         label: row.text(3)?,
         state,
         settings: row.json::<Settings>(5)?.into(),
         allowed_origins: row.json(6)?,
+        idle_timeout_s: row.opt_count(13)?,
+        max_lifetime_s: row.opt_count(14)?,
+        ceilings: row.json::<StoredCeilings>(15)?.into(),
         created_at: row.int(7)?,
         secrets: Vec::new(),
     })
+}
+
+fn mode(name: &str) -> Result<Mode, Failure> {
+    match name {
+        "live" => Ok(Mode::Live),
+        "test" => Ok(Mode::Test),
+        other => Err(Failure::Statement(format!("there is no mode '{other}'"))),
+    }
 }
 
 fn secret(row: &mut Row) -> Result<Option<KeySecret>, Failure> {
@@ -127,6 +146,17 @@ enum Settings {
     Iframe { max_redemptions: u32 },
 }
 
+/// `Ceilings` as they lie in the column.
+#[derive(Serialize, Deserialize)]
+struct StoredCeilings {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sessions_per_day: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live_sessions: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests_per_minute: Option<u32>,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum StoredScope {
@@ -140,6 +170,20 @@ enum StoredIdentity {
     Off,
     Optional,
     Required,
+}
+
+impl From<Ceilings> for StoredCeilings {
+    fn from(ceilings: Ceilings) -> Self {
+        let Ceilings { sessions_per_day, live_sessions, requests_per_minute } = ceilings;
+        Self { sessions_per_day, live_sessions, requests_per_minute }
+    }
+}
+
+impl From<StoredCeilings> for Ceilings {
+    fn from(stored: StoredCeilings) -> Self {
+        let StoredCeilings { sessions_per_day, live_sessions, requests_per_minute } = stored;
+        Self { sessions_per_day, live_sessions, requests_per_minute }
+    }
 }
 
 impl From<&KeySettings> for Settings {

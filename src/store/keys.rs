@@ -181,6 +181,10 @@ async fn insert(conn: &mut Connection, sql: &'static str, key: &Key) -> Result<(
         key_rows::settings_json(&key.settings)?.into(),
         to_json(&key.allowed_origins)?.into(),
         key.created_at.into(),
+        key.mode.name().into(),
+        key.idle_timeout_s.map(i64::from).into(),
+        key.max_lifetime_s.map(i64::from).into(),
+        key_rows::ceilings_json(key.ceilings)?.into(),
     ];
     conn.execute(sql, values).await?;
     let mut secrets = Vec::new();

@@ -23,8 +23,10 @@ use super::engine::{self, Cell, Failure, Row, Sql, Value};
 use crate::error::{Error, Result};
 
 /// Each migration's version, name and text, in order. Applied ones are never edited.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "start", include_str!("migrations/0001_start.sqlite.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "start", include_str!("migrations/0001_start.sqlite.sql")),
+    (3, "keys", include_str!("migrations/0003_keys.sqlite.sql")),
+];
 
 /// Below this, SQLite can lose a committed transaction when a WAL is reset.
 const OLDEST_SOUND: [u32; 3] = [3, 51, 3];

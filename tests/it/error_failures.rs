@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use vestibule::context::Context;
 use vestibule::domain::catalogue::Flow;
-use vestibule::domain::key::{Identity, Key, KeySecret, KeySettings, KeyState, Scope};
+use vestibule::domain::key::{
+    Ceilings, Identity, Key, KeySecret, KeySettings, KeyState, Mode, Scope,
+};
 use vestibule::domain::sealing::Sealed;
 use vestibule::domain::session::{AuditEntry, Conversation, Grant, Session};
 use vestibule::domain::tenant::{Directory, Tenant};
@@ -163,9 +165,13 @@ fn key(context: &Context, tenant: &str, settings: KeySettings) -> Key {
         tenant: tenant.to_owned(),
         id: context.ids.id("key_"),
         lookup: context.ids.hex::<16>("yk_"),
+        mode: Mode::Live,
         label: "broken".to_owned(),
         state: KeyState::Active,
         allowed_origins: vec!["no origin".to_owned()],
+        idle_timeout_s: None,
+        max_lifetime_s: None,
+        ceilings: Ceilings::default(),
         settings,
         secrets: vec![],
         created_at: context.clock.now_ms(),

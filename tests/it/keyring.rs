@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use vestibule::domain::key::{Key, KeySettings, KeyState, Scope};
+use vestibule::domain::key::{Ceilings, Key, KeySettings, KeyState, Mode, Scope};
 
 use crate::callers::{admin, fresh_timestamp, send_owned, text};
 use crate::requests::{Answer, signed};
@@ -89,9 +89,13 @@ pub async fn embed_key_with(service: &Service, public: &str, secret: &str) {
         tenant: tenant.clone(),
         id: context.ids.id("key_"),
         lookup: public.to_owned(),
+        mode: Mode::Live,
         label: "of a test".to_owned(),
         state: KeyState::Active,
         allowed_origins: vec![],
+        idle_timeout_s: None,
+        max_lifetime_s: None,
+        ceilings: Ceilings::default(),
         settings: KeySettings::Embed { scope: Scope::ReadWrite },
         secrets: vec![],
         created_at: context.clock.now_ms(),

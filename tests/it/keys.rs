@@ -48,7 +48,7 @@ async fn an_embed_key_has_an_id_and_a_secret_and_is_narrow_unless_said() {
     assert_eq!(made.status, 201, "{}", made.text);
     assert_eq!(made.header("cache-control"), "no-store");
     let expected = json!({
-        "kind": "embed", "label": "Of a test", "state": "active", "scope": "read",
+        "kind": "embed", "label": "Of a test", "state": "active", "mode": "live", "scope": "read",
         "allowedOrigins": [],
     });
     assert_eq!(told(made.body["key"].clone()), expected);
@@ -72,6 +72,7 @@ async fn a_chat_key_is_public_and_says_its_intents() {
     let mut expected = settings;
     expected["label"] = "Of a test".into();
     expected["state"] = "active".into();
+    expected["mode"] = "live".into();
     expected["allowsAllIntents"] = false.into();
     assert_eq!(told(made.body["key"].clone()), expected, "{}", made.text);
     assert_eq!(members(&made.body["credential"]), ["publicId"], "nothing is secret");
@@ -79,7 +80,7 @@ async fn a_chat_key_is_public_and_says_its_intents() {
     assert!(public.starts_with("pk_live_") && public.len() == 40, "{public}");
     let all = create(service, &tenant, json!({ "kind": "chat", "allowsAllIntents": true })).await;
     let expected = json!({
-        "kind": "chat", "label": "Of a test", "state": "active", "allowsAllIntents": true,
+        "kind": "chat", "label": "Of a test", "state": "active", "mode": "live", "allowsAllIntents": true,
         "allowNoOrigin": false, "identity": "off", "allowedOrigins": [],
     });
     assert_eq!(told(all.body["key"].clone()), expected);
@@ -91,7 +92,7 @@ async fn an_iframe_key_is_all_secret_and_redeems_ten_times_unless_said() {
     let tenant = demo_tenant(service).await;
     let made = create(service, &tenant, json!({ "kind": "iframe" })).await;
     let expected = json!({
-        "kind": "iframe", "label": "Of a test", "state": "active", "maxRedemptions": 10,
+        "kind": "iframe", "label": "Of a test", "state": "active", "mode": "live", "maxRedemptions": 10,
         "allowedOrigins": [],
     });
     assert_eq!(told(made.body["key"].clone()), expected, "{}", made.text);
@@ -99,6 +100,68 @@ async fn an_iframe_key_is_all_secret_and_redeems_ten_times_unless_said() {
     let secret = text(&made, "/credential/secret");
     assert!(secret.starts_with("iak_") && secret.len() == 68);
     assert!(made.body["key"].get("publicId").is_none());
+}
+
+#[tokio::test]
+async fn credentials_of_test_keys_say_so_and_open_what_live_ones_open() {
+    let service = Service::shared();
+    let tenant = demo_tenant(service).await;
+    let test = json!({ "mode": "test", "scope": "read-write" });
+    let embed = make_key(service, &tenant, "embed", test).await;
+    assert!(embed.public.starts_with("yk_test_") && embed.public.len() == 40, "{}", embed.public);
+    assert!(embed.secret.starts_with("ysk_test_") && embed.secret.len() == 73);
+    let body =
+        json!({ "employeeId": "64f000000000000000000001", "capabilities": ["showChatsList"] });
+    assert_eq!(open_with(service, &embed.public, &embed.secret, &body).await.status, 201);
+    let iframe = make_key(service, &tenant, "iframe", json!({ "mode": "test" })).await;
+    assert!(iframe.secret.starts_with("iak_test_") && iframe.secret.len() == 73);
+    let bearer = format!("Bearer {}", iframe.secret);
+    let body = json!({ "uid": "u", "srcs": service.demo.demo.iframe.source_ids });
+    let url = service.url("/api/v1/iframe/create");
+    assert_eq!(post(&url, &[("authorization", &bearer)], &body).await.status, 200);
+    let chat = json!({ "mode": "test", "allowsAllIntents": true });
+    let chat = make_key(service, &tenant, "chat", chat).await;
+    assert!(chat.public.starts_with("pk_test_") && chat.public.len() == 40, "{}", chat.public);
+}
+
+#[tokio::test]
+async fn bounds_of_a_key_are_read_back_and_absent_unless_set() {
+    let service = Service::start(|_| {});
+    let (tenant, _) = make_tenant(&service, json!({ "name": "Bounded" })).await;
+    let bounds = json!({
+        "idleTimeoutSeconds": 60, "maxLifetimeSeconds": 43200,
+        "ceilings": { "sessionsPerDay": 1, "liveSessions": 2, "requestsPerMinute": 3 },
+    });
+    let mut body = bounds.clone();
+    body["kind"] = "iframe".into();
+    let made = create(&service, &tenant, body).await;
+    let kept = list(&service, &format!("tenantId={tenant}")).await;
+    for key in [&made.body["key"], &kept[0]] {
+        for (name, value) in bounds.as_object().expect("members") {
+            assert_eq!(&key[name], value, "{}", made.text);
+        }
+    }
+    let one = json!({ "kind": "embed", "ceilings": { "liveSessions": 7 } });
+    let one = create(&service, &tenant, one).await;
+    assert_eq!(one.body["key"]["ceilings"], json!({ "liveSessions": 7 }), "{}", one.text);
+    let none = create(&service, &tenant, json!({ "kind": "embed", "ceilings": {} })).await;
+    for name in members(&bounds) {
+        assert!(none.body["key"].get(name).is_none(), "{}", none.text);
+    }
+}
+
+#[tokio::test]
+async fn a_session_lives_twelve_hours_at_most() {
+    let service = Service::shared();
+    let tenant = demo_tenant(service).await;
+    for (name, least, most) in
+        [("idleTimeoutSeconds", 60, 43200), ("maxLifetimeSeconds", 60, 43200)]
+    {
+        for (value, keyword) in [(least - 1, "minimum"), (most + 1, "maximum")] {
+            let refused = create(service, &tenant, json!({ "kind": "embed", name: value })).await;
+            assert_eq!(broken(&refused), [at(&format!("/{name}"), keyword)]);
+        }
+    }
 }
 
 #[tokio::test]

@@ -111,6 +111,34 @@ pub mod types {
             Self(value)
         }
     }
+    /// What a key may cost at most. A member that is absent sets no ceiling.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+    #[serde(deny_unknown_fields)]
+    pub struct Ceilings {
+        /// How many sessions of the key may be alive at the same time.
+        #[serde(
+            rename = "liveSessions",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub live_sessions: ::std::option::Option<::std::num::NonZeroU64>,
+        /// How many requests a minute the key and the tokens of its sessions may make.
+        #[serde(
+            rename = "requestsPerMinute",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub requests_per_minute: ::std::option::Option<::std::num::NonZeroU64>,
+        /// How many sessions the key may open in a day of UTC.
+        #[serde(
+            rename = "sessionsPerDay",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub sessions_per_day: ::std::option::Option<::std::num::NonZeroU64>,
+    }
+    impl Ceilings {
+        pub fn builder() -> builder::Ceilings {
+            Default::default()
+        }
+    }
     /// A place in a list. Take it from `next`; its content has no meaning for callers.
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
@@ -333,9 +361,54 @@ pub mod types {
             value.parse()
         }
     }
+    /// After how many seconds without a request the sessions of a key end. They still end at their
+    /// expiry.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    #[serde(transparent)]
+    pub struct IdleTimeoutSeconds(pub i64);
+    impl ::std::ops::Deref for IdleTimeoutSeconds {
+        type Target = i64;
+        fn deref(&self) -> &i64 {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<IdleTimeoutSeconds> for i64 {
+        fn from(value: IdleTimeoutSeconds) -> Self {
+            value.0
+        }
+    }
+    impl ::std::convert::From<i64> for IdleTimeoutSeconds {
+        fn from(value: i64) -> Self {
+            Self(value)
+        }
+    }
+    impl ::std::fmt::Display for IdleTimeoutSeconds {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+    impl ::std::str::FromStr for IdleTimeoutSeconds {
+        type Err = <i64 as ::std::str::FromStr>::Err;
+        fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+            Ok(Self(value.parse()?))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for IdleTimeoutSeconds {
+        type Error = <i64 as ::std::str::FromStr>::Err;
+        fn try_from(value: &str) -> ::std::result::Result<Self, Self::Error> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<String> for IdleTimeoutSeconds {
+        type Error = <i64 as ::std::str::FromStr>::Err;
+        fn try_from(value: String) -> ::std::result::Result<Self, Self::Error> {
+            value.parse()
+        }
+    }
     /// A key without its secret. `publicId` is present for embed and chat keys. `scope` is present
     /// for embed keys; `allowsAllIntents`, `allowNoOrigin` and `identity` for chat keys, with
     /// `allowedIntents` unless all are allowed; `maxRedemptions` for iframe keys.
+    /// `idleTimeoutSeconds`, `maxLifetimeSeconds` and `ceilings` are present when they are set.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Key {
         /// Whether the key is taken from requests without an origin.
@@ -362,6 +435,8 @@ pub mod types {
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub allows_all_intents: ::std::option::Option<bool>,
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub ceilings: ::std::option::Option<KeyCeilings>,
         /// When it was created, in UTC.
         #[serde(rename = "createdAt")]
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
@@ -369,6 +444,13 @@ pub mod types {
         /// checks one when it is given, `required` refuses a customer id without one.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub identity: ::std::option::Option<::std::string::String>,
+        /// After how many seconds without a request the sessions of a key end. They still end at their
+        /// expiry.
+        #[serde(
+            rename = "idleTimeoutSeconds",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub idle_timeout_seconds: ::std::option::Option<i64>,
         /// A key's id, for operators. It is not the credential.
         #[serde(rename = "keyId")]
         pub key_id: ::std::string::String,
@@ -376,12 +458,24 @@ pub mod types {
         pub kind: ::std::string::String,
         /// The key's name, for people. A chat widget shows it as its title.
         pub label: ::std::string::String,
+        /// How many seconds after their opening the sessions of a key end at the latest, however often
+        /// they are renewed. At most twelve hours.
+        #[serde(
+            rename = "maxLifetimeSeconds",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub max_lifetime_seconds: ::std::option::Option<i64>,
         /// How often a cache key that this key created may be redeemed.
         #[serde(
             rename = "maxRedemptions",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub max_redemptions: ::std::option::Option<i64>,
+        /// Whether a key serves real users. A `test` key's credentials say so: they begin with
+        /// `yk_test_` and `ysk_test_`, `pk_test_` or `iak_test_`. The operation that opens chat sessions
+        /// takes live keys only; a `pk_test_` key is for operations that name a key without opening a
+        /// session.
+        pub mode: ::std::string::String,
         /// The public id of an embed key, or the publishable key of a chat widget.
         #[serde(
             rename = "publicId",
@@ -399,6 +493,33 @@ pub mod types {
     }
     impl Key {
         pub fn builder() -> builder::Key {
+            Default::default()
+        }
+    }
+    /// What a key may cost at most. A member that is absent sets no ceiling.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+    pub struct KeyCeilings {
+        /// How many sessions of the key may be alive at the same time.
+        #[serde(
+            rename = "liveSessions",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub live_sessions: ::std::option::Option<i64>,
+        /// How many requests a minute the key and the tokens of its sessions may make.
+        #[serde(
+            rename = "requestsPerMinute",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub requests_per_minute: ::std::option::Option<i64>,
+        /// How many sessions the key may open in a day of UTC.
+        #[serde(
+            rename = "sessionsPerDay",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub sessions_per_day: ::std::option::Option<i64>,
+    }
+    impl KeyCeilings {
+        pub fn builder() -> builder::KeyCeilings {
             Default::default()
         }
     }
@@ -431,16 +552,30 @@ pub mod types {
         )]
         pub allows_all_intents: ::std::option::Option<bool>,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub ceilings: ::std::option::Option<Ceilings>,
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub identity: ::std::option::Option<IdentityProof>,
+        #[serde(
+            rename = "idleTimeoutSeconds",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub idle_timeout_seconds: ::std::option::Option<IdleTimeoutSeconds>,
         pub kind: KeyKind,
         /// The key's name, for people. A chat widget shows it as its title.
         pub label: KeyCreateLabel,
+        #[serde(
+            rename = "maxLifetimeSeconds",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub max_lifetime_seconds: ::std::option::Option<MaxLifetimeSeconds>,
         /// How often a cache key that an iframe key created may be redeemed.
         #[serde(
             rename = "maxRedemptions",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub max_redemptions: ::std::option::Option<::std::num::NonZeroU64>,
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub mode: ::std::option::Option<KeyMode>,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub scope: ::std::option::Option<KeyScope>,
         #[serde(rename = "tenantId")]
@@ -671,6 +806,64 @@ pub mod types {
             Default::default()
         }
     }
+    /// Whether a key serves real users. A `test` key's credentials say so: they begin with
+    /// `yk_test_` and `ysk_test_`, `pk_test_` or `iak_test_`. The operation that opens chat sessions
+    /// takes live keys only; a `pk_test_` key is for operations that name a key without opening a
+    /// session.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum KeyMode {
+        #[serde(rename = "live")]
+        Live,
+        #[serde(rename = "test")]
+        Test,
+    }
+    impl ::std::fmt::Display for KeyMode {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Live => f.write_str("live"),
+                Self::Test => f.write_str("test"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for KeyMode {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "live" => Ok(Self::Live),
+                "test" => Ok(Self::Test),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for KeyMode {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for KeyMode {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     /// What an embed key may grant. `read` is `showChatsList` and `showChatPage` only; `read-write`
     /// is every capability.
     #[derive(
@@ -766,6 +959,50 @@ pub mod types {
         type Err = ::std::convert::Infallible;
         fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
             Ok(Self(value.to_string()))
+        }
+    }
+    /// How many seconds after their opening the sessions of a key end at the latest, however often
+    /// they are renewed. At most twelve hours.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    #[serde(transparent)]
+    pub struct MaxLifetimeSeconds(pub i64);
+    impl ::std::ops::Deref for MaxLifetimeSeconds {
+        type Target = i64;
+        fn deref(&self) -> &i64 {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<MaxLifetimeSeconds> for i64 {
+        fn from(value: MaxLifetimeSeconds) -> Self {
+            value.0
+        }
+    }
+    impl ::std::convert::From<i64> for MaxLifetimeSeconds {
+        fn from(value: i64) -> Self {
+            Self(value)
+        }
+    }
+    impl ::std::fmt::Display for MaxLifetimeSeconds {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+    impl ::std::str::FromStr for MaxLifetimeSeconds {
+        type Err = <i64 as ::std::str::FromStr>::Err;
+        fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+            Ok(Self(value.parse()?))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for MaxLifetimeSeconds {
+        type Error = <i64 as ::std::str::FromStr>::Err;
+        fn try_from(value: &str) -> ::std::result::Result<Self, Self::Error> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<String> for MaxLifetimeSeconds {
+        type Error = <i64 as ::std::str::FromStr>::Err;
+        fn try_from(value: String) -> ::std::result::Result<Self, Self::Error> {
+            value.parse()
         }
     }
     /// An origin in lower case, without a path: `https://www.acme.com` or `http://127.0.0.1:8080`.
@@ -1108,6 +1345,99 @@ pub mod types {
     /// Types for composing complex structures.
     pub mod builder {
         #[derive(Clone, Debug)]
+        pub struct Ceilings {
+            live_sessions: ::std::result::Result<
+                ::std::option::Option<::std::num::NonZeroU64>,
+                ::std::string::String,
+            >,
+            requests_per_minute: ::std::result::Result<
+                ::std::option::Option<::std::num::NonZeroU64>,
+                ::std::string::String,
+            >,
+            sessions_per_day: ::std::result::Result<
+                ::std::option::Option<::std::num::NonZeroU64>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for Ceilings {
+            fn default() -> Self {
+                Self {
+                    live_sessions: Ok(Default::default()),
+                    requests_per_minute: Ok(Default::default()),
+                    sessions_per_day: Ok(Default::default()),
+                }
+            }
+        }
+        impl Ceilings {
+            pub fn live_sessions<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::std::num::NonZeroU64>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.live_sessions = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for live_sessions: {e}")
+                    });
+                self
+            }
+            pub fn requests_per_minute<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::std::num::NonZeroU64>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.requests_per_minute = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for requests_per_minute: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn sessions_per_day<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::std::num::NonZeroU64>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.sessions_per_day = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for sessions_per_day: {e}"
+                        )
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Ceilings> for super::Ceilings {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Ceilings,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    live_sessions: value.live_sessions?,
+                    requests_per_minute: value.requests_per_minute?,
+                    sessions_per_day: value.sessions_per_day?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Ceilings> for Ceilings {
+            fn from(value: super::Ceilings) -> Self {
+                Self {
+                    live_sessions: Ok(value.live_sessions),
+                    requests_per_minute: Ok(value.requests_per_minute),
+                    sessions_per_day: Ok(value.sessions_per_day),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Error {
             details: ::std::result::Result<super::Details, ::std::string::String>,
             error: ::std::result::Result<::std::string::String, ::std::string::String>,
@@ -1218,6 +1548,10 @@ pub mod types {
                 ::std::option::Option<bool>,
                 ::std::string::String,
             >,
+            ceilings: ::std::result::Result<
+                ::std::option::Option<super::KeyCeilings>,
+                ::std::string::String,
+            >,
             created_at: ::std::result::Result<
                 ::chrono::DateTime<::chrono::offset::Utc>,
                 ::std::string::String,
@@ -1226,13 +1560,22 @@ pub mod types {
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
             >,
+            idle_timeout_seconds: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
             key_id: ::std::result::Result<::std::string::String, ::std::string::String>,
             kind: ::std::result::Result<::std::string::String, ::std::string::String>,
             label: ::std::result::Result<::std::string::String, ::std::string::String>,
+            max_lifetime_seconds: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
             max_redemptions: ::std::result::Result<
                 ::std::option::Option<i64>,
                 ::std::string::String,
             >,
+            mode: ::std::result::Result<::std::string::String, ::std::string::String>,
             public_id: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
@@ -1256,12 +1599,16 @@ pub mod types {
                         "no value supplied for allowed_origins".to_string(),
                     ),
                     allows_all_intents: Ok(Default::default()),
+                    ceilings: Ok(Default::default()),
                     created_at: Err("no value supplied for created_at".to_string()),
                     identity: Ok(Default::default()),
+                    idle_timeout_seconds: Ok(Default::default()),
                     key_id: Err("no value supplied for key_id".to_string()),
                     kind: Err("no value supplied for kind".to_string()),
                     label: Err("no value supplied for label".to_string()),
+                    max_lifetime_seconds: Ok(Default::default()),
                     max_redemptions: Ok(Default::default()),
+                    mode: Err("no value supplied for mode".to_string()),
                     public_id: Ok(Default::default()),
                     scope: Ok(Default::default()),
                     state: Err("no value supplied for state".to_string()),
@@ -1326,6 +1673,18 @@ pub mod types {
                     });
                 self
             }
+            pub fn ceilings<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::KeyCeilings>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ceilings = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ceilings: {e}")
+                    });
+                self
+            }
             pub fn created_at<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
@@ -1347,6 +1706,20 @@ pub mod types {
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for identity: {e}")
+                    });
+                self
+            }
+            pub fn idle_timeout_seconds<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.idle_timeout_seconds = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for idle_timeout_seconds: {e}"
+                        )
                     });
                 self
             }
@@ -1386,6 +1759,20 @@ pub mod types {
                     });
                 self
             }
+            pub fn max_lifetime_seconds<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.max_lifetime_seconds = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for max_lifetime_seconds: {e}"
+                        )
+                    });
+                self
+            }
             pub fn max_redemptions<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::std::option::Option<i64>>,
@@ -1397,6 +1784,18 @@ pub mod types {
                         format!(
                             "error converting supplied value for max_redemptions: {e}"
                         )
+                    });
+                self
+            }
+            pub fn mode<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.mode = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for mode: {e}")
                     });
                 self
             }
@@ -1459,12 +1858,16 @@ pub mod types {
                     allowed_intents: value.allowed_intents?,
                     allowed_origins: value.allowed_origins?,
                     allows_all_intents: value.allows_all_intents?,
+                    ceilings: value.ceilings?,
                     created_at: value.created_at?,
                     identity: value.identity?,
+                    idle_timeout_seconds: value.idle_timeout_seconds?,
                     key_id: value.key_id?,
                     kind: value.kind?,
                     label: value.label?,
+                    max_lifetime_seconds: value.max_lifetime_seconds?,
                     max_redemptions: value.max_redemptions?,
+                    mode: value.mode?,
                     public_id: value.public_id?,
                     scope: value.scope?,
                     state: value.state?,
@@ -1479,16 +1882,107 @@ pub mod types {
                     allowed_intents: Ok(value.allowed_intents),
                     allowed_origins: Ok(value.allowed_origins),
                     allows_all_intents: Ok(value.allows_all_intents),
+                    ceilings: Ok(value.ceilings),
                     created_at: Ok(value.created_at),
                     identity: Ok(value.identity),
+                    idle_timeout_seconds: Ok(value.idle_timeout_seconds),
                     key_id: Ok(value.key_id),
                     kind: Ok(value.kind),
                     label: Ok(value.label),
+                    max_lifetime_seconds: Ok(value.max_lifetime_seconds),
                     max_redemptions: Ok(value.max_redemptions),
+                    mode: Ok(value.mode),
                     public_id: Ok(value.public_id),
                     scope: Ok(value.scope),
                     state: Ok(value.state),
                     tenant_id: Ok(value.tenant_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct KeyCeilings {
+            live_sessions: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            requests_per_minute: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            sessions_per_day: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for KeyCeilings {
+            fn default() -> Self {
+                Self {
+                    live_sessions: Ok(Default::default()),
+                    requests_per_minute: Ok(Default::default()),
+                    sessions_per_day: Ok(Default::default()),
+                }
+            }
+        }
+        impl KeyCeilings {
+            pub fn live_sessions<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.live_sessions = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for live_sessions: {e}")
+                    });
+                self
+            }
+            pub fn requests_per_minute<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.requests_per_minute = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for requests_per_minute: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn sessions_per_day<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.sessions_per_day = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for sessions_per_day: {e}"
+                        )
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<KeyCeilings> for super::KeyCeilings {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: KeyCeilings,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    live_sessions: value.live_sessions?,
+                    requests_per_minute: value.requests_per_minute?,
+                    sessions_per_day: value.sessions_per_day?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::KeyCeilings> for KeyCeilings {
+            fn from(value: super::KeyCeilings) -> Self {
+                Self {
+                    live_sessions: Ok(value.live_sessions),
+                    requests_per_minute: Ok(value.requests_per_minute),
+                    sessions_per_day: Ok(value.sessions_per_day),
                 }
             }
         }
@@ -1510,14 +2004,30 @@ pub mod types {
                 ::std::option::Option<bool>,
                 ::std::string::String,
             >,
+            ceilings: ::std::result::Result<
+                ::std::option::Option<super::Ceilings>,
+                ::std::string::String,
+            >,
             identity: ::std::result::Result<
                 ::std::option::Option<super::IdentityProof>,
                 ::std::string::String,
             >,
+            idle_timeout_seconds: ::std::result::Result<
+                ::std::option::Option<super::IdleTimeoutSeconds>,
+                ::std::string::String,
+            >,
             kind: ::std::result::Result<super::KeyKind, ::std::string::String>,
             label: ::std::result::Result<super::KeyCreateLabel, ::std::string::String>,
+            max_lifetime_seconds: ::std::result::Result<
+                ::std::option::Option<super::MaxLifetimeSeconds>,
+                ::std::string::String,
+            >,
             max_redemptions: ::std::result::Result<
                 ::std::option::Option<::std::num::NonZeroU64>,
+                ::std::string::String,
+            >,
+            mode: ::std::result::Result<
+                ::std::option::Option<super::KeyMode>,
                 ::std::string::String,
             >,
             scope: ::std::result::Result<
@@ -1533,10 +2043,14 @@ pub mod types {
                     allowed_intents: Ok(Default::default()),
                     allowed_origins: Ok(Default::default()),
                     allows_all_intents: Ok(Default::default()),
+                    ceilings: Ok(Default::default()),
                     identity: Ok(Default::default()),
+                    idle_timeout_seconds: Ok(Default::default()),
                     kind: Err("no value supplied for kind".to_string()),
                     label: Err("no value supplied for label".to_string()),
+                    max_lifetime_seconds: Ok(Default::default()),
                     max_redemptions: Ok(Default::default()),
+                    mode: Ok(Default::default()),
                     scope: Ok(Default::default()),
                     tenant_id: Err("no value supplied for tenant_id".to_string()),
                 }
@@ -1599,6 +2113,18 @@ pub mod types {
                     });
                 self
             }
+            pub fn ceilings<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::Ceilings>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ceilings = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ceilings: {e}")
+                    });
+                self
+            }
             pub fn identity<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::std::option::Option<super::IdentityProof>>,
@@ -1608,6 +2134,22 @@ pub mod types {
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for identity: {e}")
+                    });
+                self
+            }
+            pub fn idle_timeout_seconds<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::IdleTimeoutSeconds>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.idle_timeout_seconds = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for idle_timeout_seconds: {e}"
+                        )
                     });
                 self
             }
@@ -1635,6 +2177,22 @@ pub mod types {
                     });
                 self
             }
+            pub fn max_lifetime_seconds<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::MaxLifetimeSeconds>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.max_lifetime_seconds = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for max_lifetime_seconds: {e}"
+                        )
+                    });
+                self
+            }
             pub fn max_redemptions<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<
@@ -1648,6 +2206,18 @@ pub mod types {
                         format!(
                             "error converting supplied value for max_redemptions: {e}"
                         )
+                    });
+                self
+            }
+            pub fn mode<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::KeyMode>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.mode = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for mode: {e}")
                     });
                 self
             }
@@ -1686,10 +2256,14 @@ pub mod types {
                     allowed_intents: value.allowed_intents?,
                     allowed_origins: value.allowed_origins?,
                     allows_all_intents: value.allows_all_intents?,
+                    ceilings: value.ceilings?,
                     identity: value.identity?,
+                    idle_timeout_seconds: value.idle_timeout_seconds?,
                     kind: value.kind?,
                     label: value.label?,
+                    max_lifetime_seconds: value.max_lifetime_seconds?,
                     max_redemptions: value.max_redemptions?,
+                    mode: value.mode?,
                     scope: value.scope?,
                     tenant_id: value.tenant_id?,
                 })
@@ -1702,10 +2276,14 @@ pub mod types {
                     allowed_intents: Ok(value.allowed_intents),
                     allowed_origins: Ok(value.allowed_origins),
                     allows_all_intents: Ok(value.allows_all_intents),
+                    ceilings: Ok(value.ceilings),
                     identity: Ok(value.identity),
+                    idle_timeout_seconds: Ok(value.idle_timeout_seconds),
                     kind: Ok(value.kind),
                     label: Ok(value.label),
+                    max_lifetime_seconds: Ok(value.max_lifetime_seconds),
                     max_redemptions: Ok(value.max_redemptions),
+                    mode: Ok(value.mode),
                     scope: Ok(value.scope),
                     tenant_id: Ok(value.tenant_id),
                 }
@@ -2463,6 +3041,10 @@ impl Client {
     ///  given, `allowNoOrigin`, which is false unless given, and `identity`, which is `off` unless
     ///  given;
     /// - `iframe` takes `maxRedemptions`, which is 10 unless given.
+    ///
+    /// The other members are for every kind. A key is `live` unless `mode` says `test`; that cannot
+    /// be changed later. Without `idleTimeoutSeconds`, `maxLifetimeSeconds` or a member of
+    /// `ceilings` the key has no such bound of its own.
     ///
     /// The credential is in this answer only.
     ///

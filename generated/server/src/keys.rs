@@ -43,6 +43,10 @@ pub trait Keys: Authenticate {
     ///  given;
     /// - `iframe` takes `maxRedemptions`, which is 10 unless given.
     ///
+    /// The other members are for every kind. A key is `live` unless `mode` says `test`; that cannot
+    /// be changed later. Without `idleTimeoutSeconds`, `maxLifetimeSeconds` or a member of
+    /// `ceilings` the key has no such bound of its own.
+    ///
     /// The credential is in this answer only.
     #[cfg(not(feature = "unfinished"))]
     fn key_create(
@@ -152,7 +156,7 @@ pub fn register<S: Keys>(
             )
             .summary("Create a key")
             .description(
-                "Creates a key of one of three kinds. The members of other kinds are refused:\n\n- `embed` takes `scope`, which is `read` unless given;\n- `chat` takes either `allowedIntents` or `allowsAllIntents: true`, one of which must be\n  given, `allowNoOrigin`, which is false unless given, and `identity`, which is `off` unless\n  given;\n- `iframe` takes `maxRedemptions`, which is 10 unless given.\n\nThe credential is in this answer only.",
+                "Creates a key of one of three kinds. The members of other kinds are refused:\n\n- `embed` takes `scope`, which is `read` unless given;\n- `chat` takes either `allowedIntents` or `allowsAllIntents: true`, one of which must be\n  given, `allowNoOrigin`, which is false unless given, and `identity`, which is `off` unless\n  given;\n- `iframe` takes `maxRedemptions`, which is 10 unless given.\n\nThe other members are for every kind. A key is `live` unless `mode` says `test`; that cannot\nbe changed later. Without `idleTimeoutSeconds`, `maxLifetimeSeconds` or a member of\n`ceilings` the key has no such bound of its own.\n\nThe credential is in this answer only.",
             )
             .tag("keys")
             .request_body_max_bytes(16384),

@@ -171,6 +171,29 @@ impl ::std::convert::TryFrom<::std::string::String> for Capability {
         value.parse()
     }
 }
+/// What a key may cost at most. A member that is absent sets no ceiling.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Ceilings {
+    /// How many sessions of the key may be alive at the same time.
+    #[serde(
+        rename = "liveSessions",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub live_sessions: ::std::option::Option<::std::num::NonZeroU64>,
+    /// How many requests a minute the key and the tokens of its sessions may make.
+    #[serde(
+        rename = "requestsPerMinute",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub requests_per_minute: ::std::option::Option<::std::num::NonZeroU64>,
+    /// How many sessions the key may open in a day of UTC.
+    #[serde(
+        rename = "sessionsPerDay",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub sessions_per_day: ::std::option::Option<::std::num::NonZeroU64>,
+}
 /// A conversation and the session that speaks in it. `customerId` and `locale` are present when
 /// they were given.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
@@ -1145,6 +1168,50 @@ impl ::std::convert::TryFrom<::std::string::String> for IdentityProof {
         value.parse()
     }
 }
+/// After how many seconds without a request the sessions of a key end. They still end at their
+/// expiry.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(transparent)]
+pub struct IdleTimeoutSeconds(pub i64);
+impl ::std::ops::Deref for IdleTimeoutSeconds {
+    type Target = i64;
+    fn deref(&self) -> &i64 {
+        &self.0
+    }
+}
+impl ::std::convert::From<IdleTimeoutSeconds> for i64 {
+    fn from(value: IdleTimeoutSeconds) -> Self {
+        value.0
+    }
+}
+impl ::std::convert::From<i64> for IdleTimeoutSeconds {
+    fn from(value: i64) -> Self {
+        Self(value)
+    }
+}
+impl ::std::fmt::Display for IdleTimeoutSeconds {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+impl ::std::str::FromStr for IdleTimeoutSeconds {
+    type Err = <i64 as ::std::str::FromStr>::Err;
+    fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+        Ok(Self(value.parse()?))
+    }
+}
+impl ::std::convert::TryFrom<&str> for IdleTimeoutSeconds {
+    type Error = <i64 as ::std::str::FromStr>::Err;
+    fn try_from(value: &str) -> ::std::result::Result<Self, Self::Error> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<String> for IdleTimeoutSeconds {
+    type Error = <i64 as ::std::str::FromStr>::Err;
+    fn try_from(value: String) -> ::std::result::Result<Self, Self::Error> {
+        value.parse()
+    }
+}
 /// Model to use for generated threads * `o3` - o3 * `o4-mini` - o4-mini * `gpt-4.1` - gpt-4.1 * `gpt-5` - gpt-5 * `gpt-5-codex` - gpt-5-codex * `sonnet-4` - sonnet-4 * `sonnet-4.5` - sonnet-4.5 * `haiku-4.5` - haiku-4.5
 #[derive(
     ::serde::Deserialize,
@@ -1479,6 +1546,7 @@ impl ::std::str::FromStr for IntentName {
 /// A key without its secret. `publicId` is present for embed and chat keys. `scope` is present
 /// for embed keys; `allowsAllIntents`, `allowNoOrigin` and `identity` for chat keys, with
 /// `allowedIntents` unless all are allowed; `maxRedemptions` for iframe keys.
+/// `idleTimeoutSeconds`, `maxLifetimeSeconds` and `ceilings` are present when they are set.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Key {
@@ -1501,21 +1569,34 @@ pub struct Key {
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub allows_all_intents: ::std::option::Option<bool>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub ceilings: ::std::option::Option<Ceilings>,
     #[serde(rename = "createdAt")]
     pub created_at: ::vestibule_runtime::Timestamp,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub identity: ::std::option::Option<IdentityProof>,
+    #[serde(
+        rename = "idleTimeoutSeconds",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub idle_timeout_seconds: ::std::option::Option<IdleTimeoutSeconds>,
     #[serde(rename = "keyId")]
     pub key_id: KeyId,
     pub kind: KeyKind,
     /// The key's name, for people. A chat widget shows it as its title.
     pub label: ::std::string::String,
+    #[serde(
+        rename = "maxLifetimeSeconds",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub max_lifetime_seconds: ::std::option::Option<MaxLifetimeSeconds>,
     /// How often a cache key that this key created may be redeemed.
     #[serde(
         rename = "maxRedemptions",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub max_redemptions: ::std::option::Option<i64>,
+    pub mode: KeyMode,
     /// The public id of an embed key, or the publishable key of a chat widget.
     #[serde(rename = "publicId", skip_serializing_if = "::std::option::Option::is_none")]
     pub public_id: ::std::option::Option<::std::string::String>,
@@ -1554,16 +1635,30 @@ pub struct KeyCreate {
     )]
     pub allows_all_intents: ::std::option::Option<bool>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub ceilings: ::std::option::Option<Ceilings>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub identity: ::std::option::Option<IdentityProof>,
+    #[serde(
+        rename = "idleTimeoutSeconds",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub idle_timeout_seconds: ::std::option::Option<IdleTimeoutSeconds>,
     pub kind: KeyKind,
     /// The key's name, for people. A chat widget shows it as its title.
     pub label: KeyCreateLabel,
+    #[serde(
+        rename = "maxLifetimeSeconds",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub max_lifetime_seconds: ::std::option::Option<MaxLifetimeSeconds>,
     /// How often a cache key that an iframe key created may be redeemed.
     #[serde(
         rename = "maxRedemptions",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub max_redemptions: ::std::option::Option<::std::num::NonZeroU64>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub mode: ::std::option::Option<KeyMode>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub scope: ::std::option::Option<KeyScope>,
     #[serde(rename = "tenantId")]
@@ -1795,6 +1890,64 @@ impl ::std::default::Default for KeyListQuery {
         }
     }
 }
+/// Whether a key serves real users. A `test` key's credentials say so: they begin with
+/// `yk_test_` and `ysk_test_`, `pk_test_` or `iak_test_`. The operation that opens chat sessions
+/// takes live keys only; a `pk_test_` key is for operations that name a key without opening a
+/// session.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum KeyMode {
+    #[serde(rename = "live")]
+    Live,
+    #[serde(rename = "test")]
+    Test,
+}
+impl ::std::fmt::Display for KeyMode {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::Live => f.write_str("live"),
+            Self::Test => f.write_str("test"),
+        }
+    }
+}
+impl ::std::str::FromStr for KeyMode {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "live" => Ok(Self::Live),
+            "test" => Ok(Self::Test),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for KeyMode {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for KeyMode {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
 /// The path parameters of `keyPause`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 pub struct KeyPausePath {
@@ -1999,6 +2152,50 @@ pub struct Limits {
     /// Messages in an ISO week, UTC.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub weekly: ::std::option::Option<i64>,
+}
+/// How many seconds after their opening the sessions of a key end at the latest, however often
+/// they are renewed. At most twelve hours.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(transparent)]
+pub struct MaxLifetimeSeconds(pub i64);
+impl ::std::ops::Deref for MaxLifetimeSeconds {
+    type Target = i64;
+    fn deref(&self) -> &i64 {
+        &self.0
+    }
+}
+impl ::std::convert::From<MaxLifetimeSeconds> for i64 {
+    fn from(value: MaxLifetimeSeconds) -> Self {
+        value.0
+    }
+}
+impl ::std::convert::From<i64> for MaxLifetimeSeconds {
+    fn from(value: i64) -> Self {
+        Self(value)
+    }
+}
+impl ::std::fmt::Display for MaxLifetimeSeconds {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+impl ::std::str::FromStr for MaxLifetimeSeconds {
+    type Err = <i64 as ::std::str::FromStr>::Err;
+    fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+        Ok(Self(value.parse()?))
+    }
+}
+impl ::std::convert::TryFrom<&str> for MaxLifetimeSeconds {
+    type Error = <i64 as ::std::str::FromStr>::Err;
+    fn try_from(value: &str) -> ::std::result::Result<Self, Self::Error> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<String> for MaxLifetimeSeconds {
+    type Error = <i64 as ::std::str::FromStr>::Err;
+    fn try_from(value: String) -> ::std::result::Result<Self, Self::Error> {
+        value.parse()
+    }
 }
 /// Optional per-uid rate limits
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
@@ -3162,6 +3359,17 @@ impl ::schemars::JsonSchema for Capability {
         ::vestibule_runtime::json_schema_of(crate::documents::embed(), "Capability")
     }
 }
+impl ::schemars::JsonSchema for Ceilings {
+    fn schema_name() -> String {
+        "Ceilings".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "Ceilings")
+    }
+}
 impl ::schemars::JsonSchema for ChatConversation {
     fn schema_name() -> String {
         "ChatConversation".into()
@@ -3404,6 +3612,20 @@ impl ::schemars::JsonSchema for IdentityProof {
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "IdentityProof")
     }
 }
+impl ::schemars::JsonSchema for IdleTimeoutSeconds {
+    fn schema_name() -> String {
+        "IdleTimeoutSeconds".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::admin(),
+            "IdleTimeoutSeconds",
+        )
+    }
+}
 impl ::schemars::JsonSchema for IframeModel {
     fn schema_name() -> String {
         "IframeModel".into()
@@ -3500,11 +3722,15 @@ impl ::schemars::JsonSchema for Key {
     ) -> ::schemars::schema::Schema {
         generator.subschema_for::<AllowedIntents>();
         generator.subschema_for::<AllowedOrigins>();
+        generator.subschema_for::<Ceilings>();
         generator.subschema_for::<IdentityProof>();
+        generator.subschema_for::<IdleTimeoutSeconds>();
         generator.subschema_for::<KeyId>();
         generator.subschema_for::<KeyKind>();
+        generator.subschema_for::<KeyMode>();
         generator.subschema_for::<KeyScope>();
         generator.subschema_for::<KeyState>();
+        generator.subschema_for::<MaxLifetimeSeconds>();
         generator.subschema_for::<TenantId>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "Key")
@@ -3519,9 +3745,13 @@ impl ::schemars::JsonSchema for KeyCreate {
     ) -> ::schemars::schema::Schema {
         generator.subschema_for::<AllowedIntents>();
         generator.subschema_for::<AllowedOrigins>();
+        generator.subschema_for::<Ceilings>();
         generator.subschema_for::<IdentityProof>();
+        generator.subschema_for::<IdleTimeoutSeconds>();
         generator.subschema_for::<KeyKind>();
+        generator.subschema_for::<KeyMode>();
         generator.subschema_for::<KeyScope>();
+        generator.subschema_for::<MaxLifetimeSeconds>();
         generator.subschema_for::<TenantId>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "KeyCreate")
@@ -3586,6 +3816,17 @@ impl ::schemars::JsonSchema for KeyList {
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "KeyList")
     }
 }
+impl ::schemars::JsonSchema for KeyMode {
+    fn schema_name() -> String {
+        "KeyMode".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "KeyMode")
+    }
+}
 impl ::schemars::JsonSchema for KeyScope {
     fn schema_name() -> String {
         "KeyScope".into()
@@ -3631,6 +3872,20 @@ impl ::schemars::JsonSchema for Limits {
     ) -> ::schemars::schema::Schema {
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::iframe(), "Limits")
+    }
+}
+impl ::schemars::JsonSchema for MaxLifetimeSeconds {
+    fn schema_name() -> String {
+        "MaxLifetimeSeconds".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::admin(),
+            "MaxLifetimeSeconds",
+        )
     }
 }
 impl ::schemars::JsonSchema for NullableLimits {

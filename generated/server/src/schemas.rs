@@ -26,6 +26,14 @@ pub mod admin {
         ));
         &SCHEMA
     }
+    /// `Ceilings`.
+    pub fn ceilings() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "Ceilings",
+        ));
+        &SCHEMA
+    }
     /// `Cursor`.
     pub fn cursor() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
@@ -63,6 +71,14 @@ pub mod admin {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
             "IdentityProof",
+        ));
+        &SCHEMA
+    }
+    /// `IdleTimeoutSeconds`.
+    pub fn idle_timeout_seconds() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "IdleTimeoutSeconds",
         ));
         &SCHEMA
     }
@@ -122,6 +138,14 @@ pub mod admin {
         ));
         &SCHEMA
     }
+    /// `KeyMode`.
+    pub fn key_mode() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "KeyMode",
+        ));
+        &SCHEMA
+    }
     /// `KeyScope`.
     pub fn key_scope() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
@@ -135,6 +159,14 @@ pub mod admin {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
             "KeyState",
+        ));
+        &SCHEMA
+    }
+    /// `MaxLifetimeSeconds`.
+    pub fn max_lifetime_seconds() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "MaxLifetimeSeconds",
         ));
         &SCHEMA
     }

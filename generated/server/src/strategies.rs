@@ -50,6 +50,15 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "admin",
+        name: "Ceilings",
+        set: admin::set,
+        valid: admin::ceilings::valid,
+        broken: admin::ceilings::broken,
+        breakages: admin::ceilings::breakages,
+        boundaries: admin::ceilings::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
         name: "Cursor",
         set: admin::set,
         valid: admin::cursor::valid,
@@ -92,6 +101,15 @@ pub static ALL: &[SchemaStrategies] = &[
         broken: admin::identity_proof::broken,
         breakages: admin::identity_proof::breakages,
         boundaries: admin::identity_proof::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "IdleTimeoutSeconds",
+        set: admin::set,
+        valid: admin::idle_timeout_seconds::valid,
+        broken: admin::idle_timeout_seconds::broken,
+        breakages: admin::idle_timeout_seconds::breakages,
+        boundaries: admin::idle_timeout_seconds::boundaries,
     },
     SchemaStrategies {
         document: "admin",
@@ -158,6 +176,15 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "admin",
+        name: "KeyMode",
+        set: admin::set,
+        valid: admin::key_mode::valid,
+        broken: admin::key_mode::broken,
+        breakages: admin::key_mode::breakages,
+        boundaries: admin::key_mode::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
         name: "KeyScope",
         set: admin::set,
         valid: admin::key_scope::valid,
@@ -173,6 +200,15 @@ pub static ALL: &[SchemaStrategies] = &[
         broken: admin::key_state::broken,
         breakages: admin::key_state::breakages,
         boundaries: admin::key_state::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "MaxLifetimeSeconds",
+        set: admin::set,
+        valid: admin::max_lifetime_seconds::valid,
+        broken: admin::max_lifetime_seconds::broken,
+        breakages: admin::max_lifetime_seconds::breakages,
+        boundaries: admin::max_lifetime_seconds::boundaries,
     },
     SchemaStrategies {
         document: "admin",
@@ -787,6 +823,26 @@ pub mod admin {
             strategy::boundaries(set(), &reference("AllowedOrigins"))
         }
     }
+    /// Values of `Ceilings`.
+    pub mod ceilings {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("Ceilings"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("Ceilings"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("Ceilings"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("Ceilings"))
+        }
+    }
     /// Values of `Cursor`.
     pub mod cursor {
         use super::*;
@@ -885,6 +941,26 @@ pub mod admin {
         /// Accepted values at every boundary.
         pub fn boundaries() -> Vec<Boundary> {
             strategy::boundaries(set(), &reference("IdentityProof"))
+        }
+    }
+    /// Values of `IdleTimeoutSeconds`.
+    pub mod idle_timeout_seconds {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("IdleTimeoutSeconds"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("IdleTimeoutSeconds"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("IdleTimeoutSeconds"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("IdleTimeoutSeconds"))
         }
     }
     /// Values of `Key`.
@@ -1027,6 +1103,26 @@ pub mod admin {
             strategy::boundaries(set(), &reference("KeyList"))
         }
     }
+    /// Values of `KeyMode`.
+    pub mod key_mode {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("KeyMode"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("KeyMode"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("KeyMode"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("KeyMode"))
+        }
+    }
     /// Values of `KeyScope`.
     pub mod key_scope {
         use super::*;
@@ -1065,6 +1161,26 @@ pub mod admin {
         /// Accepted values at every boundary.
         pub fn boundaries() -> Vec<Boundary> {
             strategy::boundaries(set(), &reference("KeyState"))
+        }
+    }
+    /// Values of `MaxLifetimeSeconds`.
+    pub mod max_lifetime_seconds {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("MaxLifetimeSeconds"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("MaxLifetimeSeconds"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("MaxLifetimeSeconds"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("MaxLifetimeSeconds"))
         }
     }
     /// Values of `OriginPattern`.

@@ -27,6 +27,10 @@ export interface paths {
          *       given;
          *     - `iframe` takes `maxRedemptions`, which is 10 unless given.
          *
+         *     The other members are for every kind. A key is `live` unless `mode` says `test`; that cannot
+         *     be changed later. Without `idleTimeoutSeconds`, `maxLifetimeSeconds` or a member of
+         *     `ceilings` the key has no such bound of its own.
+         *
          *     The credential is in this answer only.
          */
         post: operations["keyCreate"];
@@ -169,6 +173,30 @@ export interface components {
          */
         AllowedOrigins: components["schemas"]["OriginPattern"][];
         /**
+         * @description What a key may cost at most. A member that is absent sets no ceiling.
+         * @example {
+         *       "liveSessions": 500,
+         *       "sessionsPerDay": 10000
+         *     }
+         */
+        Ceilings: {
+            /**
+             * @description How many sessions of the key may be alive at the same time.
+             * @example 500
+             */
+            liveSessions?: number;
+            /**
+             * @description How many requests a minute the key and the tokens of its sessions may make.
+             * @example 600
+             */
+            requestsPerMinute?: number;
+            /**
+             * @description How many sessions the key may open in a day of UTC.
+             * @example 10000
+             */
+            sessionsPerDay?: number;
+        };
+        /**
          * @description A place in a list. Take it from `next`; its content has no meaning for callers.
          * @example ten_k5xw2vq7m3n4p6r7sabcdefghi
          */
@@ -242,9 +270,16 @@ export interface components {
          */
         IdentityProof: "off" | "optional" | "required";
         /**
+         * @description After how many seconds without a request the sessions of a key end. They still end at their
+         *     expiry.
+         * @example 1800
+         */
+        IdleTimeoutSeconds: number;
+        /**
          * @description A key without its secret. `publicId` is present for embed and chat keys. `scope` is present
          *     for embed keys; `allowsAllIntents`, `allowNoOrigin` and `identity` for chat keys, with
          *     `allowedIntents` unless all are allowed; `maxRedemptions` for iframe keys.
+         *     `idleTimeoutSeconds`, `maxLifetimeSeconds` and `ceilings` are present when they are set.
          * @example {
          *       "allowNoOrigin": false,
          *       "allowedIntents": [
@@ -260,6 +295,7 @@ export interface components {
          *       "keyId": "key_k5xw2vq7m3n4p6r7sabcdefghi",
          *       "kind": "chat",
          *       "label": "Shop widget",
+         *       "mode": "live",
          *       "publicId": "pk_live_1a2b3c4d5e6f7890abcd1234ef567890",
          *       "state": "active",
          *       "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
@@ -278,6 +314,7 @@ export interface components {
              * @example false
              */
             allowsAllIntents?: boolean;
+            ceilings?: components["schemas"]["Ceilings"];
             /**
              * Format: date-time
              * @description When it was created, in UTC.
@@ -285,6 +322,7 @@ export interface components {
              */
             createdAt: string;
             identity?: components["schemas"]["IdentityProof"];
+            idleTimeoutSeconds?: components["schemas"]["IdleTimeoutSeconds"];
             keyId: components["schemas"]["KeyId"];
             kind: components["schemas"]["KeyKind"];
             /**
@@ -292,11 +330,13 @@ export interface components {
              * @example Shop widget
              */
             label: string;
+            maxLifetimeSeconds?: components["schemas"]["MaxLifetimeSeconds"];
             /**
              * @description How often a cache key that this key created may be redeemed.
              * @example 10
              */
             maxRedemptions?: number;
+            mode: components["schemas"]["KeyMode"];
             /**
              * @description The public id of an embed key, or the publishable key of a chat widget.
              * @example pk_live_1a2b3c4d5e6f7890abcd1234ef567890
@@ -337,18 +377,22 @@ export interface components {
              * @example false
              */
             allowsAllIntents?: boolean;
+            ceilings?: components["schemas"]["Ceilings"];
             identity?: components["schemas"]["IdentityProof"];
+            idleTimeoutSeconds?: components["schemas"]["IdleTimeoutSeconds"];
             kind: components["schemas"]["KeyKind"];
             /**
              * @description The key's name, for people. A chat widget shows it as its title.
              * @example Shop widget
              */
             label: string;
+            maxLifetimeSeconds?: components["schemas"]["MaxLifetimeSeconds"];
             /**
              * @description How often a cache key that an iframe key created may be redeemed.
              * @example 10
              */
             maxRedemptions?: number;
+            mode?: components["schemas"]["KeyMode"];
             scope?: components["schemas"]["KeyScope"];
             tenantId: components["schemas"]["TenantId"];
         };
@@ -367,6 +411,7 @@ export interface components {
          *         "keyId": "key_k5xw2vq7m3n4p6r7sabcdefghi",
          *         "kind": "embed",
          *         "label": "CRM backend",
+         *         "mode": "live",
          *         "publicId": "yk_000102030405060708090a0b0c0d0e0f",
          *         "scope": "read-write",
          *         "state": "active",
@@ -423,6 +468,7 @@ export interface components {
          *           "kind": "iframe",
          *           "label": "Analytics backend",
          *           "maxRedemptions": 10,
+         *           "mode": "live",
          *           "state": "active",
          *           "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
          *         }
@@ -436,6 +482,15 @@ export interface components {
             next?: components["schemas"]["Cursor"];
         };
         /**
+         * @description Whether a key serves real users. A `test` key's credentials say so: they begin with
+         *     `yk_test_` and `ysk_test_`, `pk_test_` or `iak_test_`. The operation that opens chat sessions
+         *     takes live keys only; a `pk_test_` key is for operations that name a key without opening a
+         *     session.
+         * @example live
+         * @enum {string}
+         */
+        KeyMode: "live" | "test";
+        /**
          * @description What an embed key may grant. `read` is `showChatsList` and `showChatPage` only; `read-write`
          *     is every capability.
          * @example read-write
@@ -448,6 +503,12 @@ export interface components {
          * @enum {string}
          */
         KeyState: "active" | "paused" | "revoked";
+        /**
+         * @description How many seconds after their opening the sessions of a key end at the latest, however often
+         *     they are renewed. At most twelve hours.
+         * @example 28800
+         */
+        MaxLifetimeSeconds: number;
         /**
          * @description An origin in lower case, without a path: `https://www.acme.com` or `http://127.0.0.1:8080`.
          *     With `https://*.acme.com` every host one or more labels below `acme.com` is meant, never
@@ -604,11 +665,13 @@ export interface components {
 }
 export type AllowedIntents = components['schemas']['AllowedIntents'];
 export type AllowedOrigins = components['schemas']['AllowedOrigins'];
+export type Ceilings = components['schemas']['Ceilings'];
 export type Cursor = components['schemas']['Cursor'];
 export type Details = components['schemas']['Details'];
 export type Directory = components['schemas']['Directory'];
 export type Error = components['schemas']['Error'];
 export type IdentityProof = components['schemas']['IdentityProof'];
+export type IdleTimeoutSeconds = components['schemas']['IdleTimeoutSeconds'];
 export type Key = components['schemas']['Key'];
 export type KeyCreate = components['schemas']['KeyCreate'];
 export type KeyCreated = components['schemas']['KeyCreated'];
@@ -616,8 +679,10 @@ export type KeyCredential = components['schemas']['KeyCredential'];
 export type KeyId = components['schemas']['KeyId'];
 export type KeyKind = components['schemas']['KeyKind'];
 export type KeyList = components['schemas']['KeyList'];
+export type KeyMode = components['schemas']['KeyMode'];
 export type KeyScope = components['schemas']['KeyScope'];
 export type KeyState = components['schemas']['KeyState'];
+export type MaxLifetimeSeconds = components['schemas']['MaxLifetimeSeconds'];
 export type OriginPattern = components['schemas']['OriginPattern'];
 export type Tenant = components['schemas']['Tenant'];
 export type TenantCreate = components['schemas']['TenantCreate'];

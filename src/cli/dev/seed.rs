@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{DemoData, DevCredentials, TenantCredentials, demo_data};
 use crate::domain::api_key::KeyHash;
-use crate::domain::key::{Identity, Key, KeySettings, KeyState, Scope};
+use crate::domain::key::{Ceilings, Identity, Key, KeySettings, KeyState, Mode, Scope};
 use crate::domain::tenant::{Directory, Tenant};
 use crate::error::Result;
 use crate::provision::{Provision, open_identity_secret, open_key_secret};
@@ -117,9 +117,13 @@ impl Seeding<'_> {
         let mut key = Key {
             tenant: tenant.to_owned(),
             lookup: wanted.lookup,
+            mode: Mode::Live,
             label: wanted.label.to_owned(),
             state: KeyState::Active,
             allowed_origins: vec![self.credentials.chat.origin.clone(), self.base_url.to_owned()],
+            idle_timeout_s: None,
+            max_lifetime_s: None,
+            ceilings: Ceilings::default(),
             settings: wanted.settings,
             secrets: Vec::new(),
             created_at: self.at.clock.now_ms(),

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::domain::key::{Ceilings, Mode};
 
 const NOW: i64 = 1_700_000_000_250;
 const ORIGIN: &str = "https://shop.acme.com";
@@ -13,9 +14,13 @@ fn key(allow_no_origin: bool) -> Key {
         tenant: "ten_a".into(),
         id: "key_a".into(),
         lookup: "pk_live_a".into(),
+        mode: Mode::Live,
         label: "Shop".into(),
         state: KeyState::Active,
         allowed_origins: vec![ORIGIN.into(), "https://*.acme.example".into()],
+        idle_timeout_s: None,
+        max_lifetime_s: None,
+        ceilings: Ceilings::default(),
         settings: KeySettings::Chat {
             allowed_intents: None,
             allow_no_origin,

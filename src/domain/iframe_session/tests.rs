@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::domain::key::{KeyState, Scope};
+use crate::domain::key::{Ceilings, KeyState, Mode, Scope};
 
 const NOW: i64 = 1_700_000_000_999;
 
@@ -13,9 +13,13 @@ fn key(max_redemptions: u32) -> Key {
         tenant: "ten_a".into(),
         id: "key_a".into(),
         lookup: "00".into(),
+        mode: Mode::Live,
         label: "a".into(),
         state: KeyState::Active,
         allowed_origins: Vec::new(),
+        idle_timeout_s: None,
+        max_lifetime_s: None,
+        ceilings: Ceilings::default(),
         settings: KeySettings::Iframe { max_redemptions },
         secrets: Vec::new(),
         created_at: 0,

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::Store;
 use super::engine::Value;
 use super::script::Script;
-use crate::domain::key::{Identity, Key, KeySecret, KeySettings, KeyState, Scope};
+use crate::domain::key::{Ceilings, Identity, Key, KeySecret, KeySettings, KeyState, Mode, Scope};
 use crate::domain::sealing::Sealed;
 use crate::domain::session::{AuditEntry, Conversation, Grant, Session};
 use crate::domain::tenant::{Directory, Tenant};
@@ -48,9 +48,13 @@ fn embed_key(id: &str) -> Key {
         tenant: "ten_a".into(),
         id: id.into(),
         lookup: format!("lookup_{id}"),
+        mode: Mode::Live,
         label: "Embed".into(),
         state: KeyState::Active,
         allowed_origins: vec!["https://a.example".into()],
+        idle_timeout_s: None,
+        max_lifetime_s: None,
+        ceilings: Ceilings::default(),
         settings: KeySettings::Embed { scope: Scope::ReadWrite },
         secrets: vec![secret(2, None), secret(1, Some(NOW + 5))],
         created_at: NOW,

@@ -109,6 +109,15 @@ impl<T: CliConfig> Cli<T> {
                     ),
             )
             .arg(
+                ::clap::Arg::new("idle-timeout-seconds")
+                    .long("idle-timeout-seconds")
+                    .value_parser(::clap::value_parser!(types::IdleTimeoutSeconds))
+                    .required(false)
+                    .help(
+                        "After how many seconds without a request the sessions of a key end. They still end at their\nexpiry.",
+                    ),
+            )
+            .arg(
                 ::clap::Arg::new("kind")
                     .long("kind")
                     .value_parser(
@@ -136,12 +145,38 @@ impl<T: CliConfig> Cli<T> {
                     ),
             )
             .arg(
+                ::clap::Arg::new("max-lifetime-seconds")
+                    .long("max-lifetime-seconds")
+                    .value_parser(::clap::value_parser!(types::MaxLifetimeSeconds))
+                    .required(false)
+                    .help(
+                        "How many seconds after their opening the sessions of a key end at the latest, however often\nthey are renewed. At most twelve hours.",
+                    ),
+            )
+            .arg(
                 ::clap::Arg::new("max-redemptions")
                     .long("max-redemptions")
                     .value_parser(::clap::value_parser!(::std::num::NonZeroU64))
                     .required(false)
                     .help(
                         "How often a cache key that an iframe key created may be redeemed.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("mode")
+                    .long("mode")
+                    .value_parser(
+                        ::clap::builder::TypedValueParser::map(
+                            ::clap::builder::PossibleValuesParser::new([
+                                types::KeyMode::Live.to_string(),
+                                types::KeyMode::Test.to_string(),
+                            ]),
+                            |s| types::KeyMode::try_from(s).unwrap(),
+                        ),
+                    )
+                    .required(false)
+                    .help(
+                        "Whether a key serves real users. A `test` key's credentials say so: they begin with\n`yk_test_` and `ysk_test_`, `pk_test_` or `iak_test_`. The operation that opens chat sessions\ntakes live keys only; a `pk_test_` key is for operations that name a key without opening a\nsession.",
                     ),
             )
             .arg(
@@ -177,7 +212,7 @@ impl<T: CliConfig> Cli<T> {
                     .help("Path to a file that contains the full json body."),
             )
             .about(
-                "Create a key\n\nCreates a key of one of three kinds. The members of other kinds are refused:\n\n- `embed` takes `scope`, which is `read` unless given;\n- `chat` takes either `allowedIntents` or `allowsAllIntents: true`, one of which must be\n  given, `allowNoOrigin`, which is false unless given, and `identity`, which is `off` unless\n  given;\n- `iframe` takes `maxRedemptions`, which is 10 unless given.\n\nThe credential is in this answer only.",
+                "Create a key\n\nCreates a key of one of three kinds. The members of other kinds are refused:\n\n- `embed` takes `scope`, which is `read` unless given;\n- `chat` takes either `allowedIntents` or `allowsAllIntents: true`, one of which must be\n  given, `allowNoOrigin`, which is false unless given, and `identity`, which is `off` unless\n  given;\n- `iframe` takes `maxRedemptions`, which is 10 unless given.\n\nThe other members are for every kind. A key is `live` unless `mode` says `test`; that cannot\nbe changed later. Without `idleTimeoutSeconds`, `maxLifetimeSeconds` or a member of\n`ceilings` the key has no such bound of its own.\n\nThe credential is in this answer only.",
             )
     }
     pub fn cli_key_revoke() -> ::clap::Command {
@@ -358,15 +393,30 @@ impl<T: CliConfig> Cli<T> {
         if let Some(value) = matches.get_one::<types::IdentityProof>("identity") {
             request = request.body_map(|body| { body.identity(value.clone()) });
         }
+        if let Some(value) = matches
+            .get_one::<types::IdleTimeoutSeconds>("idle-timeout-seconds")
+        {
+            request = request
+                .body_map(|body| { body.idle_timeout_seconds(value.clone()) });
+        }
         if let Some(value) = matches.get_one::<types::KeyKind>("kind") {
             request = request.body_map(|body| { body.kind(value.clone()) });
         }
         if let Some(value) = matches.get_one::<types::KeyCreateLabel>("label") {
             request = request.body_map(|body| { body.label(value.clone()) });
         }
+        if let Some(value) = matches
+            .get_one::<types::MaxLifetimeSeconds>("max-lifetime-seconds")
+        {
+            request = request
+                .body_map(|body| { body.max_lifetime_seconds(value.clone()) });
+        }
         if let Some(value) = matches.get_one::<::std::num::NonZeroU64>("max-redemptions")
         {
             request = request.body_map(|body| { body.max_redemptions(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<types::KeyMode>("mode") {
+            request = request.body_map(|body| { body.mode(value.clone()) });
         }
         if let Some(value) = matches.get_one::<types::KeyScope>("scope") {
             request = request.body_map(|body| { body.scope(value.clone()) });
