@@ -5,6 +5,7 @@
 
 mod banner;
 pub mod dev;
+mod doctor;
 mod failure;
 mod keys;
 mod listing;
@@ -46,6 +47,7 @@ enum Command {
     Keys(keys::Keys),
     #[command(subcommand)]
     Tenants(tenants::Tenants),
+    Doctor(doctor::Doctor),
 }
 
 /// Reads the arguments of this process, does what they say, and gives the exit code.
@@ -57,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Token(token) => token.run(),
         Command::Keys(keys) => keys.run(),
         Command::Tenants(tenants) => tenants.run(),
+        Command::Doctor(doctor) => doctor.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

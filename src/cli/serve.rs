@@ -70,7 +70,8 @@ impl Serve {
             let remedy = "add --dev, or build without the feature `unfinished`";
             return Err(ConfigError::new("this build", problem, remedy).into());
         }
-        let mut config = Config::load(&Overrides { config, bind, data_dir, dev })?;
+        let mut config =
+            Config::load(&Overrides { config, bind, data_dir, dev, ..Overrides::default() })?;
         start_log(config.log);
         if config.dev
             && !config.bind_is_chosen

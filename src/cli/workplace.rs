@@ -43,7 +43,7 @@ impl Workplace {
         self,
         work: impl AsyncFnOnce(&Desk) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let DataAccess { data_dir, master_keys } = self.access()?;
+        let DataAccess { data_dir, master_keys, .. } = self.access()?;
         let shown = data_dir.display();
         // A mistyped path must not become a second, empty database.
         if !data_dir.is_dir() {

@@ -87,6 +87,8 @@ pub struct Overrides {
     pub bind: Option<String>,
     /// `--data-dir`
     pub data_dir: Option<PathBuf>,
+    /// `--public-url`
+    pub public_url: Option<String>,
     /// `--dev`
     pub dev: bool,
 }
@@ -98,6 +100,8 @@ pub struct DataAccess {
     pub data_dir: PathBuf,
     /// The configured master keys, or those that `--dev` left in the data directory.
     pub master_keys: Option<MasterKeys>,
+    /// As [`Config::public_url`], of the configured address.
+    pub public_url: String,
 }
 
 /// One thing that is wrong with the configuration, as one line: `place: problem; remedy`.
@@ -154,15 +158,7 @@ impl Config {
     /// Under which address people reach the service that listens at `bound`, without a slash at
     /// the end: `public_url`, or the bound address itself.
     pub fn public_url(&self, bound: SocketAddr) -> String {
-        if let Some(url) = &self.public_url {
-            return url.clone();
-        }
-        let host = match bound.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-            IpAddr::V4(_) | IpAddr::V6(_) => bound.ip(),
-        };
-        format!("http://{}", SocketAddr::new(host, bound.port()))
+        self.public_url.clone().unwrap_or_else(|| url_of(bound))
     }
 }
 
@@ -175,8 +171,21 @@ impl DataAccess {
         let layers = read_layers(overrides, std::env::vars_os())?;
         let data_dir = read_data_dir(&layers);
         let master_keys = secret::known_master_keys(&layers, &data_dir)?;
-        Ok(Self { data_dir, master_keys })
+        let bind = layers.get("bind").map_or(Ok(DEFAULT_BIND), read_bind)?;
+        let public_url = layers.get("public_url").map(read_public_url).transpose()?;
+        let public_url = public_url.unwrap_or_else(|| url_of(bind));
+        Ok(Self { data_dir, master_keys, public_url })
     }
+}
+
+/// Where this machine reaches a service that listens there.
+fn url_of(bound: SocketAddr) -> String {
+    let host = match bound.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        IpAddr::V4(_) | IpAddr::V6(_) => bound.ip(),
+    };
+    format!("http://{}", SocketAddr::new(host, bound.port()))
 }
 
 fn read_layers(
@@ -189,6 +198,7 @@ fn read_layers(
     }
     layers.add_environment(environment)?;
     layers.add_flag("bind", "--bind", overrides.bind.clone());
+    layers.add_flag("public_url", "--public-url", overrides.public_url.clone());
     let data_dir = overrides.data_dir.as_ref().map(|path| path.display().to_string());
     layers.add_flag("data_dir", "--data-dir", data_dir);
     Ok(layers)

@@ -36,6 +36,7 @@ pub use directory::DirectoryKind;
 pub use openings::VariablesCheck;
 pub use purge::Purged;
 pub use sessions::{OpenedChat, Redeemed};
+pub use sqlite::Migrations;
 pub use writer::Counts;
 
 /// The store. Cheap to clone; all clones are one.
@@ -67,6 +68,14 @@ impl Store {
         let caches = Arc::new(cache::Caches::new());
         let writer = writer::Queue::start(conn, caches.clone());
         Ok(Self { readers, writer, caches })
+    }
+
+    /// How far the database in `data_dir` is migrated; `None` when there is none. Changes nothing.
+    ///
+    /// # Errors
+    /// `Unavailable` when the file cannot be read.
+    pub async fn migrations(data_dir: &Path) -> Result<Option<Migrations>> {
+        sqlite::migrations(data_dir).await
     }
 
     /// Writes everything queued, then closes all connections. Later calls are `Unavailable`.

@@ -67,6 +67,43 @@ pub(super) async fn open(data_dir: &Path) -> Result<(engine::Connection, engine:
     Ok((engine::Connection::Sqlite(writer), engine::Readers::Sqlite(Readers(pool))))
 }
 
+/// How far a database is migrated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Migrations {
+    /// Migrations of this program that were applied.
+    pub applied: usize,
+    /// Migrations of this program.
+    pub known: usize,
+    /// Applied ones that this program does not have.
+    pub foreign: usize,
+}
+
+/// What was applied to the database in `data_dir`; `None` when there is none.
+///
+/// # Errors
+/// `Unavailable` when the file cannot be read.
+pub(super) async fn migrations(data_dir: &Path) -> Result<Option<Migrations>> {
+    let file = data_dir.join("vestibule.db");
+    if !file.exists() {
+        return Ok(None);
+    }
+    let mut conn = common_options(&file).read_only(true).connect().await.map_err(failure)?;
+    let made = "SELECT 1 FROM sqlite_master WHERE name = '_sqlx_migrations'";
+    let applied: Vec<i64> = match sqlx::query(made).fetch_optional(&mut conn).await {
+        Ok(None) => Vec::new(),
+        Ok(Some(_)) => {
+            let sql = "SELECT version FROM _sqlx_migrations WHERE success";
+            sqlx::query_scalar(sql).fetch_all(&mut conn).await.map_err(failure)?
+        }
+        Err(error) => return Err(failure(error).into()),
+    };
+    conn.close().await.map_err(failure)?;
+    let is_known = |version: &&i64| MIGRATIONS.iter().any(|(known, ..)| known == *version);
+    let known = applied.iter().filter(is_known).count();
+    let foreign = applied.len() - known;
+    Ok(Some(Migrations { applied: known, known: MIGRATIONS.len(), foreign }))
+}
+
 /// The one connection that writes.
 pub(super) struct Writer {
     conn: SqliteConnection,

@@ -15,6 +15,7 @@ mod conformance;
 mod constraints;
 mod cors;
 mod credentials;
+mod doctor;
 mod document;
 mod documented_answers;
 mod documented_constraints;

@@ -43,7 +43,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("clap", &["src/cli/"]),
     ("jsonwebtoken", &["src/domain/token.rs", "src/domain/token/"]),
     ("vestibule_api", &["src/api/", "src/cli/", "src/serve.rs"]),
-    ("http", &["src/api/"]),
+    ("http", &["src/api/", "src/cli/doctor/"]),
     ("SystemTime", &["src/context.rs"]),
     ("Utc", &[]),
     ("aws_lc_rs::rand", &["src/context.rs"]),
