@@ -118,6 +118,8 @@ pub enum Thing {
     Chat,
     /// A cache key.
     CacheKey,
+    /// A session of any surface.
+    Session,
 }
 
 impl std::fmt::Display for Thing {
@@ -129,6 +131,7 @@ impl std::fmt::Display for Thing {
             Self::Employee => "employee",
             Self::Chat => "chat",
             Self::CacheKey => "cache key",
+            Self::Session => "session",
         })
     }
 }

@@ -9,6 +9,7 @@ use vestibule_api::authenticate::{Authenticate, headers, windows};
 use vestibule_runtime::{Received, Refusal};
 
 use crate::context::Context;
+use crate::domain::caller::Caller;
 use crate::domain::key::{Key, KeyKind, KeyState};
 use crate::domain::origin::Origin;
 use crate::domain::session::Session;
@@ -37,6 +38,12 @@ pub struct SessionCaller {
 pub struct ApiKeyCaller {
     /// The key.
     pub key: Arc<Key>,
+}
+
+impl From<ApiKeyCaller> for Caller {
+    fn from(ApiKeyCaller { key }: ApiKeyCaller) -> Self {
+        Self { tenant: Some(key.tenant.clone()), may_change: true, actor: key.id.clone() }
+    }
 }
 
 /// The operator.

@@ -36,6 +36,7 @@ mod page_routes;
 pub mod pages;
 mod reference;
 mod refusal;
+mod sessions;
 mod tenants;
 mod try_out;
 

@@ -64,6 +64,7 @@ fn not_found(thing: Thing) -> Code {
         Thing::Employee => codes::EMPLOYEE_NOT_FOUND,
         Thing::Chat => codes::CHAT_NOT_FOUND,
         Thing::CacheKey => codes::CACHE_KEY_NOT_FOUND,
+        Thing::Session => codes::SESSION_NOT_FOUND,
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod api_key;
+pub mod caller;
 pub mod catalogue;
 pub mod chat_session;
 pub mod chat_token;

@@ -28,6 +28,28 @@ pub struct Session {
     pub grant: Grant,
 }
 
+/// Where a session was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surface {
+    /// The agent inbox.
+    Embed,
+    /// The website widget.
+    Chat,
+    /// The assistant.
+    Iframe,
+}
+
+/// What became of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It has not ended. While its key is paused it cannot be used all the same.
+    Live,
+    /// Its time is over.
+    Expired,
+    /// It was ended before its time, by itself or with its key or tenant.
+    Revoked,
+}
+
 /// What was granted, by surface. Stored as JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "surface", rename_all = "snake_case")]
@@ -68,7 +90,33 @@ pub struct FreshIds {
     pub token: String,
 }
 
+impl Grant {
+    /// The surface it is of.
+    pub fn surface(&self) -> Surface {
+        match self {
+            Self::Embed { .. } => Surface::Embed,
+            Self::Chat { .. } => Surface::Chat,
+            Self::Iframe { .. } => Surface::Iframe,
+        }
+    }
+}
+
 impl Session {
+    /// What became of it by now. `key` is the state of the key that opened it, `None` when that key
+    /// is gone.
+    pub fn state(&self, key: Option<KeyState>, now_ms: i64) -> State {
+        if self.revoked_at.is_some() {
+            return State::Revoked;
+        }
+        if now_ms >= self.expires_at {
+            return State::Expired;
+        }
+        match key {
+            Some(KeyState::Active | KeyState::Paused) => State::Live,
+            Some(KeyState::Revoked) | None => State::Revoked,
+        }
+    }
+
     /// Whether the session may be used now. `key` is the state of the key that opened it, `None`
     /// when that key is gone.
     ///
@@ -176,6 +224,26 @@ mod tests {
             let now_ms = session.issued_at + later;
             let live = session.require_live(Some(KeyState::Active), now_ms);
             prop_assert_eq!(live.is_ok(), session.remaining_s(now_ms) > 0);
+        }
+    }
+
+    proptest! {
+        /// What may be used is live, and what is live may be used once its key works.
+        #[test]
+        fn a_live_session_is_one_that_a_working_key_could_use(
+            later in 0i64..2_000_000,
+            revoked: bool,
+        ) {
+            let mut session = session(1_700_000_000_123, 900);
+            let now_ms = session.issued_at + later;
+            session.revoked_at = revoked.then_some(now_ms);
+            let usable = session.require_live(Some(KeyState::Active), now_ms).is_ok();
+            for key in [KeyState::Active, KeyState::Paused] {
+                prop_assert_eq!(session.state(Some(key), now_ms) == State::Live, usable);
+            }
+            for key in [Some(KeyState::Revoked), None] {
+                prop_assert_ne!(session.state(key, now_ms), State::Live);
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use vestibule::cli::dev::TenantCredentials;
 use vestibule_runtime::OperationInfo;
 
 pub use crate::requests::fresh_timestamp;
-use crate::requests::{Answer, open_chat, open_embed, open_iframe, send_with, signed};
+use crate::requests::{Answer, get, open_chat, open_embed, open_iframe, send_with, signed};
 use crate::service::Service;
 
 /// What proves the caller of an operation.
@@ -122,22 +122,29 @@ impl Wallet {
     }
 }
 
-/// A tenant and a key of it that nothing else uses, for operations that act on one.
+/// A tenant and a key of it that nothing else uses, and a session, for operations that act on one.
 pub struct Target {
     /// `ten_…`
     pub tenant_id: String,
     /// `key_…`
     pub key_id: String,
+    /// `ses_…`, of the demo tenant.
+    pub sid: String,
 }
 
 impl Target {
-    /// Creates both through the admin surface.
+    /// Creates the first two through the admin surface, and opens the session.
     pub async fn create(service: &Service) -> Self {
         let tenant = admin(service, Method::POST, "/tenants", Some(json!({ "name": "t" }))).await;
         let tenant_id = text(&tenant, "/tenant/tenantId");
         let body = json!({ "tenantId": tenant_id, "kind": "embed", "label": "k" });
         let key = admin(service, Method::POST, "/keys", Some(body)).await;
-        Self { tenant_id, key_id: text(&key, "/key/keyId") }
+        let body = json!({ "employeeId": EMPLOYEE, "capabilities": ["showChatsList"] });
+        let opened = open_embed(&service.base_url, &service.demo.demo, &body).await;
+        let url = service.url("/v1/embed/session");
+        let session = get(&url, &text(&opened, "/data/embedToken")).await;
+        let sid = text(&session, "/data/sessionId");
+        Self { tenant_id, key_id: text(&key, "/key/keyId"), sid }
     }
 
     /// The operation's path with its variables filled in.
@@ -146,7 +153,7 @@ impl Target {
     /// When the path has a variable that nobody has described yet.
     pub fn path(&self, operation: &OperationInfo) -> String {
         let path = operation.path.replace("{tenantId}", &self.tenant_id);
-        let path = path.replace("{keyId}", &self.key_id);
+        let path = path.replace("{keyId}", &self.key_id).replace("{sid}", &self.sid);
         assert!(!path.contains('{'), "tell Target::path what stands in {path}");
         path
     }

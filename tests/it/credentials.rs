@@ -310,7 +310,8 @@ async fn secret_keys_are_refused_from_browsers() {
             refused += usize::from(is_refused);
         }
     }
-    assert_eq!(refused, 4, "two operations, two callers");
+    let secret = OPERATIONS.iter().filter(|it| it.credential.is_some_and(|it| it.browser_refused));
+    assert_eq!(refused, 2 * secret.count(), "two callers of each");
 }
 
 /// What one tenant holds works, and reaches nothing of another tenant.
@@ -335,6 +336,17 @@ async fn tenants_are_apart() {
     let headers = [(name, token.as_str()), ("origin", &right.tenant.chat.origin)];
     let url = service.url("/api/public/v1/chat/conversation");
     expect(&send(Method::GET, &url, &headers, None).await, 403, "origin_not_allowed");
+}
+
+/// What is another tenant's is not there, whoever asks for it.
+#[tokio::test]
+async fn sessions_of_others_are_not_found() {
+    let matrix = Matrix::new().await;
+    let read = OPERATIONS.iter().find(|it| it.id == "sessionRead").expect("an operation");
+    let target = Target::create(&matrix.service).await;
+    assert_eq!(matrix.right(read, &target).await.status, 200);
+    let theirs = matrix.send(&target, read, &matrix.other, |_| matrix.other.headers(read, b""));
+    expect(&theirs.await, 404, "session_not_found");
 }
 
 fn expect(answer: &Answer, status: u16, code: &str) {

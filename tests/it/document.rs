@@ -67,6 +67,7 @@ fn emitted(name: &str, source: &Value) -> Value {
         "chat" => register::chat(&mut api),
         "embed" => register::embed(&mut api),
         "iframe" => register::iframe(&mut api),
+        "lifecycle" => register::lifecycle(&mut api),
         other => panic!("tell this test how {other} is registered"),
     };
     registered.expect("no two paths collide");

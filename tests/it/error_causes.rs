@@ -21,6 +21,7 @@ pub async fn produce(produced: &mut Produced) {
     links(&callers, produced).await;
     cache_keys(&callers, produced).await;
     admin_targets(&callers, produced).await;
+    sessions(&callers, produced).await;
     expiry_and_rate(produced).await;
     dead_keys(produced).await;
 }
@@ -126,6 +127,13 @@ async fn admin_targets(callers: &Callers<'_>, produced: &mut Produced) {
     for id in ["keyRevoke", "keyPause", "keyResume"] {
         produced.note(operation(id), "key_not_found", &lost.send(operation(id), None).await);
     }
+}
+
+async fn sessions(callers: &Callers<'_>, produced: &mut Produced) {
+    let mut lost = Callers::new(callers.service).await;
+    lost.target.sid = format!("ses_{}", "a".repeat(26));
+    let read = operation("sessionRead");
+    produced.note(read, "session_not_found", &lost.send(read, None).await);
 }
 
 /// What a clock two hours ahead ends, and what calling too often does.

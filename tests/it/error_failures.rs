@@ -29,6 +29,7 @@ pub async fn produce(produced: &mut Produced) {
     a_lost_database(produced).await;
     a_lost_database_behind_a_known_origin(produced).await;
     a_lost_table(produced).await;
+    lost_sessions(produced).await;
     broken_sessions(produced).await;
     broken_offers(produced).await;
     broken_keys_and_tenants(produced).await;
@@ -73,15 +74,32 @@ async fn a_lost_database_behind_a_known_origin(produced: &mut Produced) {
 async fn a_lost_table(produced: &mut Produced) {
     let service = Service::start(|_| {});
     let callers = Callers::new(&service).await;
-    let script = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('DROP TABLE audit')";
-    let mut drop = Command::new(python());
-    let dropped = drop.args(["-c", script]).arg(service.data().join("vestibule.db")).status();
-    assert!(dropped.expect("Python runs").success());
+    drop_table(&service, "audit");
     for id in ["iframeSessionCreate", "keyCreate", "keyRevoke", "tenantCreate", "tenantRevoke"] {
         let operation = operation(id);
         let answer = callers.send(operation, callers.body(operation)).await;
         produced.note(operation, "internal", &answer);
     }
+}
+
+/// Sessions are asked for by their id without anything being written.
+async fn lost_sessions(produced: &mut Produced) {
+    let service = Service::start(|_| {});
+    let callers = Callers::new(&service).await;
+    drop_table(&service, "sessions");
+    for id in ["sessionRead"] {
+        let operation = operation(id);
+        let answer = callers.send(operation, callers.body(operation)).await;
+        produced.note(operation, "internal", &answer);
+    }
+}
+
+fn drop_table(service: &Service, table: &str) {
+    let script =
+        "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('DROP TABLE ' + sys.argv[2])";
+    let mut drop = Command::new(python());
+    let dropped = drop.args(["-c", script]).arg(service.data().join("vestibule.db")).arg(table);
+    assert!(dropped.status().expect("Python runs").success());
 }
 
 fn audit(context: &Context, tenant: &str) -> AuditEntry {

@@ -27,7 +27,7 @@ const TABLE: &[(u16, &[&str])] = &[
     (403, &["insufficient_scope", "widget_disabled", "origin_not_allowed"]),
     (403, &["secret_key_in_browser"]),
     (404, &["employee_not_found", "chat_not_found", "theme_not_found", "cache_key_not_found"]),
-    (404, &["tenant_not_found", "key_not_found"]),
+    (404, &["tenant_not_found", "key_not_found", "session_not_found"]),
     (408, &["request_timeout"]),
     (410, &["cache_key_expired", "cache_key_used"]),
     (413, &["payload_too_large"]),

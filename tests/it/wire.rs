@@ -133,8 +133,8 @@ async fn every_answer_forbids_sniffing() {
     let other = ["/healthz", "/readyz", "/version", "/demo", "/iframe/ses_x", "/widget/frame"];
     let other = other.iter().chain(&["/embed/chats", "/embed/chats/c", "/docs/api"]);
     let other = other.map(|path| (Method::GET, (*path).to_owned()));
-    let documents = ["embed", "chat", "iframe", "admin"]
-        .map(|name| (Method::GET, format!("/openapi/{name}.json")));
+    let documents = vestibule_api::documents::ALL.iter();
+    let documents = documents.map(|(name, _)| (Method::GET, format!("/openapi/{name}.json")));
     for (method, path) in documented.chain(cors).chain(other).chain(documents) {
         let origin = [("origin", "https://stranger.example")];
         let answer = send(method.clone(), &service.url(&path), &origin, None).await;

@@ -9,6 +9,7 @@ pub mod admin;
 pub mod chat;
 pub mod embed;
 pub mod iframe;
+pub mod lifecycle;
 mod signing;
 /// Headers that carry credentials, in lower case.
 pub mod headers {

@@ -9,3 +9,4 @@ pub mod admin;
 pub mod chat;
 pub mod embed;
 pub mod iframe;
+pub mod lifecycle;

@@ -49,7 +49,7 @@ pub trait Authenticate: Host {
     ) -> impl Future<Output = Result<Self::AdminKey, Refusal>> + Send;
     /// Who a `ApiKey` credential proved.
     type ApiKey: Send;
-    /// Checks the credential of `iframeSessionCreate`.
+    /// Checks the credential of `iframeSessionCreate`, `sessionRead`.
     fn api_key(
         &self,
         request: &Received,

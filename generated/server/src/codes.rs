@@ -116,6 +116,11 @@ pub const SECRET_KEY_IN_BROWSER: Code = Code {
     name: "secret_key_in_browser",
     message: "A secret key was sent by a browser. Call this operation from your backend, and replace the key because the page has exposed it.",
 };
+/// There is no such session. Check the session id; sessions are kept for a day after their end.
+pub const SESSION_NOT_FOUND: Code = Code {
+    name: "session_not_found",
+    message: "There is no such session. Check the session id; sessions are kept for a day after their end.",
+};
 /// This signature was already used. Take a new timestamp and sign again.
 pub const SIGNATURE_REPLAYED: Code = Code {
     name: "signature_replayed",
@@ -200,6 +205,7 @@ pub const ALL: &[Code] = &[
     RATE_LIMITED,
     REQUEST_TIMEOUT,
     SECRET_KEY_IN_BROWSER,
+    SESSION_NOT_FOUND,
     SIGNATURE_REPLAYED,
     TENANT_NOT_FOUND,
     THEME_CONFLICT,

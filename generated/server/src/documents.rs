@@ -13,6 +13,7 @@ pub static ALL: &[(&str, &str)] = &[
     ("chat", CHAT_JSON),
     ("embed", EMBED_JSON),
     ("iframe", IFRAME_JSON),
+    ("lifecycle", LIFECYCLE_JSON),
 ];
 /// `openapi/admin.yaml`, bundled.
 pub const ADMIN_JSON: &str = include_str!("../documents/admin.json");
@@ -40,6 +41,13 @@ pub const IFRAME_JSON: &str = include_str!("../documents/iframe.json");
 /// `openapi/iframe.yaml`, bundled.
 pub fn iframe() -> &'static Value {
     static VALUE: LazyLock<Value> = LazyLock::new(|| parse(IFRAME_JSON));
+    &VALUE
+}
+/// `openapi/lifecycle.yaml`, bundled.
+pub const LIFECYCLE_JSON: &str = include_str!("../documents/lifecycle.json");
+/// `openapi/lifecycle.yaml`, bundled.
+pub fn lifecycle() -> &'static Value {
+    static VALUE: LazyLock<Value> = LazyLock::new(|| parse(LIFECYCLE_JSON));
     &VALUE
 }
 fn parse(text: &str) -> Value {

@@ -20,6 +20,7 @@ pub mod embed_sessions;
 pub mod iframe_sessions;
 pub mod iframe_tokens;
 pub mod keys;
+pub mod sessions;
 pub mod tenants;
 #[cfg(feature = "strategies")]
 pub mod strategies;

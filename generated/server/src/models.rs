@@ -2683,6 +2683,157 @@ impl ::std::convert::TryFrom<::std::string::String> for ResponseMode {
         value.parse()
     }
 }
+/// A session as its tenant may see it; no token can be made of it. Which of `employee`, `chat`
+/// and `uid` there are depends on the surface.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Session {
+    /// The only chat of an embed session, or the conversation that a chat session speaks in.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub chat: ::std::option::Option<::std::string::String>,
+    /// The employee that an embed session acts for.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub employee: ::std::option::Option<::std::string::String>,
+    pub expires_at: ::vestibule_runtime::Timestamp,
+    /// Seconds until its time is over, 0 when it is.
+    pub expires_in: i64,
+    pub issued_at: ::vestibule_runtime::Timestamp,
+    pub key_id: KeyId,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub revoked_at: ::std::option::Option<::vestibule_runtime::Timestamp>,
+    pub sid: SessionId,
+    pub state: SessionState,
+    pub surface: Surface,
+    pub tenant_id: TenantId,
+    /// The host's user of an iframe session.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub uid: ::std::option::Option<::std::string::String>,
+}
+/// A session's id. It is not a credential.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct SessionId(::std::string::String);
+impl ::std::ops::Deref for SessionId {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<SessionId> for ::std::string::String {
+    fn from(value: SessionId) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for SessionId {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 30usize {
+            return Err("longer than 30 characters".into());
+        }
+        static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+        { ::regress::Regex::new("^ses_[a-z2-7]{26}$").unwrap() });
+        if PATTERN.find(value).is_none() {
+            return Err("doesn't match pattern \"^ses_[a-z2-7]{26}$\"".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for SessionId {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SessionId {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for SessionId {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// The path parameters of `sessionRead`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct SessionReadPath {
+    pub sid: SessionId,
+}
+/// What became of a session. `live` is one that has not ended; while its key is paused its
+/// tokens are refused all the same. `expired` is one whose time is over. `revoked` is one that
+/// was ended before its time, by itself or with its key or its tenant.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum SessionState {
+    #[serde(rename = "live")]
+    Live,
+    #[serde(rename = "expired")]
+    Expired,
+    #[serde(rename = "revoked")]
+    Revoked,
+}
+impl ::std::fmt::Display for SessionState {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::Live => f.write_str("live"),
+            Self::Expired => f.write_str("expired"),
+            Self::Revoked => f.write_str("revoked"),
+        }
+    }
+}
+impl ::std::str::FromStr for SessionState {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "live" => Ok(Self::Live),
+            "expired" => Ok(Self::Expired),
+            "revoked" => Ok(Self::Revoked),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for SessionState {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SessionState {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
 /// The id of a source (connection) of the tenant, a string or an integer as the source was created.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(untagged)]
@@ -2851,6 +3002,65 @@ impl ::std::convert::TryFrom<&str> for StyleVariant {
     }
 }
 impl ::std::convert::TryFrom<::std::string::String> for StyleVariant {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+/// The surface on which a session was opened.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum Surface {
+    #[serde(rename = "embed")]
+    Embed,
+    #[serde(rename = "chat")]
+    Chat,
+    #[serde(rename = "iframe")]
+    Iframe,
+}
+impl ::std::fmt::Display for Surface {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::Embed => f.write_str("embed"),
+            Self::Chat => f.write_str("chat"),
+            Self::Iframe => f.write_str("iframe"),
+        }
+    }
+}
+impl ::std::str::FromStr for Surface {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "embed" => Ok(Self::Embed),
+            "chat" => Ok(Self::Chat),
+            "iframe" => Ok(Self::Iframe),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for Surface {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for Surface {
     type Error = self::error::ConversionError;
     fn try_from(
         value: ::std::string::String,
@@ -3991,6 +4201,47 @@ impl ::schemars::JsonSchema for ResponseMode {
         ::vestibule_runtime::json_schema_of(crate::documents::iframe(), "ResponseMode")
     }
 }
+impl ::schemars::JsonSchema for Session {
+    fn schema_name() -> String {
+        "Session".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<KeyId>();
+        generator.subschema_for::<SessionId>();
+        generator.subschema_for::<SessionState>();
+        generator.subschema_for::<Surface>();
+        generator.subschema_for::<TenantId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::lifecycle(), "Session")
+    }
+}
+impl ::schemars::JsonSchema for SessionId {
+    fn schema_name() -> String {
+        "SessionId".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::lifecycle(), "SessionId")
+    }
+}
+impl ::schemars::JsonSchema for SessionState {
+    fn schema_name() -> String {
+        "SessionState".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::lifecycle(),
+            "SessionState",
+        )
+    }
+}
 impl ::schemars::JsonSchema for SourceId {
     fn schema_name() -> String {
         "SourceId".into()
@@ -4011,6 +4262,17 @@ impl ::schemars::JsonSchema for StyleVariant {
     ) -> ::schemars::schema::Schema {
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::chat(), "StyleVariant")
+    }
+}
+impl ::schemars::JsonSchema for Surface {
+    fn schema_name() -> String {
+        "Surface".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::lifecycle(), "Surface")
     }
 }
 impl ::schemars::JsonSchema for Tenant {
@@ -4321,6 +4583,23 @@ impl ::schemars::JsonSchema for IframeTokenRedeemHeaders {
             "/api/v1/iframe/token",
             "post",
             "header",
+        )
+    }
+}
+impl ::schemars::JsonSchema for SessionReadPath {
+    fn schema_name() -> String {
+        "SessionReadPath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<SessionId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::lifecycle(),
+            "/v1/sessions/{sid}",
+            "get",
+            "path",
         )
     }
 }

@@ -32,6 +32,7 @@ pub static PAGES: &[(&str, &str)] = &[
         include_str!("../../docs/iframeSessionCreate.md"),
     ),
     ("/docs/api/iframeTokenRedeem.md", include_str!("../../docs/iframeTokenRedeem.md")),
+    ("/docs/api/sessionRead.md", include_str!("../../docs/sessionRead.md")),
 ];
 /// The table of contents for language models, served at `/llms.txt`.
 pub const LLMS_TXT: &str = include_str!("../../docs/llms.txt");

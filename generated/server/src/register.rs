@@ -11,12 +11,12 @@ use dropshot::{
 };
 use vestibule_runtime::{Operation, OperationInfo};
 /// Everything the documents ask of the service.
-pub trait Service: crate::chat_conversations::ChatConversations + crate::chat_sessions::ChatSessions + crate::embed_sessions::EmbedSessions + crate::iframe_sessions::IframeSessions + crate::iframe_tokens::IframeTokens + crate::keys::Keys + crate::tenants::Tenants {}
+pub trait Service: crate::chat_conversations::ChatConversations + crate::chat_sessions::ChatSessions + crate::embed_sessions::EmbedSessions + crate::iframe_sessions::IframeSessions + crate::iframe_tokens::IframeTokens + crate::keys::Keys + crate::sessions::Sessions + crate::tenants::Tenants {}
 impl<
     S: crate::chat_conversations::ChatConversations + crate::chat_sessions::ChatSessions
         + crate::embed_sessions::EmbedSessions + crate::iframe_sessions::IframeSessions
         + crate::iframe_tokens::IframeTokens + crate::keys::Keys
-        + crate::tenants::Tenants,
+        + crate::sessions::Sessions + crate::tenants::Tenants,
 > Service for S {}
 /// Every operation of every document.
 pub static OPERATIONS: &[&OperationInfo] = &[
@@ -34,6 +34,7 @@ pub static OPERATIONS: &[&OperationInfo] = &[
     <crate::embed_sessions::EmbedSessionCreate as Operation>::INFO,
     <crate::iframe_sessions::IframeSessionCreate as Operation>::INFO,
     <crate::iframe_tokens::IframeTokenRedeem as Operation>::INFO,
+    <crate::sessions::SessionRead as Operation>::INFO,
 ];
 /// Compiles every schema now rather than at the first request.
 pub fn compile_schemas() {
@@ -51,6 +52,7 @@ pub fn compile_schemas() {
     LazyLock::force(&crate::embed_sessions::EMBED_SESSION_CREATE_CHECKS);
     LazyLock::force(&crate::iframe_sessions::IFRAME_SESSION_CREATE_CHECKS);
     LazyLock::force(&crate::iframe_tokens::IFRAME_TOKEN_REDEEM_CHECKS);
+    LazyLock::force(&crate::sessions::SESSION_READ_CHECKS);
 }
 /// Registers every document and the preflights.
 ///
@@ -63,6 +65,7 @@ pub fn all<S: Service>(
     chat(api)?;
     embed(api)?;
     iframe(api)?;
+    lifecycle(api)?;
     preflights(api)
 }
 /// Registers `openapi/admin.yaml` alone.
@@ -106,6 +109,16 @@ pub fn iframe<
 >(api: &mut ApiDescription<Arc<S>>) -> Result<(), ApiDescriptionRegisterError> {
     crate::iframe_sessions::register(api)?;
     crate::iframe_tokens::register(api)?;
+    Ok(())
+}
+/// Registers `openapi/lifecycle.yaml` alone.
+///
+/// # Errors
+/// When two paths collide.
+pub fn lifecycle<S: crate::sessions::Sessions>(
+    api: &mut ApiDescription<Arc<S>>,
+) -> Result<(), ApiDescriptionRegisterError> {
+    crate::sessions::register(api)?;
     Ok(())
 }
 fn preflights<S: vestibule_runtime::Host>(

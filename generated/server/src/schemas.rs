@@ -679,3 +679,95 @@ pub mod iframe {
         &SCHEMA
     }
 }
+/// Schemas of `openapi/lifecycle.yaml`.
+pub mod lifecycle {
+    use super::*;
+    /// `Details`.
+    pub fn details() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "Details",
+        ));
+        &SCHEMA
+    }
+    /// `Error`.
+    pub fn error() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "Error",
+        ));
+        &SCHEMA
+    }
+    /// `KeyId`.
+    pub fn key_id() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "KeyId",
+        ));
+        &SCHEMA
+    }
+    /// `Session`.
+    pub fn session() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "Session",
+        ));
+        &SCHEMA
+    }
+    /// `SessionId`.
+    pub fn session_id() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "SessionId",
+        ));
+        &SCHEMA
+    }
+    /// `SessionState`.
+    pub fn session_state() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "SessionState",
+        ));
+        &SCHEMA
+    }
+    /// `Surface`.
+    pub fn surface() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "Surface",
+        ));
+        &SCHEMA
+    }
+    /// `TenantId`.
+    pub fn tenant_id() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "TenantId",
+        ));
+        &SCHEMA
+    }
+    /// `Violation`.
+    pub fn violation() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "Violation",
+        ));
+        &SCHEMA
+    }
+    /// `ViolationLimit`.
+    pub fn violation_limit() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "ViolationLimit",
+        ));
+        &SCHEMA
+    }
+    /// `ViolationPart`.
+    pub fn violation_part() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "ViolationPart",
+        ));
+        &SCHEMA
+    }
+}

@@ -768,6 +768,105 @@ pub static ALL: &[SchemaStrategies] = &[
         breakages: iframe::violation_part::breakages,
         boundaries: iframe::violation_part::boundaries,
     },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "Details",
+        set: lifecycle::set,
+        valid: lifecycle::details::valid,
+        broken: lifecycle::details::broken,
+        breakages: lifecycle::details::breakages,
+        boundaries: lifecycle::details::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "Error",
+        set: lifecycle::set,
+        valid: lifecycle::error::valid,
+        broken: lifecycle::error::broken,
+        breakages: lifecycle::error::breakages,
+        boundaries: lifecycle::error::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "KeyId",
+        set: lifecycle::set,
+        valid: lifecycle::key_id::valid,
+        broken: lifecycle::key_id::broken,
+        breakages: lifecycle::key_id::breakages,
+        boundaries: lifecycle::key_id::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "Session",
+        set: lifecycle::set,
+        valid: lifecycle::session::valid,
+        broken: lifecycle::session::broken,
+        breakages: lifecycle::session::breakages,
+        boundaries: lifecycle::session::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "SessionId",
+        set: lifecycle::set,
+        valid: lifecycle::session_id::valid,
+        broken: lifecycle::session_id::broken,
+        breakages: lifecycle::session_id::breakages,
+        boundaries: lifecycle::session_id::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "SessionState",
+        set: lifecycle::set,
+        valid: lifecycle::session_state::valid,
+        broken: lifecycle::session_state::broken,
+        breakages: lifecycle::session_state::breakages,
+        boundaries: lifecycle::session_state::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "Surface",
+        set: lifecycle::set,
+        valid: lifecycle::surface::valid,
+        broken: lifecycle::surface::broken,
+        breakages: lifecycle::surface::breakages,
+        boundaries: lifecycle::surface::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "TenantId",
+        set: lifecycle::set,
+        valid: lifecycle::tenant_id::valid,
+        broken: lifecycle::tenant_id::broken,
+        breakages: lifecycle::tenant_id::breakages,
+        boundaries: lifecycle::tenant_id::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "Violation",
+        set: lifecycle::set,
+        valid: lifecycle::violation::valid,
+        broken: lifecycle::violation::broken,
+        breakages: lifecycle::violation::breakages,
+        boundaries: lifecycle::violation::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "ViolationLimit",
+        set: lifecycle::set,
+        valid: lifecycle::violation_limit::valid,
+        broken: lifecycle::violation_limit::broken,
+        breakages: lifecycle::violation_limit::breakages,
+        boundaries: lifecycle::violation_limit::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "ViolationPart",
+        set: lifecycle::set,
+        valid: lifecycle::violation_part::valid,
+        broken: lifecycle::violation_part::broken,
+        breakages: lifecycle::violation_part::breakages,
+        boundaries: lifecycle::violation_part::boundaries,
+    },
 ];
 /// Schemas of `openapi/admin.yaml`.
 pub mod admin {
@@ -2406,6 +2505,241 @@ pub mod iframe {
         /// Accepted values at every boundary.
         pub fn boundaries() -> Vec<Boundary> {
             strategy::boundaries(set(), &reference("TokenType"))
+        }
+    }
+    /// Values of `Violation`.
+    pub mod violation {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("Violation"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("Violation"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("Violation"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("Violation"))
+        }
+    }
+    /// Values of `ViolationLimit`.
+    pub mod violation_limit {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("ViolationLimit"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("ViolationLimit"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("ViolationLimit"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("ViolationLimit"))
+        }
+    }
+    /// Values of `ViolationPart`.
+    pub mod violation_part {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("ViolationPart"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("ViolationPart"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("ViolationPart"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("ViolationPart"))
+        }
+    }
+}
+/// Schemas of `openapi/lifecycle.yaml`.
+pub mod lifecycle {
+    use super::*;
+    /// The document's schemas, for drawing values.
+    pub fn set() -> &'static Arc<SchemaSet> {
+        static SET: LazyLock<Arc<SchemaSet>> = LazyLock::new(|| {
+            let caps = Caps {
+                body_bytes: 0,
+                values: json::MAX_VALUES,
+            };
+            Arc::new(SchemaSet::new(crate::documents::lifecycle(), caps))
+        });
+        &SET
+    }
+    /// Values of `Details`.
+    pub mod details {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("Details"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("Details"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("Details"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("Details"))
+        }
+    }
+    /// Values of `Error`.
+    pub mod error {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("Error"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("Error"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("Error"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("Error"))
+        }
+    }
+    /// Values of `KeyId`.
+    pub mod key_id {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("KeyId"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("KeyId"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("KeyId"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("KeyId"))
+        }
+    }
+    /// Values of `Session`.
+    pub mod session {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("Session"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("Session"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("Session"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("Session"))
+        }
+    }
+    /// Values of `SessionId`.
+    pub mod session_id {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SessionId"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SessionId"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SessionId"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SessionId"))
+        }
+    }
+    /// Values of `SessionState`.
+    pub mod session_state {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SessionState"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SessionState"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SessionState"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SessionState"))
+        }
+    }
+    /// Values of `Surface`.
+    pub mod surface {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("Surface"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("Surface"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("Surface"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("Surface"))
+        }
+    }
+    /// Values of `TenantId`.
+    pub mod tenant_id {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("TenantId"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("TenantId"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("TenantId"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("TenantId"))
         }
     }
     /// Values of `Violation`.

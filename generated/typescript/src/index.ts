@@ -7,8 +7,9 @@ import type * as admin from "./admin.js";
 import type * as chat from "./chat.js";
 import type * as embed from "./embed.js";
 import type * as iframe from "./iframe.js";
+import type * as lifecycle from "./lifecycle.js";
 
-export type { admin, chat, embed, iframe };
+export type { admin, chat, embed, iframe, lifecycle };
 export { headers } from "./headers.js";
 export { bearer, signed } from "./signing.js";
 
@@ -36,4 +37,9 @@ export function embedClient(options: ClientOptions, credential?: Middleware): Cl
 /** Vestibule, iframe surface. */
 export function iframeClient(options: ClientOptions, credential?: Middleware): Client<iframe.paths> {
     return open<iframe.paths>(options, credential);
+}
+
+/** Vestibule, life cycle of sessions. */
+export function lifecycleClient(options: ClientOptions, credential?: Middleware): Client<lifecycle.paths> {
+    return open<lifecycle.paths>(options, credential);
 }

@@ -40,7 +40,7 @@ try {
   });
   page.on("pageerror", (error) => seen.console.push(String(error)));
 
-  for (const name of ["admin", "chat", "embed", "iframe"]) {
+  for (const name of ["admin", "chat", "embed", "iframe", "lifecycle"]) {
     await open(page, name);
     seen.texts[name] = await page.locator("#reference").innerText();
     await picture(page, name);

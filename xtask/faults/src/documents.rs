@@ -9,7 +9,7 @@ use serde_json::Value;
 use vestibule_schema::Schema;
 
 /// The documents as they are bundled beside the generated server.
-const NAMES: [&str; 4] = ["embed", "chat", "iframe", "admin"];
+const NAMES: [&str; 5] = ["embed", "chat", "iframe", "admin", "lifecycle"];
 const BUNDLES: &str = "generated/server/documents";
 
 /// All documents.

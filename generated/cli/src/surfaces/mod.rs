@@ -17,6 +17,9 @@ pub mod embed;
 #[allow(dead_code, unused_imports, unused_variables, reason = "not all has a use here")]
 #[allow(clippy::unwrap_used, reason = "values that were read before")]
 pub mod iframe;
+#[allow(dead_code, unused_imports, unused_variables, reason = "not all has a use here")]
+#[allow(clippy::unwrap_used, reason = "values that were read before")]
+pub mod lifecycle;
 /// What an operation's caller proves itself with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
@@ -44,6 +47,7 @@ pub fn proof(operation: &str) -> Option<Proof> {
         "embed_session_create" => Some(Proof::Signature),
         "iframe_session_create" => Some(Proof::Bearer),
         "iframe_token_redeem" => Some(Proof::Nothing),
+        "session_read" => Some(Proof::Bearer),
         _ => None,
     }
 }
@@ -59,6 +63,8 @@ macro_rules! with_surfaces {
         "Opens short-lived sessions for the agent inbox that a CRM shows in an iframe. The CRM's backend\nproves itself by an HMAC-SHA256 signature over the timestamp and the raw body. The page in the\niframe proves itself by the embed token from the URL's fragment.\n\nAll success bodies are `{\"data\": …}`. All errors are the shared `Error` object. Unknown members\nand unknown query parameters are refused. Every answer has `X-Content-Type-Options: nosniff`.",
         "http://127.0.0.1:8080"; iframe, "Vestibule, iframe surface",
         "Creates links to the assistant page and hands out the token behind them. The backend of an\nanalytics product proves itself by its API key. The page in the iframe holds only the cache key\nfrom the URL's fragment, which is a capability of its own, and exchanges it for the token.\n\nIntegers are written as integers: `900.0` and `9e2` are refused. Unknown members and unknown\nquery parameters are refused. All errors are the shared `Error` object. Every answer has\n`X-Content-Type-Options: nosniff`.",
+        "http://127.0.0.1:8080"; lifecycle, "Vestibule, life cycle of sessions",
+        "For the backends of tenants and for operators: which sessions there are, whichever surface they\nwere opened on, and what became of them. A tenant's key sees the sessions of its own tenant and\nno others: those of other tenants are answered as if they did not exist.\n\nWhat changes a session takes effect at once on the instance that was asked, and within a second\non every other. Unknown members and unknown query parameters are refused. All errors are the\nshared `Error` object. Every answer has `X-Content-Type-Options: nosniff`.",
         "http://127.0.0.1:8080"; }
     };
 }
