@@ -111,7 +111,7 @@ macro_rules! proves_itself {
     )*};
 }
 
-proves_itself!(embed, chat, iframe, admin);
+proves_itself!(embed, chat, iframe, admin, lifecycle);
 
 #[cfg(test)]
 mod tests {
