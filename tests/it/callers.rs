@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use vestibule::cli::dev::TenantCredentials;
 use vestibule_runtime::OperationInfo;
 
+use crate::keyring::open_demo;
 pub use crate::requests::fresh_timestamp;
 use crate::requests::{Answer, get, open_chat, open_embed, open_iframe, send_with, signed};
 use crate::service::Service;
@@ -140,7 +141,8 @@ impl Target {
         let body = json!({ "tenantId": tenant_id, "kind": "embed", "label": "k" });
         let key = admin(service, Method::POST, "/keys", Some(body)).await;
         let body = json!({ "employeeId": EMPLOYEE, "capabilities": ["showChatsList"] });
-        let opened = open_embed(&service.base_url, &service.demo.demo, &body).await;
+        // By the service's own clock, which a test may have moved.
+        let opened = open_demo(service, &body).await;
         let url = service.url("/v1/embed/session");
         let session = get(&url, &text(&opened, "/data/embedToken")).await;
         let sid = text(&session, "/data/sessionId");

@@ -2575,7 +2575,7 @@ pub mod lifecycle {
     pub fn set() -> &'static Arc<SchemaSet> {
         static SET: LazyLock<Arc<SchemaSet>> = LazyLock::new(|| {
             let caps = Caps {
-                body_bytes: 0,
+                body_bytes: 65536,
                 values: json::MAX_VALUES,
             };
             Arc::new(SchemaSet::new(crate::documents::lifecycle(), caps))

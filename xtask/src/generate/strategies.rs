@@ -76,11 +76,14 @@ pub fn stream(api: &Api, documents: &Documents) -> TokenStream {
     }
 }
 
+/// How large values may be where no operation of the document takes a body, bytes.
+const UNSAID: u64 = 1 << 16;
+
 /// The largest body that an operation of the document takes, bytes.
 fn body_cap(api: &Api, document: &str) -> proc_macro2::Literal {
     let mine = api.operations.iter().filter(|operation| operation.document == document);
     let caps = mine.filter_map(|operation| operation.body.as_ref()).map(|body| body.max_bytes);
-    proc_macro2::Literal::u64_unsuffixed(caps.max().unwrap_or(0))
+    proc_macro2::Literal::u64_unsuffixed(caps.max().unwrap_or(UNSAID))
 }
 
 fn one_schema(name: &str) -> TokenStream {
