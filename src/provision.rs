@@ -7,9 +7,9 @@ use secrecy::SecretString;
 
 use crate::context::{Clock, Ids};
 use crate::domain::admin::{CREDENTIAL_BYTES, Credential, KeyRequest, credential, settings};
+use crate::domain::audit::AuditEntry;
 use crate::domain::key::{Key, KeySecret, KeyState};
 use crate::domain::sealing::{MasterKeys, Place, Sealed};
-use crate::domain::session::AuditEntry;
 use crate::domain::tenant::{Directory, Tenant};
 use crate::error::Result;
 use crate::store::Store;
@@ -121,6 +121,8 @@ impl Provision<'_> {
             actor: self.actor.to_owned(),
             action: action.to_owned(),
             target: target.to_owned(),
+            subject: None,
+            detail: serde_json::Map::new(),
         }
     }
 }

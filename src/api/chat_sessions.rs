@@ -67,7 +67,9 @@ impl Context {
         let conversation =
             chat_session::converse(tenant, customer, None, fresh, opening, now, |_| vec![])?;
         let session = chat_session::open(*admitted, &conversation, now, self.fresh_ids());
-        let audit = self.audit(tenant, &admitted.key.id, "session.open", &session.id);
+        let audit = self
+            .audit(tenant, &admitted.key.id, "session.open", &session.id)
+            .about(conversation.subject());
         self.store.open_chat_session(session, conversation, check_variables, audit).await
     }
 

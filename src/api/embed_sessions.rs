@@ -58,7 +58,10 @@ impl Context {
         let employee = asked.employee.clone();
         let session = embed_session::open(&caller.key, caller.generation, asked, now, ids)?;
         self.require_known_people(&session, &employee).await?;
-        let audit = self.audit(&session.tenant, &caller.key.id, "session.open", &session.id);
+        let audit = self
+            .audit(&session.tenant, &caller.key.id, "session.open", &session.id)
+            .about(session.grant.subject())
+            .with("generation", session.key_generation);
         let verified = caller.verified;
         self.store.open_embed_session(session, &verified.mac, verified.remember_until, audit).await
     }

@@ -48,7 +48,9 @@ impl Service {
         let known = self.store.sources(&key.tenant).await?.iter().cloned().collect();
         let (now, ids) = (self.clock.now_ms(), self.fresh_ids());
         let session = iframe_session::open(key, asked, &known, now, ids)?;
-        let audit = self.audit(&key.tenant, &key.id, "session.open", &session.id);
+        let audit = self
+            .audit(&key.tenant, &key.id, "session.open", &session.id)
+            .about(session.grant.subject());
         let cache_key = self.ids.base62("ck_");
         let hash = KeyHash::of(&cache_key);
         let answer = models::IframeSession {

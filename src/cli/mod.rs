@@ -3,6 +3,7 @@
 //! Output for people by default, one JSON value with `--json`. Commands talk to the same domain and
 //! store as the service; none of them knows HTTP except by the text of a curl line.
 
+mod audit;
 mod banner;
 pub mod dev;
 mod doctor;
@@ -48,6 +49,8 @@ enum Command {
     #[command(subcommand)]
     Tenants(tenants::Tenants),
     Doctor(doctor::Doctor),
+    #[command(subcommand)]
+    Audit(audit::Audit),
 }
 
 /// Reads the arguments of this process, does what they say, and gives the exit code.
@@ -60,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Keys(keys) => keys.run(),
         Command::Tenants(tenants) => tenants.run(),
         Command::Doctor(doctor) => doctor.run(),
+        Command::Audit(audit) => audit.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,8 @@
 
 pub mod admin;
 pub mod api_key;
+pub mod audit;
+pub mod audit_chain;
 pub mod caller;
 pub mod catalogue;
 pub mod chat_session;

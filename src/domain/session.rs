@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use super::audit::AuditEntry;
+use super::audit::Subject;
 use super::key::KeyState;
 use crate::error::{Error, Result};
 
@@ -79,6 +81,17 @@ pub enum Grant {
         /// Theme, model, entries and queries, as a document of `domain::iframe_session`.
         context: serde_json::Value,
     },
+}
+
+impl Grant {
+    /// The person it was granted for, where the grant names one.
+    pub fn subject(&self) -> Option<Subject> {
+        match self {
+            Self::Embed { employee, .. } => Some(Subject::Employee(employee.clone())),
+            Self::Iframe { uid, .. } => Some(Subject::Uid(uid.clone())),
+            Self::Chat { .. } => None,
+        }
+    }
 }
 
 /// The ids of a session about to be opened, drawn by the caller.
@@ -170,21 +183,11 @@ pub struct Conversation {
     pub opened_at: i64,
 }
 
-/// One line of the audit: who did what to what.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AuditEntry {
-    /// A unique id.
-    pub id: String,
-    /// The owner.
-    pub tenant: String,
-    /// Milliseconds since 1970.
-    pub at: i64,
-    /// `key:key_…`, `admin` or `cli`.
-    pub actor: String,
-    /// `session.open`, `key.create`, …
-    pub action: String,
-    /// The id of what was acted on.
-    pub target: String,
+impl Conversation {
+    /// Who it is with, as claimed or proved.
+    pub fn subject(&self) -> Option<Subject> {
+        self.customer_id.clone().map(Subject::Customer)
+    }
 }
 
 #[cfg(test)]

@@ -1,17 +1,26 @@
 //! The seam between what the store says and the database that hears it.
 //!
 //! Above it: portable SQL, plain values in, plain cells out. Below it: one driver per database;
-//! PostgreSQL joins as a second variant of [`Connection`] and [`Readers`]. Knows no table.
+//! PostgreSQL joins as a second variant of [`Driver`] and [`Readers`]. Knows no table.
 
 use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
 
 use super::sqlite;
+use crate::domain::audit::AuditEntry;
 use crate::error::{Error, Result};
 
 /// The connection that writes. There is one.
-pub(super) enum Connection {
+pub(super) struct Connection {
+    driver: Driver,
+    /// What the running transaction has to chain before it commits; kept here for [`audit`].
+    ///
+    /// [`audit`]: super::audit
+    unchained: Vec<AuditEntry>,
+}
+
+enum Driver {
     Sqlite(sqlite::Writer),
 }
 
@@ -70,29 +79,41 @@ pub(super) enum Failure {
     Statement(String),
 }
 
+impl From<sqlite::Writer> for Connection {
+    fn from(writer: sqlite::Writer) -> Self {
+        Self { driver: Driver::Sqlite(writer), unchained: Vec::new() }
+    }
+}
+
 impl Connection {
+    /// The audit entries of the running transaction that are not written yet.
+    pub(super) fn unchained(&mut self) -> &mut Vec<AuditEntry> {
+        &mut self.unchained
+    }
+
     pub(super) async fn begin(&mut self) -> Result<(), Failure> {
-        match self {
-            Self::Sqlite(conn) => conn.begin().await,
+        self.unchained.clear();
+        match &mut self.driver {
+            Driver::Sqlite(conn) => conn.begin().await,
         }
     }
 
     pub(super) async fn commit(&mut self) -> Result<(), Failure> {
-        match self {
-            Self::Sqlite(conn) => conn.commit().await,
+        match &mut self.driver {
+            Driver::Sqlite(conn) => conn.commit().await,
         }
     }
 
     /// Leaves the connection outside any transaction, by a new one when nothing else helps.
     pub(super) async fn recover(&mut self) {
-        match self {
-            Self::Sqlite(conn) => conn.recover().await,
+        match &mut self.driver {
+            Driver::Sqlite(conn) => conn.recover().await,
         }
     }
 
     pub(super) async fn close(self) {
-        match self {
-            Self::Sqlite(conn) => conn.close().await,
+        match self.driver {
+            Driver::Sqlite(conn) => conn.close().await,
         }
     }
 
@@ -102,8 +123,8 @@ impl Connection {
         sql: impl Into<Sql>,
         values: Vec<Value<'_>>,
     ) -> Result<u64, Failure> {
-        match self {
-            Self::Sqlite(conn) => conn.execute(sql.into(), values).await,
+        match &mut self.driver {
+            Driver::Sqlite(conn) => conn.execute(sql.into(), values).await,
         }
     }
 
@@ -113,8 +134,8 @@ impl Connection {
         sql: impl Into<Sql>,
         values: Vec<Value<'_>>,
     ) -> Result<Vec<Row>, Failure> {
-        match self {
-            Self::Sqlite(conn) => conn.fetch(sql.into(), values).await,
+        match &mut self.driver {
+            Driver::Sqlite(conn) => conn.fetch(sql.into(), values).await,
         }
     }
 

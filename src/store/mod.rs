@@ -5,6 +5,7 @@
 //! commit. Knows no HTTP, draws no time and no id.
 
 mod audit;
+mod audit_trail;
 mod cache;
 mod catalogue;
 mod conversations;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 
+pub use audit_trail::{AuditFilter, AuditPage};
 pub use catalogue::Catalogue;
 pub use directory::DirectoryKind;
 pub use openings::VariablesCheck;
@@ -67,6 +69,7 @@ impl Store {
         let (conn, readers) = sqlite::open(data_dir).await?;
         let caches = Arc::new(cache::Caches::new());
         let writer = writer::Queue::start(conn, caches.clone());
+        audit::adopt(&readers, &writer).await?;
         Ok(Self { readers, writer, caches })
     }
 

@@ -217,6 +217,8 @@ impl Redeem {
             actor: "cache_key".into(),
             action: "session.redeem".into(),
             target: session.id.clone(),
+            subject: session.grant.subject(),
+            detail: serde_json::Map::new(),
         }
     }
 }

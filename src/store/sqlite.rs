@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "start", include_str!("migrations/0001_start.sqlite.sql")),
     (3, "keys", include_str!("migrations/0003_keys.sqlite.sql")),
+    (6, "audit", include_str!("migrations/0006_audit.sqlite.sql")),
 ];
 
 /// Below this, SQLite can lose a committed transaction when a WAL is reset.
@@ -64,7 +65,7 @@ pub(super) async fn open(data_dir: &Path) -> Result<(engine::Connection, engine:
         .max_lifetime(None);
     let pool =
         options.connect_with(common_options(&file).read_only(true)).await.map_err(failure)?;
-    Ok((engine::Connection::Sqlite(writer), engine::Readers::Sqlite(Readers(pool))))
+    Ok((writer.into(), engine::Readers::Sqlite(Readers(pool))))
 }
 
 /// How far a database is migrated.
@@ -108,8 +109,8 @@ pub(super) async fn migrations(data_dir: &Path) -> Result<Option<Migrations>> {
 pub(super) struct Writer {
     conn: SqliteConnection,
     options: SqliteConnectOptions,
-    /// Texts of grouped statements by head and number of rows.
-    texts: HashMap<(&'static str, usize), Arc<str>>,
+    /// Texts of grouped statements by head, tail and number of rows.
+    texts: HashMap<(&'static str, &'static str, usize), Arc<str>>,
 }
 
 /// The connections that read, opened read-only.
@@ -172,7 +173,7 @@ impl Writer {
         match sql {
             Sql::Text(text) => text.into_sql_str(),
             Sql::Rows(rows, count) => {
-                let text = self.texts.entry((rows.head, count));
+                let text = self.texts.entry((rows.head, rows.tail, count));
                 AssertSqlSafe(text.or_insert_with(|| render(rows, count)).clone()).into_sql_str()
             }
         }

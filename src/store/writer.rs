@@ -12,6 +12,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
+use super::audit;
 use super::cache::Caches;
 use super::engine::{Connection, Failure};
 use super::openings::{self, Opened, Opening};
@@ -278,7 +279,7 @@ impl Batch {
         for job in &mut self.jobs {
             job.run(conn).await?;
         }
-        Ok(())
+        audit::write(conn).await
     }
 
     fn settle(self, caches: &Caches) {

@@ -169,22 +169,26 @@ async fn tokens(process: &Process) -> [(&'static str, String); 3] {
 }
 
 /// The commands on the data directory of a service that runs.
-struct Desk<'a> {
-    data_dir: &'a Path,
+pub struct Desk<'a> {
+    /// The data directory.
+    pub data_dir: &'a Path,
 }
 
 impl Desk<'_> {
-    fn run(&self, arguments: &[&str]) -> Ended {
+    /// Runs one.
+    pub fn run(&self, arguments: &[&str]) -> Ended {
         run(self.data_dir, "", &[], &[arguments, &["--data-dir", "."]].concat())
     }
 
-    fn json(&self, arguments: &[&str]) -> Value {
+    /// The JSON of one that succeeds.
+    pub fn json(&self, arguments: &[&str]) -> Value {
         let ended = self.run(&[arguments, &["--json"]].concat());
         assert_eq!(ended.code, 0, "{arguments:?}: {}", ended.err);
         ended.json()
     }
 
-    fn says(&self, code: i32, arguments: &[&str], says: &str) {
+    /// Holds one to its exit code and a part of what it says.
+    pub fn says(&self, code: i32, arguments: &[&str], says: &str) {
         let ended = self.run(arguments);
         let said = if code == 0 { &ended.out } else { &ended.err };
         assert_eq!(ended.code, code, "{arguments:?}: {}", ended.err);

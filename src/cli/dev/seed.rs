@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{DemoData, DevCredentials, TenantCredentials, demo_data};
 use crate::domain::api_key::KeyHash;
+use crate::domain::audit::Subject;
 use crate::domain::key::{Ceilings, Identity, Key, KeySettings, KeyState, Mode, Scope};
 use crate::domain::tenant::{Directory, Tenant};
 use crate::error::Result;
@@ -191,7 +192,11 @@ impl Seeding<'_> {
             [(DirectoryKind::Employee, &embed.employee_id), (DirectoryKind::Chat, &embed.chat_id)]
         {
             if !store.directory_has(tenant, kind, id).await? {
-                let audit = self.at.audit(tenant, "directory.put", id);
+                let (target, subject) = match kind {
+                    DirectoryKind::Employee => ("employee", Some(Subject::Employee(id.clone()))),
+                    DirectoryKind::Chat => (id.as_str(), None),
+                };
+                let audit = self.at.audit(tenant, "directory.put", target).about(subject);
                 store.put_directory(tenant, kind, id, audit).await?;
             }
         }

@@ -1,5 +1,6 @@
 //! Tests of the store against a real database in a directory of their own.
 
+mod audit;
 mod concurrency;
 mod doors;
 mod operators;
@@ -85,6 +86,8 @@ fn audit(tenant: &str) -> AuditEntry {
         actor: "cli".into(),
         action: "test".into(),
         target: "it".into(),
+        subject: None,
+        detail: serde_json::Map::new(),
     }
 }
 

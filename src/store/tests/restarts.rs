@@ -1,6 +1,6 @@
 //! What holds across a close and a new start.
 
-use super::super::{conversations, key_rows, purge, sessions};
+use super::super::{audit_trail, conversations, key_rows, purge, sessions};
 use super::*;
 
 #[tokio::test]
@@ -95,6 +95,9 @@ async fn no_lookup_walks_through_a_table() {
         sessions::BY_NAME,
         conversations::BY_NAME,
         conversations::LATEST,
+        audit_trail::OLDER,
+        audit_trail::YOUNGER,
+        audit_trail::CHAIN,
         purge::REPLAYS,
         purge::SESSIONS,
     ];
