@@ -33,12 +33,21 @@ pub enum Proof {
 }
 
 impl Proof {
-    /// What the operation asks for.
-    ///
+    /// The first of what opens the operation.
+    pub fn of(operation: &OperationInfo) -> Self {
+        Self::any_of(operation)[0]
+    }
+
+    /// Everything that opens the operation, any one of it.
+    pub fn any_of(operation: &OperationInfo) -> Vec<Self> {
+        let named = operation.credentials.iter().map(|it| Self::named(Some(it.caller), operation));
+        let named: Vec<_> = named.collect();
+        if named.is_empty() { vec![Self::named(None, operation)] } else { named }
+    }
+
     /// # Panics
     /// When nobody has said yet which callers this operation has.
-    pub fn of(operation: &OperationInfo) -> Self {
-        let caller = operation.credential.map(|credential| credential.caller);
+    fn named(caller: Option<&str>, operation: &OperationInfo) -> Self {
         match (caller, operation.id) {
             (Some("admin_key"), _) => Self::AdminKey,
             (Some("api_key"), _) => Self::ApiKey,
@@ -87,8 +96,13 @@ impl Wallet {
 
     /// The headers that prove the right caller of an operation with this very body.
     pub fn headers(&self, operation: &OperationInfo, body: &[u8]) -> Vec<(&'static str, String)> {
+        self.headers_of(Proof::of(operation), body)
+    }
+
+    /// The headers that prove this kind of caller.
+    pub fn headers_of(&self, proof: Proof, body: &[u8]) -> Vec<(&'static str, String)> {
         let origin = ("origin", self.tenant.chat.origin.clone());
-        match Proof::of(operation) {
+        match proof {
             Proof::AdminKey => vec![bearer(&self.admin)],
             Proof::ApiKey => vec![bearer(&self.tenant.iframe.api_key)],
             Proof::ChatToken => vec![bearer(&self.chat_token), origin],

@@ -254,7 +254,7 @@ fn assert_facts(info: &OperationInfo, operation: &Value, validation: &Value) {
     }
     assert_eq!(info.cors, operation["x-cors"] == true, "{id}");
     let is_open = operation["security"].as_array().is_some_and(Vec::is_empty);
-    assert_eq!(info.credential.is_none(), is_open, "{id}");
+    assert_eq!(info.credentials.is_empty(), is_open, "{id}");
 }
 
 #[tokio::test]

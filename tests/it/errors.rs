@@ -169,7 +169,9 @@ async fn wrong_credentials(
     operation: &OperationInfo,
     produced: &mut Produced,
 ) {
-    let Some(credential) = operation.credential else { return };
+    if operation.credentials.is_empty() {
+        return;
+    }
     let body = callers.body(operation);
     let nobody = callers.send_as(operation, "", vec![], body.clone()).await;
     produced.note(operation, "missing_credentials", &nobody);
@@ -183,7 +185,7 @@ async fn wrong_credentials(
     };
     let wrong = callers.send_as(operation, "", headers, body.clone()).await;
     produced.note(operation, code, &wrong);
-    if credential.browser_refused {
+    if operation.credentials[0].browser_refused {
         let mut headers = callers.wallet.headers(operation, body.as_deref().unwrap_or_default());
         headers.push(("origin", "https://shop.example".to_owned()));
         let page = callers.send_as(operation, "", headers, body).await;

@@ -96,7 +96,8 @@ fn wanted(operation: &OperationInfo) -> Vec<String> {
     for parameter in it["parameters"].as_array().into_iter().flatten() {
         wanted.push(format!("| `{}`", text(&target(&root, parameter)["name"])));
     }
-    for (scheme, _) in members(&it["security"][0]) {
+    let alternatives = it["security"].as_array().into_iter().flatten();
+    for (scheme, _) in alternatives.flat_map(members) {
         let name = root["components"]["securitySchemes"][scheme]["name"].as_str();
         wanted.push(format!("- `{}: ", name.unwrap_or("Authorization")));
     }

@@ -305,8 +305,8 @@ catalogue! {
             "RFC 9110: a 401 tells how to authenticate."
             "Give it the header `WWW-Authenticate`, `required: true`.";
         SECURITY_ALTERNATIVES "security-alternatives"
-            "Generated code proves one kind of caller for each operation."
-            "Write one requirement, whose schemes share their `x-caller`.";
+            "A request must show which of several requirements it is meant for."
+            "Write requirements that differ in `x-caller`, each of schemes that share it, and in their headers; bearer tokens are tried in order.";
         INCOMPLETE_SCHEME "incomplete-scheme"
             "A scheme of type `http` needs `scheme`; one of type `apiKey` needs `name` and `in`."
             "Add what is missing.";

@@ -12,7 +12,7 @@ use heck::ToKebabCase as _;
 use reqwest::header::{HeaderMap, HeaderValue, ORIGIN};
 use vestibule_client::Credentials;
 
-use crate::surfaces::{Proof, proof};
+use crate::surfaces::{Proof, proofs};
 
 /// How one call is made.
 pub struct Connection {
@@ -94,20 +94,15 @@ impl Connection {
         server: &str,
     ) -> Result<Self, String> {
         let read = |setting: &Setting| setting.read(given, variable);
-        let missing = |what: &str, all: &[Setting]| {
-            let ways = all.iter().map(|it| format!("--{} or {}", it.argument, it.variable));
-            let ways = ways.collect::<Vec<_>>().join(", and ");
-            format!("{} {what}: give {ways}", operation.to_kebab_case())
-        };
-        let credentials = match proof(operation).expect("the generator lists every operation") {
-            Proof::Nothing => Credentials::none(),
-            Proof::Bearer => Credentials::bearer(
-                read(&TOKEN)?.ok_or_else(|| missing("takes a bearer token", &[TOKEN]))?,
-            ),
-            Proof::Signature => match (read(&EMBED_KEY)?, read(&SECRET)?) {
-                (Some(key), Some(secret)) => Credentials::signed(key, secret),
-                _ => return Err(missing("is signed", &[EMBED_KEY, SECRET])),
-            },
+        let proofs = proofs(operation).expect("the generator lists every operation");
+        let held = proofs.iter().map(|proof| proof.held(&read)).collect::<Result<Vec<_>, _>>()?;
+        let credentials = match held.into_iter().flatten().next() {
+            Some(credentials) => credentials,
+            None if proofs.is_empty() => Credentials::none(),
+            None => {
+                let ways = proofs.iter().map(|proof| proof.ways()).collect::<Vec<_>>();
+                return Err(format!("{} {}", operation.to_kebab_case(), ways.join("; or ")));
+            }
         };
         let base_url = read(&BASE_URL)?.unwrap_or_else(|| server.to_owned());
         if !reqwest::Url::parse(&base_url).is_ok_and(|url| url.has_host()) {
@@ -115,6 +110,31 @@ impl Connection {
         }
         let http = http(read(&PAGE)?)?;
         Ok(Self { base_url: base_url.trim_end_matches('/').to_owned(), http, credentials })
+    }
+}
+
+impl Proof {
+    /// The credentials of this kind; `None` when not all that they need was given.
+    fn held(
+        self,
+        read: &impl Fn(&Setting) -> Result<Option<String>, String>,
+    ) -> Result<Option<Credentials>, String> {
+        Ok(match self {
+            Self::Bearer => read(&TOKEN)?.map(Credentials::bearer),
+            Self::Signature => read(&EMBED_KEY)?
+                .zip(read(&SECRET)?)
+                .map(|(key, secret)| Credentials::signed(key, secret)),
+        })
+    }
+
+    /// What it is, and how it is given.
+    fn ways(self) -> String {
+        let (what, all): (_, &[Setting]) = match self {
+            Self::Bearer => ("takes a bearer token", &[TOKEN]),
+            Self::Signature => ("is signed", &[EMBED_KEY, SECRET]),
+        };
+        let ways = all.iter().map(|it| format!("--{} or {}", it.argument, it.variable));
+        format!("{what}: give {}", ways.collect::<Vec<_>>().join(", and "))
     }
 }
 

@@ -183,7 +183,7 @@ mod tests {
         for surface in command().get_subcommands() {
             for operation in surface.get_subcommands() {
                 let id = operation.get_name().replace('-', "_");
-                assert!(surfaces::proof(&id).is_some(), "{id}");
+                assert!(surfaces::proofs(&id).is_some(), "{id}");
             }
         }
     }

@@ -76,10 +76,13 @@ impl runtime::Operation for ChatConversationRead {
         path: "/api/public/v1/chat/conversation",
         body: None,
         parameters_refused: codes::INVALID_INPUT,
-        credential: Some(runtime::CredentialInfo {
-            caller: "chat_token",
-            browser_refused: false,
-        }),
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "chat_token",
+                headers: &[],
+                browser_refused: false,
+            },
+        ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: true,
         answers: &[

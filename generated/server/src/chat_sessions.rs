@@ -85,7 +85,7 @@ impl runtime::Operation for ChatSessionCreate {
             refused: codes::VALIDATION_FAILED,
         }),
         parameters_refused: codes::INVALID_INPUT,
-        credential: None,
+        credentials: &[],
         challenge: "Bearer realm=\"vestibule\"",
         cors: true,
         answers: &[

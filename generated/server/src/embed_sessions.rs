@@ -123,10 +123,13 @@ impl runtime::Operation for EmbedSessionRead {
         path: "/v1/embed/session",
         body: None,
         parameters_refused: codes::INVALID_REQUEST,
-        credential: Some(runtime::CredentialInfo {
-            caller: "embed_token",
-            browser_refused: false,
-        }),
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "embed_token",
+                headers: &[],
+                browser_refused: false,
+            },
+        ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
         answers: &[
@@ -282,10 +285,13 @@ impl runtime::Operation for EmbedSessionCreate {
             refused: codes::INVALID_REQUEST,
         }),
         parameters_refused: codes::INVALID_REQUEST,
-        credential: Some(runtime::CredentialInfo {
-            caller: "signed_key",
-            browser_refused: true,
-        }),
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "signed_key",
+                headers: &["x-yolead-key", "x-yolead-signature", "x-yolead-timestamp"],
+                browser_refused: true,
+            },
+        ],
         challenge: "HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
         answers: &[

@@ -87,10 +87,13 @@ impl runtime::Operation for IframeSessionCreate {
             refused: codes::INVALID_INPUT,
         }),
         parameters_refused: codes::INVALID_INPUT,
-        credential: Some(runtime::CredentialInfo {
-            caller: "api_key",
-            browser_refused: true,
-        }),
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "api_key",
+                headers: &[],
+                browser_refused: true,
+            },
+        ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
         answers: &[

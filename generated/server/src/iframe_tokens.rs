@@ -81,7 +81,7 @@ impl runtime::Operation for IframeTokenRedeem {
             refused: codes::INVALID_INPUT,
         }),
         parameters_refused: codes::INVALID_INPUT,
-        credential: None,
+        credentials: &[],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
         answers: &[

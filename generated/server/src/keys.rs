@@ -219,10 +219,13 @@ impl runtime::Operation for KeyList {
         path: "/api/admin/v1/keys",
         body: None,
         parameters_refused: codes::INVALID_INPUT,
-        credential: Some(runtime::CredentialInfo {
-            caller: "admin_key",
-            browser_refused: false,
-        }),
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
+        ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
         answers: &[
@@ -373,10 +376,13 @@ impl runtime::Operation for KeyCreate {
             refused: codes::INVALID_INPUT,
         }),
         parameters_refused: codes::INVALID_INPUT,
-        credential: Some(runtime::CredentialInfo {
-            caller: "admin_key",
-            browser_refused: false,
-        }),
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
+        ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
         answers: &[
@@ -565,10 +571,13 @@ impl runtime::Operation for KeyRevoke {
         path: "/api/admin/v1/keys/{keyId}",
         body: None,
         parameters_refused: codes::INVALID_INPUT,
-        credential: Some(runtime::CredentialInfo {
-            caller: "admin_key",
-            browser_refused: false,
-        }),
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
+        ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
         answers: &[
@@ -728,10 +737,13 @@ impl runtime::Operation for KeyPause {
         path: "/api/admin/v1/keys/{keyId}/pause",
         body: None,
         parameters_refused: codes::INVALID_INPUT,
-        credential: Some(runtime::CredentialInfo {
-            caller: "admin_key",
-            browser_refused: false,
-        }),
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
+        ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
         answers: &[
@@ -894,10 +906,13 @@ impl runtime::Operation for KeyResume {
         path: "/api/admin/v1/keys/{keyId}/resume",
         body: None,
         parameters_refused: codes::INVALID_INPUT,
-        credential: Some(runtime::CredentialInfo {
-            caller: "admin_key",
-            browser_refused: false,
-        }),
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
+        ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
         answers: &[

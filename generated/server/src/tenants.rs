@@ -137,10 +137,13 @@ impl runtime::Operation for TenantList {
         path: "/api/admin/v1/tenants",
         body: None,
         parameters_refused: codes::INVALID_INPUT,
-        credential: Some(runtime::CredentialInfo {
-            caller: "admin_key",
-            browser_refused: false,
-        }),
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
+        ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
         answers: &[
@@ -293,10 +296,13 @@ impl runtime::Operation for TenantCreate {
             refused: codes::INVALID_INPUT,
         }),
         parameters_refused: codes::INVALID_INPUT,
-        credential: Some(runtime::CredentialInfo {
-            caller: "admin_key",
-            browser_refused: false,
-        }),
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
+        ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
         answers: &[
@@ -478,10 +484,13 @@ impl runtime::Operation for TenantRevoke {
         path: "/api/admin/v1/tenants/{tenantId}",
         body: None,
         parameters_refused: codes::INVALID_INPUT,
-        credential: Some(runtime::CredentialInfo {
-            caller: "admin_key",
-            browser_refused: false,
-        }),
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
+        ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
         answers: &[

@@ -175,7 +175,7 @@ impl World {
             return Ok(Proved::default());
         }
         let mut missing = String::new();
-        for group in &operation.security {
+        for group in operation.ways(recipe.way) {
             match self.held(group).await {
                 Ok(values) if group.iter().any(|it| it.role == Role::Signature) => {
                     return self.signed(operation, group, &values, recipe, body).await;

@@ -291,6 +291,11 @@ impl Operation {
         with.and_then(|(status, _)| status.parse().ok())
     }
 
+    /// The ways to prove the caller, or the one at this place.
+    pub fn ways(&self, way: Option<usize>) -> &[Vec<Scheme>] {
+        way.map_or(&self.security[..], |at| self.security.get(at..=at).unwrap_or_default())
+    }
+
     /// Whether everything that it needs can be drawn from and checked by.
     ///
     /// # Errors

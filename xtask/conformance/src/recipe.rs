@@ -28,6 +28,9 @@ pub struct Recipe {
     pub media_types: Option<Vec<String>>,
     /// What proves the caller.
     pub proof: Proof,
+    /// Which of the operation's ways to prove the caller is gone, by its place in the document;
+    /// `None` is the first that there are credentials for.
+    pub way: Option<usize>,
     /// Whether the request acts on objects of its own, made for it alone.
     pub fresh: bool,
 }
@@ -167,6 +170,13 @@ impl Recipe {
     #[must_use]
     pub fn proof(mut self, proof: Proof) -> Self {
         self.proof = proof;
+        self
+    }
+
+    /// The same by another of the ways to prove the caller.
+    #[must_use]
+    pub fn way(mut self, way: usize) -> Self {
+        self.way = Some(way);
         self
     }
 

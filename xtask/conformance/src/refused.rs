@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::credentials::Credentials;
-use crate::document::{Operation, Role, Source};
+use crate::document::{Operation, Role, Scheme, Source};
 use crate::outcome::RefusedCredentials;
 use crate::transport::Reply;
 
@@ -23,8 +23,13 @@ struct Told {
 
 impl Tried {
     /// After the answer to a valid request.
-    pub fn learn(&self, operation: &Operation, credentials: &Credentials, reply: &Reply) {
-        let places = places(operation, credentials);
+    pub fn learn(
+        &self,
+        (operation, way): (&Operation, Option<usize>),
+        credentials: &Credentials,
+        reply: &Reply,
+    ) {
+        let places = places(operation.ways(way), credentials);
         if places.is_empty() || reply.status == 429 || reply.status >= 500 {
             return;
         }
@@ -55,9 +60,9 @@ impl Tried {
     }
 }
 
-/// Where the credentials stand that a request of the operation is made with.
-fn places(operation: &Operation, credentials: &Credentials) -> Vec<String> {
-    let sources = |group: &[crate::document::Scheme]| {
+/// Where the credentials stand that a request is made with.
+fn places(ways: &[Vec<Scheme>], credentials: &Credentials) -> Vec<String> {
+    let sources = |group: &[Scheme]| {
         let carried = group.iter().filter(|it| !matches!(it.role, Role::Timestamp { .. }));
         carried.map(|it| it.source.clone()).collect::<Vec<_>>()
     };
@@ -65,7 +70,7 @@ fn places(operation: &Operation, credentials: &Credentials) -> Vec<String> {
         Source::Credential(path) => !credentials.all(path).is_empty(),
         Source::Answer { .. } => true,
     };
-    let mut groups = operation.security.iter().map(|group| sources(group));
+    let mut groups = ways.iter().map(|group| sources(group));
     let held = groups.find(|group| group.iter().all(is_held)).unwrap_or_default();
     let places = held.into_iter().filter_map(|source| match source {
         Source::Credential(path) => Some(path),

@@ -185,7 +185,7 @@ async fn try_shot(world: &World, operation: &Operation, shot: &Shot) -> Result<(
     loop {
         let exchange = exchange(world, operation, recipe).await?;
         if recipe.proof == Proof::Right && matches!(expect.ending, Ending::Accepted) {
-            world.tried.learn(operation, &world.credentials, &exchange.reply);
+            world.tried.learn((operation, recipe.way), &world.credentials, &exchange.reply);
         }
         turn += 1;
         if is_timed && exchange.reply.took > PROMPT && turn < TURNS {

@@ -3,7 +3,7 @@
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use vestibule_runtime::{Received, Refusal, StandardCodes, refuse_browser};
+use vestibule_runtime::{OperationInfo, Received, Refusal, StandardCodes, refuse_browser};
 
 use crate::MockOperation;
 
@@ -16,17 +16,16 @@ pub enum Place {
     Header(&'static str),
 }
 
-/// The places of an operation's one security requirement.
-pub fn places(operation: &MockOperation) -> Vec<Place> {
-    let requirement = operation.definition()["security"][0].as_object();
-    let schemes = requirement
-        .into_iter()
-        .flatten()
-        .map(|(name, _)| &operation.document["components"]["securitySchemes"][name]);
-    schemes.map(|scheme| scheme["name"].as_str().map_or(Place::Bearer, Place::Header)).collect()
+/// The places of each of an operation's credentials, any one of which opens it.
+pub fn places(operation: &MockOperation) -> impl Iterator<Item = Vec<Place>> {
+    operation.info.credentials.iter().map(|it| match it.headers {
+        [] => vec![Place::Bearer],
+        headers => headers.iter().copied().map(Place::Header).collect(),
+    })
 }
 
-/// Lets a request in whose credential is there.
+/// Lets a request in whose credential is there. Of several the one is meant whose headers it has,
+/// else a bearer token, as generated code decides it.
 ///
 /// # Errors
 /// The code that its operation documents for a missing credential, or for one that no header can
@@ -36,12 +35,12 @@ pub fn check(
     received: &Received,
     codes: &StandardCodes,
 ) -> Result<(), Refusal> {
-    let Some(credential) = operation.info.credential else { return Ok(()) };
-    if credential.browser_refused {
+    let Some(at) = meant(operation.info, received) else { return Ok(()) };
+    if operation.info.credentials[at].browser_refused {
         refuse_browser(received, codes)?;
     }
-    let found: Vec<_> =
-        places(operation).into_iter().map(|place| look(place, &received.headers)).collect();
+    let places = places(operation).nth(at).unwrap_or_default();
+    let found: Vec<_> = places.into_iter().map(|place| look(place, &received.headers)).collect();
     let documented = operation.info.answers.iter().find(|(status, _)| *status == 401);
     let mut refusals = documented.into_iter().flat_map(|(_, codes)| codes.iter().copied());
     // By the documents' convention the first code is the one of a missing credential.
@@ -53,6 +52,14 @@ pub fn check(
         return Err(Refusal::new(refusals.next().unwrap_or(missing)));
     }
     Ok(())
+}
+
+/// Which of an operation's credentials a request is meant to show.
+fn meant(operation: &OperationInfo, received: &Received) -> Option<usize> {
+    let all = operation.credentials;
+    let shown = all.iter().position(|it| received.presents(it.caller));
+    let bearer = || all.iter().position(|it| it.headers.is_empty());
+    shown.or_else(bearer).or((!all.is_empty()).then_some(0))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

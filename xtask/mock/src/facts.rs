@@ -136,7 +136,7 @@ struct RawOperation {
     parts: Vec<String>,
     body: Option<RawBody>,
     parameters_refused: String,
-    credential: Option<RawCredential>,
+    credentials: Vec<RawCredential>,
     challenge: String,
     cors: bool,
     answers: Vec<RawAnswer>,
@@ -152,6 +152,7 @@ struct RawBody {
 #[derive(Deserialize)]
 struct RawCredential {
     caller: String,
+    headers: Vec<String>,
     browser_refused: bool,
 }
 
@@ -185,8 +186,9 @@ impl RawOperation {
             let refused = named(codes, &body.refused)?;
             Ok(BodyInfo { schema: leaked(&body.schema), max_bytes: body.max_bytes, refused })
         });
-        let credential = self.credential.as_ref().map(|it| CredentialInfo {
+        let credentials = self.credentials.iter().map(|it| CredentialInfo {
             caller: leaked(&it.caller),
+            headers: Vec::leak(it.headers.iter().map(|name| leaked(name)).collect()),
             browser_refused: it.browser_refused,
         });
         let part = |name: &str| parameters(document, &self.path, &self.method.to_lowercase(), name);
@@ -204,7 +206,7 @@ impl RawOperation {
             path: leaked(&self.path),
             body: body.transpose()?,
             parameters_refused: named(codes, &self.parameters_refused)?,
-            credential,
+            credentials: Vec::leak(credentials.collect()),
             challenge: leaked(&self.challenge),
             cors: self.cors,
             answers: Vec::leak(answers),

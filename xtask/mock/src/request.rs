@@ -64,7 +64,7 @@ impl Sample {
 }
 
 fn credentials(operation: &MockOperation) -> Vec<(&'static str, String)> {
-    let each = places(operation).into_iter().map(|place| match place {
+    let each = places(operation).next().into_iter().flatten().map(|place| match place {
         Place::Bearer => ("Authorization", "Bearer anything".to_owned()),
         Place::Header(name) => (name, "anything".to_owned()),
     });

@@ -26,7 +26,8 @@ impl Running {
             vec![["METHOD", "PATH", "OPERATION", "CREDENTIAL", "ANSWER"].map(str::to_owned)];
         for operation in &self.operations {
             let info = operation.info;
-            let credential = info.credential.map_or("none", |credential| credential.caller);
+            let callers: Vec<_> = info.credentials.iter().map(|it| it.caller).collect();
+            let callers = if callers.is_empty() { "none".to_owned() } else { callers.join(" or ") };
             let success = info.answers.iter().find(|(_, codes)| codes.is_empty());
             let status = success.map(|(status, _)| status.to_string()).unwrap_or_default();
             let has_body = !operation.response(success.map_or(0, |it| it.0))["content"].is_null();
@@ -35,13 +36,13 @@ impl Running {
                 (true, true) => "example",
                 (true, false) => "drawn",
             };
-            let cells = [info.method.as_str(), info.path, info.id, credential];
-            let [method, path, id, credential] = cells.map(str::to_owned);
-            rows.push([method, path, id, credential, format!("{status} {kind}")]);
+            let cells = [info.method.as_str(), info.path, info.id, &callers];
+            let [method, path, id, callers] = cells.map(str::to_owned);
+            rows.push([method, path, id, callers, format!("{status} {kind}")]);
         }
         let mut text = aligned(&rows);
         let base_url = self.base_url();
-        let open = self.operations.iter().find(|it| it.info.credential.is_none());
+        let open = self.operations.iter().find(|it| it.info.credentials.is_empty());
         if let Some(operation) = open.or(self.operations.first()) {
             let curl = Sample::of(operation).curl(operation, &base_url);
             let _ = writeln!(text, "\n{HEAD}Try{HEAD:#}  {curl}");

@@ -95,7 +95,7 @@ async fn every_broken_constraint_of_a_body_is_refused_at_its_place() {
 #[tokio::test]
 async fn credential_must_be_there_and_is_not_looked_into() {
     let mock = mock();
-    for operation in mock.operations.iter().filter(|it| it.info.credential.is_some()) {
+    for operation in mock.operations.iter().filter(|it| !it.info.credentials.is_empty()) {
         let whole = Sample::of(operation);
         for left_out in 0..whole.headers.len() {
             let mut request = Sample::of(operation);

@@ -3,6 +3,7 @@
 //!
 //! Knows no particular document, no handler and no store.
 
+mod alternatives;
 mod checks;
 mod documented;
 mod error_body;

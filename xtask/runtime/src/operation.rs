@@ -20,8 +20,9 @@ pub struct OperationInfo {
     pub body: Option<BodyInfo>,
     /// What a path, query or header parameter that breaks a constraint is answered with.
     pub parameters_refused: Code,
-    /// The credential it asks for; `None` when it is open or looks into its body itself.
-    pub credential: Option<CredentialInfo>,
+    /// The credentials that open it, any one of them, in the document's order; none when it is open
+    /// or looks into its body itself.
+    pub credentials: &'static [CredentialInfo],
     /// The challenge of its 401 answers (RFC 9110, `WWW-Authenticate`).
     pub challenge: &'static str,
     /// Whether pages of other origins may call it.
@@ -41,11 +42,13 @@ pub struct BodyInfo {
     pub refused: Code,
 }
 
-/// The credential an operation asks for.
+/// A credential that opens an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CredentialInfo {
     /// `x-caller` of its security schemes.
     pub caller: &'static str,
+    /// The headers of its own that carry it, in lower case; none for a bearer token.
+    pub headers: &'static [&'static str],
     /// Whether a request with an `Origin` is refused: the secret does not belong in a page.
     pub browser_refused: bool,
 }
@@ -55,6 +58,11 @@ impl OperationInfo {
     pub fn status_of(&self, code: Code) -> Option<StatusCode> {
         let (status, _) = self.answers.iter().find(|(_, codes)| codes.contains(&code))?;
         StatusCode::from_u16(*status).ok()
+    }
+
+    /// Whether pages are refused, whichever of its credentials they show.
+    pub fn refuses_browsers(&self) -> bool {
+        !self.credentials.is_empty() && self.credentials.iter().all(|it| it.browser_refused)
     }
 }
 

@@ -33,7 +33,8 @@ pub struct Operation {
     /// Which of `path`, `query` and `header` have documented parameters.
     pub parts: Vec<&'static str>,
     pub parameters_code: String,
-    pub credential: Option<Credential>,
+    /// What proves the caller, any one of them; empty when nothing does.
+    pub credentials: Vec<Credential>,
     pub challenge: String,
     pub cors: bool,
     pub answers: Vec<Answer>,
@@ -58,14 +59,33 @@ pub struct Body {
     pub nullable: Vec<String>,
 }
 
-/// What proves the caller.
+/// What proves one kind of caller.
 pub struct Credential {
     /// `x-caller` in snake case.
     pub caller: String,
-    /// A token in the standard header, rather than a signature in headers of its own.
-    pub is_bearer: bool,
+    /// The headers of a signature, as the document spells them; none for a token in the standard
+    /// header.
+    pub headers: Vec<String>,
     pub browser_refused: bool,
 }
+
+impl Credential {
+    /// Whether it is a token in the standard header.
+    pub fn is_bearer(&self) -> bool {
+        self.headers.is_empty()
+    }
+
+    fn challenge(&self) -> String {
+        match self.is_bearer() {
+            true => BEARER.to_owned(),
+            false => {
+                format!("HMAC-SHA256 realm=\"vestibule\", headers=\"{}\"", self.headers.join(" "))
+            }
+        }
+    }
+}
+
+const BEARER: &str = "Bearer realm=\"vestibule\"";
 
 /// One documented status.
 pub struct Answer {
@@ -136,14 +156,32 @@ impl Api {
         tags
     }
 
+    /// The combinations of credentials that open an operation, each any one of them.
+    pub fn alternatives(&self) -> Vec<&[Credential]> {
+        let mut all: Vec<&[Credential]> = Vec::new();
+        for it in self.operations.iter().map(|it| &*it.credentials).filter(|it| it.len() > 1) {
+            if !all.iter().any(|other| any_of(other) == any_of(it)) {
+                all.push(it);
+            }
+        }
+        all.sort_by_key(|it| any_of(it));
+        all
+    }
+
     /// The kinds of credentials in use, sorted, in snake case.
     pub fn callers(&self) -> Vec<&str> {
-        let all = self.operations.iter().filter_map(|o| o.credential.as_ref());
+        let all = self.operations.iter().flat_map(|operation| &operation.credentials);
         let mut callers: Vec<_> = all.map(|credential| credential.caller.as_str()).collect();
         callers.sort_unstable();
         callers.dedup();
         callers
     }
+}
+
+/// `ApiKeyOrAdminKey`: what is proved by any one of several credentials.
+pub fn any_of(credentials: &[Credential]) -> String {
+    let kinds = credentials.iter().map(|it| it.caller.to_upper_camel_case());
+    kinds.collect::<Vec<_>>().join("Or")
 }
 
 /// The members of an object node, sorted by name.
@@ -221,7 +259,7 @@ impl Reader<'_> {
 
     fn operation(&self, path: &str, method: &str, it: &Value) -> Result<Operation, Ungenerable> {
         let id = text(&it["operationId"]);
-        let (credential, challenge) = self.credential(&id, &it["security"])?;
+        let (credentials, challenge) = self.credentials(&id, &it["security"])?;
         let listed = it["parameters"].as_array().into_iter().flatten();
         let places: Vec<_> = listed.map(|p| text(&resolve(self.root, p)["in"])).collect();
         let known = ["path", "query", "header"];
@@ -239,7 +277,7 @@ impl Reader<'_> {
             body: self.body(&id, it)?,
             parts,
             parameters_code: text(&self.root["x-validation"]["parameters"]["code"]),
-            credential,
+            credentials,
             challenge,
             cors: it["x-cors"] == true,
             answers: answers.collect::<Result<_, _>>()?,
@@ -269,34 +307,45 @@ impl Reader<'_> {
         Ok(Some(Body { schema: name.to_owned(), max_bytes, code, nullable: nullable.collect() }))
     }
 
-    /// The credential of an operation's one security requirement, and the challenge it implies.
-    fn credential(
+    /// The credentials of an operation's security requirements, and the challenge they imply.
+    fn credentials(
         &self,
         id: &str,
         security: &Value,
-    ) -> Result<(Option<Credential>, String), Ungenerable> {
-        let bearer = "Bearer realm=\"vestibule\"".to_owned();
+    ) -> Result<(Vec<Credential>, String), Ungenerable> {
         let requirements = security
             .as_array()
             .ok_or_else(|| self.wrong(id, "security must be explicit, `[]` when there is none"))?;
-        let Some(requirement) = requirements.first() else { return Ok((None, bearer)) };
+        let all = requirements.iter().map(|it| self.credential(id, it));
+        let all = all.collect::<Result<Vec<_>, _>>()?;
+        let mut challenges: Vec<String> = Vec::new();
+        for challenge in all.iter().map(Credential::challenge) {
+            // Bearer tokens of several kinds are asked for once.
+            if !challenges.contains(&challenge) {
+                challenges.push(challenge);
+            }
+        }
+        if challenges.is_empty() {
+            challenges.push(BEARER.to_owned());
+        }
+        Ok((all, challenges.join(", ")))
+    }
+
+    fn credential(&self, id: &str, requirement: &Value) -> Result<Credential, Ungenerable> {
         let schemes: Vec<_> = members(requirement)
             .map(|(name, _)| &self.root["components"]["securitySchemes"][name])
             .collect();
-        let caller = text(&schemes[0]["x-caller"]);
+        let caller = schemes.first().map_or_else(String::new, |it| text(&it["x-caller"]));
         let same = schemes.iter().all(|scheme| scheme["x-caller"] == caller.as_str());
-        if requirements.len() > 1 || !same || caller.is_empty() {
-            return Err(self.wrong(id, "security must be one requirement of one x-caller"));
+        if !same || caller.is_empty() {
+            return Err(self.wrong(id, "a security requirement must be of one x-caller"));
         }
-        let browser_refused = schemes.iter().any(|scheme| scheme["x-browser"] == "refused");
-        let headers: Vec<_> = schemes.iter().filter_map(|scheme| scheme["name"].as_str()).collect();
-        let is_bearer = headers.is_empty();
-        let challenge = match is_bearer {
-            true => bearer,
-            false => format!("HMAC-SHA256 realm=\"vestibule\", headers=\"{}\"", headers.join(" ")),
-        };
-        let caller = caller.to_snake_case();
-        Ok((Some(Credential { caller, is_bearer, browser_refused }), challenge))
+        let headers = schemes.iter().filter_map(|scheme| scheme["name"].as_str());
+        Ok(Credential {
+            caller: caller.to_snake_case(),
+            headers: headers.map(str::to_owned).collect(),
+            browser_refused: schemes.iter().any(|scheme| scheme["x-browser"] == "refused"),
+        })
     }
 
     fn answer(&self, id: &str, status: &str, it: &Value) -> Result<Answer, Ungenerable> {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use heck::{ToKebabCase, ToUpperCamelCase};
+use heck::ToKebabCase;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use serde_json::Value;
@@ -154,7 +154,7 @@ fn surfaces(api: &Api, documents: &[Document]) -> TokenStream {
         let server = it.value["servers"][0]["url"].as_str().unwrap_or_default();
         quote!(#module, #title, #description, #server;)
     });
-    let proofs = api.operations.iter().map(proof);
+    let proofs = api.operations.iter().map(proofs);
     quote! {
         #(
             #[allow(dead_code, unused_imports, unused_variables, reason = "not all has a use here")]
@@ -165,16 +165,15 @@ fn surfaces(api: &Api, documents: &[Document]) -> TokenStream {
         /// What an operation's caller proves itself with.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Proof {
-            /// Nothing.
-            Nothing,
             /// A bearer token.
             Bearer,
             /// A signature over the request.
             Signature,
         }
 
-        /// What the caller of the operation with this id proves itself with.
-        pub fn proof(operation: &str) -> Option<Proof> {
+        /// What the caller of the operation with this id proves itself with: any one of these, nothing
+        /// where there are none. `None` when there is no such operation.
+        pub fn proofs(operation: &str) -> Option<&'static [Proof]> {
             match operation {
                 #(#proofs,)*
                 _ => None,
@@ -190,12 +189,14 @@ fn surfaces(api: &Api, documents: &[Document]) -> TokenStream {
     }
 }
 
-fn proof(operation: &Operation) -> TokenStream {
-    let proof = match &operation.credential {
-        None => "nothing",
-        Some(credential) if credential.is_bearer => "bearer",
-        Some(_) => "signature",
-    };
-    let (id, proof) = (&operation.snake, format_ident!("{}", proof.to_upper_camel_case()));
-    quote!(#id => Some(Proof::#proof))
+fn proofs(operation: &Operation) -> TokenStream {
+    let mut proofs: Vec<_> = Vec::new();
+    for credential in &operation.credentials {
+        let proof = if credential.is_bearer() { "Bearer" } else { "Signature" };
+        if !proofs.contains(&proof) {
+            proofs.push(proof);
+        }
+    }
+    let (id, proofs) = (&operation.snake, proofs.iter().map(|it| format_ident!("{it}")));
+    quote!(#id => Some(&[#(Proof::#proofs),*]))
 }

@@ -13,8 +13,8 @@ use quote::{format_ident, quote};
 use serde_json::{Map, Value, json};
 
 use super::api::{Side, component_name, members, reachable, resolve};
+use super::callers::headers;
 use super::files::rust;
-use super::server::credential_headers;
 use super::{Files, Ungenerable};
 use crate::document::Documents;
 
@@ -31,7 +31,7 @@ pub fn files(documents: &Documents) -> Result<Files, Ungenerable> {
         files.insert(format!("{CRATE}/src/{name}.rs"), text);
     }
     let modules = documents.documents.iter().map(|document| format_ident!("{}", document.name));
-    let headers = credential_headers(documents);
+    let headers = headers(documents)?;
     let lib = quote! {
         #(pub mod #modules;)*
         mod signing;

@@ -27,8 +27,12 @@ fn operation(it: &Operation) -> Value {
     let body = it.body.as_ref().map(
         |body| json!({ "schema": body.schema, "max_bytes": body.max_bytes, "refused": body.code }),
     );
-    let credential = it.credential.as_ref().map(|credential| {
-        json!({ "caller": credential.caller, "browser_refused": credential.browser_refused })
+    let credentials = it.credentials.iter().map(|credential| {
+        json!({
+            "caller": credential.caller,
+            "headers": credential.headers.iter().map(|it| it.to_lowercase()).collect::<Vec<_>>(),
+            "browser_refused": credential.browser_refused,
+        })
     });
     let answers =
         it.answers.iter().map(|answer| json!({ "status": answer.status, "codes": answer.codes }));
@@ -40,7 +44,7 @@ fn operation(it: &Operation) -> Value {
         "parts": it.parts,
         "body": body,
         "parameters_refused": it.parameters_code,
-        "credential": credential,
+        "credentials": credentials.collect::<Vec<_>>(),
         "challenge": it.challenge,
         "cors": it.cors,
         "answers": answers.collect::<Vec<_>>(),

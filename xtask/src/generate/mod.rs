@@ -3,6 +3,7 @@
 //! Pure: documents in, file texts out. `files` alone touches the disk.
 
 mod api;
+mod callers;
 mod cli;
 mod client;
 mod facts;

@@ -1,8 +1,6 @@
 //! The files of the server crate, `generated/server`.
 
-use std::collections::BTreeSet;
-
-use heck::{ToShoutySnakeCase, ToSnakeCase, ToUpperCamelCase};
+use heck::ToSnakeCase;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
@@ -10,7 +8,7 @@ use super::api::{Api, members};
 use super::facts::FOLDER;
 use super::files::rust;
 use super::traits::code_ident;
-use super::{Files, Ungenerable, markdown, models, routing, strategies, traits};
+use super::{Files, Ungenerable, callers, markdown, models, routing, strategies, traits};
 use crate::document::Documents;
 
 const CRATE: &str = "generated/server";
@@ -35,7 +33,7 @@ pub fn files(api: &Api, documents: &Documents) -> Result<Files, Ungenerable> {
     put(
         "authenticate",
         "What proves a caller, one hook per kind of credential.",
-        authenticate(api, documents),
+        callers::stream(api, documents)?,
     )?;
     put(
         "reference",
@@ -187,105 +185,5 @@ fn schemas(documents: &Documents) -> TokenStream {
         use vestibule_runtime::Schema;
 
         #(#modules)*
-    }
-}
-
-/// Names of the schemes as the documents give them.
-fn scheme_names(documents: &Documents) -> TokenStream {
-    let all = documents.documents.iter().flat_map(|document| {
-        members(&document.value["components"]["securitySchemes"]).map(|(name, _)| name)
-    });
-    let constants = all.collect::<BTreeSet<_>>().into_iter().map(|scheme| {
-        let ident = format_ident!("{}", scheme.to_shouty_snake_case());
-        let doc = format!("`{scheme}`.");
-        quote!(#[doc = #doc] pub const #ident: &str = #scheme;)
-    });
-    quote! {
-        /// Names of the security schemes.
-        pub mod schemes {
-            #(#constants)*
-        }
-    }
-}
-
-/// Names of the headers that `apiKey` schemes are sent in, by scheme.
-pub fn credential_headers(documents: &Documents) -> TokenStream {
-    let schemes = documents.documents.iter().flat_map(|document| {
-        members(&document.value["components"]["securitySchemes"])
-            .filter(|(_, scheme)| scheme["type"] == "apiKey" && scheme["in"] == "header")
-    });
-    let constants = schemes.map(|(scheme, it)| {
-        let ident = format_ident!("{}", scheme.to_shouty_snake_case());
-        let name = it["name"].as_str().unwrap_or_default().to_lowercase();
-        let doc = format!("Of the scheme `{scheme}`.");
-        quote!(#[doc = #doc] pub const #ident: &str = #name;)
-    });
-    quote! {
-        /// Headers that carry credentials, in lower case.
-        pub mod headers {
-            #(#constants)*
-        }
-    }
-}
-
-/// How far timestamps of schemes may be from the service's clock, by scheme.
-fn windows(documents: &Documents) -> TokenStream {
-    let schemes = documents.documents.iter().flat_map(|document| {
-        members(&document.value["components"]["securitySchemes"])
-            .filter_map(|(name, scheme)| Some((name, scheme["x-window-ms"].as_i64()?)))
-    });
-    let constants = schemes.map(|(scheme, window_ms)| {
-        let ident = format_ident!("{}_MS", scheme.to_shouty_snake_case());
-        let doc = format!("Of the scheme `{scheme}`.");
-        quote!(#[doc = #doc] pub const #ident: i64 = #window_ms;)
-    });
-    quote! {
-        /// How far a timestamp may be from the service's clock, both ways, inclusive.
-        pub mod windows {
-            #(#constants)*
-        }
-    }
-}
-
-fn authenticate(api: &Api, documents: &Documents) -> TokenStream {
-    let (headers, names) = (credential_headers(documents), scheme_names(documents));
-    let windows = windows(documents);
-    let each = api.callers().into_iter().map(|caller| {
-        let (hook, kind) =
-            (format_ident!("{caller}"), format_ident!("{}", caller.to_upper_camel_case()));
-        let used: Vec<_> = api
-            .operations
-            .iter()
-            .filter(|operation| operation.credential.as_ref().is_some_and(|c| c.caller == caller))
-            .map(|operation| format!("`{}`", operation.id))
-            .collect();
-        let kind_doc = format!("Who a `{}` credential proved.", caller.to_upper_camel_case());
-        let doc = format!("Checks the credential of {}.", used.join(", "));
-        quote! {
-            #[doc = #kind_doc]
-            type #kind: Send;
-
-            #[doc = #doc]
-            fn #hook(
-                &self,
-                request: &Received,
-            ) -> impl Future<Output = Result<Self::#kind, Refusal>> + Send;
-        }
-    });
-    quote! {
-        use vestibule_runtime::{Host, Received, Refusal};
-
-        #headers
-
-        #names
-
-        #windows
-
-
-        /// Turns a request's credential into a caller; an operation that declares one cannot
-        /// reach its handler without.
-        pub trait Authenticate: Host {
-            #(#each)*
-        }
     }
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{Files, all, check, write, write_apart};
-use crate::document::{Documents, load, load_texts};
+use crate::document::{Document, Documents, load, load_texts};
 
 const COMMON: &str = include_str!("fixture/common.yaml");
 const THINGS: &str = include_str!("fixture/things.yaml");
@@ -125,13 +125,13 @@ fn an_operation_becomes_its_facts() {
             r#"body: Some(runtime::BodyInfo { schema: "Thing", max_bytes: 1024,
                refused: codes::INVALID_INPUT, }),"#,
             "parameters_refused: codes::INVALID_JSON,",
-            r#"credential: Some(runtime::CredentialInfo { caller: "thing_key",
-               browser_refused: true, }),"#,
+            r#"credentials: &[runtime::CredentialInfo { caller: "thing_key",
+               headers: &["x-thing-key"], browser_refused: true, },],"#,
             r#"challenge: "HMAC-SHA256 realm=\"vestibule\", headers=\"X-Thing-Key\"","#,
             "cors: true,",
             "answers: &[(201, &[]), (400, &[codes::INVALID_JSON]), (401, &[codes::INVALID_KEY]),
              (422, &[codes::INVALID_INPUT]), (500, &[codes::INTERNAL]),],",
-            "body: None, parameters_refused: codes::INVALID_JSON, credential: None,",
+            "body: None, parameters_refused: codes::INVALID_JSON, credentials: &[],",
         ],
     );
 }
@@ -152,6 +152,78 @@ fn the_glue_keeps_its_order() {
     ];
     let places: Vec<_> = steps.map(|step| glue.find(step).expect(step)).into();
     assert!(places.is_sorted(), "{places:?}");
+}
+
+/// A fixture whose second operation is opened by any one of three credentials.
+fn with_alternatives() -> Files {
+    let schemes = "  securitySchemes:\n";
+    let token = |name: &str| {
+        format!(
+            "    {name}: {{type: http, scheme: bearer, description: A token., x-caller: {name}}}\n"
+        )
+    };
+    let tokens = format!("{schemes}{}{}", token("ownerToken"), token("guestToken"));
+    let any_of = "security: [{ownerToken: []}, {thingKey: []}, {guestToken: []}]";
+    let text = THINGS.replace("security: []", any_of).replace(schemes, &tokens);
+    all(&documents(&text)).expect("generates")
+}
+
+#[test]
+fn any_one_of_several_credentials_becomes_one_caller() {
+    let files = with_alternatives();
+    has(
+        &files,
+        "generated/server/src/authenticate.rs",
+        &[
+            "pub enum OwnerTokenOrThingKeyOrGuestToken<S: Authenticate + ?Sized> {",
+            "It signed, with X-Thing-Key. ThingKey(S::ThingKey),",
+        ],
+    );
+    has(
+        &files,
+        "generated/server/src/big_things.rs",
+        &[
+            "caller: crate::authenticate::OwnerTokenOrThingKeyOrGuestToken<Self>,",
+            "OwnerTokenOrThingKeyOrGuestToken::prove(",
+            r#"challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\","#,
+        ],
+    );
+    let cli = "generated/cli/src/surfaces/mod.rs";
+    has(&files, cli, &[r#""big_thing_count" => Some(&[Proof::Bearer, Proof::Signature])"#]);
+    let page = &files["generated/docs/bigThingCount.md"];
+    for told in ["Any one of the following.", "Either one header:", "- `X-Thing-Key: …`"] {
+        assert!(page.contains(told), "{told}\n{page}");
+    }
+}
+
+/// Headers of a signature decide before any token, and tokens are tried as the document lists them.
+#[test]
+fn which_credential_is_meant_follows_the_documented_order() {
+    let files = with_alternatives();
+    let text = &files["generated/server/src/authenticate.rs"];
+    let prove = &text[text.find("pub async fn prove(").expect("there is a choice")..];
+    let steps = [
+        r#"request.presents("thing_key")"#,
+        "service.thing_key(",
+        r#".admit("thing_key""#,
+        "service.owner_token(",
+        "request.is_unproved(",
+        "service.guest_token(",
+        "Err(first)",
+    ];
+    let places: Vec<_> = steps.map(|step| prove.find(step).expect(step)).into();
+    assert!(places.is_sorted(), "{places:?}");
+}
+
+#[test]
+fn scheme_means_the_same_in_every_document() {
+    let mut both = documents(THINGS);
+    let mut other = both.documents[0].value.clone();
+    other["components"]["securitySchemes"]["thingKey"]["name"] = "X-Other".into();
+    other["paths"] = serde_json::json!({});
+    both.documents.push(Document { name: "others".into(), value: other });
+    let refused = all(&both).expect_err("two meanings").to_string();
+    assert!(refused.contains("others.yaml #/components/securitySchemes/thingKey"), "{refused}");
 }
 
 #[test]

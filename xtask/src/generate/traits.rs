@@ -4,7 +4,7 @@ use heck::{ToSnakeCase, ToUpperCamelCase};
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use super::api::{Answer, Operation};
+use super::api::{Answer, Operation, any_of};
 use super::models::parameters_model;
 
 /// The whole file of one tag.
@@ -74,10 +74,7 @@ fn method(operation: &Operation) -> TokenStream {
     let (request, response) = (request_ident(operation), response_ident(operation));
     let doc = format!("{}\n\n{}", operation.summary, operation.description);
     let missing = format!("Answers 501 until `{}` has this method.", operation.handler().file);
-    let kind = operation.credential.as_ref().map(|credential| {
-        let kind = format_ident!("{}", credential.caller.to_upper_camel_case());
-        quote!(Self::#kind)
-    });
+    let kind = caller_type(operation);
     let (caller, nobody) = (kind.iter().map(|k| quote!(caller: #k,)), kind.iter());
     let future = quote!(impl Future<Output = Result<#response, runtime::Refusal>> + Send);
     quote! {
@@ -109,13 +106,13 @@ fn info(operation: &Operation) -> TokenStream {
             }))
         }
     };
-    let credential = match &operation.credential {
-        None => quote!(None),
-        Some(credential) => {
-            let (caller, refused) = (&credential.caller, credential.browser_refused);
-            quote!(Some(runtime::CredentialInfo { caller: #caller, browser_refused: #refused }))
-        }
-    };
+    let credentials = operation.credentials.iter().map(|credential| {
+        let (caller, refused) = (&credential.caller, credential.browser_refused);
+        let headers = credential.headers.iter().map(|name| name.to_lowercase());
+        quote!(runtime::CredentialInfo {
+            caller: #caller, headers: &[#(#headers),*], browser_refused: #refused,
+        })
+    });
     let answers = operation.answers.iter().map(|answer| {
         let status = proc_macro2::Literal::u16_unsuffixed(answer.status);
         let codes = answer.codes.iter().map(|code| code_ident(code));
@@ -135,7 +132,7 @@ fn info(operation: &Operation) -> TokenStream {
                 path: #path,
                 body: #body,
                 parameters_refused: codes::#parameters_refused,
-                credential: #credential,
+                credentials: &[#(#credentials),*],
                 challenge: #challenge,
                 cors: #cors,
                 answers: &[#(#answers),*],
@@ -390,15 +387,8 @@ fn glue(operation: &Operation, trait_name: &Ident) -> TokenStream {
     let checks = format_ident!("{}_CHECKS", operation.snake.to_uppercase());
     let pascal = format_ident!("{}", operation.pascal);
     let (request, response) = (request_ident(operation), response_ident(operation));
-    let credential = operation.credential.as_ref();
-    let browser = credential
-        .filter(|credential| credential.browser_refused)
-        .map(|_| quote!(runtime::refuse_browser(&received, &codes::STANDARD)?;));
-    let authentication = credential.map(|credential| {
-        let hook = format_ident!("{}", credential.caller);
-        quote!(let caller = service.#hook(&received).await?;)
-    });
-    let caller = credential.map(|_| quote!(caller,));
+    let authentication = authentication(operation);
+    let caller = (!operation.credentials.is_empty()).then(|| quote!(caller,));
     let parameters = operation.parts.iter().map(|part| {
         let field = part_names(operation, part).0;
         let code = code_ident(&operation.parameters_code);
@@ -423,13 +413,51 @@ fn glue(operation: &Operation, trait_name: &Ident) -> TokenStream {
             incoming: runtime::Incoming<#pascal>,
         ) -> Result<runtime::Served<#response>, runtime::ErrorBody<models::Error>> {
             let handle = |service: Arc<S>, received: runtime::Received| async move {
-                #browser
                 #authentication
                 #mutable #checks.run(&received, &codes::STANDARD)?;
                 let request = #request { #(#parameters)* #body received };
                 service.#name(#caller request).await
             };
             runtime::serve(context, incoming, &codes::STANDARD, handle).await
+        }
+    }
+}
+
+/// How the glue comes by a caller. Where one credential alone opens the operation, pages are refused
+/// before it is looked at.
+fn authentication(operation: &Operation) -> TokenStream {
+    match &*operation.credentials {
+        [] => quote!(),
+        [credential] => {
+            let hook = format_ident!("{}", credential.caller);
+            let browser = credential
+                .browser_refused
+                .then(|| quote!(runtime::refuse_browser(&received, &codes::STANDARD)?;));
+            quote! {
+                #browser
+                let caller = service.#hook(&received).await?;
+            }
+        }
+        several => {
+            let name = format_ident!("{}", any_of(several));
+            quote! {
+                let caller = crate::authenticate::#name::prove(&*service, &received).await?;
+            }
+        }
+    }
+}
+
+/// Whom a method gets; `None` when its operation is open.
+fn caller_type(operation: &Operation) -> Option<TokenStream> {
+    match &*operation.credentials {
+        [] => None,
+        [credential] => {
+            let kind = format_ident!("{}", credential.caller.to_upper_camel_case());
+            Some(quote!(Self::#kind))
+        }
+        several => {
+            let name = format_ident!("{}", any_of(several));
+            Some(quote!(crate::authenticate::#name<Self>))
         }
     }
 }

@@ -43,7 +43,7 @@ fn folder_holds_the_documents_as_they_are_now() {
     let operations = facts["operations"].as_array().expect("a list");
     let create =
         operations.iter().find(|it| it["id"] == "embedSessionCreate").expect("it is there");
-    assert_eq!(create["credential"]["browser_refused"], true);
+    assert_eq!(create["credentials"][0]["browser_refused"], true);
     assert_eq!(create["body"]["schema"], "CreateEmbedSession");
     assert_eq!(create["body"]["refused"], "invalid_request");
 }

@@ -112,7 +112,8 @@ impl NewOperation {
             let (method, path) = (method.to_uppercase(), &self.path);
             return Err(format!("{method} {path} is there already: {id}"));
         }
-        let neighbours = Neighbours::of(tree);
+        let common = trees.iter().find(|it| stem(it.source.file) == SHARED);
+        let neighbours = Neighbours::of(tree, common);
         let naming = Naming::of(&method, &self.path, tree.source.stem());
         let asked = Asked {
             method: &method,

@@ -18,6 +18,8 @@ pub fn nearest<'p>(path: &str, paths: impl Iterator<Item = &'p str>) -> Option<&
 /// A document and its operations.
 pub struct Neighbours<'t> {
     pub root: &'t Node,
+    /// The document of shared parts.
+    common: Option<&'t Node>,
     pub lines: Vec<String>,
     pub all: Vec<Neighbour<'t>>,
 }
@@ -30,14 +32,15 @@ pub struct Neighbour<'t> {
 }
 
 impl<'t> Neighbours<'t> {
-    pub fn of(tree: &'t Tree<'_>) -> Self {
+    pub fn of(tree: &'t Tree<'_>, common: Option<&'t Tree<'_>>) -> Self {
         let items = tree.root.get("paths").map_or(&[][..], Node::entries);
         let operations = items.iter().flat_map(|(path, item)| {
             let mine = METHODS.iter().filter_map(|method| item.get(method));
             mine.map(|node| Neighbour { path: &path.text, node })
         });
         let lines = super::text::lines_of(tree.source.text);
-        Self { root: &tree.root, lines, all: operations.collect() }
+        let common = common.map(|tree| &tree.root);
+        Self { root: &tree.root, common, lines, all: operations.collect() }
     }
 
     /// The first operation of the path that begins most like this one.
@@ -48,18 +51,13 @@ impl<'t> Neighbours<'t> {
 
     /// The schemes of a kind of caller, in the document's order.
     pub fn schemes(&self, caller: &str) -> Vec<&'t str> {
-        let schemes = self.root.get("components").and_then(|it| it.get("securitySchemes"));
-        let schemes = schemes.map_or(&[][..], Node::entries).iter();
-        let mine =
-            schemes.filter(|(_, it)| it.get("x-caller").and_then(Node::as_str) == Some(caller));
+        let mine = schemes_of(self.root).iter().filter(|(_, it)| self.called(it) == Some(caller));
         mine.map(|(key, _)| key.text.as_str()).collect()
     }
 
     /// Every kind of caller that the document knows.
     pub fn callers(&self) -> BTreeSet<&'t str> {
-        let schemes = self.root.get("components").and_then(|it| it.get("securitySchemes"));
-        let schemes = schemes.map_or(&[][..], Node::entries).iter();
-        schemes.filter_map(|(_, it)| it.get("x-caller")?.as_str()).collect()
+        schemes_of(self.root).iter().filter_map(|(_, it)| self.called(it)).collect()
     }
 
     /// The operations that a kind of caller may call.
@@ -70,8 +68,20 @@ impl<'t> Neighbours<'t> {
     /// Who calls an operation; nobody in particular when it is open.
     pub fn caller(&self, it: &Neighbour<'t>) -> Option<&'t str> {
         let (scheme, _) = it.node.get("security")?.items().first()?.entries().first()?;
-        let schemes = self.root.get("components")?.get("securitySchemes")?;
-        schemes.get(&scheme.text)?.get("x-caller")?.as_str()
+        let (_, node) = schemes_of(self.root).iter().find(|(name, _)| name.text == scheme.text)?;
+        self.called(node)
+    }
+
+    /// Whom a security scheme proves; it may stand in common.yaml.
+    fn called(&self, scheme: &'t Node) -> Option<&'t str> {
+        let shared = scheme.get("$ref").and_then(Node::as_str).and_then(|it| it.rsplit('/').next());
+        let scheme = match shared {
+            None => scheme,
+            Some(shared) => {
+                &schemes_of(self.common?).iter().find(|(name, _)| name.text == shared)?.1
+            }
+        };
+        scheme.get("x-caller")?.as_str()
     }
 
     /// An answer with exactly these codes, copied to an indentation.
@@ -171,4 +181,9 @@ impl<'t> Neighbour<'t> {
 fn codes_of(answer: &Node) -> BTreeSet<&str> {
     let codes = answer.get("x-codes").map_or(&[][..], Node::items);
     codes.iter().filter_map(Node::as_str).collect()
+}
+
+fn schemes_of(root: &Node) -> &[(Key, Node)] {
+    let schemes = root.get("components").and_then(|it| it.get("securitySchemes"));
+    schemes.map_or(&[][..], Node::entries)
 }

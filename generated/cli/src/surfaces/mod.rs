@@ -23,31 +23,30 @@ pub mod lifecycle;
 /// What an operation's caller proves itself with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// Nothing.
-    Nothing,
     /// A bearer token.
     Bearer,
     /// A signature over the request.
     Signature,
 }
-/// What the caller of the operation with this id proves itself with.
-pub fn proof(operation: &str) -> Option<Proof> {
+/// What the caller of the operation with this id proves itself with: any one of these, nothing
+/// where there are none. `None` when there is no such operation.
+pub fn proofs(operation: &str) -> Option<&'static [Proof]> {
     match operation {
-        "key_list" => Some(Proof::Bearer),
-        "key_create" => Some(Proof::Bearer),
-        "key_revoke" => Some(Proof::Bearer),
-        "key_pause" => Some(Proof::Bearer),
-        "key_resume" => Some(Proof::Bearer),
-        "tenant_list" => Some(Proof::Bearer),
-        "tenant_create" => Some(Proof::Bearer),
-        "tenant_revoke" => Some(Proof::Bearer),
-        "chat_conversation_read" => Some(Proof::Bearer),
-        "chat_session_create" => Some(Proof::Nothing),
-        "embed_session_read" => Some(Proof::Bearer),
-        "embed_session_create" => Some(Proof::Signature),
-        "iframe_session_create" => Some(Proof::Bearer),
-        "iframe_token_redeem" => Some(Proof::Nothing),
-        "session_read" => Some(Proof::Bearer),
+        "key_list" => Some(&[Proof::Bearer]),
+        "key_create" => Some(&[Proof::Bearer]),
+        "key_revoke" => Some(&[Proof::Bearer]),
+        "key_pause" => Some(&[Proof::Bearer]),
+        "key_resume" => Some(&[Proof::Bearer]),
+        "tenant_list" => Some(&[Proof::Bearer]),
+        "tenant_create" => Some(&[Proof::Bearer]),
+        "tenant_revoke" => Some(&[Proof::Bearer]),
+        "chat_conversation_read" => Some(&[Proof::Bearer]),
+        "chat_session_create" => Some(&[]),
+        "embed_session_read" => Some(&[Proof::Bearer]),
+        "embed_session_create" => Some(&[Proof::Signature]),
+        "iframe_session_create" => Some(&[Proof::Bearer]),
+        "iframe_token_redeem" => Some(&[]),
+        "session_read" => Some(&[Proof::Bearer]),
         _ => None,
     }
 }

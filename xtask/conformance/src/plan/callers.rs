@@ -3,11 +3,11 @@
 
 use super::{Act, Cases};
 use crate::credentials::Credentials;
-use crate::document::{Carrier, Role, Rule, Scheme, Source};
+use crate::document::{Carrier, Operation, Role, Rule, Scheme, Source};
 use crate::judge::{Ending, Expect, Refusal};
 use crate::outcome::Check;
 use crate::place;
-use crate::recipe::{Flaw, Form, Other, Proof};
+use crate::recipe::{Flaw, Form, Other, Proof, Recipe};
 use crate::subject::Shot;
 
 /// How far from the edge of a window it is tried, milliseconds: more than an answer on its way
@@ -15,53 +15,70 @@ use crate::subject::Shot;
 const MARGIN_MS: i64 = 500;
 
 impl Cases<'_> {
-    /// Everything that can be done to what proves the caller.
+    /// Everything that can be done to what proves the caller, in each way that there is.
     pub fn callers(&mut self) {
         let operation = self.subject.operation.clone();
-        let is_open = operation.security.iter().any(Vec::is_empty);
-        let Some(group) = operation.security.first().filter(|_| !is_open) else {
+        if operation.security.is_empty() || operation.security.iter().any(Vec::is_empty) {
             self.skip(Check::Credential, "the operation asks for no credential");
             return self.foreign();
-        };
-        let refused = Expect::refused(&self.statuses(&[401]));
-        let mut push = |label: &str, proof: Proof, expect: &Expect| {
-            let recipe = self.subject.plain().proof(proof);
-            self.once(Check::Credential, label, recipe, expect.clone());
-        };
-        push("none", Proof::Nothing, &refused);
-        for scheme in group {
-            let name = &scheme.name;
-            push(&format!("{name} missing"), Proof::Without(name.clone()), &refused);
-            push(&format!("{name} twice"), Proof::Doubled(name.clone()), &refused);
-            for (label, other) in others(scheme) {
-                push(&format!("{name} {label}"), Proof::Other(name.clone(), other), &refused);
-            }
         }
-        self.other_schemes(group, &refused);
+        let refused = Expect::refused(&self.statuses(&[401]));
+        let nothing = self.subject.plain().proof(Proof::Nothing);
+        self.once(Check::Credential, "none", nothing, refused.clone());
         self.unproved_body(&refused);
-        if group.iter().any(|it| it.role == Role::Signature) {
-            self.signatures(group, &refused);
+        for at in 0..operation.security.len() {
+            let way = Way::of(&operation, at);
+            self.way(&way, &refused);
         }
         self.foreign();
-        self.browsers(group);
+    }
+
+    fn way(&mut self, way: &Way<'_>, refused: &Expect) {
+        if let Some(at) = way.at {
+            let recipe = self.subject.plain().way(at).fresh();
+            let label = way.label("accepted");
+            self.once(Check::Credential, &label, recipe, Expect::accepted());
+        }
+        let mut push = |label: &str, proof: Proof| {
+            let recipe = way.recipe(self.subject.plain()).proof(proof);
+            self.once(Check::Credential, label, recipe, refused.clone());
+        };
+        for scheme in way.group {
+            let name = &scheme.name;
+            push(&format!("{name} missing"), Proof::Without(name.clone()));
+            push(&format!("{name} twice"), Proof::Doubled(name.clone()));
+            for (label, other) in others(scheme) {
+                push(&format!("{name} {label}"), Proof::Other(name.clone(), other));
+            }
+        }
+        self.other_schemes(way, refused);
+        if way.group.iter().any(|it| it.role == Role::Signature) {
+            self.signatures(way, refused);
+        }
+        self.browsers(way);
     }
 
     /// Every other bearer token of the run, in the place of the right one; and the right one under
     /// the scheme's name in another case of letters, which is the same (RFC 9110, section 11.1).
-    fn other_schemes(&mut self, group: &[Scheme], refused: &Expect) {
-        let bearers = group.iter().filter(|it| it.carrier == Carrier::Bearer);
-        let bearers: Vec<_> = bearers.map(|it| (it.name.clone(), it.source.clone())).collect();
-        for (name, source) in bearers {
-            let others: Vec<_> = self.tokens.iter().filter(|(_, it)| *it != source).collect();
+    fn other_schemes(&mut self, way: &Way<'_>, refused: &Expect) {
+        let operation = self.subject.operation.clone();
+        let is_bearer = |it: &&Scheme| it.carrier == Carrier::Bearer;
+        let right = operation.security.iter().flatten().filter(is_bearer).map(|it| &it.source);
+        let right: Vec<_> = right.collect();
+        for scheme in way.group.iter().filter(is_bearer) {
+            let name = &scheme.name;
+            let others: Vec<_> =
+                self.tokens.iter().filter(|(_, it)| !right.contains(&it)).collect();
             for (other, from) in others {
                 let proof = Proof::Other(name.clone(), Other::From(from.clone()));
-                let recipe = self.subject.plain().proof(proof);
+                let recipe = way.recipe(self.subject.plain()).proof(proof);
                 let label = format!("{name} of {other}");
                 self.once(Check::Credential, &label, recipe, refused.clone());
             }
-            let proof = Proof::Other(name, Other::Scheme("bEARER"));
-            let recipe = self.subject.plain().proof(proof).fresh();
-            self.once(Check::Credential, "Bearer in other letters", recipe, Expect::accepted());
+            let proof = Proof::Other(name.clone(), Other::Scheme("bEARER"));
+            let recipe = way.recipe(self.subject.plain()).proof(proof).fresh();
+            let label = way.label("Bearer in other letters");
+            self.once(Check::Credential, &label, recipe, Expect::accepted());
         }
     }
 
@@ -74,17 +91,17 @@ impl Cases<'_> {
         self.once(Check::Credential, "none, with a malformed body", recipe, refused.clone());
     }
 
-    fn signatures(&mut self, group: &[Scheme], refused: &Expect) {
+    fn signatures(&mut self, way: &Way<'_>, refused: &Expect) {
         let push = |this: &mut Self, label: &str, flaw: Flaw, expect: &Expect| {
-            let recipe = this.subject.plain().proof(Proof::Signed(flaw)).fresh();
-            this.once(Check::Signature, label, recipe, expect.clone());
+            let recipe = way.recipe(this.subject.plain()).proof(Proof::Signed(flaw)).fresh();
+            this.once(Check::Signature, &way.label(label), recipe, expect.clone());
         };
         let accepted = Expect::accepted();
         push(self, "the body altered after it was signed", Flaw::AlteredBody, refused);
         push(self, "hex in upper case", Flaw::UpperCase, &accepted);
         push(self, "a timestamp in seconds", Flaw::Seconds, refused);
         push(self, "long ago", Flaw::LongAgo, refused);
-        for scheme in group {
+        for scheme in way.group {
             let Role::Timestamp { window_ms } = scheme.role else { continue };
             let (inside, outside) = (window_ms - MARGIN_MS, window_ms + MARGIN_MS);
             push(self, "at the old edge of the window", Flaw::Skewed(-inside), &accepted);
@@ -92,7 +109,7 @@ impl Cases<'_> {
             push(self, "beyond the old edge of the window", Flaw::Skewed(-outside), refused);
             push(self, "beyond the new edge of the window", Flaw::Skewed(outside), refused);
         }
-        let header = group.iter().find_map(|it| match (&it.carrier, it.role) {
+        let header = way.group.iter().find_map(|it| match (&it.carrier, it.role) {
             (Carrier::Header(name), Role::Signature) => Some(name.clone()),
             _ => None,
         });
@@ -102,16 +119,16 @@ impl Cases<'_> {
             ("replayed at the new edge", None, Flaw::Skewed(MARGIN_MS * 20)),
         ];
         for (label, respelt, flaw) in replays {
-            let recipe = self.subject.plain().proof(Proof::Signed(flaw)).fresh();
+            let recipe = way.recipe(self.subject.plain()).proof(Proof::Signed(flaw)).fresh();
             let shot = Box::new(Shot { recipe, expect: refused.clone() });
-            self.push(Check::Signature, label, Act::Replay { shot, respelt });
+            self.push(Check::Signature, &way.label(label), Act::Replay { shot, respelt });
         }
-        self.other_tenant(group, refused);
+        self.other_tenant(way, refused);
     }
 
     /// Our key with another tenant's secret, and the other way round.
-    fn other_tenant(&mut self, group: &[Scheme], refused: &Expect) {
-        for scheme in group {
+    fn other_tenant(&mut self, way: &Way<'_>, refused: &Expect) {
+        for scheme in way.group {
             let Source::Credential(path) = &scheme.source else { continue };
             let other = Source::Credential(Credentials::other(path));
             let proof = match scheme.role {
@@ -120,7 +137,7 @@ impl Cases<'_> {
                 Role::Timestamp { .. } => continue,
             };
             let label = format!("{} of another tenant", scheme.name);
-            let recipe = self.subject.plain().proof(proof);
+            let recipe = way.recipe(self.subject.plain()).proof(proof);
             self.once(Check::Credential, &label, recipe, refused.clone());
         }
     }
@@ -156,8 +173,8 @@ impl Cases<'_> {
         }
     }
 
-    fn browsers(&mut self, group: &[Scheme]) {
-        if !group.iter().any(|it| it.refuses_browsers) {
+    fn browsers(&mut self, way: &Way<'_>) {
+        if !way.group.iter().any(|it| it.refuses_browsers) {
             return;
         }
         let expect = Expect::refused(&self.statuses(&[403]));
@@ -165,8 +182,34 @@ impl Cases<'_> {
             [("a page", "https://page.example"), ("an opaque page", "null"), ("our own page", "")];
         for (label, origin) in pages {
             let origin = if origin.is_empty() { crate::build::OWN_ORIGIN } else { origin };
-            let recipe = self.subject.plain().header("Origin", origin);
-            self.once(Check::Browser, label, recipe, expect.clone());
+            let recipe = way.recipe(self.subject.plain()).header("Origin", origin);
+            self.once(Check::Browser, &way.label(label), recipe, expect.clone());
+        }
+    }
+}
+
+/// One of the ways to prove the caller.
+struct Way<'o> {
+    /// Its place; `None` where it is the only one.
+    at: Option<usize>,
+    group: &'o [Scheme],
+}
+
+impl<'o> Way<'o> {
+    fn of(operation: &'o Operation, at: usize) -> Self {
+        let is_one_of_many = operation.security.len() > 1;
+        Self { at: is_one_of_many.then_some(at), group: &operation.security[at] }
+    }
+
+    fn recipe(&self, plain: Recipe) -> Recipe {
+        Recipe { way: self.at, ..plain }
+    }
+
+    /// The same label, told apart from that of other ways.
+    fn label(&self, label: &str) -> String {
+        match (self.at, self.group.last()) {
+            (Some(_), Some(scheme)) => format!("{} {label}", scheme.name),
+            _ => label.to_owned(),
         }
     }
 }

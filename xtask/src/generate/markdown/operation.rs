@@ -24,6 +24,10 @@ pub fn page(operation: &Operation, root: &Value, api: &Api) -> String {
     text
 }
 
+/// How it is found out which of several credentials a request shows.
+const ANY_OF: &str = "\nAny one of the following. A header of a signature decides for the signature, \
+    whatever else is sent; a bearer token is tried as each kind of token below, in this order.\n";
+
 struct Page<'a> {
     operation: &'a Operation,
     root: &'a Value,
@@ -44,28 +48,41 @@ impl Page<'_> {
         )
     }
 
-    fn schemes(&self) -> impl Iterator<Item = (&String, &Value)> {
+    /// The schemes of one of the alternatives.
+    fn schemes<'s>(
+        &'s self,
+        requirement: &'s Value,
+    ) -> impl Iterator<Item = (&'s String, &'s Value)> {
         let schemes = &self.root["components"]["securitySchemes"];
-        members(&self.node["security"][0]).map(|(name, _)| (name, &schemes[name]))
+        members(requirement).map(|(name, _)| (name, &schemes[name]))
     }
 
     fn authentication(&self) -> String {
-        let mut text = "\n## Authentication\n\n".to_owned();
-        let all: Vec<_> = self.schemes().collect();
-        match all.len() {
-            0 => text.push_str("None: no header carries a credential.\n"),
-            1 => text.push_str("One header:\n\n"),
-            _ => text.push_str("All of these headers, each exactly once:\n\n"),
+        let mut text = "\n## Authentication\n".to_owned();
+        let alternatives: Vec<_> = self.node["security"].as_array().into_iter().flatten().collect();
+        match alternatives.len() {
+            0 => text.push_str("\nNone: no header carries a credential.\n"),
+            1 => {}
+            _ => text.push_str(ANY_OF),
         }
-        for (_, scheme) in &all {
-            let about = prose(&one_line(string(&scheme["description"])));
-            let _ = writeln!(text, "- `{}`: {about}", header(scheme));
-        }
-        if self.operation.credential.as_ref().is_some_and(|it| it.browser_refused) {
-            text.push_str(
-                "\nFor backends only: a request with an `Origin` header, as browsers send it, is \
-                 refused.\n",
-            );
+        for (requirement, credential) in alternatives.iter().zip(&self.operation.credentials) {
+            let all: Vec<_> = self.schemes(requirement).collect();
+            text.push_str(match (alternatives.len(), all.len()) {
+                (1, 1) => "\nOne header:\n\n",
+                (1, _) => "\nAll of these headers, each exactly once:\n\n",
+                (_, 1) => "\nEither one header:\n\n",
+                (_, _) => "\nEither all of these headers, each exactly once:\n\n",
+            });
+            for (_, scheme) in &all {
+                let about = prose(&one_line(string(&scheme["description"])));
+                let _ = writeln!(text, "- `{}`: {about}", header(scheme));
+            }
+            if credential.browser_refused {
+                text.push_str(
+                    "\nFor backends only: a request with an `Origin` header, as browsers send it, is \
+                     refused.\n",
+                );
+            }
         }
         if self.operation.cors {
             text.push_str("\nBrowsers of allowed origins may read the answers (CORS).\n");
@@ -138,7 +155,7 @@ impl Page<'_> {
                 header(scheme).replace('…', &format!("${}", name.to_shouty_snake_case()))
             )
         };
-        headers.extend(self.schemes().map(secret));
+        headers.extend(self.schemes(&self.node["security"][0]).map(secret));
         let server = string(&self.root["servers"][0]["url"]);
         let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
         let mut lines = vec![format!("curl -X {} '{server}{path}{query}'", self.operation.method)];

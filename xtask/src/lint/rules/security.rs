@@ -1,13 +1,16 @@
 //! Who may call: schemes, requirements, and the 401 that comes with them.
 
+use std::collections::BTreeSet;
+use std::iter::repeat;
+
 use crate::document::{Finding, Node, Object};
-use crate::lint::view::{Operation, View};
+use crate::lint::view::{Operation, Place, View};
 use crate::rule;
 
 pub fn check(view: &View<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for operation in &view.operations {
-        findings.extend(requirement(view, operation));
+        findings.extend(requirements(view, operation));
         findings.extend(unauthorized(view, operation));
     }
     for (file, site) in view.sites(Object::SecurityScheme) {
@@ -28,25 +31,73 @@ pub fn check(view: &View<'_>) -> Vec<Finding> {
     findings
 }
 
-/// One requirement, of schemes that prove the same kind of caller.
-fn requirement(view: &View<'_>, operation: &Operation<'_>) -> Option<Finding> {
+/// Any one of several requirements, each of schemes that prove one kind of caller, and such that a
+/// request shows which one it is meant for.
+fn requirements(view: &View<'_>, operation: &Operation<'_>) -> Option<Finding> {
     let (key, security) = operation.node.entry("security")?;
-    let schemes = view.files[operation.file].root.get("components")?.get("securitySchemes");
-    let caller = |name: &str| schemes?.get(name)?.get("x-caller")?.as_str();
-    let named = security.items().first().map_or(&[][..], Node::entries);
-    let mut callers: Vec<_> =
-        named.iter().filter_map(|(name, _)| caller(name.text.as_str())).collect();
-    callers.sort_unstable();
-    callers.dedup();
-    let problem = match (security.items().len(), named.len(), callers.len()) {
-        (0, ..) => return None,
-        (2.., ..) => "has more than one requirement".to_owned(),
-        (_, 0, _) => "has a requirement that requires nothing; write `security: []`".to_owned(),
-        (_, _, 2..) => format!("asks for callers of several kinds: {}", callers.join(", ")),
-        _ => return None,
-    };
+    let all: Vec<_> = security.items().iter().map(|it| Proof::of(view, operation, it)).collect();
+    let problem = all.iter().find_map(Proof::problem).or_else(|| {
+        let pairs = all.iter().enumerate().flat_map(|(at, it)| all[..at].iter().zip(repeat(it)));
+        pairs.into_iter().find_map(|(one, other)| one.confusion(other))
+    })?;
     let message = format!("{} {problem}", operation.title());
     Some(view.finding(operation.file, key.span, &rule::SECURITY_ALTERNATIVES, message))
+}
+
+/// What one requirement asks for.
+struct Proof<'t> {
+    is_empty: bool,
+    callers: BTreeSet<&'t str>,
+    /// In lower case; `authorization` for a bearer token.
+    headers: BTreeSet<String>,
+}
+
+const BEARER: &str = "authorization";
+
+impl<'t> Proof<'t> {
+    fn of(view: &View<'t>, operation: &Operation<'t>, requirement: &'t Node) -> Self {
+        let schemes = view.files[operation.file].root.get("components");
+        let schemes = schemes.and_then(|it| it.get("securitySchemes"));
+        let named = requirement.entries().iter().filter_map(|(name, _)| {
+            let node = schemes?.get(&name.text)?;
+            Some(view.resolve(Place { file: operation.file, node })?.node)
+        });
+        let named: Vec<_> = named.collect();
+        let word = |node: &'t Node, keyword: &str| node.get(keyword).and_then(Node::as_str);
+        Self {
+            is_empty: requirement.entries().is_empty(),
+            callers: named.iter().filter_map(|node| word(node, "x-caller")).collect(),
+            headers: named
+                .iter()
+                .map(|node| word(node, "name").unwrap_or(BEARER).to_lowercase())
+                .collect(),
+        }
+    }
+
+    fn problem(&self) -> Option<String> {
+        let is_mixed = self.headers.len() > 1 && self.headers.contains(BEARER);
+        let callers = || self.callers.iter().copied().collect::<Vec<_>>().join(", ");
+        match self.callers.len() {
+            _ if self.is_empty => {
+                Some("has a requirement that requires nothing; write `security: []`".to_owned())
+            }
+            0 | 1 if is_mixed => {
+                Some("asks for a bearer token and other headers at once".to_owned())
+            }
+            0 | 1 => None,
+            _ => Some(format!("asks for callers of several kinds at once: {}", callers())),
+        }
+    }
+
+    /// Why a request may not show which of two requirements it is meant for.
+    fn confusion(&self, other: &Self) -> Option<String> {
+        if let Some(caller) = self.callers.intersection(&other.callers).next() {
+            return Some(format!("has two requirements for the caller `{caller}`"));
+        }
+        let mut shared = self.headers.intersection(&other.headers).filter(|it| *it != BEARER);
+        let header = shared.next()?;
+        Some(format!("has two requirements that are both known by the header `{header}`"))
+    }
 }
 
 fn unauthorized(view: &View<'_>, operation: &Operation<'_>) -> Option<Finding> {

@@ -12,8 +12,11 @@ pub fn check(view: &View<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (id, it) in view.components.iter().enumerate() {
         let is_common = view.files[it.file].source.stem() == SHARED;
-        if reached.contains(&id) || it.section == "securitySchemes" || (is_common && !view.is_whole)
-        {
+        // What leads to a scheme is its name in `security`, unless it is shared by documents.
+        let is_scheme = it.section == "securitySchemes";
+        let is_scheme_in_use =
+            is_scheme && (!is_common || view.links.iter().flatten().any(|lead| lead.to == id));
+        if reached.contains(&id) || is_scheme_in_use || (is_common && !view.is_whole) {
             continue;
         }
         let component = Component { section: it.section.to_owned(), name: it.key.text.clone() };
@@ -25,6 +28,9 @@ pub fn check(view: &View<'_>) -> Vec<Finding> {
         findings.push(view.finding(it.file, it.key.span, &rule::UNUSED_COMPONENT, message));
     }
     for (index, file) in view.files.iter().enumerate() {
+        if file.source.stem() == SHARED {
+            continue;
+        }
         let schemes = file.root.get("components").and_then(|it| it.get("securitySchemes"));
         for (key, _) in schemes.map_or(&[][..], Node::entries) {
             if !mentioned(view, index, Mentioned::SecurityScheme).contains(key.text.as_str()) {

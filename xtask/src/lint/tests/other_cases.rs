@@ -76,6 +76,19 @@ const CASES: &[(&str, &str, &[&str])] = &[
         &["name-collision"],
     ),
     ("an operation", "security: [{}]\n", &["security-alternatives"]),
+    ("an operation", "security: [{ownerToken: [], guestToken: []}]\n", &["security-alternatives"]),
+    ("an operation", "security: [{ownerToken: [], ownerSeal: []}]\n", &["security-alternatives"]),
+    (
+        "an operation",
+        "security: [{ownerToken: []}, {guestToken: []}, {ownerSeal: []}]\n",
+        &["security-alternatives"],
+    ),
+    (
+        "an operation",
+        "security: [{ownerToken: []}, {thingKey: []}, {thingSeal: []}]\n",
+        &["security-alternatives"],
+    ),
+    ("an operation", "security: [{ownerSeal: []}, {thingKey: []}, {guestToken: []}]\n", &[]),
     (
         "schemas",
         "Sample:\n  type: object\n  additionalProperties: false\n  required: [a]\n  properties: {a: {$ref: '#/components/schemas/Thing'}}\nThing:\n  type: object\n  additionalProperties: false\n  required: [b]\n  properties: {b: {$ref: '#/components/schemas/Sample'}}\n",
