@@ -17,6 +17,7 @@ use crate::domain::token::Tokens;
 use crate::limiter::Limiter;
 use crate::provision::Provision;
 use crate::store::Store;
+use crate::telemetry::Telemetry;
 use crate::verified_tokens::VerifiedTokens;
 
 /// The longest a handler may take.
@@ -46,6 +47,8 @@ pub struct Context {
     pub handler_deadline: Duration,
     /// Token exchanges of one address.
     pub redemptions: Limiter,
+    /// Where the record of every request goes.
+    pub telemetry: Arc<Telemetry>,
     /// What `--dev` adds; `None` otherwise.
     pub dev: Option<crate::cli::dev::DevCredentials>,
 }
@@ -62,6 +65,8 @@ pub struct Parts {
     pub admin_token: KeyHash,
     /// See [`crate::config::Limits`].
     pub limits: crate::config::Limits,
+    /// See [`Context::telemetry`].
+    pub telemetry: Arc<Telemetry>,
     /// See [`Context::dev`].
     pub dev: Option<crate::cli::dev::DevCredentials>,
 }
@@ -69,7 +74,7 @@ pub struct Parts {
 impl Context {
     /// A context with a fresh clock, ids and limiter.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, master_keys, public_url, admin_token, limits, dev } = parts;
+        let Parts { store, master_keys, public_url, admin_token, limits, telemetry, dev } = parts;
         let master_keys = Arc::new(master_keys);
         let tokens = Tokens::new(Arc::clone(&master_keys), public_url.clone());
         let deadline = Duration::from_millis(limits.body_deadline_ms);
@@ -86,6 +91,7 @@ impl Context {
             handler_deadline: HANDLER_DEADLINE,
             redemptions: Limiter::new(limits.redeem_per_minute, ids.bytes()),
             ids,
+            telemetry,
             dev,
         }
     }

@@ -9,6 +9,7 @@
 //! - [`store`] → domain: remembers. The only SQL.
 //! - [`context`]: what handlers share; the only clock and the only randomness.
 //! - [`provision`]: makes tenants and keys, for the admin surface, the command line and `--dev`.
+//! - [`telemetry`]: metrics, log and traces, all made of one record per request.
 //! - [`error`]: the one error of all of them.
 //!
 //! Models, validation and routing are in the crate `vestibule_api`, generated from the documents.
@@ -23,6 +24,7 @@ pub mod limiter;
 pub mod provision;
 pub mod serve;
 pub mod store;
+pub mod telemetry;
 pub mod verified_tokens;
 
 pub use serve::{ServeError, serve};

@@ -14,6 +14,7 @@ use crate::context::{Context, Parts};
 use crate::domain::api_key::KeyHash;
 use crate::error::Error;
 use crate::store::Store;
+use crate::telemetry::DropshotLog;
 
 /// Why the service did not start, or stopped on its own.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +117,7 @@ pub async fn start(
         public_url: public_url.clone(),
         admin_token,
         limits: config.limits,
+        telemetry: Arc::default(),
         dev,
     };
     let context = Arc::new(Context::new(parts));
@@ -153,9 +155,9 @@ fn answer_at(
         default_handler_task_mode: HandlerTaskMode::CancelOnDisconnect,
         ..ConfigDropshot::default()
     };
-    // dropshot logs every address with its query; the service keeps a log of its own.
-    let silent = slog::Logger::root(slog::Discard, slog::o!());
-    let started = ServerBuilder::new(api, context, silent).config(settings).start();
+    let drain = DropshotLog::new(Arc::clone(&context.telemetry));
+    let log = slog::Logger::root(drain, slog::o!());
+    let started = ServerBuilder::new(api, context, log).config(settings).start();
     started.map_err(|bad| ServeError::Bind { bind, cause: with_causes(&bad) })
 }
 

@@ -6,9 +6,10 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use secrecy::SecretString;
 use vestibule_api::authenticate::{Authenticate, headers, windows};
-use vestibule_runtime::{Received, Refusal};
+use vestibule_runtime::{KnownCaller, Received, Refusal, TokenPrefix};
 
 use crate::context::Context;
+use crate::domain::api_key::KeyHash;
 use crate::domain::caller::Caller;
 use crate::domain::key::{Key, KeyKind, KeyState};
 use crate::domain::origin::Origin;
@@ -57,26 +58,29 @@ impl Authenticate for Context {
     type SignedKey = SignedCaller;
 
     async fn admin_key(&self, request: &Received) -> Result<AdminCaller, Refusal> {
-        let token = bearer(&request.headers, Error::InvalidApiKey)?;
+        let token = bearer(request, Error::InvalidApiKey)?;
         if !self.admin_token.matches(token) {
             return Err(Error::InvalidApiKey.into());
         }
+        request.notes.caller(KnownCaller::default());
         Ok(AdminCaller)
     }
 
     async fn api_key(&self, request: &Received) -> Result<ApiKeyCaller, Refusal> {
-        let secret = bearer(&request.headers, Error::InvalidApiKey)?;
-        let lookup = crate::domain::api_key::KeyHash::of(secret).lookup();
+        let secret = bearer(request, Error::InvalidApiKey)?;
+        let lookup = KeyHash::of(secret).lookup();
         let key = self.store.key_by_lookup(&lookup).await?;
+        note_key(request, key.as_deref(), None);
         let key = key.filter(|key| works_as(key, KeyKind::Iframe)).ok_or(Error::InvalidApiKey)?;
         Ok(ApiKeyCaller { key })
     }
 
     async fn chat_token(&self, request: &Received) -> Result<SessionCaller, Refusal> {
-        let token = bearer(&request.headers, Error::InvalidToken)?;
+        let token = bearer(request, Error::InvalidToken)?;
         let now = self.clock.now_ms();
         let claims = chat_token::verify(&self.master_keys, token, now)?;
         let (session, key) = self.session_and_key(&claims.tid, &claims.sid).await?;
+        note_session(request, &session);
         chat_session::require_live(&session, key.as_deref(), now)?;
         if chat_session::claims(&session) != Some(claims) {
             return Err(Error::InvalidToken.into());
@@ -86,10 +90,11 @@ impl Authenticate for Context {
     }
 
     async fn embed_token(&self, request: &Received) -> Result<SessionCaller, Refusal> {
-        let token = bearer(&request.headers, Error::InvalidToken)?;
+        let token = bearer(request, Error::InvalidToken)?;
         let now = self.clock.now_ms();
         let claims = self.verified_tokens.claims(&self.tokens, token, now)?;
         let (session, key) = self.session_and_key(&claims.tid, &claims.sid).await?;
+        note_session(request, &session);
         session.require_live(key.map(|key| key.state), now)?;
         if embed_session::claims(&session, self.tokens.issuer()).as_ref() != Some(&*claims) {
             return Err(Error::InvalidToken.into());
@@ -100,14 +105,17 @@ impl Authenticate for Context {
     async fn signed_key(&self, request: &Received) -> Result<SignedCaller, Refusal> {
         let sent = signed_headers(&request.headers);
         let signed = sent.check(self.clock.now_ms(), windows::EMBED_TIMESTAMP_MS)?;
-        let key = self.store.key_by_lookup(signed.key).await?;
-        let key = key.filter(|key| works_as(key, KeyKind::Embed));
+        let found = self.store.key_by_lookup(signed.key).await?;
+        let key = found.as_ref().filter(|key| works_as(key, KeyKind::Embed));
         // An unknown key is verified against nothing, so that it takes as long as a wrong one.
-        let live = key.as_ref().map(|key| self.live_secrets(key)).transpose()?.unwrap_or_default();
+        let live = key.map(|key| self.live_secrets(key)).transpose()?.unwrap_or_default();
         let secrets: Vec<_> = live.iter().map(|(_, secret)| secret.clone()).collect();
-        let verified = signed.verify(&request.body, &secrets)?;
-        let generation = live.get(verified.secret).map(|(generation, _)| *generation);
-        let (key, generation) = key.zip(generation).ok_or(Error::InvalidSignature)?;
+        let verified = signed.verify(&request.body, &secrets);
+        let signer = verified.as_ref().ok().and_then(|verified| live.get(verified.secret));
+        let generation = signer.map(|(generation, _)| *generation);
+        note_key(request, found.as_deref(), generation);
+        let verified = verified?;
+        let (key, generation) = key.cloned().zip(generation).ok_or(Error::InvalidSignature)?;
         Ok(SignedCaller { key, generation, verified })
     }
 }
@@ -159,16 +167,39 @@ fn works_as(key: &Key, kind: KeyKind) -> bool {
     key.kind() == kind && key.state == KeyState::Active
 }
 
+/// Notes whose key was presented, let in or not. A secret that nobody matched has no generation.
+pub(super) fn note_key(request: &Received, key: Option<&Key>, generation: Option<i64>) {
+    let Some(key) = key else { return };
+    request.notes.caller(KnownCaller {
+        tenant: Some(key.tenant.clone()),
+        key: Some(key.id.clone()),
+        generation,
+        session: None,
+    });
+}
+
+/// Notes whose genuine token was presented, let in or not.
+pub(super) fn note_session(request: &Received, session: &Session) {
+    request.notes.caller(KnownCaller {
+        tenant: Some(session.tenant.clone()),
+        key: Some(session.key_id.clone()),
+        generation: (session.key_generation > 0).then_some(session.key_generation),
+        session: Some(session.id.clone()),
+    });
+}
+
 /// The one bearer token of a request; `malformed` is what a header of another form is.
-fn bearer(headers: &HeaderMap, malformed: Error) -> Result<&str> {
-    let mut all = headers.get_all(AUTHORIZATION).iter();
+fn bearer(request: &Received, malformed: Error) -> Result<&str> {
+    let mut all = request.headers.get_all(AUTHORIZATION).iter();
     let (one, other) = (all.next(), all.next());
     let Some(value) = one else { return Err(Error::MissingCredentials) };
     let token = value.to_str().ok().filter(|_| other.is_none()).and_then(|text| {
         let (scheme, token) = text.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' '))
     });
-    token.filter(|token| !token.is_empty()).ok_or(malformed)
+    let token = token.filter(|token| !token.is_empty()).ok_or(malformed)?;
+    request.notes.token(TokenPrefix(KeyHash::of(token).prefix()));
+    Ok(token)
 }
 
 fn signed_headers(sent: &HeaderMap) -> SignedHeaders<'_> {

@@ -7,6 +7,7 @@ use vestibule_api::chat_sessions::{
 use vestibule_api::models;
 use vestibule_runtime::{Part, Refusal, Timestamp, Violation};
 
+use super::auth::note_key;
 use super::refusal::documented;
 use crate::context::Context;
 use crate::domain::catalogue::{Intent, OfferedQuestion, offered_intents, offered_questions};
@@ -23,6 +24,7 @@ impl ChatSessions for Context {
     ) -> Result<ChatSessionCreateResponse, Refusal> {
         let body = request.body;
         let key = self.store.key_by_lookup(&body.public_key).await?;
+        note_key(&request.received, key.as_deref(), None);
         let admitted = chat_session::admit(key.as_deref(), request.received.origin())?;
         let customer = self.customer(
             &admitted,

@@ -33,8 +33,8 @@ pub(super) fn register(
     api: &mut ApiDescription<Arc<Context>>,
 ) -> Result<(), ApiDescriptionRegisterError> {
     unpublished!(api, GET "/demo", demo)?;
-    unpublished!(api, POST "/dev/sessions", sessions)?;
-    unpublished!(api, POST "/dev/clock", clock)
+    unpublished!(api, POST "/dev/sessions", sessions, body: UntypedBody)?;
+    unpublished!(api, POST "/dev/clock", clock, body: UntypedBody)
 }
 
 async fn demo(_: Request) -> Result<Response<Body>, HttpError> {

@@ -4,8 +4,9 @@ use vestibule_api::iframe_tokens::{
     IframeTokenRedeemRequest, IframeTokenRedeemResponse, IframeTokens,
 };
 use vestibule_api::models;
-use vestibule_runtime::Refusal;
+use vestibule_runtime::{Refusal, TokenPrefix};
 
+use super::auth::note_session;
 use super::refusal::documented;
 use crate::context::Context;
 use crate::domain::api_key::KeyHash;
@@ -25,7 +26,9 @@ impl IframeTokens for Context {
         let now = self.clock.now_ms();
         self.redemptions.count(request.received.peer.ip(), now)?;
         let hash = KeyHash::of(&request.body.cache_key);
+        request.received.notes.token(TokenPrefix(hash.prefix()));
         let redeemed = self.store.redeem_cache_key(hash.bytes(), now, self.ids.id("aud_")).await?;
+        note_session(&request.received, &redeemed.session);
         let body = self.redeemed_token(redeemed, now).await?;
         Ok(IframeTokenRedeemResponse::Ok { body })
     }

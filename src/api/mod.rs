@@ -3,14 +3,21 @@
 //! A handler takes its request apart, asks the domain, tells the store and shapes the answer.
 //! Nothing here decides, and no SQL is near.
 
-/// Registers one endpoint that stands in no document. A macro, because dropshot does not export
-/// the trait that a function would have to name.
+/// Registers one endpoint that stands in no document, with the record of its answers; what it
+/// extracts beside the context is listed behind it. A macro, because dropshot does not export the
+/// trait that a function would have to name.
 macro_rules! unpublished {
-    ($api:expr, $method:ident $path:expr, $handler:expr) => {
+    ($api:expr, $method:ident $path:expr, $handler:expr $(, $name:ident: $part:ty)*) => {{
+        let (route, handler) = (std::sync::Arc::<str>::from($path), $handler);
+        let observed = move |context: $crate::api::Request $(, $name: $part)*| {
+            let (route, handler) = (std::sync::Arc::clone(&route), handler.clone());
+            let handle = move |context| handler(context $(, $name)*);
+            async move { vestibule_runtime::observed(&route, context, handle).await }
+        };
         $api.register(
             dropshot::ApiEndpoint::new(
                 format!("{} {}", http::Method::$method, $path),
-                $handler,
+                observed,
                 http::Method::$method,
                 "application/json",
                 $path,
@@ -18,7 +25,7 @@ macro_rules! unpublished {
             )
             .visible(false),
         )
-    };
+    }};
 }
 
 mod auth;
@@ -42,14 +49,17 @@ mod try_out;
 
 use std::sync::Arc;
 
-use dropshot::{ApiDescription, ApiDescriptionRegisterError, Body, HttpError};
+use dropshot::{ApiDescription, ApiDescriptionRegisterError, Body, HttpError, RequestContext};
 use http::{Response, StatusCode};
 use serde_json::Value;
-use vestibule_runtime::{Answered, BodyLimits, Host};
+use tracing::Span;
+use vestibule_runtime::{Asked, BodyLimits, Host, RequestRecord};
 
 use crate::context::Context;
 use crate::domain::key::KeyKind;
 use crate::domain::origin::Origin;
+
+type Request = RequestContext<Arc<Context>>;
 
 /// Every route of the service: the documents' operations, health, the documents themselves,
 /// the reference and the pages; in `--dev` the demo's too.
@@ -99,10 +109,11 @@ impl Host for Context {
         }
     }
 
-    fn observe(&self, answered: &Answered<'_>) {
-        let Answered { operation, status, code, request_id, took } = answered;
-        let (method, path, status) = (operation.method.as_str(), operation.path, status.as_u16());
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        tracing::debug!(operation = operation.id, method, path, status, code, request_id, took_us);
+    fn begin(&self, asked: &Asked<'_>) -> Span {
+        self.telemetry.begin(asked)
+    }
+
+    fn observe(&self, record: &RequestRecord<'_>) {
+        self.telemetry.end(record);
     }
 }

@@ -24,9 +24,9 @@ pub(super) fn register(
     api: &mut ApiDescription<Arc<Context>>,
 ) -> Result<(), ApiDescriptionRegisterError> {
     unpublished!(api, GET "/embed/chats", embed_list)?;
-    unpublished!(api, GET "/embed/chats/{chat_id}", embed_chat)?;
+    unpublished!(api, GET "/embed/chats/{chat_id}", embed_chat, path: Path<ChatPath>)?;
     unpublished!(api, GET "/widget/frame", widget)?;
-    unpublished!(api, GET "/iframe/{session_id}", iframe)?;
+    unpublished!(api, GET "/iframe/{session_id}", iframe, path: Path<SessionPath>)?;
     unpublished!(api, GET SCRIPT.path, |_: Request| asset(SCRIPT))?;
     unpublished!(api, GET STYLE.path, |_: Request| asset(STYLE))
 }

@@ -34,10 +34,10 @@ pub(super) fn register(
 ) -> Result<(), ApiDescriptionRegisterError> {
     let path = format!("{RELAY}/{{path:.*}}");
     unpublished!(api, POST "/dev/credentials", credentials)?;
-    unpublished!(api, POST & path, relay)?;
-    unpublished!(api, PUT & path, relay)?;
-    unpublished!(api, PATCH & path, relay)?;
-    unpublished!(api, DELETE & path, relay)
+    unpublished!(api, POST path.as_str(), relay, path: Path<Rest>, request: RawRequest)?;
+    unpublished!(api, PUT path.as_str(), relay, path: Path<Rest>, request: RawRequest)?;
+    unpublished!(api, PATCH path.as_str(), relay, path: Path<Rest>, request: RawRequest)?;
+    unpublished!(api, DELETE path.as_str(), relay, path: Path<Rest>, request: RawRequest)
 }
 
 /// The demo credentials by scheme, the secret to sign with, and bodies that open each door.

@@ -160,6 +160,8 @@ fn start_log(log: Log) {
         .with_writer(std::io::stderr);
     match log.format {
         LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().init(),
+        LogFormat::Json => {
+            builder.json().flatten_event(true).with_current_span(true).with_span_list(false).init()
+        }
     }
 }

@@ -29,16 +29,22 @@ impl KeyHash {
         &self.0
     }
 
+    /// What a log may show of a credential: enough to find it again, not to find it out.
+    pub fn prefix(&self) -> [u8; 4] {
+        let [a, b, c, d, ..] = self.0;
+        [a, b, c, d]
+    }
+
     /// Whether `credential` is the one that was hashed, in constant time.
     pub fn matches(&self, credential: &str) -> bool {
         constant_time::verify_slices_are_equal(&self.0, &Self::of(credential).0).is_ok()
     }
 }
 
-/// The first 8 hex digits alone: what a log may show of a credential.
+/// The first 8 hex digits alone.
 impl fmt::Debug for KeyHash {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "KeyHash({}…)", hex::encode(&self.0[..4]))
+        write!(out, "KeyHash({}…)", hex::encode(&self.prefix()))
     }
 }
 

@@ -11,7 +11,7 @@ use vestibule_api::codes;
 use vestibule_api::iframe_tokens::{
     IframeTokenRedeemRequest, IframeTokenRedeemResponse, IframeTokens,
 };
-use vestibule_runtime::{Answered, BodyLimits, Host, Received, Refusal};
+use vestibule_runtime::{BodyLimits, Host, Received, Refusal, RequestRecord};
 
 use crate::requests::{Answer, post};
 
@@ -98,7 +98,7 @@ impl Host for Clumsy {
         false
     }
 
-    fn observe(&self, _: &Answered<'_>) {}
+    fn observe(&self, _: &RequestRecord<'_>) {}
 }
 
 /// Nobody is ever let in; the one operation above asks nobody.

@@ -4,6 +4,7 @@
 //! may reach into its clock, and [`process::Process`] as the shipped binary, where it may be
 //! killed.
 
+mod access_log;
 mod audit;
 mod callers;
 mod chat_conversations;

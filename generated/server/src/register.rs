@@ -128,7 +128,11 @@ fn preflights<S: vestibule_runtime::Host>(
         ApiEndpoint::new(
                 "PreflightApiPublicV1ChatConversation".to_owned(),
                 |context: dropshot::RequestContext<Arc<S>>| {
-                    vestibule_runtime::preflight(context, "GET")
+                    vestibule_runtime::preflight(
+                        context,
+                        "/api/public/v1/chat/conversation",
+                        "GET",
+                    )
                 },
                 http::Method::OPTIONS,
                 "application/json",
@@ -141,7 +145,11 @@ fn preflights<S: vestibule_runtime::Host>(
         ApiEndpoint::new(
                 "PreflightApiPublicV1ChatSessions".to_owned(),
                 |context: dropshot::RequestContext<Arc<S>>| {
-                    vestibule_runtime::preflight(context, "POST")
+                    vestibule_runtime::preflight(
+                        context,
+                        "/api/public/v1/chat/sessions",
+                        "POST",
+                    )
                 },
                 http::Method::OPTIONS,
                 "application/json",

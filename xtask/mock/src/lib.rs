@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dropshot::{ConfigDropshot, HandlerTaskMode, HttpServer, ServerBuilder};
-use vestibule_runtime::{Answered, BodyLimits, Host, StandardCodes};
+use vestibule_runtime::{BodyLimits, Host, RequestRecord, StandardCodes};
 
 pub use facts::{Facts, MockOperation, Unusable};
 
@@ -84,9 +84,9 @@ impl Host for Mock {
         true
     }
 
-    fn observe(&self, answered: &Answered<'_>) {
-        if self.log {
-            anstream::println!("{}", table::line_of(answered));
+    fn observe(&self, record: &RequestRecord<'_>) {
+        if self.log && record.asked.operation.is_some() {
+            anstream::println!("{}", table::line_of(record));
         }
     }
 }

@@ -49,7 +49,7 @@ pub fn describe(
     }
     for (path, methods) in cors {
         let methods: &'static str = methods.join(", ").leak();
-        let handler = move |context: Context| preflight(context, methods);
+        let handler = move |context: Context| preflight(context, path, methods);
         let mut endpoint = ApiEndpoint::new(
             format!("preflight {path}"),
             handler,

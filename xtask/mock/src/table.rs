@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use http::StatusCode;
-use vestibule_runtime::Answered;
+use vestibule_runtime::RequestRecord;
 
 use crate::Running;
 use crate::answer::has_example;
@@ -68,10 +68,11 @@ fn aligned(rows: &[[String; 5]]) -> String {
 }
 
 /// One answer: status, stable code, operation.
-pub fn line_of(answered: &Answered<'_>) -> String {
-    let Answered { operation, status, code, .. } = answered;
+pub fn line_of(record: &RequestRecord<'_>) -> String {
+    let RequestRecord { asked, status, code, .. } = record;
     let style = if *status < StatusCode::BAD_REQUEST { GOOD } else { BAD };
     let code = code.map(|code| format!(" {code}")).unwrap_or_default();
-    let (method, path, id) = (&operation.method, operation.path, operation.id);
+    let (method, path) = (asked.method, asked.route.unwrap_or("-"));
+    let id = asked.operation.map_or("-", |operation| operation.id);
     format!("{style}{}{style:#}{code}  {method} {path}  {id}", status.as_u16())
 }

@@ -10,9 +10,12 @@ mod error_body;
 mod operation;
 mod preflight;
 mod received;
+mod record;
 mod refusal;
 mod serve;
 mod timestamp;
+mod traceparent;
+mod watch;
 
 pub use checks::{Checked, Checks, Parameters};
 pub use documented::{json_schema_of, json_schema_of_parameters, parameters};
@@ -20,12 +23,15 @@ pub use error_body::ErrorBody;
 pub use operation::{BodyInfo, CredentialInfo, Operation, OperationInfo};
 pub use preflight::preflight;
 pub use received::{BodyLimits, Received};
+pub use record::{Asked, CLIENT_GONE, KnownCaller, Notes, RequestRecord, TokenPrefix, method_name};
 pub use refusal::{Code, MAX_VIOLATIONS, Refusal, StandardCodes};
 pub use serve::{
-    Answer, Answered, Host, Incoming, Served, Told, documented, no_parameters, refuse_browser,
-    serve, serve_untyped, success,
+    Answer, Host, Incoming, Served, Told, documented, no_parameters, refuse_browser, serve,
+    serve_untyped, success,
 };
 pub use timestamp::Timestamp;
+pub use traceparent::TraceParent;
 #[cfg(feature = "strategies")]
 pub use vestibule_schema::strategy;
 pub use vestibule_schema::{Part, Schema, Violation, json, pointer_push};
+pub use watch::observed;

@@ -9,13 +9,21 @@ use http::header::{
 };
 use http::{HeaderValue, Response, StatusCode};
 
-use crate::Host;
+use crate::{Host, observed};
 
 /// Answers 204, with permission when some enabled key allows the origin and without otherwise.
 ///
 /// # Errors
 /// Never.
 pub async fn preflight<S: Host>(
+    context: RequestContext<Arc<S>>,
+    path: &'static str,
+    methods: &'static str,
+) -> Result<Response<Body>, HttpError> {
+    observed(path, context, |context| permission(context, methods)).await
+}
+
+async fn permission<S: Host>(
     context: RequestContext<Arc<S>>,
     methods: &'static str,
 ) -> Result<Response<Body>, HttpError> {

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, Request, Uri};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{BodyInfo, OperationInfo, Refusal, StandardCodes};
+use crate::{BodyInfo, Notes, OperationInfo, Refusal, StandardCodes};
 
 /// A request whose body, if its operation takes one, was read whole.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct Received {
     pub peer: SocketAddr,
     /// The request's id, as every answer and log line names it.
     pub request_id: String,
+    /// What is found out about its caller, for the record of the request.
+    pub notes: Notes,
     /// Its share of the budget for bodies in flight, held until the answer is made.
     _budget: Option<OwnedSemaphorePermit>,
 }
@@ -47,6 +49,13 @@ impl Received {
             (Some(_), Some(_)) => Some(""),
         }
     }
+}
+
+/// Where a request comes from and what it is called.
+pub(crate) struct Sender {
+    pub(crate) peer: SocketAddr,
+    pub(crate) request_id: String,
+    pub(crate) notes: Notes,
 }
 
 /// Limits on reading bodies, shared by all operations.
@@ -70,10 +79,10 @@ impl BodyLimits {
 /// # Errors
 /// 415 for another media type or an encoding, 413 for too many bytes, 408 for too slow a body,
 /// 503 when too many bytes are in flight.
-pub async fn receive(
+pub(crate) async fn receive(
     operation: &'static OperationInfo,
     request: Request<Body>,
-    (peer, request_id): (SocketAddr, String),
+    Sender { peer, request_id, notes }: Sender,
     limits: &BodyLimits,
     codes: &StandardCodes,
 ) -> Result<Received, Refusal> {
@@ -94,7 +103,7 @@ pub async fn receive(
             (read.unwrap_or_else(|_| Err(closing(Refusal::new(codes.request_timeout))))?, budget)
         }
     };
-    Ok(Received { operation, uri, headers, body, peer, request_id, _budget: budget })
+    Ok(Received { operation, uri, headers, body, peer, request_id, notes, _budget: budget })
 }
 
 /// Exactly one `application/json`, without charset or as UTF-8, and not encoded.

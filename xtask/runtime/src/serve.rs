@@ -6,7 +6,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dropshot::{
     ApiEndpointBodyContentType, ApiEndpointResponse, Body, ExclusiveExtractor, ExtensionMode,
@@ -19,10 +19,13 @@ use http::header::{
 };
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use serde::Serialize;
+use tracing::{Instrument as _, Span};
 
+use crate::received::{self, Sender};
+use crate::record::{Asked, RequestRecord};
+use crate::watch::{Route, Watch};
 use crate::{
     BodyLimits, Code, ErrorBody, Operation, OperationInfo, Received, Refusal, StandardCodes,
-    received,
 };
 
 /// What the service lends to generated code.
@@ -33,23 +36,12 @@ pub trait Host: Send + Sync + 'static {
     fn handler_deadline(&self) -> Duration;
     /// Whether pages of this origin may read answers, errors among them.
     fn origin_may_read(&self, origin: &str) -> impl Future<Output = bool> + Send;
-    /// Takes note of an answer.
-    fn observe(&self, answered: &Answered<'_>);
-}
-
-/// One answer, for logs and counters. Holds no path, query or secret.
-#[derive(Debug)]
-pub struct Answered<'a> {
-    /// What was asked.
-    pub operation: &'static OperationInfo,
-    /// The answer's status.
-    pub status: StatusCode,
-    /// The stable code of a refusal.
-    pub code: Option<&'static str>,
-    /// The request's id.
-    pub request_id: &'a str,
-    /// From the first look at the request to its answer.
-    pub took: Duration,
+    /// Takes note of a request that begins; gives the span that its events belong to.
+    fn begin(&self, _: &Asked<'_>) -> Span {
+        Span::none()
+    }
+    /// Takes note of how it ended, inside that span. Called once for each that began.
+    fn observe(&self, record: &RequestRecord<'_>);
 }
 
 /// A request that dropshot routed to an operation; its body is not read yet.
@@ -209,8 +201,8 @@ where
     Fut: Future<Output = Result<R, Refusal>> + Send,
 {
     let tell = |outcome, request_id: &str| told::<R>(outcome, codes, request_id);
-    let answering = answer(O::INFO, context, incoming.request, codes, handle, tell);
-    Ok(Served { response: answering.await.map_err(ErrorBody::from)?, answer: PhantomData })
+    let response = answer(O::INFO, context, incoming.request, codes, handle, tell).await;
+    Ok(Served { response, answer: PhantomData })
 }
 
 /// [`serve`] for an operation that no code was generated for: `handle` answers as it likes, and
@@ -237,7 +229,7 @@ where
             Ok((Some(told.code()), told.into_response(status)))
         }
     };
-    answer(operation, context, request, codes, handle, tell).await
+    Ok(answer(operation, context, request, codes, handle, tell).await)
 }
 
 /// A response, and its stable code when it tells a refusal.
@@ -251,36 +243,48 @@ async fn answer<S, T, Fut>(
     codes: &StandardCodes,
     handle: impl FnOnce(Arc<S>, Received) -> Fut + Send,
     tell: impl FnOnce(Result<T, Refusal>, &str) -> Written + Send,
-) -> Result<Response<Body>, HttpError>
+) -> Response<Body>
 where
     S: Host,
     Fut: Future<Output = Result<T, Refusal>> + Send,
 {
-    let started = Instant::now();
     let host = Arc::clone(context.context());
-    let peer = context.request.remote_addr();
-    let request_id = context.request_id;
+    let (peer, request_id) = (context.request.remote_addr(), context.request_id);
+    let route = Route::Operation(operation);
+    let mut watch = Watch::begin(&host, route, &operation.method, request.headers(), &request_id);
     let origin = operation.cors.then(|| request.headers().get(ORIGIN).cloned()).flatten();
-    let name = (peer, request_id.clone());
-    let received = received::receive(operation, request, name, host.body_limits(), codes);
+    let of = Sender { peer, request_id: request_id.clone(), notes: watch.notes.clone() };
+    let received = received::receive(operation, request, of, host.body_limits(), codes);
     let outcome = match received.await {
         Ok(received) => {
+            watch.received_bytes = received.body.len() as u64;
             // Pinned where it stands: it is kilobytes, and every wrapper would copy it once more.
             let handling = std::pin::pin!(handle(Arc::clone(&host), received));
+            let handling = handling.instrument(watch.span.clone());
             guarded(host.handler_deadline(), handling, codes).await
         }
         Err(refusal) => Err(refusal),
     };
-    let (code, mut response) = tell(outcome, &request_id)?;
+    let (code, mut response) =
+        tell(outcome, &request_id).unwrap_or_else(|bad| defect(&bad, codes, &request_id));
     finish(operation, &mut response);
     if operation.cors {
         allow_origin(&*host, origin, code == Some(codes.origin_not_allowed.name), &mut response)
             .await;
     }
-    let status = response.status();
-    let (request_id, took) = (request_id.as_str(), started.elapsed());
-    host.observe(&Answered { operation, status, code, request_id, took });
-    Ok(response)
+    watch.finish(code, &response);
+    response
+}
+
+/// The answer in place of one that could not be written.
+fn defect(
+    bad: &HttpError,
+    codes: &StandardCodes,
+    request_id: &str,
+) -> (Option<&'static str>, Response<Body>) {
+    tracing::error!(%bad, "an answer cannot be written");
+    let told = Told::new(Refusal::new(codes.internal), request_id);
+    (Some(told.code()), told.into_response(StatusCode::INTERNAL_SERVER_ERROR))
 }
 
 /// What the caller is told, and its stable code when that is a refusal.

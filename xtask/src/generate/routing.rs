@@ -116,7 +116,7 @@ fn preflight(path: &str, operations: &[&Operation]) -> TokenStream {
         ApiEndpoint::new(
             #id.to_owned(),
             |context: dropshot::RequestContext<Arc<S>>| {
-                vestibule_runtime::preflight(context, #methods)
+                vestibule_runtime::preflight(context, #path, #methods)
             },
             http::Method::OPTIONS,
             "application/json",

@@ -1,0 +1,49 @@
+//! One span per request, and one line when it ends: route templates, never an address as it was
+//! sent.
+//!
+//! What is asked stands in the span, so that every event in between names its request too; how it
+//! ended stands in the line.
+
+use tracing::field::Empty;
+use tracing::{Level, Span};
+use vestibule_runtime::{Asked, RequestRecord};
+
+/// The span of a request. Its caller is filled in when the request ends.
+pub(super) fn span(asked: &Asked<'_>) -> Span {
+    let Asked { operation, method, route, request_id, trace } = asked;
+    tracing::info_span!(
+        "request",
+        request_id,
+        method,
+        route,
+        operation = operation.map(|it| it.id),
+        trace_id = trace.map(tracing::field::display),
+        tenant = Empty,
+        key = Empty,
+        generation = Empty,
+        session = Empty,
+        token = Empty,
+    )
+}
+
+/// The line, inside the request's span: a failure of ours is a warning, everything else is told.
+pub(super) fn write(record: &RequestRecord<'_>) {
+    if !tracing::enabled!(Level::WARN) {
+        return;
+    }
+    let span = Span::current();
+    if let Some(caller) = record.caller {
+        span.record("tenant", caller.tenant.as_deref());
+        span.record("key", caller.key.as_deref());
+        span.record("generation", caller.generation);
+        span.record("session", caller.session.as_deref());
+    }
+    span.record("token", record.token.map(tracing::field::display));
+    let (status, code) = (record.status.as_u16(), record.code);
+    let took_us = u64::try_from(record.took.as_micros()).unwrap_or(u64::MAX);
+    let RequestRecord { received_bytes, sent_bytes, .. } = record;
+    match record.status.is_server_error() {
+        true => tracing::warn!(status, code, took_us, received_bytes, sent_bytes, "answered"),
+        false => tracing::info!(status, code, took_us, received_bytes, sent_bytes, "answered"),
+    }
+}
