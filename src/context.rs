@@ -14,6 +14,7 @@ use crate::domain::api_key::KeyHash;
 use crate::domain::sealing::MasterKeys;
 use crate::domain::session::{AuditEntry, FreshIds};
 use crate::domain::token::Tokens;
+use crate::key_uses::KeyUses;
 use crate::limiter::Limiter;
 use crate::provision::Provision;
 use crate::store::Store;
@@ -45,6 +46,8 @@ pub struct Context {
     pub body_limits: BodyLimits,
     /// The longest a handler may take.
     pub handler_deadline: Duration,
+    /// Uses of keys that are not written yet.
+    pub key_uses: KeyUses,
     /// Token exchanges of one address.
     pub redemptions: Limiter,
     /// Where the record of every request goes.
@@ -89,6 +92,7 @@ impl Context {
             admin_token,
             body_limits: BodyLimits::new(deadline, limits.in_flight_bytes),
             handler_deadline: HANDLER_DEADLINE,
+            key_uses: KeyUses::default(),
             redemptions: Limiter::new(limits.redeem_per_minute, ids.bytes()),
             ids,
             telemetry,

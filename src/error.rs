@@ -85,6 +85,12 @@ pub enum Error {
     /// The cache key was redeemed as often as it may be.
     #[error("the cache key is used up")]
     CacheKeyUsed,
+    /// A key has two credentials already, and a third may not be accepted beside them.
+    #[error("two credentials of the key are accepted already")]
+    RotationInProgress {
+        /// When the older one ends, milliseconds since 1970.
+        ends_at: i64,
+    },
     /// Too many calls in the window.
     #[error("rate limited")]
     RateLimited {

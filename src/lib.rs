@@ -20,6 +20,7 @@ pub mod config;
 pub mod context;
 pub mod domain;
 pub mod error;
+pub mod key_uses;
 pub mod limiter;
 pub mod provision;
 pub mod serve;

@@ -8,10 +8,11 @@ use secrecy::SecretString;
 use crate::context::{Clock, Ids};
 use crate::domain::admin::{CREDENTIAL_BYTES, Credential, KeyRequest, credential, settings};
 use crate::domain::audit::AuditEntry;
-use crate::domain::key::{Key, KeySecret, KeyState};
+use crate::domain::key::{Kept, Key, KeyKind, KeySecret, KeyState};
+use crate::domain::key_rotation;
 use crate::domain::sealing::{MasterKeys, Place, Sealed};
 use crate::domain::tenant::{Directory, Tenant};
-use crate::error::Result;
+use crate::error::{Error, Result, Thing};
 use crate::store::Store;
 
 /// What is needed to make something, and who makes it.
@@ -90,21 +91,66 @@ impl Provision<'_> {
             secrets: Vec::new(),
             created_at: self.clock.now_ms(),
         };
-        // An iframe key's secret is its lookup's origin and needs no place; embed keys sign.
-        if let (Some(_), Some(secret)) = (&credential.public, &credential.secret) {
-            key.secrets = vec![self.seal_key_secret(&key, 1, secret)];
-        }
+        key.secrets = vec![self.key_secret(&key, 1, &credential)];
         let audit = self.audit(tenant, "key.create", &key.id);
         self.store.create_key(key.clone(), audit).await?;
         Ok((key, credential))
     }
 
-    /// A secret of a key, sealed for its place.
+    /// Gives a key a new credential, shown once, beside the one it has, which is accepted for
+    /// `overlap_s` more. An embed key keeps its public id.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such key or it is revoked; `RotationInProgress` as
+    /// [`key_rotation::rotated`].
+    pub async fn rotate_key(&self, id: &str, overlap_s: u32) -> Result<(Key, Credential)> {
+        loop {
+            let key = self.store.key_by_id(id).await?;
+            let key = key.filter(|key| key.state != KeyState::Revoked);
+            let key = key.ok_or(Error::NotFound(Thing::Key))?;
+            let mut credential =
+                credential(key.kind(), key.mode, &self.ids.bytes::<CREDENTIAL_BYTES>());
+            if key.kind() == KeyKind::Embed {
+                credential.lookup.clone_from(&key.lookup);
+                credential.public = Some(key.lookup.clone());
+            }
+            let generation = key_rotation::next_generation(&key);
+            let fresh = self.key_secret(&key, generation, &credential);
+            let rotated = key_rotation::rotated(&key, fresh, overlap_s, self.clock.now_ms())?;
+            let audit = self
+                .audit(&key.tenant, "key.rotate", &key.id)
+                .with("generation", generation)
+                .with("overlap_s", overlap_s);
+            // Somebody else's rotation in between counts as the earlier one.
+            if let Some(key) = self.store.rotate_key(rotated, generation - 1, audit).await? {
+                return Ok((key, credential));
+            }
+        }
+    }
+
+    /// What is remembered of a key's credential: a secret that signs is sealed, of the others it is
+    /// enough to know by what they are found.
+    pub fn key_secret(&self, key: &Key, generation: i64, credential: &Credential) -> KeySecret {
+        match (key.kind(), &credential.secret) {
+            (KeyKind::Embed, Some(secret)) => self.seal_key_secret(key, generation, secret),
+            (KeyKind::Embed, None) | (KeyKind::Chat | KeyKind::Iframe, _) => {
+                self.found_by(generation, &credential.lookup)
+            }
+        }
+    }
+
+    /// A secret of an embed key, sealed for its place.
     pub fn seal_key_secret(&self, key: &Key, generation: i64, secret: &SecretString) -> KeySecret {
         let name = generation_name(&key.id, generation);
         let place = key_secret_place(&key.tenant, &name);
-        let secret = self.keys.seal(place, self.ids.bytes(), secret);
-        KeySecret { generation, secret, not_after: None }
+        let kept = Kept::Sealed(self.keys.seal(place, self.ids.bytes(), secret));
+        KeySecret { generation, kept, created_at: self.clock.now_ms(), not_after: None }
+    }
+
+    /// A credential that finds its key by itself.
+    pub fn found_by(&self, generation: i64, lookup: &str) -> KeySecret {
+        let kept = Kept::Lookup(lookup.to_owned());
+        KeySecret { generation, kept, created_at: self.clock.now_ms(), not_after: None }
     }
 
     /// A tenant's identity secret, sealed for its place.
@@ -127,13 +173,16 @@ impl Provision<'_> {
     }
 }
 
-/// Opens one secret of a key.
+/// Opens one secret of an embed key.
 ///
 /// # Errors
-/// `Internal` when it was sealed by another master key, moved or damaged.
+/// `Internal` when it was sealed by another master key, moved or damaged, or is of another kind.
 pub fn open_key_secret(keys: &MasterKeys, key: &Key, secret: &KeySecret) -> Result<SecretString> {
     let name = generation_name(&key.id, secret.generation);
-    keys.open(key_secret_place(&key.tenant, &name), &secret.secret)
+    match &secret.kept {
+        Kept::Sealed(sealed) => keys.open(key_secret_place(&key.tenant, &name), sealed),
+        Kept::Lookup(_) => Err(Error::Internal(format!("{name} of {} signs nothing", key.id))),
+    }
 }
 
 /// Opens the secret that signs a tenant's `customerToken`s.

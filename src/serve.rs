@@ -43,6 +43,8 @@ pub enum ServeError {
 
 /// How often what has expired is removed.
 const PURGE_EVERY: Duration = Duration::from_secs(30);
+/// How often it is written which keys were used.
+const FLUSH_EVERY: Duration = Duration::from_secs(5);
 /// How long sessions are kept after their end, milliseconds.
 const KEEP_ENDED_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -64,6 +66,7 @@ pub async fn serve(
     let running = start(config, store.clone(), dev).await?;
     ready(&running.base_url);
     let purging = tokio::spawn(purge(Arc::clone(&running.context)));
+    let flushing = tokio::spawn(flush(Arc::clone(&running.context)));
     let mut server = running.server;
     let failed = tokio::select! {
         _ = terminate.recv() => None,
@@ -71,15 +74,17 @@ pub async fn serve(
         ended = &mut server => Some(ended.err().unwrap_or_default()),
     };
     purging.abort();
+    flushing.abort();
     if let Some(cause) = failed {
         return Err(ServeError::Server(cause));
     }
     tracing::info!("stopping: requests already begun are answered");
-    drop(running.context);
+    let context = running.context;
     match tokio::time::timeout(DRAIN, server.close()).await {
         Ok(closed) => closed.map_err(ServeError::Server)?,
         Err(_) => tracing::warn!("some clients did not finish; their connections are cut"),
     }
+    flush_once(&context).await;
     store.close().await;
     Ok(())
 }
@@ -177,6 +182,20 @@ async fn purge(context: Arc<Context>) {
         if let Err(error) = purge_all(&context).await {
             tracing::warn!(%error, "purging failed; the next round tries again");
         }
+    }
+}
+
+/// Writes which keys were used, in batches, for as long as the service runs.
+async fn flush(context: Arc<Context>) {
+    loop {
+        tokio::time::sleep(FLUSH_EVERY).await;
+        flush_once(&context).await;
+    }
+}
+
+async fn flush_once(context: &Context) {
+    if let Err(error) = context.key_uses.flush(&context.store).await {
+        tracing::warn!(%error, "the use of keys could not be written; the next round tries again");
     }
 }
 

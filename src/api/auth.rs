@@ -39,6 +39,8 @@ pub struct SessionCaller {
 pub struct ApiKeyCaller {
     /// The key.
     pub key: Arc<Key>,
+    /// Which of its API keys was shown.
+    pub generation: i64,
 }
 
 impl From<ApiKeyCaller> for Caller {
@@ -70,9 +72,13 @@ impl Authenticate for Context {
         let secret = bearer(request, Error::InvalidApiKey)?;
         let lookup = KeyHash::of(secret).lookup();
         let key = self.store.key_by_lookup(&lookup).await?;
-        note_key(request, key.as_deref(), None);
-        let key = key.filter(|key| works_as(key, KeyKind::Iframe)).ok_or(Error::InvalidApiKey)?;
-        Ok(ApiKeyCaller { key })
+        let now = self.clock.now_ms();
+        let generation = key.as_ref().and_then(|key| key.generation_of(&lookup, now));
+        note_key(request, key.as_deref(), generation);
+        let key = key.filter(|key| works_as(key, KeyKind::Iframe));
+        let (key, generation) = key.zip(generation).ok_or(Error::InvalidApiKey)?;
+        self.key_uses.note(&key, now, None);
+        Ok(ApiKeyCaller { key, generation })
     }
 
     async fn chat_token(&self, request: &Received) -> Result<SessionCaller, Refusal> {
@@ -85,7 +91,9 @@ impl Authenticate for Context {
         if chat_session::claims(&session) != Some(claims) {
             return Err(Error::InvalidToken.into());
         }
-        chat_session::admit(key.as_deref(), self.page_origin(request))?;
+        let origin = self.page_origin(request);
+        let admitted = chat_session::admit(key.as_deref(), origin)?;
+        self.key_uses.note(admitted.key, now, origin);
         Ok(SessionCaller { session })
     }
 
@@ -95,9 +103,12 @@ impl Authenticate for Context {
         let claims = self.verified_tokens.claims(&self.tokens, token, now)?;
         let (session, key) = self.session_and_key(&claims.tid, &claims.sid).await?;
         note_session(request, &session);
-        session.require_live(key.map(|key| key.state), now)?;
+        session.require_live(key.as_ref().map(|key| key.state), now)?;
         if embed_session::claims(&session, self.tokens.issuer()).as_ref() != Some(&*claims) {
             return Err(Error::InvalidToken.into());
+        }
+        if let Some(key) = &key {
+            self.key_uses.note(key, now, None);
         }
         Ok(SessionCaller { session })
     }
@@ -116,6 +127,7 @@ impl Authenticate for Context {
         note_key(request, found.as_deref(), generation);
         let verified = verified?;
         let (key, generation) = key.cloned().zip(generation).ok_or(Error::InvalidSignature)?;
+        self.key_uses.note(&key, self.clock.now_ms(), None);
         Ok(SignedCaller { key, generation, verified })
     }
 }
@@ -135,7 +147,7 @@ impl Context {
     /// Generation and text of each secret that still signs.
     fn live_secrets(&self, key: &Key) -> Result<Vec<(i64, SecretString)>> {
         let now = self.clock.now_ms();
-        let live = key.secrets.iter().filter(|secret| secret.not_after.is_none_or(|end| now < end));
+        let live = key.secrets.iter().filter(|secret| secret.is_live(now));
         let open = live.map(|secret| {
             Ok((secret.generation, open_key_secret(&self.master_keys, key, secret)?))
         });

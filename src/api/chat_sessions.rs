@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::domain::catalogue::{Intent, OfferedQuestion, offered_intents, offered_questions};
 use crate::domain::chat_session::{self, Admitted, Customer, Opening};
 use crate::domain::chat_token;
+use crate::domain::session::Session;
 use crate::error::{Error, Result, Thing};
 use crate::provision::open_identity_secret;
 use crate::store::{Catalogue, OpenedChat};
@@ -23,9 +24,15 @@ impl ChatSessions for Context {
         request: ChatSessionCreateRequest,
     ) -> Result<ChatSessionCreateResponse, Refusal> {
         let body = request.body;
-        let key = self.store.key_by_lookup(&body.public_key).await?;
-        note_key(&request.received, key.as_deref(), None);
-        let admitted = chat_session::admit(key.as_deref(), request.received.origin())?;
+        let (public_key, now) = (body.public_key.as_str(), self.clock.now_ms());
+        let key = self.store.key_by_lookup(public_key).await?;
+        let generation = key.as_ref().and_then(|key| key.generation_of(public_key, now));
+        note_key(&request.received, key.as_deref(), generation);
+        // One that a rotation has ended is as good as unknown.
+        let key = key.as_deref().filter(|_| generation.is_some());
+        let origin = request.received.origin();
+        let admitted = chat_session::admit(key, origin)?;
+        self.key_uses.note(admitted.key, now, origin);
         let customer = self.customer(
             &admitted,
             body.customer_id.as_ref().map(|id| id.as_str()),
@@ -35,7 +42,8 @@ impl ChatSessions for Context {
             locale: body.locale.map(|locale| locale.to_string()),
             variables: body.variables.map(|all| all.0.into_iter().collect()).unwrap_or_default(),
         };
-        let opened = self.open_chat(&admitted, &customer.await?, opening).await?;
+        let generation = generation.unwrap_or_default();
+        let opened = self.open_chat(&admitted, generation, &customer.await?, opening).await?;
         let catalogue = self.store.catalogue(&opened.session.tenant).await?;
         let body = self.chat_session(&admitted, &opened, &catalogue)?;
         Ok(ChatSessionCreateResponse::Ok { body })
@@ -59,6 +67,7 @@ impl Context {
     pub(super) async fn open_chat(
         &self,
         admitted: &Admitted<'_>,
+        generation: i64,
         customer: &Customer,
         opening: Opening,
     ) -> Result<OpenedChat> {
@@ -69,9 +78,11 @@ impl Context {
         let conversation =
             chat_session::converse(tenant, customer, None, fresh, opening, now, |_| vec![])?;
         let session = chat_session::open(*admitted, &conversation, now, self.fresh_ids());
+        let session = Session { key_generation: generation, ..session };
         let audit = self
             .audit(tenant, &admitted.key.id, "session.open", &session.id)
-            .about(conversation.subject());
+            .about(conversation.subject())
+            .with("generation", generation);
         self.store.open_chat_session(session, conversation, check_variables, audit).await
     }
 

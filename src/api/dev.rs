@@ -12,7 +12,7 @@ use serde_json::json;
 use vestibule_api::authenticate::windows;
 
 use super::answer;
-use super::auth::SignedCaller;
+use super::auth::{ApiKeyCaller, SignedCaller};
 use super::page_routes::respond;
 use super::pages::{Page, demo_headers};
 use crate::cli::dev::TenantCredentials;
@@ -113,7 +113,7 @@ impl Context {
         let key = self.demo_key(&demo.chat.public_key).await?;
         let admitted = chat_session::admit(Some(&key), Some(&self.public_url))?;
         let opening = Opening { locale: Some("en".into()), ..Opening::default() };
-        let opened = self.open_chat(&admitted, &Customer::default(), opening).await?;
+        let opened = self.open_chat(&admitted, 1, &Customer::default(), opening).await?;
         let claims = chat_session::claims(&opened.session).ok_or(Error::InvalidToken)?;
         let token = chat_token::mint(&self.master_keys, &claims);
         Ok(format!("{}/widget/frame#token={token}", self.public_url))
@@ -131,7 +131,8 @@ impl Context {
             reference_queries: vec![],
         };
         let asked = iframe_session::Request { uid: "demo".into(), sources, ttl_s: 900, context };
-        Ok(self.open_iframe(&key, asked, LimitsChange::Keep).await?.iframe_url)
+        let caller = ApiKeyCaller { key, generation: 1 };
+        Ok(self.open_iframe(&caller, asked, LimitsChange::Keep).await?.iframe_url)
     }
 }
 

@@ -10,8 +10,9 @@ use super::auth::ApiKeyCaller;
 use crate::context::Context as Service;
 use crate::domain::api_key::KeyHash;
 use crate::domain::iframe_session::{self, Context, ReferenceQuery, Request};
-use crate::domain::key::{Key, KeySettings};
+use crate::domain::key::KeySettings;
 use crate::domain::limits::{Limits, LimitsChange};
+use crate::domain::session::Session;
 use crate::domain::theme::{Fallback, ThemeChoice, ThemeSettings};
 use crate::error::{Error, Result, Thing};
 
@@ -28,7 +29,7 @@ impl IframeSessions for Service {
         let limits = limits_change(request.body.limits.as_ref(), request.limits_is_null);
         let asked = self.asked(&caller.key.tenant, request.body).await?;
         let deprecated = asked.context.fallback.is_used();
-        let body = self.open_iframe(&caller.key, asked, limits).await?;
+        let body = self.open_iframe(&caller, asked, limits).await?;
         let deprecation = deprecated.then(|| DEPRECATED_SINCE.to_owned());
         Ok(IframeSessionCreateResponse::Ok { body, deprecation })
     }
@@ -38,19 +39,22 @@ impl Service {
     /// Opens a session for the holder of an API key; the answer's cache key is shown once.
     pub(super) async fn open_iframe(
         &self,
-        key: &Key,
+        caller: &ApiKeyCaller,
         asked: Request,
         limits: LimitsChange,
     ) -> Result<models::IframeSession> {
+        let ApiKeyCaller { key, generation } = caller;
         let KeySettings::Iframe { max_redemptions } = key.settings else {
             return Err(Error::InvalidApiKey);
         };
         let known = self.store.sources(&key.tenant).await?.iter().cloned().collect();
         let (now, ids) = (self.clock.now_ms(), self.fresh_ids());
         let session = iframe_session::open(key, asked, &known, now, ids)?;
+        let session = Session { key_generation: *generation, ..session };
         let audit = self
             .audit(&key.tenant, &key.id, "session.open", &session.id)
-            .about(session.grant.subject());
+            .about(session.grant.subject())
+            .with("generation", *generation);
         let cache_key = self.ids.base62("ck_");
         let hash = KeyHash::of(&cache_key);
         let answer = models::IframeSession {

@@ -1,22 +1,22 @@
 //! Keys of the three kinds, for operators.
 
-use std::num::NonZeroU64;
-
 use secrecy::ExposeSecret as _;
 use vestibule_api::keys::{
     KeyCreateRequest, KeyCreateResponse, KeyListRequest, KeyListResponse, KeyPauseRequest,
-    KeyPauseResponse, KeyResumeRequest, KeyResumeResponse, KeyRevokeRequest, KeyRevokeResponse,
-    Keys,
+    KeyPauseResponse, KeyReadRequest, KeyReadResponse, KeyResumeRequest, KeyResumeResponse,
+    KeyRevokeRequest, KeyRevokeResponse, KeyRotateRequest, KeyRotateResponse, KeyUpdateRequest,
+    KeyUpdateResponse, Keys,
 };
 use vestibule_api::models;
-use vestibule_runtime::{Refusal, Timestamp};
+use vestibule_runtime::Refusal;
 
 use super::auth::AdminCaller;
+use super::key_members::{asked, change, kind, shown};
 use super::refusal::documented;
 use super::tenants::{ADMIN, next_cursor, page_size};
 use crate::context::Context;
-use crate::domain::admin::KeyRequest;
-use crate::domain::key::{Ceilings, Identity, Key, KeyKind, KeySettings, KeyState, Mode, Scope};
+use crate::domain::admin::Credential;
+use crate::domain::key::{Key, KeyState, KeyUse};
 use crate::error::{Error, Result, Thing};
 
 impl Keys for Context {
@@ -29,12 +29,44 @@ impl Keys for Context {
         let label = request.body.label.to_string();
         let made = self.provision(ADMIN).key(&tenant, &label, asked(request.body)).await;
         let (key, credential) = made?;
-        let credential = models::KeyCredential {
-            public_id: credential.public,
-            secret: credential.secret.map(|secret| secret.expose_secret().to_owned()),
-        };
-        let body = models::KeyCreated { key: shown(&key)?, credential };
+        let key = self.shown_key(&key).await?;
+        let body = models::KeyCreated { key, credential: told_once(credential) };
         Ok(KeyCreateResponse::Created { body })
+    }
+
+    async fn key_read(
+        &self,
+        _: AdminCaller,
+        request: KeyReadRequest,
+    ) -> Result<KeyReadResponse, Refusal> {
+        let key = self.store.key_by_id(&request.path.key_id).await?;
+        let key = key.ok_or(Error::NotFound(Thing::Key))?;
+        Ok(KeyReadResponse::Ok { body: self.shown_key(&key).await? })
+    }
+
+    async fn key_update(
+        &self,
+        _: AdminCaller,
+        request: KeyUpdateRequest,
+    ) -> Result<KeyUpdateResponse, Refusal> {
+        let id = request.path.key_id.to_string();
+        let key = self.store.key_by_id(&id).await?.ok_or(Error::NotFound(Thing::Key))?;
+        let audit = self.audit(&key.tenant, ADMIN, "key.update", &id);
+        let key = self.store.update_key(&key.tenant, &id, change(request), audit).await?;
+        Ok(KeyUpdateResponse::Ok { body: self.shown_key(&key).await? })
+    }
+
+    async fn key_rotate(
+        &self,
+        _: AdminCaller,
+        request: KeyRotateRequest,
+    ) -> Result<KeyRotateResponse, Refusal> {
+        let overlap_s = u32::try_from(request.body.overlap_seconds).unwrap_or(u32::MAX);
+        let rotated = self.provision(ADMIN).rotate_key(&request.path.key_id, overlap_s).await;
+        let (key, credential) = rotated?;
+        let key = self.shown_key(&key).await?;
+        let body = models::KeyRotated { key, credential: told_once(credential) };
+        Ok(KeyRotateResponse::Ok { body })
     }
 
     async fn key_list(
@@ -48,7 +80,7 @@ impl Keys for Context {
         let mut found =
             self.store.list_keys(tenant, query.kind.map(kind), after, limit + 1).await?;
         let next = next_cursor(&mut found, limit, |key| &key.id);
-        let items = found.iter().map(shown).collect::<Result<_, _>>()?;
+        let items = self.shown_keys(&found).await?;
         let next = next.as_deref().map(documented).transpose()?;
         Ok(KeyListResponse::Ok { body: models::KeyList { items, next } })
     }
@@ -68,7 +100,7 @@ impl Keys for Context {
         request: KeyPauseRequest,
     ) -> Result<KeyPauseResponse, Refusal> {
         let key = self.set_key_state(&request.path.key_id, KeyState::Paused, "key.pause").await?;
-        Ok(KeyPauseResponse::Ok { body: shown(&key)? })
+        Ok(KeyPauseResponse::Ok { body: self.shown_key(&key).await? })
     }
 
     async fn key_resume(
@@ -77,7 +109,7 @@ impl Keys for Context {
         request: KeyResumeRequest,
     ) -> Result<KeyResumeResponse, Refusal> {
         let key = self.set_key_state(&request.path.key_id, KeyState::Active, "key.resume").await?;
-        Ok(KeyResumeResponse::Ok { body: shown(&key)? })
+        Ok(KeyResumeResponse::Ok { body: self.shown_key(&key).await? })
     }
 }
 
@@ -87,123 +119,31 @@ impl Context {
         let audit = self.audit(&key.tenant, ADMIN, action, id);
         self.store.set_key_state(&key.tenant, id, state, audit).await
     }
-}
 
-fn asked(body: models::KeyCreate) -> KeyRequest {
-    let origins = body.allowed_origins.map(|all| all.0).unwrap_or_default();
-    KeyRequest {
-        kind: kind(body.kind),
-        mode: match body.mode.unwrap_or(models::KeyMode::Live) {
-            models::KeyMode::Live => Mode::Live,
-            models::KeyMode::Test => Mode::Test,
-        },
-        scope: body.scope.map(|scope| match scope {
-            models::KeyScope::Read => Scope::Read,
-            models::KeyScope::ReadWrite => Scope::ReadWrite,
-        }),
-        allowed_intents: body
-            .allowed_intents
-            .map(|all| all.0.into_iter().map(String::from).collect()),
-        allows_all_intents: body.allows_all_intents,
-        allow_no_origin: body.allow_no_origin,
-        identity: body.identity.map(|identity| match identity {
-            models::IdentityProof::Off => Identity::Off,
-            models::IdentityProof::Optional => Identity::Optional,
-            models::IdentityProof::Required => Identity::Required,
-        }),
-        max_redemptions: body.max_redemptions.and_then(|n| u32::try_from(n.get()).ok()),
-        allowed_origins: origins.into_iter().map(String::from).collect(),
-        idle_timeout_s: body.idle_timeout_seconds.and_then(|s| u32::try_from(s.0).ok()),
-        max_lifetime_s: body.max_lifetime_seconds.and_then(|s| u32::try_from(s.0).ok()),
-        ceilings: body.ceilings.as_ref().map(ceilings).unwrap_or_default(),
+    async fn shown_key(&self, key: &Key) -> Result<models::Key, Refusal> {
+        let mut shown = self.shown_keys(std::slice::from_ref(key)).await?;
+        let lost = || Error::Internal(format!("{} was not shown", key.id));
+        Ok(shown.pop().ok_or_else(lost)?)
+    }
+
+    /// Keys in the order of their ids, and what was seen of their use.
+    async fn shown_keys(&self, keys: &[Key]) -> Result<Vec<models::Key>, Refusal> {
+        let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
+        self.key_uses.flush(&self.store).await?;
+        let mut uses = self.store.key_uses(&first.id, &last.id).await?;
+        let now = self.clock.now_ms();
+        let shown = keys.iter().map(|key| {
+            let seen: KeyUse = uses.remove(&key.id).unwrap_or_default();
+            shown(key, seen, now)
+        });
+        shown.collect()
     }
 }
 
-fn ceilings(asked: &models::Ceilings) -> Ceilings {
-    let count = |n: Option<NonZeroU64>| n.and_then(|n| u32::try_from(n.get()).ok());
-    Ceilings {
-        sessions_per_day: count(asked.sessions_per_day),
-        live_sessions: count(asked.live_sessions),
-        requests_per_minute: count(asked.requests_per_minute),
+/// What nobody can read again.
+fn told_once(credential: Credential) -> models::KeyCredential {
+    models::KeyCredential {
+        public_id: credential.public,
+        secret: credential.secret.map(|secret| secret.expose_secret().to_owned()),
     }
-}
-
-fn kind(kind: models::KeyKind) -> KeyKind {
-    match kind {
-        models::KeyKind::Embed => KeyKind::Embed,
-        models::KeyKind::Chat => KeyKind::Chat,
-        models::KeyKind::Iframe => KeyKind::Iframe,
-    }
-}
-
-fn shown(key: &Key) -> Result<models::Key, Refusal> {
-    let names =
-        |all: &[String]| all.iter().map(|one| documented(one)).collect::<Result<Vec<_>, _>>();
-    let mut shown = models::Key {
-        key_id: documented(&key.id)?,
-        tenant_id: documented(&key.tenant)?,
-        kind: match key.kind() {
-            KeyKind::Embed => models::KeyKind::Embed,
-            KeyKind::Chat => models::KeyKind::Chat,
-            KeyKind::Iframe => models::KeyKind::Iframe,
-        },
-        mode: match key.mode {
-            Mode::Live => models::KeyMode::Live,
-            Mode::Test => models::KeyMode::Test,
-        },
-        label: key.label.clone(),
-        state: match key.state {
-            KeyState::Active => models::KeyState::Active,
-            KeyState::Paused => models::KeyState::Paused,
-            KeyState::Revoked => models::KeyState::Revoked,
-        },
-        allowed_origins: models::AllowedOrigins(
-            key.allowed_origins.iter().map(|one| documented(one)).collect::<Result<_, _>>()?,
-        ),
-        idle_timeout_seconds: key.idle_timeout_s.map(|s| models::IdleTimeoutSeconds(s.into())),
-        max_lifetime_seconds: key.max_lifetime_s.map(|s| models::MaxLifetimeSeconds(s.into())),
-        ceilings: shown_ceilings(key.ceilings),
-        created_at: Timestamp(key.created_at),
-        public_id: None,
-        scope: None,
-        allowed_intents: None,
-        allows_all_intents: None,
-        allow_no_origin: None,
-        identity: None,
-        max_redemptions: None,
-    };
-    match &key.settings {
-        KeySettings::Embed { scope } => {
-            shown.public_id = Some(key.lookup.clone());
-            shown.scope = Some(match scope {
-                Scope::Read => models::KeyScope::Read,
-                Scope::ReadWrite => models::KeyScope::ReadWrite,
-            });
-        }
-        KeySettings::Chat { allowed_intents, allow_no_origin, identity } => {
-            shown.public_id = Some(key.lookup.clone());
-            shown.allows_all_intents = Some(allowed_intents.is_none());
-            let listed = allowed_intents.as_deref().map(names).transpose()?;
-            shown.allowed_intents = listed.map(models::AllowedIntents);
-            shown.allow_no_origin = Some(*allow_no_origin);
-            shown.identity = Some(match identity {
-                Identity::Off => models::IdentityProof::Off,
-                Identity::Optional => models::IdentityProof::Optional,
-                Identity::Required => models::IdentityProof::Required,
-            });
-        }
-        KeySettings::Iframe { max_redemptions } => {
-            shown.max_redemptions = Some((*max_redemptions).into());
-        }
-    }
-    Ok(shown)
-}
-
-fn shown_ceilings(ceilings: Ceilings) -> Option<models::Ceilings> {
-    let count = |n: Option<u32>| n.and_then(|n| NonZeroU64::new(n.into()));
-    (ceilings != Ceilings::default()).then(|| models::Ceilings {
-        sessions_per_day: count(ceilings.sessions_per_day),
-        live_sessions: count(ceilings.live_sessions),
-        requests_per_minute: count(ceilings.requests_per_minute),
-    })
 }

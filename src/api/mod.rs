@@ -37,6 +37,7 @@ mod embedded;
 mod health;
 mod iframe_sessions;
 mod iframe_tokens;
+mod key_members;
 mod keys;
 mod openapi;
 mod page_routes;

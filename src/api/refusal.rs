@@ -41,6 +41,9 @@ impl From<Error> for Refusal {
             Error::NotFound(thing) => Self::new(not_found(thing)),
             Error::CacheKeyExpired => Self::new(codes::CACHE_KEY_EXPIRED),
             Error::CacheKeyUsed => Self::new(codes::CACHE_KEY_USED),
+            Error::RotationInProgress { ends_at } => {
+                Self::new(codes::ROTATION_IN_PROGRESS).detail("ends_at_ms", ends_at)
+            }
             Error::RateLimited { limit, window_s, retry_after_s } => {
                 rate_limited(limit, window_s, retry_after_s)
             }

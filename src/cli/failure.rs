@@ -71,6 +71,9 @@ impl From<Error> for Failure {
         let help = match &error {
             Error::NotFound(_) => "see what there is with `vestibule tenants list` or `keys list`",
             Error::Rules(violations) => return Self::broken(violations, &[]),
+            Error::RotationInProgress { .. } => {
+                "wait until the older one ends, or rotate with --overlap 0, which ends both"
+            }
             Error::Unavailable(_) | Error::Internal(_) => {
                 "check that the data directory is this service's and writable"
             }

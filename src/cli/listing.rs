@@ -5,7 +5,8 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
 
 use crate::domain::admin::Credential;
-use crate::domain::key::{Ceilings, Identity, Key, KeySettings, Scope};
+use crate::domain::key::{Key, KeyKind, KeyUse, LISTED_ORIGINS, MOST_ORIGINS};
+use crate::domain::key_update;
 use crate::domain::tenant::{Directory, Tenant};
 
 /// Rows under a head, each column as wide as its widest cell.
@@ -41,57 +42,56 @@ pub(super) fn tenant_json(tenant: &Tenant) -> Value {
     value
 }
 
-/// A key as the admin document shows it.
-pub(super) fn key_json(key: &Key) -> Value {
+/// A key as the admin document shows it, and what was seen of its use.
+pub(super) fn key_json(key: &Key, seen: &KeyUse) -> Value {
     let mut value = json!({
         "keyId": key.id,
         "tenantId": key.tenant,
         "kind": key.kind().name(),
         "mode": key.mode.name(),
-        "label": key.label,
         "state": key.state.name(),
-        "allowedOrigins": key.allowed_origins,
         "createdAt": time(key.created_at),
     });
-    for (name, seconds) in
-        [("idleTimeoutSeconds", key.idle_timeout_s), ("maxLifetimeSeconds", key.max_lifetime_s)]
-    {
-        if let Some(seconds) = seconds {
-            value[name] = seconds.into();
-        }
+    for (name, member) in key_update::members(key) {
+        value[name] = member;
     }
-    if key.ceilings != Ceilings::default() {
-        value["ceilings"] = ceilings_json(key.ceilings);
+    let generations = key.secrets.iter().map(|secret| {
+        let mut one = json!({
+            "generation": secret.generation,
+            "createdAt": time(secret.created_at),
+        });
+        if let Some(end) = secret.not_after {
+            one["endsAt"] = time(end).into();
+        }
+        one
+    });
+    value["generations"] = generations.collect();
+    if let Some(at) = seen.last_used_at {
+        value["lastUsedAt"] = time(at).into();
     }
-    match &key.settings {
-        KeySettings::Embed { scope } => {
+    match key.kind() {
+        KeyKind::Embed => value["publicId"] = key.lookup.as_str().into(),
+        KeyKind::Chat => {
             value["publicId"] = key.lookup.as_str().into();
-            value["scope"] = scope_name(*scope).into();
+            let first: Vec<_> = seen.origins.iter().take(LISTED_ORIGINS).collect();
+            let count = seen.origins.len().min(MOST_ORIGINS);
+            value["originsSeen"] = json!({"count": count, "first": first});
         }
-        KeySettings::Chat { allowed_intents, allow_no_origin, identity } => {
-            value["publicId"] = key.lookup.as_str().into();
-            value["allowsAllIntents"] = allowed_intents.is_none().into();
-            value["allowNoOrigin"] = (*allow_no_origin).into();
-            value["identity"] = identity_name(*identity).into();
-            if let Some(intents) = allowed_intents {
-                value["allowedIntents"] = json!(intents);
-            }
-        }
-        KeySettings::Iframe { max_redemptions } => {
-            value["maxRedemptions"] = (*max_redemptions).into();
-        }
+        KeyKind::Iframe => {}
     }
     value
 }
 
-/// Ceilings as the admin document shows them.
-pub(super) fn ceilings_json(ceilings: Ceilings) -> Value {
-    let all = [
-        ("sessionsPerDay", ceilings.sessions_per_day),
-        ("liveSessions", ceilings.live_sessions),
-        ("requestsPerMinute", ceilings.requests_per_minute),
-    ];
-    all.into_iter().filter_map(|(name, most)| Some((name.to_owned(), Value::from(most?)))).collect()
+/// A key's id and its new credential for people, who see it once.
+pub(super) fn credential_lines(key: &Key, credential: &Credential) -> String {
+    let mut lines = format!("key        {}", key.id);
+    if let Some(public) = &credential.public {
+        lines.push_str(&format!("\npublic id  {public}"));
+    }
+    if let Some(secret) = &credential.secret {
+        lines.push_str(&format!("\nsecret     {}  (shown once)", secret.expose_secret()));
+    }
+    lines
 }
 
 /// A new credential as the admin document shows it, once.
@@ -111,21 +111,6 @@ pub(super) fn directory_name(directory: Directory) -> &'static str {
     match directory {
         Directory::Open => "open",
         Directory::Strict => "strict",
-    }
-}
-
-fn scope_name(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Read => "read",
-        Scope::ReadWrite => "read-write",
-    }
-}
-
-fn identity_name(identity: Identity) -> &'static str {
-    match identity {
-        Identity::Off => "off",
-        Identity::Optional => "optional",
-        Identity::Required => "required",
     }
 }
 

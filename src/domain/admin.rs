@@ -1,14 +1,14 @@
 //! What an operator may create: keys whose members fit their kind, and the credentials they get.
 //!
-//! A key is created from one flat request; which members belong to which kind is decided here.
+//! A key is created from one flat request; which members belong to which kind is for
+//! [`super::key_settings`] to say.
 
 use secrecy::SecretString;
-use vestibule_runtime::Violation;
 
 use super::api_key::KeyHash;
 use super::hex;
-use super::key::{Ceilings, Identity, KeyKind, KeySettings, Mode, Scope};
-use super::origin::OriginPattern;
+use super::key::{Ceilings, KeyKind, KeySettings, Mode};
+use super::key_settings::{self, KindMembers};
 use crate::error::{Error, Result};
 
 /// A key to be created, checked against the document. `None` is a member that was not given.
@@ -18,18 +18,8 @@ pub struct KeyRequest {
     pub kind: KeyKind,
     /// Whether it serves real users.
     pub mode: Mode,
-    /// Embed keys: what it may grant; `read` when not given.
-    pub scope: Option<Scope>,
-    /// Chat keys: the intents it may trigger.
-    pub allowed_intents: Option<Vec<String>>,
-    /// Chat keys: that it may trigger all intents.
-    pub allows_all_intents: Option<bool>,
-    /// Chat keys: whether a request without `Origin` is taken; `false` when not given.
-    pub allow_no_origin: Option<bool>,
-    /// Chat keys: whether customers must prove who they are; `off` when not given.
-    pub identity: Option<Identity>,
-    /// Iframe keys: how often a cache key may be redeemed; 10 when not given.
-    pub max_redemptions: Option<u32>,
+    /// What belongs to its kind.
+    pub members: KindMembers,
     /// All keys: patterns of [`super::origin`].
     pub allowed_origins: Vec<String>,
     /// All keys: seconds, see [`super::key::Key::idle_timeout_s`].
@@ -58,27 +48,20 @@ pub const CREDENTIAL_BYTES: usize = 48;
 ///
 /// # Errors
 /// `Rules` with every member that is not of the kind, the intents when they are neither or both
-/// listed and all, and every origin that is not a pattern.
+/// listed and all, the redemption mode when it contradicts the number, and every origin that is
+/// not a pattern.
 pub fn settings(request: &KeyRequest) -> Result<KeySettings> {
-    let mut violations = foreign_members(request);
-    if request.kind == KeyKind::Chat {
-        violations.extend(intents_violation(request));
+    let narrowest = key_settings::narrowest(request.kind);
+    let mut violations = key_settings::violations(&narrowest, &request.members);
+    // Nobody may grant everything, or nothing, by leaving both out.
+    if request.kind == KeyKind::Chat && !request.members.says_intents() {
+        violations.push(key_settings::no_intents());
     }
-    violations.extend(origin_violations(&request.allowed_origins));
+    violations.extend(key_settings::origin_violations(&request.allowed_origins));
     if !violations.is_empty() {
         return Err(Error::Rules(violations));
     }
-    Ok(match request.kind {
-        KeyKind::Embed => KeySettings::Embed { scope: request.scope.unwrap_or(Scope::Read) },
-        KeyKind::Chat => KeySettings::Chat {
-            allowed_intents: request.allowed_intents.clone(),
-            allow_no_origin: request.allow_no_origin.unwrap_or(false),
-            identity: request.identity.unwrap_or(Identity::Off),
-        },
-        KeyKind::Iframe => KeySettings::Iframe {
-            max_redemptions: request.max_redemptions.unwrap_or(DEFAULT_REDEMPTIONS),
-        },
-    })
+    Ok(key_settings::with(narrowest, &request.members))
 }
 
 /// Makes the credential of a new key out of fresh random bytes.
@@ -107,49 +90,6 @@ pub fn credential(kind: KeyKind, mode: Mode, random: &[u8; CREDENTIAL_BYTES]) ->
     }
 }
 
-const DEFAULT_REDEMPTIONS: u32 = 10;
-
-fn foreign_members(request: &KeyRequest) -> Vec<Violation> {
-    use KeyKind::{Chat, Embed, Iframe};
-    let members = [
-        ("/scope", Embed, request.scope.is_some()),
-        ("/allowedIntents", Chat, request.allowed_intents.is_some()),
-        ("/allowsAllIntents", Chat, request.allows_all_intents.is_some()),
-        ("/allowNoOrigin", Chat, request.allow_no_origin.is_some()),
-        ("/identity", Chat, request.identity.is_some()),
-        ("/maxRedemptions", Iframe, request.max_redemptions.is_some()),
-    ];
-    members
-        .into_iter()
-        .filter(|(_, kind, given)| *given && *kind != request.kind)
-        .map(|(pointer, _, _)| Violation::body(pointer, "additionalProperties"))
-        .collect()
-}
-
-/// Exactly one of the two must be said, so that nobody grants everything by leaving a list out.
-fn intents_violation(request: &KeyRequest) -> Option<Violation> {
-    match (request.allowed_intents.is_some(), request.allows_all_intents == Some(true)) {
-        (true, true) => {
-            Some(Violation::body("/allowsAllIntents", "not").actual("true beside allowedIntents"))
-        }
-        (false, false) => Some(
-            Violation::body("/allowedIntents", "required")
-                .actual("neither allowedIntents nor allowsAllIntents: true"),
-        ),
-        (true, false) | (false, true) => None,
-    }
-}
-
-fn origin_violations(origins: &[String]) -> impl Iterator<Item = Violation> + '_ {
-    origins.iter().enumerate().filter_map(|(index, text)| {
-        let reason = OriginPattern::parse(text).err()?;
-        Some(
-            Violation::body(format!("/allowedOrigins/{index}"), "pattern")
-                .actual(reason.to_string()),
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::option::of;
@@ -158,17 +98,14 @@ mod tests {
     use secrecy::ExposeSecret as _;
 
     use super::*;
+    use crate::domain::key::{Identity, Scope};
+    use crate::domain::key_settings::RedemptionMode;
 
     fn request(kind: KeyKind) -> KeyRequest {
         KeyRequest {
             kind,
             mode: Mode::Live,
-            scope: None,
-            allowed_intents: None,
-            allows_all_intents: None,
-            allow_no_origin: None,
-            identity: None,
-            max_redemptions: None,
+            members: KindMembers::default(),
             allowed_origins: Vec::new(),
             idle_timeout_s: None,
             max_lifetime_s: None,
@@ -192,7 +129,10 @@ mod tests {
         assert_eq!(embed, KeySettings::Embed { scope: Scope::Read });
         let iframe = settings(&request(KeyKind::Iframe)).expect("an iframe key");
         assert_eq!(iframe, KeySettings::Iframe { max_redemptions: 10 });
-        let chat = KeyRequest { allows_all_intents: Some(true), ..request(KeyKind::Chat) };
+        let chat = KeyRequest {
+            members: KindMembers { allows_all_intents: Some(true), ..KindMembers::default() },
+            ..request(KeyKind::Chat)
+        };
         let chat = settings(&chat).expect("a chat key");
         let expected = KeySettings::Chat {
             allowed_intents: None,
@@ -204,7 +144,10 @@ mod tests {
 
     #[test]
     fn an_empty_list_of_intents_is_none_not_all() {
-        let chat = KeyRequest { allowed_intents: Some(Vec::new()), ..request(KeyKind::Chat) };
+        let chat = KeyRequest {
+            members: KindMembers { allowed_intents: Some(Vec::new()), ..KindMembers::default() },
+            ..request(KeyKind::Chat)
+        };
         let Ok(KeySettings::Chat { allowed_intents, .. }) = settings(&chat) else {
             panic!("a chat key");
         };
@@ -214,8 +157,11 @@ mod tests {
     #[test]
     fn intents_are_either_listed_or_all() {
         let chat = |list: Option<&str>, all| KeyRequest {
-            allowed_intents: list.map(|name| vec![name.to_owned()]),
-            allows_all_intents: all,
+            members: KindMembers {
+                allowed_intents: list.map(|name| vec![name.to_owned()]),
+                allows_all_intents: all,
+                ..KindMembers::default()
+            },
             ..request(KeyKind::Chat)
         };
         let neither = [("/allowedIntents".to_owned(), "required".to_owned())];
@@ -279,17 +225,20 @@ mod tests {
         fn members_of_other_kinds_are_refused(
             kind in select(&[KeyKind::Embed, KeyKind::Chat, KeyKind::Iframe][..]),
             scope in of(Just(Scope::Read)), allow_no_origin: Option<bool>,
-            identity in of(Just(Identity::Required)), max_redemptions in of(1u32..100),
+            identity in of(Just(Identity::Required)), max_redemptions in of(2u32..100),
+            redemption_mode in of(Just(RedemptionMode::Multiple)),
         ) {
-            let request = KeyRequest {
-                scope, allow_no_origin, identity, max_redemptions,
+            let members = KindMembers {
+                scope, allow_no_origin, identity, max_redemptions, redemption_mode,
                 allows_all_intents: (kind == KeyKind::Chat).then_some(true),
-                ..request(kind)
+                allowed_intents: None,
             };
+            let request = KeyRequest { members, ..request(kind) };
             let expected: Vec<_> = [
                 ("/scope", scope.is_some() && kind != KeyKind::Embed),
                 ("/allowNoOrigin", allow_no_origin.is_some() && kind != KeyKind::Chat),
                 ("/identity", identity.is_some() && kind != KeyKind::Chat),
+                ("/redemptionMode", redemption_mode.is_some() && kind != KeyKind::Iframe),
                 ("/maxRedemptions", max_redemptions.is_some() && kind != KeyKind::Iframe),
             ]
             .into_iter()

@@ -84,6 +84,17 @@ pub enum Identity {
     Required,
 }
 
+impl Identity {
+    /// Its word in documents, tables and commands.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Optional => "optional",
+            Self::Required => "required",
+        }
+    }
+}
+
 /// Whether a key works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyState {
@@ -130,15 +141,34 @@ pub enum KeySettings {
     },
 }
 
-/// One live secret of an embed key.
+/// One credential of a key: the one it was made with, or one that a rotation gave it.
 #[derive(Clone, Debug)]
 pub struct KeySecret {
     /// Counts up with each rotation; the `kg` claim of tokens.
     pub generation: i64,
-    /// The secret, sealed by the master key.
-    pub secret: Sealed,
+    /// How a caller's credential is told to be this one.
+    pub kept: Kept,
+    /// Milliseconds since 1970.
+    pub created_at: i64,
     /// When it stops being accepted, milliseconds since 1970; `None` while it is the newest.
     pub not_after: Option<i64>,
+}
+
+/// What is remembered of a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// An embed key's secret, sealed by the master key: signatures are computed with it.
+    Sealed(Sealed),
+    /// By what the credential itself finds the key: a publishable key, or the hex SHA-256 of an
+    /// API key. Unique over all keys.
+    Lookup(String),
+}
+
+impl KeySecret {
+    /// Whether it is accepted at `now_ms`.
+    pub fn is_live(&self, now_ms: i64) -> bool {
+        self.not_after.is_none_or(|end| now_ms < end)
+    }
 }
 
 /// One key.
@@ -148,8 +178,8 @@ pub struct Key {
     pub tenant: String,
     /// `key_…`, what operators call it.
     pub id: String,
-    /// By what a caller's credential finds it: the public id (embed), the publishable key (chat),
-    /// or the hex SHA-256 of the API key (iframe). Unique over all keys.
+    /// By what a caller's newest credential finds it: the public id (embed), the publishable key
+    /// (chat), or the hex SHA-256 of the API key (iframe). Unique over all keys.
     pub lookup: String,
     /// Whether it serves real users.
     pub mode: Mode,
@@ -168,19 +198,79 @@ pub struct Key {
     pub ceilings: Ceilings,
     /// What its kind adds.
     pub settings: KeySettings,
-    /// Live secrets, newest first; embed keys alone have any.
+    /// Its credentials, newest first: at least one, at most two that are accepted.
     pub secrets: Vec<KeySecret>,
     /// Milliseconds since 1970.
     pub created_at: i64,
 }
 
+/// What was seen of a key's use since it was written last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotedUse {
+    /// The owner.
+    pub tenant: String,
+    /// `key_…`
+    pub key: String,
+    /// The latest use, milliseconds since 1970.
+    pub at: i64,
+    /// Distinct origins of pages.
+    pub origins: Vec<String>,
+}
+
+/// How many distinct origins of a key are counted.
+pub const MOST_ORIGINS: usize = 100;
+
+/// How many of them are listed.
+pub const LISTED_ORIGINS: usize = 10;
+
+/// What is known of a key's use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyUse {
+    /// Milliseconds since 1970; `None` when it never was used.
+    pub last_used_at: Option<i64>,
+    /// Distinct origins of pages, the earliest first; few more than [`MOST_ORIGINS`].
+    pub origins: Vec<String>,
+}
+
 impl Key {
-    /// What this key opens.
-    pub fn kind(&self) -> KeyKind {
-        match self.settings {
-            KeySettings::Embed { .. } => KeyKind::Embed,
-            KeySettings::Chat { .. } => KeyKind::Chat,
-            KeySettings::Iframe { .. } => KeyKind::Iframe,
+    /// The generation of the credential that `lookup` stands for; `None` when it is none of this
+    /// key's or is not accepted any more at `now_ms`.
+    pub fn generation_of(&self, lookup: &str, now_ms: i64) -> Option<i64> {
+        let mut live = self.secrets.iter().filter(|secret| secret.is_live(now_ms));
+        let found = live.find(|secret| match &secret.kept {
+            Kept::Lookup(own) => own == lookup,
+            Kept::Sealed(_) => false,
+        });
+        found.map(|secret| secret.generation)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A chat key with one credential, `pk_live_1`.
+    pub(crate) fn chat_key() -> Key {
+        let kept = Kept::Lookup("pk_live_1".into());
+        let settings = KeySettings::Chat {
+            allowed_intents: None,
+            allow_no_origin: false,
+            identity: Identity::Off,
+        };
+        Key {
+            tenant: "ten_a".into(),
+            id: "key_a".into(),
+            lookup: "pk_live_1".into(),
+            mode: Mode::Live,
+            label: "Shop".into(),
+            state: KeyState::Active,
+            allowed_origins: Vec::new(),
+            idle_timeout_s: None,
+            max_lifetime_s: None,
+            ceilings: Ceilings::default(),
+            settings,
+            secrets: vec![KeySecret { generation: 1, kept, created_at: 0, not_after: None }],
+            created_at: 0,
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use quick_cache::{Equivalent, OptionsBuilder, Weighter, sync};
 
 use super::catalogue::Catalogue;
-use crate::domain::key::{Key, KeySettings};
+use crate::domain::key::{Kept, Key, KeySettings};
 use crate::domain::session::{Grant, Session};
 use crate::domain::tenant::Tenant;
 use crate::domain::theme::ThemeSettings;
@@ -184,8 +184,15 @@ fn key_weight(key: &Key) -> u64 {
         }
         KeySettings::Embed { .. } | KeySettings::Iframe { .. } => 0,
     };
-    let secrets: usize = key.secrets.iter().map(|secret| secret.secret.0.len() + 40).sum();
+    let secrets: usize = key.secrets.iter().map(|it| kept_weight(&it.kept) + 64).sum();
     512 + settings + texts_weight(&key.allowed_origins) + secrets as u64
+}
+
+fn kept_weight(kept: &Kept) -> usize {
+    match kept {
+        Kept::Sealed(sealed) => sealed.0.len(),
+        Kept::Lookup(lookup) => lookup.len(),
+    }
 }
 
 fn session_weight(session: &Session) -> u64 {

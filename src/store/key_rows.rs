@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::engine::{Failure, Row, Rows, to_json};
-use crate::domain::key::{Ceilings, Identity, Key, KeySecret, KeySettings, KeyState, Mode, Scope};
+use crate::domain::key::{
+    Ceilings, Identity, Kept, Key, KeySecret, KeySettings, KeyState, Mode, Scope,
+};
 use crate::domain::sealing::Sealed;
 
 pub(super) const INSERT: &str = concat!(insert!());
@@ -21,12 +23,16 @@ pub(super) const DELETE_SECRETS: &str =
     "DELETE FROM key_secrets WHERE tenant_id = $1 AND key_id = $2";
 
 pub(super) static SECRETS: Rows = Rows {
-    head: "INSERT INTO key_secrets (tenant_id, key_id, generation, sealed, not_after) VALUES",
-    columns: 5,
+    head: "INSERT INTO key_secrets (tenant_id, key_id, generation, sealed, lookup, created_at, \
+           not_after) VALUES",
+    columns: 7,
     tail: "",
 };
 
-pub(super) const BY_LOOKUP: &str = select!("WHERE keys.lookup = $1");
+pub(super) const BY_LOOKUP: &str = select!(
+    "WHERE keys.key_id IN (SELECT key_id FROM keys WHERE lookup = $1 \
+     UNION ALL SELECT key_id FROM key_secrets WHERE lookup = $1)"
+);
 pub(super) const BY_NAME: &str = select!("WHERE keys.tenant_id = $1 AND keys.key_id = $2");
 pub(super) const BY_ID: &str = select!("WHERE keys.key_id = $1");
 pub(super) const PAGE: &str = select!(
@@ -35,6 +41,15 @@ pub(super) const PAGE: &str = select!(
      AND (CAST($3 AS TEXT) IS NULL OR keys.kind = $3) \
      ORDER BY keys.key_id LIMIT $4"
 );
+
+pub(super) const UPDATE: &str = "UPDATE keys SET label = $3, settings = $4, \
+     allowed_origins = $5, idle_timeout_s = $6, max_lifetime_s = $7, ceilings = $8 \
+     WHERE tenant_id = $1 AND key_id = $2 AND state <> 'revoked'";
+
+/// Only when the newest generation is still the one that was read.
+pub(super) const ROTATE: &str = "UPDATE keys SET lookup = $3 \
+     WHERE tenant_id = $1 AND key_id = $2 AND state <> 'revoked' AND $4 = \
+     (SELECT COALESCE(MAX(generation), 0) FROM key_secrets WHERE tenant_id = $1 AND key_id = $2)";
 
 pub(super) const ENABLED_ORIGINS: &str = "SELECT DISTINCT keys.allowed_origins \
      FROM keys JOIN tenants ON tenants.tenant_id = keys.tenant_id \
@@ -64,7 +79,7 @@ pub(super) fn ceilings_json(ceilings: Ceilings) -> Result<String, Failure> {
     to_json(&StoredCeilings::from(ceilings))
 }
 
-/// One key per run of rows that differ in their secret alone.
+/// One key per run of rows that differ in their credential alone.
 pub(super) fn keys(rows: Vec<Row>) -> Result<Vec<Key>, Failure> {
     let mut keys: Vec<Key> = Vec::new();
     for mut row in rows {
@@ -87,13 +102,14 @@ macro_rules! insert {
 }
 use insert;
 
-/// The keys that a condition finds, each once for each of its secrets, newest first.
+/// The keys that a condition finds, each once for each of its credentials, newest first.
 macro_rules! select {
     ($condition:literal) => {
         concat!(
             "SELECT k.tenant_id, k.key_id, k.lookup, k.label, k.state, k.settings, \
              k.allowed_origins, k.created_at, k.tenant_revoked_at, s.generation, s.sealed, \
-             s.not_after, k.mode, k.idle_timeout_s, k.max_lifetime_s, k.ceilings FROM (SELECT keys.*, tenants.revoked_at AS tenant_revoked_at FROM keys \
+             s.not_after, k.mode, k.idle_timeout_s, k.max_lifetime_s, k.ceilings, s.lookup, \
+             s.created_at FROM (SELECT keys.*, tenants.revoked_at AS tenant_revoked_at FROM keys \
              JOIN tenants ON tenants.tenant_id = keys.tenant_id ",
             $condition,
             ") AS k LEFT JOIN key_secrets AS s \
@@ -133,8 +149,12 @@ fn mode(name: &str) -> Result<Mode, Failure> {
 
 fn secret(row: &mut Row) -> Result<Option<KeySecret>, Failure> {
     let Some(generation) = row.opt_int(9)? else { return Ok(None) };
-    let (secret, not_after) = (Sealed(row.bytes(10)?), row.opt_int(11)?);
-    Ok(Some(KeySecret { generation, secret, not_after }))
+    let kept = match row.opt_bytes(10)? {
+        Some(sealed) => Kept::Sealed(Sealed(sealed)),
+        None => Kept::Lookup(row.text(16)?),
+    };
+    let (created_at, not_after) = (row.int(17)?, row.opt_int(11)?);
+    Ok(Some(KeySecret { generation, kept, created_at, not_after }))
 }
 
 /// `KeySettings` as it lies in the column.

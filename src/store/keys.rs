@@ -6,7 +6,8 @@ use super::cache::Caches;
 use super::engine::{Connection, Failure, to_json};
 use super::writer::Job;
 use super::{Store, audit, key_rows, tenants};
-use crate::domain::key::{Key, KeyKind, KeyState};
+use crate::domain::key::{Kept, Key, KeyKind, KeyState};
+use crate::domain::key_update::{self, KeyChange};
 use crate::domain::session::AuditEntry;
 use crate::error::{Error, Result, Thing};
 
@@ -113,6 +114,35 @@ impl Store {
         self.writer.run(PutKey { key, audit }).await
     }
 
+    /// Makes `change` of a key; the key as it then is. A change that changes nothing leaves no
+    /// audit row. Takes no look at the cache: two changes at once are both made.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such key or it is revoked; `Rules` as [`key_update::updated`].
+    pub async fn update_key(
+        &self,
+        tenant: &str,
+        id: &str,
+        change: KeyChange,
+        audit: AuditEntry,
+    ) -> Result<Key> {
+        self.writer.run(UpdateKey { tenant: tenant.into(), id: id.into(), change, audit }).await
+    }
+
+    /// Gives a key the lookup and the credentials of `rotated`, when its newest generation is still
+    /// `newest`; `None` when somebody else was faster.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn rotate_key(
+        &self,
+        rotated: Key,
+        newest: i64,
+        audit: AuditEntry,
+    ) -> Result<Option<Key>> {
+        self.writer.run(RotateKey { rotated, newest, audit }).await
+    }
+
     /// Pauses, resumes or revokes a key; the key as it then is. A revoked key stays revoked:
     /// revoking it again changes nothing.
     ///
@@ -187,17 +217,27 @@ async fn insert(conn: &mut Connection, sql: &'static str, key: &Key) -> Result<(
         key_rows::ceilings_json(key.ceilings)?.into(),
     ];
     conn.execute(sql, values).await?;
-    let mut secrets = Vec::new();
+    insert_secrets(conn, key).await
+}
+
+async fn insert_secrets(conn: &mut Connection, key: &Key) -> Result<(), Failure> {
+    let mut rows = Vec::new();
     for secret in &key.secrets {
-        secrets.extend([
+        let (sealed, lookup) = match &secret.kept {
+            Kept::Sealed(sealed) => (Some(sealed.0.as_slice()), None),
+            Kept::Lookup(lookup) => (None, Some(lookup.as_str())),
+        };
+        rows.extend([
             key.tenant.as_str().into(),
             key.id.as_str().into(),
             secret.generation.into(),
-            secret.secret.0.as_slice().into(),
+            sealed.into(),
+            lookup.into(),
+            secret.created_at.into(),
             secret.not_after.into(),
         ]);
     }
-    conn.insert(&key_rows::SECRETS, secrets).await.map(drop)
+    conn.insert(&key_rows::SECRETS, rows).await.map(drop)
 }
 
 struct SetKeyState {
@@ -230,4 +270,74 @@ impl Job for SetKeyState {
     fn forget(&self, caches: &Caches) {
         caches.drop_keys();
     }
+}
+
+struct UpdateKey {
+    tenant: String,
+    id: String,
+    change: KeyChange,
+    audit: AuditEntry,
+}
+
+impl Job for UpdateKey {
+    type Answer = Key;
+
+    async fn run(&self, conn: &mut Connection) -> Result<Key, Failure> {
+        let before = by_name(conn, &self.tenant, &self.id).await?;
+        let before = before.filter(|key| key.state != KeyState::Revoked);
+        let before = before.ok_or(Failure::Refused(Error::NotFound(Thing::Key)))?;
+        let after = key_update::updated(&before, &self.change).map_err(Failure::Refused)?;
+        let changed = key_update::difference(&before, &after);
+        if changed.is_empty() {
+            return Ok(after);
+        }
+        let values = vec![
+            after.tenant.as_str().into(),
+            after.id.as_str().into(),
+            after.label.as_str().into(),
+            key_rows::settings_json(&after.settings)?.into(),
+            to_json(&after.allowed_origins)?.into(),
+            after.idle_timeout_s.map(i64::from).into(),
+            after.max_lifetime_s.map(i64::from).into(),
+            key_rows::ceilings_json(after.ceilings)?.into(),
+        ];
+        conn.execute(key_rows::UPDATE, values).await?;
+        audit::insert(conn, [&self.audit.clone().with("changed", changed)]).await?;
+        Ok(after)
+    }
+
+    fn forget(&self, caches: &Caches) {
+        caches.drop_keys();
+    }
+}
+
+struct RotateKey {
+    rotated: Key,
+    newest: i64,
+    audit: AuditEntry,
+}
+
+impl Job for RotateKey {
+    type Answer = Option<Key>;
+
+    async fn run(&self, conn: &mut Connection) -> Result<Option<Key>, Failure> {
+        let Key { tenant, id, lookup, .. } = &self.rotated;
+        let values = vec![tenant.into(), id.into(), lookup.into(), self.newest.into()];
+        if conn.execute(key_rows::ROTATE, values).await? == 0 {
+            return Ok(None);
+        }
+        conn.execute(key_rows::DELETE_SECRETS, vec![tenant.into(), id.into()]).await?;
+        insert_secrets(conn, &self.rotated).await?;
+        audit::insert(conn, [&self.audit]).await?;
+        by_name(conn, tenant, id).await
+    }
+
+    fn forget(&self, caches: &Caches) {
+        caches.drop_keys();
+    }
+}
+
+async fn by_name(conn: &mut Connection, tenant: &str, id: &str) -> Result<Option<Key>, Failure> {
+    let rows = conn.fetch(key_rows::BY_NAME, vec![tenant.into(), id.into()]).await?;
+    Ok(key_rows::keys(rows)?.pop())
 }

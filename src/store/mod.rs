@@ -12,6 +12,7 @@ mod conversations;
 mod directory;
 mod engine;
 mod key_rows;
+mod key_uses;
 mod keys;
 mod meta;
 mod openings;

@@ -131,6 +131,8 @@ impl Wallet {
             "CreateIframeSession" => json!({ "uid": "u1", "srcs": [source()] }),
             "RedeemCacheKey" => json!({ "cache_key": self.cache_key }),
             "TenantCreate" => json!({ "name": "Acme" }),
+            "KeyUpdate" => json!({ "label": "b" }),
+            "KeyRotate" => json!({ "overlapSeconds": 60 }),
             "KeyCreate" => json!({ "tenantId": tenant_id, "kind": "embed", "label": "a" }),
             other => panic!("tell Wallet::body what {} accepts as {other}", operation.id),
         })

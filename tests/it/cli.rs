@@ -261,7 +261,7 @@ fn tenants_and_keys_are_made_listed_and_ended() {
     let kinds: [(&str, &[&str], &str); 3] = [
         ("embed", &["--scope", "read-write"], "ysk_"),
         ("chat", &["--all-intents", "--origin", "https://*.acme.com"], "pk_live_"),
-        ("iframe", &["--max-redemptions", "1"], "iak_"),
+        ("iframe", &["--redemption-mode", "single", "--mode", "test"], "iak_test_"),
     ];
     for (kind, flags, credential) in kinds {
         let base = ["keys", "create", "--tenant", &tenant, "--label", "L", "--kind", kind];
@@ -274,10 +274,29 @@ fn tenants_and_keys_are_made_listed_and_ended() {
         assert_eq!(listed["items"].as_array().map(Vec::len), Some(2), "{listed}");
         assert!(!listed.to_string().contains("secret"), "{listed}");
         desk.says(0, &["keys", "list", "--kind", kind], key);
+        desk.says(0, &["keys", "show", key], &format!("keyId            {key}"));
+        let renamed = ["keys", "update", key, "--label", "M", "--idle-timeout", "90"];
+        desk.says(0, &renamed, "has changed: idleTimeoutSeconds, label");
+        desk.says(0, &renamed, "is as it was");
+        let changed = ["keys", "update", key, "--idle-timeout", "none", "--live-sessions", "5"];
+        let changed = desk.json(&changed);
+        assert_eq!(
+            (&changed["label"], &changed["ceilings"]),
+            (&json!("M"), &json!({"liveSessions": 5}))
+        );
+        assert!(changed.get("idleTimeoutSeconds").is_none(), "{changed}");
+        assert_eq!(desk.json(&["keys", "show", key]), changed);
+        let rotated = desk.json(&["keys", "rotate", key, "--overlap", "60"]);
+        assert_eq!(rotated["key"]["generations"].as_array().map(Vec::len), Some(2), "{rotated}");
+        assert_ne!(rotated["credential"], made["credential"]);
+        desk.says(1, &["keys", "rotate", key], "two credentials of the key are accepted already");
+        desk.says(0, &["keys", "rotate", key, "--overlap", "0"], "is not accepted any more");
         desk.says(0, &["keys", "pause", key], "is paused");
         desk.says(0, &["keys", "resume", key], "is active");
         desk.says(0, &["keys", "revoke", key], "is revoked");
         desk.says(1, &["keys", "resume", key], "is revoked for good");
+        desk.says(1, &["keys", "update", key, "--label", "X"], "is revoked for good");
+        desk.says(1, &["keys", "rotate", key], "is revoked for good");
     }
     desk.says(0, &["tenants", "revoke", &tenant], "is revoked since");
     let listed = desk.json(&["tenants", "list"]);
@@ -303,6 +322,21 @@ fn commands_say_what_is_wrong_with_their_exit_code() {
     desk.says(2, &wrong, "--scope does not belong to this kind");
     let wrong = [&create[..], &["iframe", "--tenant", tenant, "--max-redemptions", "101"]].concat();
     desk.says(2, &wrong, "--max-redemptions breaks maximum 100");
+    let key = keys["items"][0]["keyId"].as_str().expect("a key");
+    for (flags, says) in [
+        (["--identity", "off"], "--identity does not belong to this kind"),
+        (["--idle-timeout", "59"], "--idle-timeout breaks minimum 60"),
+        (["--idle-timeout", "soon"], "give a whole number or none"),
+        (["--origin", "https://*.co.uk"], "--origin breaks pattern"),
+    ] {
+        desk.says(2, &[&["keys", "update", key][..], &flags].concat(), says);
+    }
+    desk.says(
+        2,
+        &["keys", "rotate", key, "--overlap", "604801"],
+        "--overlap breaks maximum 604800",
+    );
+    desk.says(1, &["keys", "show", "key_bbbbbbbbbbbbbbbbbbbbbbbbbb"], "key not found");
     desk.says(2, &["tenants", "create", ""], "the name breaks minLength");
     desk.says(2, &["tenants", "create"], "<NAME>");
     desk.says(2, &["keys", "frobnicate"], "frobnicate");

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::callers::{bearer, fresh_timestamp};
+use crate::callers::{Target, bearer, fresh_timestamp};
 use crate::errors::{Callers, Produced, operation};
 use crate::keyring::{demo_tenant, key_id, make_key, make_tenant, revoke_key, set_key};
 use crate::requests::{open_iframe, signed};
@@ -124,9 +124,16 @@ async fn admin_targets(callers: &Callers<'_>, produced: &mut Produced) {
         let admin = operation(id);
         produced.note(admin, "tenant_not_found", &lost.send(admin, lost.body(admin)).await);
     }
-    for id in ["keyRevoke", "keyPause", "keyResume"] {
-        produced.note(operation(id), "key_not_found", &lost.send(operation(id), None).await);
+    for id in ["keyRead", "keyUpdate", "keyRotate", "keyRevoke", "keyPause", "keyResume"] {
+        let admin = operation(id);
+        produced.note(admin, "key_not_found", &lost.send(admin, lost.body(admin)).await);
     }
+    let rotate = operation("keyRotate");
+    let (mut rotating, body) = (Callers::new(callers.service).await, json!({}));
+    rotating.target = Target::create(callers.service).await;
+    produced.note_success(rotate, &rotating.send(rotate, bytes(&body)).await);
+    let third = rotating.send(rotate, bytes(&body)).await;
+    produced.note(rotate, "rotation_in_progress", &third);
 }
 
 async fn sessions(callers: &Callers<'_>, produced: &mut Produced) {

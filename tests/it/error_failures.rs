@@ -8,7 +8,7 @@ use serde_json::json;
 use vestibule::context::Context;
 use vestibule::domain::catalogue::Flow;
 use vestibule::domain::key::{
-    Ceilings, Identity, Key, KeySecret, KeySettings, KeyState, Mode, Scope,
+    Ceilings, Identity, Kept, Key, KeySecret, KeySettings, KeyState, Mode, Scope,
 };
 use vestibule::domain::sealing::Sealed;
 use vestibule::domain::session::{AuditEntry, Conversation, Grant, Session};
@@ -203,7 +203,8 @@ async fn broken_keys_and_tenants(produced: &mut Produced) {
     let mut callers = Callers::new(&service).await;
     let mut damaged = key(context, &tenant, KeySettings::Embed { scope: Scope::Read });
     let secret = Sealed(vec![0; 64]);
-    damaged.secrets = vec![KeySecret { generation: 1, secret, not_after: None }];
+    let kept = Kept::Sealed(secret);
+    damaged.secrets = vec![KeySecret { generation: 1, kept, created_at: 0, not_after: None }];
     let lookup = damaged.lookup.clone();
     context.store.create_key(damaged, audit(context, &tenant)).await.expect("stored");
     let create = operation("embedSessionCreate");
@@ -217,8 +218,10 @@ async fn broken_keys_and_tenants(produced: &mut Produced) {
     let strange = key(context, &tenant, chat);
     callers.target.key_id.clone_from(&strange.id);
     context.store.create_key(strange, audit(context, &tenant)).await.expect("stored");
-    for id in ["keyList", "keyPause", "keyResume"] {
-        produced.note(operation(id), "internal", &callers.send(operation(id), None).await);
+    for id in ["keyList", "keyRead", "keyUpdate", "keyRotate", "keyPause", "keyResume"] {
+        let operation = operation(id);
+        let answer = callers.send(operation, callers.body(operation)).await;
+        produced.note(operation, "internal", &answer);
     }
     let nameless = Tenant {
         id: "ten_1".to_owned(),

@@ -34,7 +34,7 @@ fn at(pointer: &str, keyword: &str) -> (String, String) {
 /// What a key is told to be, beside id, tenant and time.
 fn told(mut key: Value) -> Value {
     let told = key.as_object_mut().expect("a key");
-    for own in ["keyId", "tenantId", "createdAt", "publicId"] {
+    for own in ["keyId", "tenantId", "createdAt", "publicId", "generations", "originsSeen"] {
         told.remove(own);
     }
     key
@@ -93,7 +93,7 @@ async fn an_iframe_key_is_all_secret_and_redeems_ten_times_unless_said() {
     let made = create(service, &tenant, json!({ "kind": "iframe" })).await;
     let expected = json!({
         "kind": "iframe", "label": "Of a test", "state": "active", "mode": "live", "maxRedemptions": 10,
-        "allowedOrigins": [],
+        "redemptionMode": "multiple", "allowedOrigins": [],
     });
     assert_eq!(told(made.body["key"].clone()), expected, "{}", made.text);
     assert_eq!(members(&made.body["credential"]), ["secret"]);
@@ -172,7 +172,7 @@ async fn a_member_of_another_kind_is_refused_by_its_pointer() {
         ("embed", json!({ "scope": "read" })),
         ("chat", json!({ "allowsAllIntents": true, "allowNoOrigin": true, "identity": "off" })),
         ("chat", json!({ "allowedIntents": [] })),
-        ("iframe", json!({ "maxRedemptions": 1 })),
+        ("iframe", json!({ "maxRedemptions": 1, "redemptionMode": "single" })),
     ];
     for kind in ["embed", "iframe"] {
         for (own, settings) in of_kind.iter().filter(|(own, _)| *own != kind) {
@@ -267,6 +267,21 @@ async fn redemptions_are_between_1_and_100() {
     };
     for n in [1, 100] {
         assert_eq!(iframe(n).await.body["key"]["maxRedemptions"], n);
+    }
+    for (mode, n, told) in [("single", 1, 1), ("multiple", 7, 7)] {
+        let given = json!({ "kind": "iframe", "redemptionMode": mode, "maxRedemptions": n });
+        let made = create(service, &tenant, given).await;
+        assert_eq!(made.body["key"]["maxRedemptions"], told, "{}", made.text);
+        assert_eq!(made.body["key"]["redemptionMode"], mode);
+    }
+    for (mode, told) in [("single", 1), ("multiple", 10)] {
+        let made = create(service, &tenant, json!({ "kind": "iframe", "redemptionMode": mode }));
+        assert_eq!(made.await.body["key"]["maxRedemptions"], told);
+    }
+    for (mode, n) in [("single", 2), ("multiple", 1)] {
+        let given = json!({ "kind": "iframe", "redemptionMode": mode, "maxRedemptions": n });
+        let refused = create(service, &tenant, given).await;
+        assert_eq!(broken(&refused), [at("/redemptionMode", "not")]);
     }
     assert_eq!(broken(&iframe(0).await), [at("/maxRedemptions", "minimum")]);
     assert_eq!(broken(&iframe(101).await), [at("/maxRedemptions", "maximum")]);

@@ -32,6 +32,8 @@ mod httpmock;
 mod iframe_sessions;
 mod iframe_themes;
 mod iframe_tokens;
+mod key_changes;
+mod key_rotations;
 mod keyring;
 mod keys;
 mod ledger;

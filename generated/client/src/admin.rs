@@ -407,7 +407,8 @@ pub mod types {
     }
     /// A key without its secret. `publicId` is present for embed and chat keys. `scope` is present
     /// for embed keys; `allowsAllIntents`, `allowNoOrigin` and `identity` for chat keys, with
-    /// `allowedIntents` unless all are allowed; `maxRedemptions` for iframe keys.
+    /// `allowedIntents` unless all are allowed; `redemptionMode` and `maxRedemptions` for iframe
+    /// keys; `originsSeen` for chat keys. `lastUsedAt` is present once the key was used.
     /// `idleTimeoutSeconds`, `maxLifetimeSeconds` and `ceilings` are present when they are set.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Key {
@@ -440,6 +441,8 @@ pub mod types {
         /// When it was created, in UTC.
         #[serde(rename = "createdAt")]
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        /// The credentials that are accepted, newest first. A revoked key's are listed too.
+        pub generations: ::std::vec::Vec<KeyGeneration>,
         /// Whether customers of a chat key prove who they are. `off` ignores customer tokens, `optional`
         /// checks one when it is given, `required` refuses a customer id without one.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -458,6 +461,14 @@ pub mod types {
         pub kind: ::std::string::String,
         /// The key's name, for people. A chat widget shows it as its title.
         pub label: ::std::string::String,
+        /// When the key, or a token of one of its sessions, was accepted last, in UTC.
+        #[serde(
+            rename = "lastUsedAt",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub last_used_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
         /// How many seconds after their opening the sessions of a key end at the latest, however often
         /// they are renewed. At most twelve hours.
         #[serde(
@@ -476,12 +487,24 @@ pub mod types {
         /// takes live keys only; a `pk_test_` key is for operations that name a key without opening a
         /// session.
         pub mode: ::std::string::String,
+        #[serde(
+            rename = "originsSeen",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub origins_seen: ::std::option::Option<OriginsSeen>,
         /// The public id of an embed key, or the publishable key of a chat widget.
         #[serde(
             rename = "publicId",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub public_id: ::std::option::Option<::std::string::String>,
+        /// Whether a cache key that an iframe key created may be redeemed once (`single`) or as often as
+        /// `maxRedemptions` says (`multiple`).
+        #[serde(
+            rename = "redemptionMode",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub redemption_mode: ::std::option::Option<::std::string::String>,
         /// What an embed key may grant. `read` is `showChatsList` and `showChatPage` only; `read-write`
         /// is every capability.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -524,8 +547,8 @@ pub mod types {
         }
     }
     /// The settings of a new key. `scope` belongs to embed keys, `allowedIntents`,
-    /// `allowsAllIntents`, `allowNoOrigin` and `identity` to chat keys, `maxRedemptions` to iframe
-    /// keys; the others are for every kind.
+    /// `allowsAllIntents`, `allowNoOrigin` and `identity` to chat keys, `redemptionMode` and
+    /// `maxRedemptions` to iframe keys; the others are for every kind.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(deny_unknown_fields)]
     pub struct KeyCreate {
@@ -576,6 +599,11 @@ pub mod types {
         pub max_redemptions: ::std::option::Option<::std::num::NonZeroU64>,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub mode: ::std::option::Option<KeyMode>,
+        #[serde(
+            rename = "redemptionMode",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub redemption_mode: ::std::option::Option<RedemptionMode>,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub scope: ::std::option::Option<KeyScope>,
         #[serde(rename = "tenantId")]
@@ -671,6 +699,26 @@ pub mod types {
     }
     impl KeyCredential {
         pub fn builder() -> builder::KeyCredential {
+            Default::default()
+        }
+    }
+    /// One credential that is accepted. The newest one has no `endsAt`.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct KeyGeneration {
+        /// When it was made, in UTC.
+        #[serde(rename = "createdAt")]
+        pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        /// From when on it is not accepted, in UTC.
+        #[serde(
+            rename = "endsAt",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub ends_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        /// Counts up with each rotation. The audit names it beside what the credential did.
+        pub generation: i64,
+    }
+    impl KeyGeneration {
+        pub fn builder() -> builder::KeyGeneration {
             Default::default()
         }
     }
@@ -864,6 +912,41 @@ pub mod types {
             value.parse()
         }
     }
+    /// How long the old credential is accepted beside the new one.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    #[serde(deny_unknown_fields)]
+    pub struct KeyRotate {
+        /// For how many seconds more the old credential is accepted: a day unless given, seven days
+        /// at most. 0 ends it at once.
+        #[serde(
+            rename = "overlapSeconds",
+            default = "defaults::default_u64::<i64, 86400>"
+        )]
+        pub overlap_seconds: i64,
+    }
+    impl ::std::default::Default for KeyRotate {
+        fn default() -> Self {
+            Self {
+                overlap_seconds: defaults::default_u64::<i64, 86400>(),
+            }
+        }
+    }
+    impl KeyRotate {
+        pub fn builder() -> builder::KeyRotate {
+            Default::default()
+        }
+    }
+    /// The key, and its new credential, which is shown here only.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct KeyRotated {
+        pub credential: KeyCredential,
+        pub key: Key,
+    }
+    impl KeyRotated {
+        pub fn builder() -> builder::KeyRotated {
+            Default::default()
+        }
+    }
     /// What an embed key may grant. `read` is `showChatsList` and `showChatPage` only; `read-write`
     /// is every capability.
     #[derive(
@@ -959,6 +1042,131 @@ pub mod types {
         type Err = ::std::convert::Infallible;
         fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
             Ok(Self(value.to_string()))
+        }
+    }
+    /// What to change of a key. What is not given stays. `scope` belongs to embed keys,
+    /// `allowedIntents`, `allowsAllIntents`, `allowNoOrigin` and `identity` to chat keys,
+    /// `redemptionMode` and `maxRedemptions` to iframe keys; the others are for every kind.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+    #[serde(deny_unknown_fields)]
+    pub struct KeyUpdate {
+        /// Whether a chat key is taken from requests without an origin, which native apps send.
+        #[serde(
+            rename = "allowNoOrigin",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub allow_no_origin: ::std::option::Option<bool>,
+        #[serde(
+            rename = "allowedIntents",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub allowed_intents: ::std::option::Option<AllowedIntents>,
+        #[serde(
+            rename = "allowedOrigins",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub allowed_origins: ::std::option::Option<AllowedOrigins>,
+        /// Whether a chat key may trigger every published intent. True excludes `allowedIntents`.
+        #[serde(
+            rename = "allowsAllIntents",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub allows_all_intents: ::std::option::Option<bool>,
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub ceilings: ::std::option::Option<Ceilings>,
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub identity: ::std::option::Option<IdentityProof>,
+        /// After how many seconds without a request the sessions of the key end. Null takes the bound
+        /// away.
+        #[serde(
+            rename = "idleTimeoutSeconds",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub idle_timeout_seconds: ::std::option::Option<i64>,
+        /// The key's name, for people. A chat widget shows it as its title.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub label: ::std::option::Option<KeyUpdateLabel>,
+        /// How many seconds after their opening the sessions of the key end at the latest. Null takes
+        /// the bound away.
+        #[serde(
+            rename = "maxLifetimeSeconds",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub max_lifetime_seconds: ::std::option::Option<i64>,
+        /// How often a cache key that an iframe key creates from now on may be redeemed.
+        #[serde(
+            rename = "maxRedemptions",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub max_redemptions: ::std::option::Option<::std::num::NonZeroU64>,
+        #[serde(
+            rename = "redemptionMode",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub redemption_mode: ::std::option::Option<RedemptionMode>,
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub scope: ::std::option::Option<KeyScope>,
+    }
+    impl KeyUpdate {
+        pub fn builder() -> builder::KeyUpdate {
+            Default::default()
+        }
+    }
+    /// The key's name, for people. A chat widget shows it as its title.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct KeyUpdateLabel(::std::string::String);
+    impl ::std::ops::Deref for KeyUpdateLabel {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<KeyUpdateLabel> for ::std::string::String {
+        fn from(value: KeyUpdateLabel) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for KeyUpdateLabel {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 100usize {
+                return Err("longer than 100 characters".into());
+            }
+            if value.chars().count() < 1usize {
+                return Err("shorter than 1 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for KeyUpdateLabel {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for KeyUpdateLabel {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for KeyUpdateLabel {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
         }
     }
     /// How many seconds after their opening the sessions of a key end at the latest, however often
@@ -1072,6 +1280,75 @@ pub mod types {
                 .map_err(|e: self::error::ConversionError| {
                     <D::Error as ::serde::de::Error>::custom(e.to_string())
                 })
+        }
+    }
+    /// The distinct origins from which a chat key and its tokens were used.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct OriginsSeen {
+        /// How many there were. They are counted up to 100, so 100 means 100 or more.
+        pub count: i64,
+        /// The ten that were seen first.
+        pub first: ::std::vec::Vec<::std::string::String>,
+    }
+    impl OriginsSeen {
+        pub fn builder() -> builder::OriginsSeen {
+            Default::default()
+        }
+    }
+    /// Whether a cache key that an iframe key created may be redeemed once (`single`) or as often as
+    /// `maxRedemptions` says (`multiple`).
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum RedemptionMode {
+        #[serde(rename = "single")]
+        Single,
+        #[serde(rename = "multiple")]
+        Multiple,
+    }
+    impl ::std::fmt::Display for RedemptionMode {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Single => f.write_str("single"),
+                Self::Multiple => f.write_str("multiple"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for RedemptionMode {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "single" => Ok(Self::Single),
+                "multiple" => Ok(Self::Multiple),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for RedemptionMode {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for RedemptionMode {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
         }
     }
     /// A tenant. `revokedAt` is present once it was revoked.
@@ -1556,6 +1833,10 @@ pub mod types {
                 ::chrono::DateTime<::chrono::offset::Utc>,
                 ::std::string::String,
             >,
+            generations: ::std::result::Result<
+                ::std::vec::Vec<super::KeyGeneration>,
+                ::std::string::String,
+            >,
             identity: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
@@ -1567,6 +1848,10 @@ pub mod types {
             key_id: ::std::result::Result<::std::string::String, ::std::string::String>,
             kind: ::std::result::Result<::std::string::String, ::std::string::String>,
             label: ::std::result::Result<::std::string::String, ::std::string::String>,
+            last_used_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
             max_lifetime_seconds: ::std::result::Result<
                 ::std::option::Option<i64>,
                 ::std::string::String,
@@ -1576,7 +1861,15 @@ pub mod types {
                 ::std::string::String,
             >,
             mode: ::std::result::Result<::std::string::String, ::std::string::String>,
+            origins_seen: ::std::result::Result<
+                ::std::option::Option<super::OriginsSeen>,
+                ::std::string::String,
+            >,
             public_id: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            redemption_mode: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
             >,
@@ -1601,15 +1894,19 @@ pub mod types {
                     allows_all_intents: Ok(Default::default()),
                     ceilings: Ok(Default::default()),
                     created_at: Err("no value supplied for created_at".to_string()),
+                    generations: Err("no value supplied for generations".to_string()),
                     identity: Ok(Default::default()),
                     idle_timeout_seconds: Ok(Default::default()),
                     key_id: Err("no value supplied for key_id".to_string()),
                     kind: Err("no value supplied for kind".to_string()),
                     label: Err("no value supplied for label".to_string()),
+                    last_used_at: Ok(Default::default()),
                     max_lifetime_seconds: Ok(Default::default()),
                     max_redemptions: Ok(Default::default()),
                     mode: Err("no value supplied for mode".to_string()),
+                    origins_seen: Ok(Default::default()),
                     public_id: Ok(Default::default()),
+                    redemption_mode: Ok(Default::default()),
                     scope: Ok(Default::default()),
                     state: Err("no value supplied for state".to_string()),
                     tenant_id: Err("no value supplied for tenant_id".to_string()),
@@ -1697,6 +1994,18 @@ pub mod types {
                     });
                 self
             }
+            pub fn generations<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::KeyGeneration>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.generations = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for generations: {e}")
+                    });
+                self
+            }
             pub fn identity<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
@@ -1759,6 +2068,20 @@ pub mod types {
                     });
                 self
             }
+            pub fn last_used_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.last_used_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for last_used_at: {e}")
+                    });
+                self
+            }
             pub fn max_lifetime_seconds<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::std::option::Option<i64>>,
@@ -1799,6 +2122,18 @@ pub mod types {
                     });
                 self
             }
+            pub fn origins_seen<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::OriginsSeen>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.origins_seen = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for origins_seen: {e}")
+                    });
+                self
+            }
             pub fn public_id<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
@@ -1808,6 +2143,20 @@ pub mod types {
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for public_id: {e}")
+                    });
+                self
+            }
+            pub fn redemption_mode<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.redemption_mode = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for redemption_mode: {e}"
+                        )
                     });
                 self
             }
@@ -1860,15 +2209,19 @@ pub mod types {
                     allows_all_intents: value.allows_all_intents?,
                     ceilings: value.ceilings?,
                     created_at: value.created_at?,
+                    generations: value.generations?,
                     identity: value.identity?,
                     idle_timeout_seconds: value.idle_timeout_seconds?,
                     key_id: value.key_id?,
                     kind: value.kind?,
                     label: value.label?,
+                    last_used_at: value.last_used_at?,
                     max_lifetime_seconds: value.max_lifetime_seconds?,
                     max_redemptions: value.max_redemptions?,
                     mode: value.mode?,
+                    origins_seen: value.origins_seen?,
                     public_id: value.public_id?,
+                    redemption_mode: value.redemption_mode?,
                     scope: value.scope?,
                     state: value.state?,
                     tenant_id: value.tenant_id?,
@@ -1884,15 +2237,19 @@ pub mod types {
                     allows_all_intents: Ok(value.allows_all_intents),
                     ceilings: Ok(value.ceilings),
                     created_at: Ok(value.created_at),
+                    generations: Ok(value.generations),
                     identity: Ok(value.identity),
                     idle_timeout_seconds: Ok(value.idle_timeout_seconds),
                     key_id: Ok(value.key_id),
                     kind: Ok(value.kind),
                     label: Ok(value.label),
+                    last_used_at: Ok(value.last_used_at),
                     max_lifetime_seconds: Ok(value.max_lifetime_seconds),
                     max_redemptions: Ok(value.max_redemptions),
                     mode: Ok(value.mode),
+                    origins_seen: Ok(value.origins_seen),
                     public_id: Ok(value.public_id),
+                    redemption_mode: Ok(value.redemption_mode),
                     scope: Ok(value.scope),
                     state: Ok(value.state),
                     tenant_id: Ok(value.tenant_id),
@@ -2030,6 +2387,10 @@ pub mod types {
                 ::std::option::Option<super::KeyMode>,
                 ::std::string::String,
             >,
+            redemption_mode: ::std::result::Result<
+                ::std::option::Option<super::RedemptionMode>,
+                ::std::string::String,
+            >,
             scope: ::std::result::Result<
                 ::std::option::Option<super::KeyScope>,
                 ::std::string::String,
@@ -2051,6 +2412,7 @@ pub mod types {
                     max_lifetime_seconds: Ok(Default::default()),
                     max_redemptions: Ok(Default::default()),
                     mode: Ok(Default::default()),
+                    redemption_mode: Ok(Default::default()),
                     scope: Ok(Default::default()),
                     tenant_id: Err("no value supplied for tenant_id".to_string()),
                 }
@@ -2221,6 +2583,20 @@ pub mod types {
                     });
                 self
             }
+            pub fn redemption_mode<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::RedemptionMode>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.redemption_mode = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for redemption_mode: {e}"
+                        )
+                    });
+                self
+            }
             pub fn scope<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::std::option::Option<super::KeyScope>>,
@@ -2264,6 +2640,7 @@ pub mod types {
                     max_lifetime_seconds: value.max_lifetime_seconds?,
                     max_redemptions: value.max_redemptions?,
                     mode: value.mode?,
+                    redemption_mode: value.redemption_mode?,
                     scope: value.scope?,
                     tenant_id: value.tenant_id?,
                 })
@@ -2284,6 +2661,7 @@ pub mod types {
                     max_lifetime_seconds: Ok(value.max_lifetime_seconds),
                     max_redemptions: Ok(value.max_redemptions),
                     mode: Ok(value.mode),
+                    redemption_mode: Ok(value.redemption_mode),
                     scope: Ok(value.scope),
                     tenant_id: Ok(value.tenant_id),
                 }
@@ -2415,6 +2793,88 @@ pub mod types {
             }
         }
         #[derive(Clone, Debug)]
+        pub struct KeyGeneration {
+            created_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            ends_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            generation: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for KeyGeneration {
+            fn default() -> Self {
+                Self {
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    ends_at: Ok(Default::default()),
+                    generation: Err("no value supplied for generation".to_string()),
+                }
+            }
+        }
+        impl KeyGeneration {
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn ends_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ends_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ends_at: {e}")
+                    });
+                self
+            }
+            pub fn generation<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.generation = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for generation: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<KeyGeneration> for super::KeyGeneration {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: KeyGeneration,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    created_at: value.created_at?,
+                    ends_at: value.ends_at?,
+                    generation: value.generation?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::KeyGeneration> for KeyGeneration {
+            fn from(value: super::KeyGeneration) -> Self {
+                Self {
+                    created_at: Ok(value.created_at),
+                    ends_at: Ok(value.ends_at),
+                    generation: Ok(value.generation),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct KeyList {
             items: ::std::result::Result<
                 ::std::vec::Vec<super::Key>,
@@ -2475,6 +2935,444 @@ pub mod types {
                 Self {
                     items: Ok(value.items),
                     next: Ok(value.next),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct KeyRotate {
+            overlap_seconds: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for KeyRotate {
+            fn default() -> Self {
+                Self {
+                    overlap_seconds: Ok(super::defaults::default_u64::<i64, 86400>()),
+                }
+            }
+        }
+        impl KeyRotate {
+            pub fn overlap_seconds<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.overlap_seconds = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for overlap_seconds: {e}"
+                        )
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<KeyRotate> for super::KeyRotate {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: KeyRotate,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    overlap_seconds: value.overlap_seconds?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::KeyRotate> for KeyRotate {
+            fn from(value: super::KeyRotate) -> Self {
+                Self {
+                    overlap_seconds: Ok(value.overlap_seconds),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct KeyRotated {
+            credential: ::std::result::Result<
+                super::KeyCredential,
+                ::std::string::String,
+            >,
+            key: ::std::result::Result<super::Key, ::std::string::String>,
+        }
+        impl ::std::default::Default for KeyRotated {
+            fn default() -> Self {
+                Self {
+                    credential: Err("no value supplied for credential".to_string()),
+                    key: Err("no value supplied for key".to_string()),
+                }
+            }
+        }
+        impl KeyRotated {
+            pub fn credential<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::KeyCredential>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.credential = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for credential: {e}")
+                    });
+                self
+            }
+            pub fn key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::Key>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<KeyRotated> for super::KeyRotated {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: KeyRotated,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    credential: value.credential?,
+                    key: value.key?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::KeyRotated> for KeyRotated {
+            fn from(value: super::KeyRotated) -> Self {
+                Self {
+                    credential: Ok(value.credential),
+                    key: Ok(value.key),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct KeyUpdate {
+            allow_no_origin: ::std::result::Result<
+                ::std::option::Option<bool>,
+                ::std::string::String,
+            >,
+            allowed_intents: ::std::result::Result<
+                ::std::option::Option<super::AllowedIntents>,
+                ::std::string::String,
+            >,
+            allowed_origins: ::std::result::Result<
+                ::std::option::Option<super::AllowedOrigins>,
+                ::std::string::String,
+            >,
+            allows_all_intents: ::std::result::Result<
+                ::std::option::Option<bool>,
+                ::std::string::String,
+            >,
+            ceilings: ::std::result::Result<
+                ::std::option::Option<super::Ceilings>,
+                ::std::string::String,
+            >,
+            identity: ::std::result::Result<
+                ::std::option::Option<super::IdentityProof>,
+                ::std::string::String,
+            >,
+            idle_timeout_seconds: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            label: ::std::result::Result<
+                ::std::option::Option<super::KeyUpdateLabel>,
+                ::std::string::String,
+            >,
+            max_lifetime_seconds: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            max_redemptions: ::std::result::Result<
+                ::std::option::Option<::std::num::NonZeroU64>,
+                ::std::string::String,
+            >,
+            redemption_mode: ::std::result::Result<
+                ::std::option::Option<super::RedemptionMode>,
+                ::std::string::String,
+            >,
+            scope: ::std::result::Result<
+                ::std::option::Option<super::KeyScope>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for KeyUpdate {
+            fn default() -> Self {
+                Self {
+                    allow_no_origin: Ok(Default::default()),
+                    allowed_intents: Ok(Default::default()),
+                    allowed_origins: Ok(Default::default()),
+                    allows_all_intents: Ok(Default::default()),
+                    ceilings: Ok(Default::default()),
+                    identity: Ok(Default::default()),
+                    idle_timeout_seconds: Ok(Default::default()),
+                    label: Ok(Default::default()),
+                    max_lifetime_seconds: Ok(Default::default()),
+                    max_redemptions: Ok(Default::default()),
+                    redemption_mode: Ok(Default::default()),
+                    scope: Ok(Default::default()),
+                }
+            }
+        }
+        impl KeyUpdate {
+            pub fn allow_no_origin<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<bool>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.allow_no_origin = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for allow_no_origin: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn allowed_intents<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::AllowedIntents>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.allowed_intents = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for allowed_intents: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn allowed_origins<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::AllowedOrigins>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.allowed_origins = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for allowed_origins: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn allows_all_intents<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<bool>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.allows_all_intents = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for allows_all_intents: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn ceilings<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::Ceilings>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ceilings = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ceilings: {e}")
+                    });
+                self
+            }
+            pub fn identity<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::IdentityProof>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.identity = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for identity: {e}")
+                    });
+                self
+            }
+            pub fn idle_timeout_seconds<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.idle_timeout_seconds = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for idle_timeout_seconds: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn label<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::KeyUpdateLabel>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.label = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for label: {e}")
+                    });
+                self
+            }
+            pub fn max_lifetime_seconds<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.max_lifetime_seconds = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for max_lifetime_seconds: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn max_redemptions<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::std::num::NonZeroU64>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.max_redemptions = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for max_redemptions: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn redemption_mode<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::RedemptionMode>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.redemption_mode = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for redemption_mode: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn scope<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::KeyScope>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.scope = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for scope: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<KeyUpdate> for super::KeyUpdate {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: KeyUpdate,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    allow_no_origin: value.allow_no_origin?,
+                    allowed_intents: value.allowed_intents?,
+                    allowed_origins: value.allowed_origins?,
+                    allows_all_intents: value.allows_all_intents?,
+                    ceilings: value.ceilings?,
+                    identity: value.identity?,
+                    idle_timeout_seconds: value.idle_timeout_seconds?,
+                    label: value.label?,
+                    max_lifetime_seconds: value.max_lifetime_seconds?,
+                    max_redemptions: value.max_redemptions?,
+                    redemption_mode: value.redemption_mode?,
+                    scope: value.scope?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::KeyUpdate> for KeyUpdate {
+            fn from(value: super::KeyUpdate) -> Self {
+                Self {
+                    allow_no_origin: Ok(value.allow_no_origin),
+                    allowed_intents: Ok(value.allowed_intents),
+                    allowed_origins: Ok(value.allowed_origins),
+                    allows_all_intents: Ok(value.allows_all_intents),
+                    ceilings: Ok(value.ceilings),
+                    identity: Ok(value.identity),
+                    idle_timeout_seconds: Ok(value.idle_timeout_seconds),
+                    label: Ok(value.label),
+                    max_lifetime_seconds: Ok(value.max_lifetime_seconds),
+                    max_redemptions: Ok(value.max_redemptions),
+                    redemption_mode: Ok(value.redemption_mode),
+                    scope: Ok(value.scope),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct OriginsSeen {
+            count: ::std::result::Result<i64, ::std::string::String>,
+            first: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for OriginsSeen {
+            fn default() -> Self {
+                Self {
+                    count: Err("no value supplied for count".to_string()),
+                    first: Err("no value supplied for first".to_string()),
+                }
+            }
+        }
+        impl OriginsSeen {
+            pub fn count<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.count = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for count: {e}")
+                    });
+                self
+            }
+            pub fn first<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.first = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for first: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<OriginsSeen> for super::OriginsSeen {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: OriginsSeen,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    count: value.count?,
+                    first: value.first?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::OriginsSeen> for OriginsSeen {
+            fn from(value: super::OriginsSeen) -> Self {
+                Self {
+                    count: Ok(value.count),
+                    first: Ok(value.first),
                 }
             }
         }
@@ -2901,6 +3799,16 @@ pub mod types {
             }
         }
     }
+    /// Generation of default values for serde.
+    pub mod defaults {
+        pub(super) fn default_u64<T, const V: u64>() -> T
+        where
+            T: ::std::convert::TryFrom<u64>,
+            <T as ::std::convert::TryFrom<u64>>::Error: ::std::fmt::Debug,
+        {
+            T::try_from(V).unwrap()
+        }
+    }
     /// Error types.
     pub mod error {
         /// Error from a `TryFrom` or `FromStr` implementation.
@@ -3012,6 +3920,7 @@ impl Client {
     ///
     /// Lists keys, revoked ones too, in an order that does not change between pages. `tenantId` and
     /// `kind` narrow the list; a tenant that does not exist has no keys. No secret is ever listed.
+    /// When a key was used last and from which origins is a few seconds old at most.
     ///
     /// Sends a `GET` request to `/api/admin/v1/keys`
     ///
@@ -3040,7 +3949,8 @@ impl Client {
     /// - `chat` takes either `allowedIntents` or `allowsAllIntents: true`, one of which must be
     ///  given, `allowNoOrigin`, which is false unless given, and `identity`, which is `off` unless
     ///  given;
-    /// - `iframe` takes `maxRedemptions`, which is 10 unless given.
+    /// - `iframe` takes `redemptionMode` and `maxRedemptions`, which must agree: `single` is one
+    ///  redemption, `multiple` is ten unless `maxRedemptions` says how many.
     ///
     /// The other members are for every kind. A key is `live` unless `mode` says `test`; that cannot
     /// be changed later. Without `idleTimeoutSeconds`, `maxLifetimeSeconds` or a member of
@@ -3059,6 +3969,23 @@ impl Client {
     pub fn key_create(&self) -> builder::KeyCreate<'_> {
         builder::KeyCreate::new(self)
     }
+    /// Read a key
+    ///
+    /// Reads one key, a revoked one too. No secret is ever shown.
+    ///
+    /// Sends a `GET` request to `/api/admin/v1/keys/{keyId}`
+    ///
+    /// Arguments:
+    /// - `key_id`: The key.
+    /// ```ignore
+    /// let response = client.key_read()
+    ///    .key_id(key_id)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn key_read(&self) -> builder::KeyRead<'_> {
+        builder::KeyRead::new(self)
+    }
     /// Revoke a key
     ///
     /// Ends a key for good: it and the sessions it opened stop working within a second. The record
@@ -3076,6 +4003,28 @@ impl Client {
     /// ```
     pub fn key_revoke(&self) -> builder::KeyRevoke<'_> {
         builder::KeyRevoke::new(self)
+    }
+    /// Change a key
+    ///
+    /// Changes the members that are given; the others stay. Lists and `ceilings` are replaced whole.
+    /// `idleTimeoutSeconds` and `maxLifetimeSeconds` are taken away by `null`, ceilings by `{}`. The
+    /// members of other kinds are refused, and the same rules hold as when a key is created. The
+    /// change holds for the sessions that are alive, within a second.
+    ///
+    /// Sends a `PATCH` request to `/api/admin/v1/keys/{keyId}`
+    ///
+    /// Arguments:
+    /// - `key_id`: The key.
+    /// - `body`
+    /// ```ignore
+    /// let response = client.key_update()
+    ///    .key_id(key_id)
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn key_update(&self) -> builder::KeyUpdate<'_> {
+        builder::KeyUpdate::new(self)
     }
     /// Pause a key
     ///
@@ -3114,6 +4063,32 @@ impl Client {
     /// ```
     pub fn key_resume(&self) -> builder::KeyResume<'_> {
         builder::KeyResume::new(self)
+    }
+    /// Rotate a key's credential
+    ///
+    /// Gives a key a new credential beside the old one, which is accepted for `overlapSeconds` more:
+    /// a new `secret` of an embed key under the same public id, a new API key of an iframe key, a
+    /// new publishable key of a chat key, whose pages may be cached somewhere. With an overlap of 0
+    /// everything older ends at once.
+    ///
+    /// Sessions that the old credential opened live on, and so do their tokens. While two are
+    /// accepted, an overlap that would make it three is refused. The new credential is in this
+    /// answer only. The audit says by `generation` which one opened a session.
+    ///
+    /// Sends a `POST` request to `/api/admin/v1/keys/{keyId}/rotate`
+    ///
+    /// Arguments:
+    /// - `key_id`: The key.
+    /// - `body`
+    /// ```ignore
+    /// let response = client.key_rotate()
+    ///    .key_id(key_id)
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn key_rotate(&self) -> builder::KeyRotate<'_> {
+        builder::KeyRotate::new(self)
     }
     /// List tenants
     ///
@@ -3393,6 +4368,85 @@ pub mod builder {
             }
         }
     }
+    /// Builder for [`Client::key_read`]
+    ///
+    /// [`Client::key_read`]: super::Client::key_read
+    #[derive(Debug, Clone)]
+    pub struct KeyRead<'a> {
+        client: &'a super::Client,
+        key_id: Result<types::KeyId, String>,
+    }
+    impl<'a> KeyRead<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                key_id: Err("key_id was not initialized".to_string()),
+            }
+        }
+        pub fn key_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::KeyId>,
+        {
+            self.key_id = value
+                .try_into()
+                .map_err(|_| "conversion to `KeyId` for key_id failed".to_string());
+            self
+        }
+        /// Sends a `GET` request to `/api/admin/v1/keys/{keyId}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Key>, Error<types::Error>> {
+            let Self { client, key_id } = self;
+            let key_id = key_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/admin/v1/keys/{}", client.baseurl, encode_path(& key_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "key_read",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
     /// Builder for [`Client::key_revoke`]
     ///
     /// [`Client::key_revoke`]: super::Client::key_revoke
@@ -3452,6 +4506,111 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 204u16 => Ok(ResponseValue::empty(response)),
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::key_update`]
+    ///
+    /// [`Client::key_update`]: super::Client::key_update
+    #[derive(Debug, Clone)]
+    pub struct KeyUpdate<'a> {
+        client: &'a super::Client,
+        key_id: Result<types::KeyId, String>,
+        body: Result<types::builder::KeyUpdate, String>,
+    }
+    impl<'a> KeyUpdate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                key_id: Err("key_id was not initialized".to_string()),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn key_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::KeyId>,
+        {
+            self.key_id = value
+                .try_into()
+                .map_err(|_| "conversion to `KeyId` for key_id failed".to_string());
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::KeyUpdate>,
+            <V as std::convert::TryInto<types::KeyUpdate>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `KeyUpdate` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(types::builder::KeyUpdate) -> types::builder::KeyUpdate,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        /// Sends a `PATCH` request to `/api/admin/v1/keys/{keyId}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Key>, Error<types::Error>> {
+            let Self { client, key_id, body } = self;
+            let key_id = key_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| types::KeyUpdate::try_from(v).map_err(|e| e.to_string()))
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/admin/v1/keys/{}", client.baseurl, encode_path(& key_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .patch(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "key_update",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
                 400u16..=499u16 => {
                     Err(
                         Error::ErrorResponse(
@@ -3603,6 +4762,111 @@ pub mod builder {
                 .build()?;
             let info = OperationInfo {
                 operation_id: "key_resume",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::key_rotate`]
+    ///
+    /// [`Client::key_rotate`]: super::Client::key_rotate
+    #[derive(Debug, Clone)]
+    pub struct KeyRotate<'a> {
+        client: &'a super::Client,
+        key_id: Result<types::KeyId, String>,
+        body: Result<types::builder::KeyRotate, String>,
+    }
+    impl<'a> KeyRotate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                key_id: Err("key_id was not initialized".to_string()),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn key_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::KeyId>,
+        {
+            self.key_id = value
+                .try_into()
+                .map_err(|_| "conversion to `KeyId` for key_id failed".to_string());
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::KeyRotate>,
+            <V as std::convert::TryInto<types::KeyRotate>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `KeyRotate` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(types::builder::KeyRotate) -> types::builder::KeyRotate,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        /// Sends a `POST` request to `/api/admin/v1/keys/{keyId}/rotate`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::KeyRotated>, Error<types::Error>> {
+            let Self { client, key_id, body } = self;
+            let key_id = key_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| types::KeyRotate::try_from(v).map_err(|e| e.to_string()))
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/admin/v1/keys/{}/rotate", client.baseurl, encode_path(& key_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "key_rotate",
             };
             client.pre(&mut request, &info).await?;
             let result = client.exec(request, &info).await;

@@ -156,6 +156,66 @@ pub mod operations {
             )
         }
     }
+    pub struct KeyReadWhen(::httpmock::When);
+    impl KeyReadWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::GET)
+                    .path_matches(
+                        regex::Regex::new("^/api/admin/v1/keys/[^/]*$").unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn key_id(self, value: &types::KeyId) -> Self {
+            let re = regex::Regex::new(
+                    &format!("^/api/admin/v1/keys/{}$", value.to_string()),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+    }
+    pub struct KeyReadThen(::httpmock::Then);
+    impl KeyReadThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::Key) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
     pub struct KeyRevokeWhen(::httpmock::When);
     impl KeyRevokeWhen {
         pub fn new(inner: ::httpmock::When) -> Self {
@@ -188,6 +248,69 @@ pub mod operations {
         }
         pub fn no_content(self) -> Self {
             Self(self.0.status(204u16))
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct KeyUpdateWhen(::httpmock::When);
+    impl KeyUpdateWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::PATCH)
+                    .path_matches(
+                        regex::Regex::new("^/api/admin/v1/keys/[^/]*$").unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn key_id(self, value: &types::KeyId) -> Self {
+            let re = regex::Regex::new(
+                    &format!("^/api/admin/v1/keys/{}$", value.to_string()),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn body(self, value: &types::KeyUpdate) -> Self {
+            Self(self.0.json_body_obj(value))
+        }
+    }
+    pub struct KeyUpdateThen(::httpmock::Then);
+    impl KeyUpdateThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::Key) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
         }
         pub fn client_error(self, status: u16, value: &types::Error) -> Self {
             assert_eq!(status / 100u16, 4u16);
@@ -301,6 +424,69 @@ pub mod operations {
             self.0
         }
         pub fn ok(self, value: &types::Key) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct KeyRotateWhen(::httpmock::When);
+    impl KeyRotateWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::POST)
+                    .path_matches(
+                        regex::Regex::new("^/api/admin/v1/keys/[^/]*/rotate$").unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn key_id(self, value: &types::KeyId) -> Self {
+            let re = regex::Regex::new(
+                    &format!("^/api/admin/v1/keys/{}/rotate$", value.to_string()),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn body(self, value: &types::KeyRotate) -> Self {
+            Self(self.0.json_body_obj(value))
+        }
+    }
+    pub struct KeyRotateThen(::httpmock::Then);
+    impl KeyRotateThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::KeyRotated) -> Self {
             Self(
                 self
                     .0
@@ -520,15 +706,24 @@ pub trait MockServerExt {
     fn key_create<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::KeyCreateWhen, operations::KeyCreateThen);
+    fn key_read<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::KeyReadWhen, operations::KeyReadThen);
     fn key_revoke<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::KeyRevokeWhen, operations::KeyRevokeThen);
+    fn key_update<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::KeyUpdateWhen, operations::KeyUpdateThen);
     fn key_pause<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::KeyPauseWhen, operations::KeyPauseThen);
     fn key_resume<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::KeyResumeWhen, operations::KeyResumeThen);
+    fn key_rotate<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::KeyRotateWhen, operations::KeyRotateThen);
     fn tenant_list<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::TenantListWhen, operations::TenantListThen);
@@ -562,6 +757,17 @@ impl MockServerExt for ::httpmock::MockServer {
             )
         })
     }
+    fn key_read<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::KeyReadWhen, operations::KeyReadThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::KeyReadWhen::new(when),
+                operations::KeyReadThen::new(then),
+            )
+        })
+    }
     fn key_revoke<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::KeyRevokeWhen, operations::KeyRevokeThen),
@@ -570,6 +776,17 @@ impl MockServerExt for ::httpmock::MockServer {
             config_fn(
                 operations::KeyRevokeWhen::new(when),
                 operations::KeyRevokeThen::new(then),
+            )
+        })
+    }
+    fn key_update<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::KeyUpdateWhen, operations::KeyUpdateThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::KeyUpdateWhen::new(when),
+                operations::KeyUpdateThen::new(then),
             )
         })
     }
@@ -592,6 +809,17 @@ impl MockServerExt for ::httpmock::MockServer {
             config_fn(
                 operations::KeyResumeWhen::new(when),
                 operations::KeyResumeThen::new(then),
+            )
+        })
+    }
+    fn key_rotate<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::KeyRotateWhen, operations::KeyRotateThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::KeyRotateWhen::new(when),
+                operations::KeyRotateThen::new(then),
             )
         })
     }

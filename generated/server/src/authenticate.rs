@@ -42,7 +42,7 @@ pub mod windows {
 pub trait Authenticate: Host {
     /// Who a `AdminKey` credential proved.
     type AdminKey: Send;
-    /// Checks the credential of `keyList`, `keyCreate`, `keyRevoke`, `keyPause`, `keyResume`, `tenantList`, `tenantCreate`, `tenantRevoke`.
+    /// Checks the credential of `keyList`, `keyCreate`, `keyRevoke`, `keyRead`, `keyUpdate`, `keyPause`, `keyResume`, `keyRotate`, `tenantList`, `tenantCreate`, `tenantRevoke`.
     fn admin_key(
         &self,
         request: &Received,

@@ -111,6 +111,11 @@ pub const REQUEST_TIMEOUT: Code = Code {
     name: "request_timeout",
     message: "The body did not arrive in time. Send the whole request again within ten seconds.",
 };
+/// Two credentials of this key are accepted already. Wait until details.ends_at_ms, or rotate with overlapSeconds 0, which ends both.
+pub const ROTATION_IN_PROGRESS: Code = Code {
+    name: "rotation_in_progress",
+    message: "Two credentials of this key are accepted already. Wait until details.ends_at_ms, or rotate with overlapSeconds 0, which ends both.",
+};
 /// A secret key was sent by a browser. Call this operation from your backend, and replace the key because the page has exposed it.
 pub const SECRET_KEY_IN_BROWSER: Code = Code {
     name: "secret_key_in_browser",
@@ -204,6 +209,7 @@ pub const ALL: &[Code] = &[
     PAYLOAD_TOO_LARGE,
     RATE_LIMITED,
     REQUEST_TIMEOUT,
+    ROTATION_IN_PROGRESS,
     SECRET_KEY_IN_BROWSER,
     SESSION_NOT_FOUND,
     SIGNATURE_REPLAYED,

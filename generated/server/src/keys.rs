@@ -18,6 +18,7 @@ pub trait Keys: Authenticate {
     ///
     /// Lists keys, revoked ones too, in an order that does not change between pages. `tenantId` and
     /// `kind` narrow the list; a tenant that does not exist has no keys. No secret is ever listed.
+    /// When a key was used last and from which origins is a few seconds old at most.
     #[cfg(not(feature = "unfinished"))]
     fn key_list(
         &self,
@@ -41,7 +42,8 @@ pub trait Keys: Authenticate {
     /// - `chat` takes either `allowedIntents` or `allowsAllIntents: true`, one of which must be
     ///  given, `allowNoOrigin`, which is false unless given, and `identity`, which is `off` unless
     ///  given;
-    /// - `iframe` takes `maxRedemptions`, which is 10 unless given.
+    /// - `iframe` takes `redemptionMode` and `maxRedemptions`, which must agree: `single` is one
+    ///  redemption, `multiple` is ten unless `maxRedemptions` says how many.
     ///
     /// The other members are for every kind. A key is `live` unless `mode` says `test`; that cannot
     /// be changed later. Without `idleTimeoutSeconds`, `maxLifetimeSeconds` or a member of
@@ -80,6 +82,45 @@ pub trait Keys: Authenticate {
         _: Self::AdminKey,
         _: KeyRevokeRequest,
     ) -> impl Future<Output = Result<KeyRevokeResponse, runtime::Refusal>> + Send {
+        std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+    }
+    /// Read a key
+    ///
+    /// Reads one key, a revoked one too. No secret is ever shown.
+    #[cfg(not(feature = "unfinished"))]
+    fn key_read(
+        &self,
+        caller: Self::AdminKey,
+        request: KeyReadRequest,
+    ) -> impl Future<Output = Result<KeyReadResponse, runtime::Refusal>> + Send;
+    /// Answers 501 until `src/api/keys.rs` has this method.
+    #[cfg(feature = "unfinished")]
+    fn key_read(
+        &self,
+        _: Self::AdminKey,
+        _: KeyReadRequest,
+    ) -> impl Future<Output = Result<KeyReadResponse, runtime::Refusal>> + Send {
+        std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+    }
+    /// Change a key
+    ///
+    /// Changes the members that are given; the others stay. Lists and `ceilings` are replaced whole.
+    /// `idleTimeoutSeconds` and `maxLifetimeSeconds` are taken away by `null`, ceilings by `{}`. The
+    /// members of other kinds are refused, and the same rules hold as when a key is created. The
+    /// change holds for the sessions that are alive, within a second.
+    #[cfg(not(feature = "unfinished"))]
+    fn key_update(
+        &self,
+        caller: Self::AdminKey,
+        request: KeyUpdateRequest,
+    ) -> impl Future<Output = Result<KeyUpdateResponse, runtime::Refusal>> + Send;
+    /// Answers 501 until `src/api/keys.rs` has this method.
+    #[cfg(feature = "unfinished")]
+    fn key_update(
+        &self,
+        _: Self::AdminKey,
+        _: KeyUpdateRequest,
+    ) -> impl Future<Output = Result<KeyUpdateResponse, runtime::Refusal>> + Send {
         std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
     }
     /// Pause a key
@@ -122,6 +163,31 @@ pub trait Keys: Authenticate {
     ) -> impl Future<Output = Result<KeyResumeResponse, runtime::Refusal>> + Send {
         std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
     }
+    /// Rotate a key's credential
+    ///
+    /// Gives a key a new credential beside the old one, which is accepted for `overlapSeconds` more:
+    /// a new `secret` of an embed key under the same public id, a new API key of an iframe key, a
+    /// new publishable key of a chat key, whose pages may be cached somewhere. With an overlap of 0
+    /// everything older ends at once.
+    ///
+    /// Sessions that the old credential opened live on, and so do their tokens. While two are
+    /// accepted, an overlap that would make it three is refused. The new credential is in this
+    /// answer only. The audit says by `generation` which one opened a session.
+    #[cfg(not(feature = "unfinished"))]
+    fn key_rotate(
+        &self,
+        caller: Self::AdminKey,
+        request: KeyRotateRequest,
+    ) -> impl Future<Output = Result<KeyRotateResponse, runtime::Refusal>> + Send;
+    /// Answers 501 until `src/api/keys.rs` has this method.
+    #[cfg(feature = "unfinished")]
+    fn key_rotate(
+        &self,
+        _: Self::AdminKey,
+        _: KeyRotateRequest,
+    ) -> impl Future<Output = Result<KeyRotateResponse, runtime::Refusal>> + Send {
+        std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+    }
 }
 /// Registers the operations tagged `keys`.
 ///
@@ -141,7 +207,7 @@ pub fn register<S: Keys>(
             )
             .summary("List keys")
             .description(
-                "Lists keys, revoked ones too, in an order that does not change between pages. `tenantId` and\n`kind` narrow the list; a tenant that does not exist has no keys. No secret is ever listed.",
+                "Lists keys, revoked ones too, in an order that does not change between pages. `tenantId` and\n`kind` narrow the list; a tenant that does not exist has no keys. No secret is ever listed.\nWhen a key was used last and from which origins is a few seconds old at most.",
             )
             .tag("keys"),
     )?;
@@ -156,7 +222,7 @@ pub fn register<S: Keys>(
             )
             .summary("Create a key")
             .description(
-                "Creates a key of one of three kinds. The members of other kinds are refused:\n\n- `embed` takes `scope`, which is `read` unless given;\n- `chat` takes either `allowedIntents` or `allowsAllIntents: true`, one of which must be\n  given, `allowNoOrigin`, which is false unless given, and `identity`, which is `off` unless\n  given;\n- `iframe` takes `maxRedemptions`, which is 10 unless given.\n\nThe other members are for every kind. A key is `live` unless `mode` says `test`; that cannot\nbe changed later. Without `idleTimeoutSeconds`, `maxLifetimeSeconds` or a member of\n`ceilings` the key has no such bound of its own.\n\nThe credential is in this answer only.",
+                "Creates a key of one of three kinds. The members of other kinds are refused:\n\n- `embed` takes `scope`, which is `read` unless given;\n- `chat` takes either `allowedIntents` or `allowsAllIntents: true`, one of which must be\n  given, `allowNoOrigin`, which is false unless given, and `identity`, which is `off` unless\n  given;\n- `iframe` takes `redemptionMode` and `maxRedemptions`, which must agree: `single` is one\n  redemption, `multiple` is ten unless `maxRedemptions` says how many.\n\nThe other members are for every kind. A key is `live` unless `mode` says `test`; that cannot\nbe changed later. Without `idleTimeoutSeconds`, `maxLifetimeSeconds` or a member of\n`ceilings` the key has no such bound of its own.\n\nThe credential is in this answer only.",
             )
             .tag("keys")
             .request_body_max_bytes(16384),
@@ -175,6 +241,35 @@ pub fn register<S: Keys>(
                 "Ends a key for good: it and the sessions it opened stop working within a second. The record\nstays in the list. Revoking a revoked key changes nothing and is answered alike.",
             )
             .tag("keys"),
+    )?;
+    api.register(
+        ApiEndpoint::new(
+                "keyRead".to_owned(),
+                key_read::<S>,
+                http::Method::GET,
+                "application/json",
+                "/api/admin/v1/keys/{keyId}",
+                ApiEndpointVersions::All,
+            )
+            .summary("Read a key")
+            .description("Reads one key, a revoked one too. No secret is ever shown.")
+            .tag("keys"),
+    )?;
+    api.register(
+        ApiEndpoint::new(
+                "keyUpdate".to_owned(),
+                key_update::<S>,
+                http::Method::PATCH,
+                "application/json",
+                "/api/admin/v1/keys/{keyId}",
+                ApiEndpointVersions::All,
+            )
+            .summary("Change a key")
+            .description(
+                "Changes the members that are given; the others stay. Lists and `ceilings` are replaced whole.\n`idleTimeoutSeconds` and `maxLifetimeSeconds` are taken away by `null`, ceilings by `{}`. The\nmembers of other kinds are refused, and the same rules hold as when a key is created. The\nchange holds for the sessions that are alive, within a second.",
+            )
+            .tag("keys")
+            .request_body_max_bytes(16384),
     )?;
     api.register(
         ApiEndpoint::new(
@@ -205,6 +300,22 @@ pub fn register<S: Keys>(
                 "Switches a paused key on again. Sessions it opened before and that have not expired work\nagain too. Resuming an active key changes nothing and is answered alike. This operation has\nno request body.",
             )
             .tag("keys"),
+    )?;
+    api.register(
+        ApiEndpoint::new(
+                "keyRotate".to_owned(),
+                key_rotate::<S>,
+                http::Method::POST,
+                "application/json",
+                "/api/admin/v1/keys/{keyId}/rotate",
+                ApiEndpointVersions::All,
+            )
+            .summary("Rotate a key's credential")
+            .description(
+                "Gives a key a new credential beside the old one, which is accepted for `overlapSeconds` more:\na new `secret` of an embed key under the same public id, a new API key of an iframe key, a\nnew publishable key of a chat key, whose pages may be cached somewhere. With an overlap of 0\neverything older ends at once.\n\nSessions that the old credential opened live on, and so do their tokens. While two are\naccepted, an overlap that would make it three is refused. The new credential is in this\nanswer only. The audit says by `generation` which one opened a session.",
+            )
+            .tag("keys")
+            .request_body_max_bytes(16384),
     )?;
     Ok(())
 }
@@ -726,6 +837,391 @@ async fn key_revoke<S: Keys>(
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }
+/// `keyRead`: GET /api/admin/v1/keys/{keyId}
+#[derive(Clone, Copy, Debug)]
+pub struct KeyRead;
+impl runtime::Operation for KeyRead {
+    const INFO: &'static runtime::OperationInfo = &runtime::OperationInfo {
+        document: "admin",
+        id: "keyRead",
+        method: http::Method::GET,
+        path: "/api/admin/v1/keys/{keyId}",
+        body: None,
+        parameters_refused: codes::INVALID_INPUT,
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
+        ],
+        challenge: "Bearer realm=\"vestibule\"",
+        cors: false,
+        answers: &[
+            (200, &[]),
+            (400, &[codes::INVALID_INPUT]),
+            (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
+            (404, &[codes::KEY_NOT_FOUND]),
+            (500, &[codes::INTERNAL]),
+            (503, &[codes::UNAVAILABLE]),
+        ],
+    };
+    fn metadata() -> dropshot::ExtractorMetadata {
+        let json = dropshot::ApiEndpointBodyContentType::Json;
+        let mut parameters = Vec::new();
+        parameters
+            .extend(
+                <dropshot::Path<
+                    models::KeyReadPath,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        dropshot::ExtractorMetadata {
+            extension_mode: dropshot::ExtensionMode::None,
+            parameters,
+        }
+    }
+}
+/// A `keyRead` request whose every documented constraint holds.
+#[derive(Debug)]
+pub struct KeyReadRequest {
+    /// The path parameters.
+    pub path: models::KeyReadPath,
+    /// The request as it came: headers, raw bytes, peer.
+    pub received: runtime::Received,
+}
+/// Every documented answer of `keyRead`.
+#[derive(Debug)]
+pub enum KeyReadResponse {
+    /// The key.
+    Ok {
+        /// The body.
+        body: models::Key,
+    },
+    /// A path or query parameter breaks a constraint or is unknown.
+    BadRequest(runtime::Told),
+    /// The admin key is missing or not valid.
+    Unauthorized(runtime::Told),
+    /// There is no such key.
+    NotFound(runtime::Told),
+    /// A defect of the service. The request id names it in the log.
+    InternalServerError(runtime::Told),
+    /// The service cannot answer at the moment. The request may be sent again.
+    ServiceUnavailable(runtime::Told),
+}
+impl runtime::Answer for KeyReadResponse {
+    fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
+        let (refusal, status) = runtime::documented::<KeyRead>(refusal, codes::INTERNAL);
+        let told = runtime::Told::new(refusal, request_id);
+        match status.as_u16() {
+            400 => Self::BadRequest(told),
+            401 => Self::Unauthorized(told),
+            404 => Self::NotFound(told),
+            500 => Self::InternalServerError(told),
+            503 => Self::ServiceUnavailable(told),
+            _ => Self::InternalServerError(told),
+        }
+    }
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Ok { .. } => None,
+            Self::BadRequest(told) => Some(told.code()),
+            Self::Unauthorized(told) => Some(told.code()),
+            Self::NotFound(told) => Some(told.code()),
+            Self::InternalServerError(told) => Some(told.code()),
+            Self::ServiceUnavailable(told) => Some(told.code()),
+        }
+    }
+}
+impl dropshot::HttpResponse for KeyReadResponse {
+    fn to_result(self) -> Result<http::Response<dropshot::Body>, dropshot::HttpError> {
+        match self {
+            Self::Ok { body } => runtime::success(http::StatusCode::OK, Some(&body), &[]),
+            Self::BadRequest(told) => {
+                Ok(told.into_response(http::StatusCode::BAD_REQUEST))
+            }
+            Self::Unauthorized(told) => {
+                Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
+            }
+            Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::InternalServerError(told) => {
+                Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
+            }
+            Self::ServiceUnavailable(told) => {
+                Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+        }
+    }
+    fn response_metadata() -> dropshot::ApiEndpointResponse {
+        dropshot::ApiEndpointResponse {
+            description: Some("The key.".to_owned()),
+            ..<dropshot::HttpResponseOk<
+                models::Key,
+            > as dropshot::HttpResponse>::response_metadata()
+        }
+    }
+    fn status_code(&self) -> http::StatusCode {
+        match self {
+            Self::Ok { .. } => http::StatusCode::OK,
+            Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
+            Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
+            Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+pub(crate) static KEY_READ_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|| runtime::Checks {
+    path: Some(
+        runtime::parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/keys/{keyId}",
+            "get",
+            "path",
+        ),
+    ),
+    query: runtime::parameters(
+        crate::documents::admin(),
+        "/api/admin/v1/keys/{keyId}",
+        "get",
+        "query",
+    ),
+    headers: None,
+    body: None,
+});
+async fn key_read<S: Keys>(
+    context: dropshot::RequestContext<Arc<S>>,
+    incoming: runtime::Incoming<KeyRead>,
+) -> Result<runtime::Served<KeyReadResponse>, runtime::ErrorBody<models::Error>> {
+    let handle = |service: Arc<S>, received: runtime::Received| async move {
+        let caller = service.admin_key(&received).await?;
+        let mut checked = KEY_READ_CHECKS.run(&received, &codes::STANDARD)?;
+        let request = KeyReadRequest {
+            path: checked.path(codes::INVALID_INPUT)?,
+            received,
+        };
+        service.key_read(caller, request).await
+    };
+    runtime::serve(context, incoming, &codes::STANDARD, handle).await
+}
+/// `keyUpdate`: PATCH /api/admin/v1/keys/{keyId}
+#[derive(Clone, Copy, Debug)]
+pub struct KeyUpdate;
+impl runtime::Operation for KeyUpdate {
+    const INFO: &'static runtime::OperationInfo = &runtime::OperationInfo {
+        document: "admin",
+        id: "keyUpdate",
+        method: http::Method::PATCH,
+        path: "/api/admin/v1/keys/{keyId}",
+        body: Some(runtime::BodyInfo {
+            schema: "KeyUpdate",
+            max_bytes: 16384,
+            refused: codes::INVALID_INPUT,
+        }),
+        parameters_refused: codes::INVALID_INPUT,
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
+        ],
+        challenge: "Bearer realm=\"vestibule\"",
+        cors: false,
+        answers: &[
+            (200, &[]),
+            (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
+            (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
+            (404, &[codes::KEY_NOT_FOUND]),
+            (408, &[codes::REQUEST_TIMEOUT]),
+            (413, &[codes::PAYLOAD_TOO_LARGE]),
+            (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (500, &[codes::INTERNAL]),
+            (503, &[codes::UNAVAILABLE]),
+        ],
+    };
+    fn metadata() -> dropshot::ExtractorMetadata {
+        let json = dropshot::ApiEndpointBodyContentType::Json;
+        let mut parameters = Vec::new();
+        parameters
+            .extend(
+                <dropshot::Path<
+                    models::KeyUpdatePath,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        parameters
+            .extend(
+                <dropshot::TypedBody<
+                    models::KeyUpdate,
+                > as dropshot::ExclusiveExtractor>::metadata(json)
+                    .parameters,
+            );
+        dropshot::ExtractorMetadata {
+            extension_mode: dropshot::ExtensionMode::None,
+            parameters,
+        }
+    }
+}
+/// A `keyUpdate` request whose every documented constraint holds.
+#[derive(Debug)]
+pub struct KeyUpdateRequest {
+    /// The path parameters.
+    pub path: models::KeyUpdatePath,
+    /// The body.
+    pub body: models::KeyUpdate,
+    /// Whether `idleTimeoutSeconds` was sent as `null` rather than left out.
+    pub idle_timeout_seconds_is_null: bool,
+    /// Whether `maxLifetimeSeconds` was sent as `null` rather than left out.
+    pub max_lifetime_seconds_is_null: bool,
+    /// The request as it came: headers, raw bytes, peer.
+    pub received: runtime::Received,
+}
+/// Every documented answer of `keyUpdate`.
+#[derive(Debug)]
+pub enum KeyUpdateResponse {
+    /// The key as it is now.
+    Ok {
+        /// The body.
+        body: models::Key,
+    },
+    /// The body is not JSON, or the request breaks a constraint. All violations are listed.
+    BadRequest(runtime::Told),
+    /// The admin key is missing or not valid.
+    Unauthorized(runtime::Told),
+    /// There is no such key, or it was revoked.
+    NotFound(runtime::Told),
+    /// The body did not arrive in time. The connection is closed.
+    RequestTimeout(runtime::Told),
+    /// The body is larger than 16 KiB. The connection is closed.
+    ContentTooLarge(runtime::Told),
+    /// The body is not `application/json`.
+    UnsupportedMediaType(runtime::Told),
+    /// A defect of the service. The request id names it in the log.
+    InternalServerError(runtime::Told),
+    /// The service cannot answer at the moment. The request may be sent again.
+    ServiceUnavailable(runtime::Told),
+}
+impl runtime::Answer for KeyUpdateResponse {
+    fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
+        let (refusal, status) = runtime::documented::<
+            KeyUpdate,
+        >(refusal, codes::INTERNAL);
+        let told = runtime::Told::new(refusal, request_id);
+        match status.as_u16() {
+            400 => Self::BadRequest(told),
+            401 => Self::Unauthorized(told),
+            404 => Self::NotFound(told),
+            408 => Self::RequestTimeout(told),
+            413 => Self::ContentTooLarge(told),
+            415 => Self::UnsupportedMediaType(told),
+            500 => Self::InternalServerError(told),
+            503 => Self::ServiceUnavailable(told),
+            _ => Self::InternalServerError(told),
+        }
+    }
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Ok { .. } => None,
+            Self::BadRequest(told) => Some(told.code()),
+            Self::Unauthorized(told) => Some(told.code()),
+            Self::NotFound(told) => Some(told.code()),
+            Self::RequestTimeout(told) => Some(told.code()),
+            Self::ContentTooLarge(told) => Some(told.code()),
+            Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::InternalServerError(told) => Some(told.code()),
+            Self::ServiceUnavailable(told) => Some(told.code()),
+        }
+    }
+}
+impl dropshot::HttpResponse for KeyUpdateResponse {
+    fn to_result(self) -> Result<http::Response<dropshot::Body>, dropshot::HttpError> {
+        match self {
+            Self::Ok { body } => runtime::success(http::StatusCode::OK, Some(&body), &[]),
+            Self::BadRequest(told) => {
+                Ok(told.into_response(http::StatusCode::BAD_REQUEST))
+            }
+            Self::Unauthorized(told) => {
+                Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
+            }
+            Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::RequestTimeout(told) => {
+                Ok(told.into_response(http::StatusCode::REQUEST_TIMEOUT))
+            }
+            Self::ContentTooLarge(told) => {
+                Ok(told.into_response(http::StatusCode::PAYLOAD_TOO_LARGE))
+            }
+            Self::UnsupportedMediaType(told) => {
+                Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
+            }
+            Self::InternalServerError(told) => {
+                Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
+            }
+            Self::ServiceUnavailable(told) => {
+                Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+        }
+    }
+    fn response_metadata() -> dropshot::ApiEndpointResponse {
+        dropshot::ApiEndpointResponse {
+            description: Some("The key as it is now.".to_owned()),
+            ..<dropshot::HttpResponseOk<
+                models::Key,
+            > as dropshot::HttpResponse>::response_metadata()
+        }
+    }
+    fn status_code(&self) -> http::StatusCode {
+        match self {
+            Self::Ok { .. } => http::StatusCode::OK,
+            Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
+            Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
+            Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
+            Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+pub(crate) static KEY_UPDATE_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|| runtime::Checks {
+    path: Some(
+        runtime::parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/keys/{keyId}",
+            "patch",
+            "path",
+        ),
+    ),
+    query: runtime::parameters(
+        crate::documents::admin(),
+        "/api/admin/v1/keys/{keyId}",
+        "patch",
+        "query",
+    ),
+    headers: None,
+    body: Some(runtime::Schema::component(crate::documents::admin(), "KeyUpdate")),
+});
+async fn key_update<S: Keys>(
+    context: dropshot::RequestContext<Arc<S>>,
+    incoming: runtime::Incoming<KeyUpdate>,
+) -> Result<runtime::Served<KeyUpdateResponse>, runtime::ErrorBody<models::Error>> {
+    let handle = |service: Arc<S>, received: runtime::Received| async move {
+        let caller = service.admin_key(&received).await?;
+        let mut checked = KEY_UPDATE_CHECKS.run(&received, &codes::STANDARD)?;
+        let request = KeyUpdateRequest {
+            path: checked.path(codes::INVALID_INPUT)?,
+            idle_timeout_seconds_is_null: checked
+                .body_member_is_null("idleTimeoutSeconds"),
+            max_lifetime_seconds_is_null: checked
+                .body_member_is_null("maxLifetimeSeconds"),
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        };
+        service.key_update(caller, request).await
+    };
+    runtime::serve(context, incoming, &codes::STANDARD, handle).await
+}
 /// `keyPause`: POST /api/admin/v1/keys/{keyId}/pause
 #[derive(Clone, Copy, Debug)]
 pub struct KeyPause;
@@ -1061,6 +1557,229 @@ async fn key_resume<S: Keys>(
             received,
         };
         service.key_resume(caller, request).await
+    };
+    runtime::serve(context, incoming, &codes::STANDARD, handle).await
+}
+/// `keyRotate`: POST /api/admin/v1/keys/{keyId}/rotate
+#[derive(Clone, Copy, Debug)]
+pub struct KeyRotate;
+impl runtime::Operation for KeyRotate {
+    const INFO: &'static runtime::OperationInfo = &runtime::OperationInfo {
+        document: "admin",
+        id: "keyRotate",
+        method: http::Method::POST,
+        path: "/api/admin/v1/keys/{keyId}/rotate",
+        body: Some(runtime::BodyInfo {
+            schema: "KeyRotate",
+            max_bytes: 16384,
+            refused: codes::INVALID_INPUT,
+        }),
+        parameters_refused: codes::INVALID_INPUT,
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
+        ],
+        challenge: "Bearer realm=\"vestibule\"",
+        cors: false,
+        answers: &[
+            (200, &[]),
+            (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
+            (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
+            (404, &[codes::KEY_NOT_FOUND]),
+            (408, &[codes::REQUEST_TIMEOUT]),
+            (409, &[codes::ROTATION_IN_PROGRESS]),
+            (413, &[codes::PAYLOAD_TOO_LARGE]),
+            (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (500, &[codes::INTERNAL]),
+            (503, &[codes::UNAVAILABLE]),
+        ],
+    };
+    fn metadata() -> dropshot::ExtractorMetadata {
+        let json = dropshot::ApiEndpointBodyContentType::Json;
+        let mut parameters = Vec::new();
+        parameters
+            .extend(
+                <dropshot::Path<
+                    models::KeyRotatePath,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        parameters
+            .extend(
+                <dropshot::TypedBody<
+                    models::KeyRotate,
+                > as dropshot::ExclusiveExtractor>::metadata(json)
+                    .parameters,
+            );
+        dropshot::ExtractorMetadata {
+            extension_mode: dropshot::ExtensionMode::None,
+            parameters,
+        }
+    }
+}
+/// A `keyRotate` request whose every documented constraint holds.
+#[derive(Debug)]
+pub struct KeyRotateRequest {
+    /// The path parameters.
+    pub path: models::KeyRotatePath,
+    /// The body.
+    pub body: models::KeyRotate,
+    /// The request as it came: headers, raw bytes, peer.
+    pub received: runtime::Received,
+}
+/// Every documented answer of `keyRotate`.
+#[derive(Debug)]
+pub enum KeyRotateResponse {
+    /// The key has a new credential.
+    Ok {
+        /// The body.
+        body: models::KeyRotated,
+    },
+    /// The body is not JSON, or the request breaks a constraint. All violations are listed.
+    BadRequest(runtime::Told),
+    /// The admin key is missing or not valid.
+    Unauthorized(runtime::Told),
+    /// There is no such key, or it was revoked.
+    NotFound(runtime::Told),
+    /// The body did not arrive in time. The connection is closed.
+    RequestTimeout(runtime::Told),
+    /// Two credentials are accepted already. `details.ends_at_ms` says until when the older one is.
+    Conflict(runtime::Told),
+    /// The body is larger than 16 KiB. The connection is closed.
+    ContentTooLarge(runtime::Told),
+    /// The body is not `application/json`.
+    UnsupportedMediaType(runtime::Told),
+    /// A defect of the service. The request id names it in the log.
+    InternalServerError(runtime::Told),
+    /// The service cannot answer at the moment. The request may be sent again.
+    ServiceUnavailable(runtime::Told),
+}
+impl runtime::Answer for KeyRotateResponse {
+    fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
+        let (refusal, status) = runtime::documented::<
+            KeyRotate,
+        >(refusal, codes::INTERNAL);
+        let told = runtime::Told::new(refusal, request_id);
+        match status.as_u16() {
+            400 => Self::BadRequest(told),
+            401 => Self::Unauthorized(told),
+            404 => Self::NotFound(told),
+            408 => Self::RequestTimeout(told),
+            409 => Self::Conflict(told),
+            413 => Self::ContentTooLarge(told),
+            415 => Self::UnsupportedMediaType(told),
+            500 => Self::InternalServerError(told),
+            503 => Self::ServiceUnavailable(told),
+            _ => Self::InternalServerError(told),
+        }
+    }
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Ok { .. } => None,
+            Self::BadRequest(told) => Some(told.code()),
+            Self::Unauthorized(told) => Some(told.code()),
+            Self::NotFound(told) => Some(told.code()),
+            Self::RequestTimeout(told) => Some(told.code()),
+            Self::Conflict(told) => Some(told.code()),
+            Self::ContentTooLarge(told) => Some(told.code()),
+            Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::InternalServerError(told) => Some(told.code()),
+            Self::ServiceUnavailable(told) => Some(told.code()),
+        }
+    }
+}
+impl dropshot::HttpResponse for KeyRotateResponse {
+    fn to_result(self) -> Result<http::Response<dropshot::Body>, dropshot::HttpError> {
+        match self {
+            Self::Ok { body } => {
+                runtime::success(
+                    http::StatusCode::OK,
+                    Some(&body),
+                    &[("cache-control", Some("no-store".to_owned()))],
+                )
+            }
+            Self::BadRequest(told) => {
+                Ok(told.into_response(http::StatusCode::BAD_REQUEST))
+            }
+            Self::Unauthorized(told) => {
+                Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
+            }
+            Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::RequestTimeout(told) => {
+                Ok(told.into_response(http::StatusCode::REQUEST_TIMEOUT))
+            }
+            Self::Conflict(told) => Ok(told.into_response(http::StatusCode::CONFLICT)),
+            Self::ContentTooLarge(told) => {
+                Ok(told.into_response(http::StatusCode::PAYLOAD_TOO_LARGE))
+            }
+            Self::UnsupportedMediaType(told) => {
+                Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
+            }
+            Self::InternalServerError(told) => {
+                Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
+            }
+            Self::ServiceUnavailable(told) => {
+                Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+        }
+    }
+    fn response_metadata() -> dropshot::ApiEndpointResponse {
+        dropshot::ApiEndpointResponse {
+            description: Some("The key has a new credential.".to_owned()),
+            ..<dropshot::HttpResponseOk<
+                models::KeyRotated,
+            > as dropshot::HttpResponse>::response_metadata()
+        }
+    }
+    fn status_code(&self) -> http::StatusCode {
+        match self {
+            Self::Ok { .. } => http::StatusCode::OK,
+            Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
+            Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
+            Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict { .. } => http::StatusCode::CONFLICT,
+            Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+pub(crate) static KEY_ROTATE_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|| runtime::Checks {
+    path: Some(
+        runtime::parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/keys/{keyId}/rotate",
+            "post",
+            "path",
+        ),
+    ),
+    query: runtime::parameters(
+        crate::documents::admin(),
+        "/api/admin/v1/keys/{keyId}/rotate",
+        "post",
+        "query",
+    ),
+    headers: None,
+    body: Some(runtime::Schema::component(crate::documents::admin(), "KeyRotate")),
+});
+async fn key_rotate<S: Keys>(
+    context: dropshot::RequestContext<Arc<S>>,
+    incoming: runtime::Incoming<KeyRotate>,
+) -> Result<runtime::Served<KeyRotateResponse>, runtime::ErrorBody<models::Error>> {
+    let handle = |service: Arc<S>, received: runtime::Received| async move {
+        let caller = service.admin_key(&received).await?;
+        let mut checked = KEY_ROTATE_CHECKS.run(&received, &codes::STANDARD)?;
+        let request = KeyRotateRequest {
+            path: checked.path(codes::INVALID_INPUT)?,
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        };
+        service.key_rotate(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }

@@ -1545,7 +1545,8 @@ impl ::std::str::FromStr for IntentName {
 }
 /// A key without its secret. `publicId` is present for embed and chat keys. `scope` is present
 /// for embed keys; `allowsAllIntents`, `allowNoOrigin` and `identity` for chat keys, with
-/// `allowedIntents` unless all are allowed; `maxRedemptions` for iframe keys.
+/// `allowedIntents` unless all are allowed; `redemptionMode` and `maxRedemptions` for iframe
+/// keys; `originsSeen` for chat keys. `lastUsedAt` is present once the key was used.
 /// `idleTimeoutSeconds`, `maxLifetimeSeconds` and `ceilings` are present when they are set.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -1573,6 +1574,8 @@ pub struct Key {
     pub ceilings: ::std::option::Option<Ceilings>,
     #[serde(rename = "createdAt")]
     pub created_at: ::vestibule_runtime::Timestamp,
+    /// The credentials that are accepted, newest first. A revoked key's are listed too.
+    pub generations: ::std::vec::Vec<KeyGeneration>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub identity: ::std::option::Option<IdentityProof>,
     #[serde(
@@ -1586,6 +1589,11 @@ pub struct Key {
     /// The key's name, for people. A chat widget shows it as its title.
     pub label: ::std::string::String,
     #[serde(
+        rename = "lastUsedAt",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub last_used_at: ::std::option::Option<::vestibule_runtime::Timestamp>,
+    #[serde(
         rename = "maxLifetimeSeconds",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
@@ -1597,9 +1605,19 @@ pub struct Key {
     )]
     pub max_redemptions: ::std::option::Option<i64>,
     pub mode: KeyMode,
+    #[serde(
+        rename = "originsSeen",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub origins_seen: ::std::option::Option<OriginsSeen>,
     /// The public id of an embed key, or the publishable key of a chat widget.
     #[serde(rename = "publicId", skip_serializing_if = "::std::option::Option::is_none")]
     pub public_id: ::std::option::Option<::std::string::String>,
+    #[serde(
+        rename = "redemptionMode",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub redemption_mode: ::std::option::Option<RedemptionMode>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub scope: ::std::option::Option<KeyScope>,
     pub state: KeyState,
@@ -1607,8 +1625,8 @@ pub struct Key {
     pub tenant_id: TenantId,
 }
 /// The settings of a new key. `scope` belongs to embed keys, `allowedIntents`,
-/// `allowsAllIntents`, `allowNoOrigin` and `identity` to chat keys, `maxRedemptions` to iframe
-/// keys; the others are for every kind.
+/// `allowsAllIntents`, `allowNoOrigin` and `identity` to chat keys, `redemptionMode` and
+/// `maxRedemptions` to iframe keys; the others are for every kind.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct KeyCreate {
@@ -1659,6 +1677,11 @@ pub struct KeyCreate {
     pub max_redemptions: ::std::option::Option<::std::num::NonZeroU64>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub mode: ::std::option::Option<KeyMode>,
+    #[serde(
+        rename = "redemptionMode",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub redemption_mode: ::std::option::Option<RedemptionMode>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub scope: ::std::option::Option<KeyScope>,
     #[serde(rename = "tenantId")]
@@ -1740,6 +1763,17 @@ pub struct KeyCredential {
     /// The part that must stay in the backend. It cannot be read again.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub secret: ::std::option::Option<::std::string::String>,
+}
+/// One credential that is accepted. The newest one has no `endsAt`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct KeyGeneration {
+    #[serde(rename = "createdAt")]
+    pub created_at: ::vestibule_runtime::Timestamp,
+    #[serde(rename = "endsAt", skip_serializing_if = "::std::option::Option::is_none")]
+    pub ends_at: ::std::option::Option<::vestibule_runtime::Timestamp>,
+    /// Counts up with each rotation. The audit names it beside what the credential did.
+    pub generation: i64,
 }
 /// A key's id, for operators. It is not the credential.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -1954,6 +1988,12 @@ pub struct KeyPausePath {
     #[serde(rename = "keyId")]
     pub key_id: KeyId,
 }
+/// The path parameters of `keyRead`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct KeyReadPath {
+    #[serde(rename = "keyId")]
+    pub key_id: KeyId,
+}
 /// The path parameters of `keyResume`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 pub struct KeyResumePath {
@@ -1965,6 +2005,35 @@ pub struct KeyResumePath {
 pub struct KeyRevokePath {
     #[serde(rename = "keyId")]
     pub key_id: KeyId,
+}
+/// How long the old credential is accepted beside the new one.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRotate {
+    /// For how many seconds more the old credential is accepted: a day unless given, seven days
+    /// at most. 0 ends it at once.
+    #[serde(rename = "overlapSeconds", default = "defaults::default_u64::<i64, 86400>")]
+    pub overlap_seconds: i64,
+}
+impl ::std::default::Default for KeyRotate {
+    fn default() -> Self {
+        Self {
+            overlap_seconds: defaults::default_u64::<i64, 86400>(),
+        }
+    }
+}
+/// The path parameters of `keyRotate`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct KeyRotatePath {
+    #[serde(rename = "keyId")]
+    pub key_id: KeyId,
+}
+/// The key, and its new credential, which is shown here only.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRotated {
+    pub credential: KeyCredential,
+    pub key: Key,
 }
 /// What an embed key may grant. `read` is `showChatsList` and `showChatPage` only; `read-write`
 /// is every capability.
@@ -2080,6 +2149,132 @@ impl ::std::convert::TryFrom<::std::string::String> for KeyState {
     ) -> ::std::result::Result<Self, self::error::ConversionError> {
         value.parse()
     }
+}
+/// What to change of a key. What is not given stays. `scope` belongs to embed keys,
+/// `allowedIntents`, `allowsAllIntents`, `allowNoOrigin` and `identity` to chat keys,
+/// `redemptionMode` and `maxRedemptions` to iframe keys; the others are for every kind.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct KeyUpdate {
+    /// Whether a chat key is taken from requests without an origin, which native apps send.
+    #[serde(
+        rename = "allowNoOrigin",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub allow_no_origin: ::std::option::Option<bool>,
+    #[serde(
+        rename = "allowedIntents",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub allowed_intents: ::std::option::Option<AllowedIntents>,
+    #[serde(
+        rename = "allowedOrigins",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub allowed_origins: ::std::option::Option<AllowedOrigins>,
+    /// Whether a chat key may trigger every published intent. True excludes `allowedIntents`.
+    #[serde(
+        rename = "allowsAllIntents",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub allows_all_intents: ::std::option::Option<bool>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub ceilings: ::std::option::Option<Ceilings>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub identity: ::std::option::Option<IdentityProof>,
+    /// After how many seconds without a request the sessions of the key end. Null takes the bound
+    /// away.
+    #[serde(
+        rename = "idleTimeoutSeconds",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub idle_timeout_seconds: ::std::option::Option<i64>,
+    /// The key's name, for people. A chat widget shows it as its title.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub label: ::std::option::Option<KeyUpdateLabel>,
+    /// How many seconds after their opening the sessions of the key end at the latest. Null takes
+    /// the bound away.
+    #[serde(
+        rename = "maxLifetimeSeconds",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub max_lifetime_seconds: ::std::option::Option<i64>,
+    /// How often a cache key that an iframe key creates from now on may be redeemed.
+    #[serde(
+        rename = "maxRedemptions",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub max_redemptions: ::std::option::Option<::std::num::NonZeroU64>,
+    #[serde(
+        rename = "redemptionMode",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub redemption_mode: ::std::option::Option<RedemptionMode>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub scope: ::std::option::Option<KeyScope>,
+}
+/// The key's name, for people. A chat widget shows it as its title.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct KeyUpdateLabel(::std::string::String);
+impl ::std::ops::Deref for KeyUpdateLabel {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<KeyUpdateLabel> for ::std::string::String {
+    fn from(value: KeyUpdateLabel) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for KeyUpdateLabel {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 100usize {
+            return Err("longer than 100 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for KeyUpdateLabel {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for KeyUpdateLabel {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for KeyUpdateLabel {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// The path parameters of `keyUpdate`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct KeyUpdatePath {
+    #[serde(rename = "keyId")]
+    pub key_id: KeyId,
 }
 /// One fact the assistant may use: at most 8 KiB, counted as a JSON string in UTF-8 without its
 /// two quotation marks.
@@ -2342,6 +2537,15 @@ impl<'de> ::serde::Deserialize<'de> for OriginPattern {
             })
     }
 }
+/// The distinct origins from which a chat key and its tokens were used.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct OriginsSeen {
+    /// How many there were. They are counted up to 100, so 100 means 100 or more.
+    pub count: i64,
+    /// The ten that were seen first.
+    pub first: ::std::vec::Vec<::std::string::String>,
+}
 /// The kind of page on which a prompt belongs.
 #[derive(
     ::serde::Deserialize,
@@ -2485,6 +2689,62 @@ impl<'de> ::serde::Deserialize<'de> for RedeemCacheKeyCacheKey {
             .map_err(|e: self::error::ConversionError| {
                 <D::Error as ::serde::de::Error>::custom(e.to_string())
             })
+    }
+}
+/// Whether a cache key that an iframe key created may be redeemed once (`single`) or as often as
+/// `maxRedemptions` says (`multiple`).
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum RedemptionMode {
+    #[serde(rename = "single")]
+    Single,
+    #[serde(rename = "multiple")]
+    Multiple,
+}
+impl ::std::fmt::Display for RedemptionMode {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::Single => f.write_str("single"),
+            Self::Multiple => f.write_str("multiple"),
+        }
+    }
+}
+impl ::std::str::FromStr for RedemptionMode {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "single" => Ok(Self::Single),
+            "multiple" => Ok(Self::Multiple),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for RedemptionMode {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for RedemptionMode {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
     }
 }
 /// A query that is known to be right, with the question it answers.
@@ -3935,12 +4195,15 @@ impl ::schemars::JsonSchema for Key {
         generator.subschema_for::<Ceilings>();
         generator.subschema_for::<IdentityProof>();
         generator.subschema_for::<IdleTimeoutSeconds>();
+        generator.subschema_for::<KeyGeneration>();
         generator.subschema_for::<KeyId>();
         generator.subschema_for::<KeyKind>();
         generator.subschema_for::<KeyMode>();
         generator.subschema_for::<KeyScope>();
         generator.subschema_for::<KeyState>();
         generator.subschema_for::<MaxLifetimeSeconds>();
+        generator.subschema_for::<OriginsSeen>();
+        generator.subschema_for::<RedemptionMode>();
         generator.subschema_for::<TenantId>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "Key")
@@ -3962,6 +4225,7 @@ impl ::schemars::JsonSchema for KeyCreate {
         generator.subschema_for::<KeyMode>();
         generator.subschema_for::<KeyScope>();
         generator.subschema_for::<MaxLifetimeSeconds>();
+        generator.subschema_for::<RedemptionMode>();
         generator.subschema_for::<TenantId>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "KeyCreate")
@@ -3989,6 +4253,17 @@ impl ::schemars::JsonSchema for KeyCredential {
     ) -> ::schemars::schema::Schema {
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "KeyCredential")
+    }
+}
+impl ::schemars::JsonSchema for KeyGeneration {
+    fn schema_name() -> String {
+        "KeyGeneration".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "KeyGeneration")
     }
 }
 impl ::schemars::JsonSchema for KeyId {
@@ -4037,6 +4312,30 @@ impl ::schemars::JsonSchema for KeyMode {
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "KeyMode")
     }
 }
+impl ::schemars::JsonSchema for KeyRotate {
+    fn schema_name() -> String {
+        "KeyRotate".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "KeyRotate")
+    }
+}
+impl ::schemars::JsonSchema for KeyRotated {
+    fn schema_name() -> String {
+        "KeyRotated".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<Key>();
+        generator.subschema_for::<KeyCredential>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "KeyRotated")
+    }
+}
 impl ::schemars::JsonSchema for KeyScope {
     fn schema_name() -> String {
         "KeyScope".into()
@@ -4057,6 +4356,23 @@ impl ::schemars::JsonSchema for KeyState {
     ) -> ::schemars::schema::Schema {
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "KeyState")
+    }
+}
+impl ::schemars::JsonSchema for KeyUpdate {
+    fn schema_name() -> String {
+        "KeyUpdate".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<AllowedIntents>();
+        generator.subschema_for::<AllowedOrigins>();
+        generator.subschema_for::<Ceilings>();
+        generator.subschema_for::<IdentityProof>();
+        generator.subschema_for::<KeyScope>();
+        generator.subschema_for::<RedemptionMode>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "KeyUpdate")
     }
 }
 impl ::schemars::JsonSchema for KnowledgeBaseEntry {
@@ -4131,6 +4447,17 @@ impl ::schemars::JsonSchema for OriginPattern {
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "OriginPattern")
     }
 }
+impl ::schemars::JsonSchema for OriginsSeen {
+    fn schema_name() -> String {
+        "OriginsSeen".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "OriginsSeen")
+    }
+}
 impl ::schemars::JsonSchema for PageType {
     fn schema_name() -> String {
         "PageType".into()
@@ -4163,6 +4490,17 @@ impl ::schemars::JsonSchema for RedeemCacheKey {
     ) -> ::schemars::schema::Schema {
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::iframe(), "RedeemCacheKey")
+    }
+}
+impl ::schemars::JsonSchema for RedemptionMode {
+    fn schema_name() -> String {
+        "RedemptionMode".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "RedemptionMode")
     }
 }
 impl ::schemars::JsonSchema for ReferenceQuery {
@@ -4470,6 +4808,40 @@ impl ::schemars::JsonSchema for KeyRevokePath {
         )
     }
 }
+impl ::schemars::JsonSchema for KeyReadPath {
+    fn schema_name() -> String {
+        "KeyReadPath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<KeyId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/keys/{keyId}",
+            "get",
+            "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for KeyUpdatePath {
+    fn schema_name() -> String {
+        "KeyUpdatePath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<KeyId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/keys/{keyId}",
+            "patch",
+            "path",
+        )
+    }
+}
 impl ::schemars::JsonSchema for KeyPausePath {
     fn schema_name() -> String {
         "KeyPausePath".into()
@@ -4499,6 +4871,23 @@ impl ::schemars::JsonSchema for KeyResumePath {
         ::vestibule_runtime::json_schema_of_parameters(
             crate::documents::admin(),
             "/api/admin/v1/keys/{keyId}/resume",
+            "post",
+            "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for KeyRotatePath {
+    fn schema_name() -> String {
+        "KeyRotatePath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<KeyId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/keys/{keyId}/rotate",
             "post",
             "path",
         )

@@ -23,8 +23,11 @@ pub static OPERATIONS: &[&OperationInfo] = &[
     <crate::keys::KeyList as Operation>::INFO,
     <crate::keys::KeyCreate as Operation>::INFO,
     <crate::keys::KeyRevoke as Operation>::INFO,
+    <crate::keys::KeyRead as Operation>::INFO,
+    <crate::keys::KeyUpdate as Operation>::INFO,
     <crate::keys::KeyPause as Operation>::INFO,
     <crate::keys::KeyResume as Operation>::INFO,
+    <crate::keys::KeyRotate as Operation>::INFO,
     <crate::tenants::TenantList as Operation>::INFO,
     <crate::tenants::TenantCreate as Operation>::INFO,
     <crate::tenants::TenantRevoke as Operation>::INFO,
@@ -41,8 +44,11 @@ pub fn compile_schemas() {
     LazyLock::force(&crate::keys::KEY_LIST_CHECKS);
     LazyLock::force(&crate::keys::KEY_CREATE_CHECKS);
     LazyLock::force(&crate::keys::KEY_REVOKE_CHECKS);
+    LazyLock::force(&crate::keys::KEY_READ_CHECKS);
+    LazyLock::force(&crate::keys::KEY_UPDATE_CHECKS);
     LazyLock::force(&crate::keys::KEY_PAUSE_CHECKS);
     LazyLock::force(&crate::keys::KEY_RESUME_CHECKS);
+    LazyLock::force(&crate::keys::KEY_ROTATE_CHECKS);
     LazyLock::force(&crate::tenants::TENANT_LIST_CHECKS);
     LazyLock::force(&crate::tenants::TENANT_CREATE_CHECKS);
     LazyLock::force(&crate::tenants::TENANT_REVOKE_CHECKS);

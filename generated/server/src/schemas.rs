@@ -114,6 +114,14 @@ pub mod admin {
         ));
         &SCHEMA
     }
+    /// `KeyGeneration`.
+    pub fn key_generation() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "KeyGeneration",
+        ));
+        &SCHEMA
+    }
     /// `KeyId`.
     pub fn key_id() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
@@ -146,6 +154,22 @@ pub mod admin {
         ));
         &SCHEMA
     }
+    /// `KeyRotate`.
+    pub fn key_rotate() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "KeyRotate",
+        ));
+        &SCHEMA
+    }
+    /// `KeyRotated`.
+    pub fn key_rotated() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "KeyRotated",
+        ));
+        &SCHEMA
+    }
     /// `KeyScope`.
     pub fn key_scope() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
@@ -162,6 +186,14 @@ pub mod admin {
         ));
         &SCHEMA
     }
+    /// `KeyUpdate`.
+    pub fn key_update() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "KeyUpdate",
+        ));
+        &SCHEMA
+    }
     /// `MaxLifetimeSeconds`.
     pub fn max_lifetime_seconds() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
@@ -175,6 +207,22 @@ pub mod admin {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
             "OriginPattern",
+        ));
+        &SCHEMA
+    }
+    /// `OriginsSeen`.
+    pub fn origins_seen() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "OriginsSeen",
+        ));
+        &SCHEMA
+    }
+    /// `RedemptionMode`.
+    pub fn redemption_mode() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "RedemptionMode",
         ));
         &SCHEMA
     }

@@ -149,6 +149,15 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "admin",
+        name: "KeyGeneration",
+        set: admin::set,
+        valid: admin::key_generation::valid,
+        broken: admin::key_generation::broken,
+        breakages: admin::key_generation::breakages,
+        boundaries: admin::key_generation::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
         name: "KeyId",
         set: admin::set,
         valid: admin::key_id::valid,
@@ -185,6 +194,24 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "admin",
+        name: "KeyRotate",
+        set: admin::set,
+        valid: admin::key_rotate::valid,
+        broken: admin::key_rotate::broken,
+        breakages: admin::key_rotate::breakages,
+        boundaries: admin::key_rotate::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "KeyRotated",
+        set: admin::set,
+        valid: admin::key_rotated::valid,
+        broken: admin::key_rotated::broken,
+        breakages: admin::key_rotated::breakages,
+        boundaries: admin::key_rotated::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
         name: "KeyScope",
         set: admin::set,
         valid: admin::key_scope::valid,
@@ -203,6 +230,15 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "admin",
+        name: "KeyUpdate",
+        set: admin::set,
+        valid: admin::key_update::valid,
+        broken: admin::key_update::broken,
+        breakages: admin::key_update::breakages,
+        boundaries: admin::key_update::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
         name: "MaxLifetimeSeconds",
         set: admin::set,
         valid: admin::max_lifetime_seconds::valid,
@@ -218,6 +254,24 @@ pub static ALL: &[SchemaStrategies] = &[
         broken: admin::origin_pattern::broken,
         breakages: admin::origin_pattern::breakages,
         boundaries: admin::origin_pattern::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "OriginsSeen",
+        set: admin::set,
+        valid: admin::origins_seen::valid,
+        broken: admin::origins_seen::broken,
+        breakages: admin::origins_seen::breakages,
+        boundaries: admin::origins_seen::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "RedemptionMode",
+        set: admin::set,
+        valid: admin::redemption_mode::valid,
+        broken: admin::redemption_mode::broken,
+        breakages: admin::redemption_mode::breakages,
+        boundaries: admin::redemption_mode::boundaries,
     },
     SchemaStrategies {
         document: "admin",
@@ -1142,6 +1196,26 @@ pub mod admin {
             strategy::boundaries(set(), &reference("KeyCredential"))
         }
     }
+    /// Values of `KeyGeneration`.
+    pub mod key_generation {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("KeyGeneration"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("KeyGeneration"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("KeyGeneration"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("KeyGeneration"))
+        }
+    }
     /// Values of `KeyId`.
     pub mod key_id {
         use super::*;
@@ -1222,6 +1296,46 @@ pub mod admin {
             strategy::boundaries(set(), &reference("KeyMode"))
         }
     }
+    /// Values of `KeyRotate`.
+    pub mod key_rotate {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("KeyRotate"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("KeyRotate"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("KeyRotate"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("KeyRotate"))
+        }
+    }
+    /// Values of `KeyRotated`.
+    pub mod key_rotated {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("KeyRotated"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("KeyRotated"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("KeyRotated"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("KeyRotated"))
+        }
+    }
     /// Values of `KeyScope`.
     pub mod key_scope {
         use super::*;
@@ -1262,6 +1376,26 @@ pub mod admin {
             strategy::boundaries(set(), &reference("KeyState"))
         }
     }
+    /// Values of `KeyUpdate`.
+    pub mod key_update {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("KeyUpdate"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("KeyUpdate"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("KeyUpdate"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("KeyUpdate"))
+        }
+    }
     /// Values of `MaxLifetimeSeconds`.
     pub mod max_lifetime_seconds {
         use super::*;
@@ -1300,6 +1434,46 @@ pub mod admin {
         /// Accepted values at every boundary.
         pub fn boundaries() -> Vec<Boundary> {
             strategy::boundaries(set(), &reference("OriginPattern"))
+        }
+    }
+    /// Values of `OriginsSeen`.
+    pub mod origins_seen {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("OriginsSeen"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("OriginsSeen"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("OriginsSeen"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("OriginsSeen"))
+        }
+    }
+    /// Values of `RedemptionMode`.
+    pub mod redemption_mode {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("RedemptionMode"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("RedemptionMode"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("RedemptionMode"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("RedemptionMode"))
         }
     }
     /// Values of `Tenant`.

@@ -14,6 +14,7 @@ export interface paths {
          * List keys
          * @description Lists keys, revoked ones too, in an order that does not change between pages. `tenantId` and
          *     `kind` narrow the list; a tenant that does not exist has no keys. No secret is ever listed.
+         *     When a key was used last and from which origins is a few seconds old at most.
          */
         get: operations["keyList"];
         put?: never;
@@ -25,7 +26,8 @@ export interface paths {
          *     - `chat` takes either `allowedIntents` or `allowsAllIntents: true`, one of which must be
          *       given, `allowNoOrigin`, which is false unless given, and `identity`, which is `off` unless
          *       given;
-         *     - `iframe` takes `maxRedemptions`, which is 10 unless given.
+         *     - `iframe` takes `redemptionMode` and `maxRedemptions`, which must agree: `single` is one
+         *       redemption, `multiple` is ten unless `maxRedemptions` says how many.
          *
          *     The other members are for every kind. A key is `live` unless `mode` says `test`; that cannot
          *     be changed later. Without `idleTimeoutSeconds`, `maxLifetimeSeconds` or a member of
@@ -47,7 +49,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Read a key
+         * @description Reads one key, a revoked one too. No secret is ever shown.
+         */
+        get: operations["keyRead"];
         put?: never;
         post?: never;
         /**
@@ -58,7 +64,14 @@ export interface paths {
         delete: operations["keyRevoke"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change a key
+         * @description Changes the members that are given; the others stay. Lists and `ceilings` are replaced whole.
+         *     `idleTimeoutSeconds` and `maxLifetimeSeconds` are taken away by `null`, ceilings by `{}`. The
+         *     members of other kinds are refused, and the same rules hold as when a key is created. The
+         *     change holds for the sessions that are alive, within a second.
+         */
+        patch: operations["keyUpdate"];
         trace?: never;
     };
     "/api/admin/v1/keys/{keyId}/pause": {
@@ -99,6 +112,33 @@ export interface paths {
          *     no request body.
          */
         post: operations["keyResume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/v1/keys/{keyId}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate a key's credential
+         * @description Gives a key a new credential beside the old one, which is accepted for `overlapSeconds` more:
+         *     a new `secret` of an embed key under the same public id, a new API key of an iframe key, a
+         *     new publishable key of a chat key, whose pages may be cached somewhere. With an overlap of 0
+         *     everything older ends at once.
+         *
+         *     Sessions that the old credential opened live on, and so do their tokens. While two are
+         *     accepted, an overlap that would make it three is refused. The new credential is in this
+         *     answer only. The audit says by `generation` which one opened a session.
+         */
+        post: operations["keyRotate"];
         delete?: never;
         options?: never;
         head?: never;
@@ -278,7 +318,8 @@ export interface components {
         /**
          * @description A key without its secret. `publicId` is present for embed and chat keys. `scope` is present
          *     for embed keys; `allowsAllIntents`, `allowNoOrigin` and `identity` for chat keys, with
-         *     `allowedIntents` unless all are allowed; `maxRedemptions` for iframe keys.
+         *     `allowedIntents` unless all are allowed; `redemptionMode` and `maxRedemptions` for iframe
+         *     keys; `originsSeen` for chat keys. `lastUsedAt` is present once the key was used.
          *     `idleTimeoutSeconds`, `maxLifetimeSeconds` and `ceilings` are present when they are set.
          * @example {
          *       "allowNoOrigin": false,
@@ -291,6 +332,12 @@ export interface components {
          *       ],
          *       "allowsAllIntents": false,
          *       "createdAt": "2026-05-08T12:00:00.000Z",
+         *       "generations": [
+         *         {
+         *           "createdAt": "2026-05-08T12:00:00.000Z",
+         *           "generation": 1
+         *         }
+         *       ],
          *       "identity": "optional",
          *       "keyId": "key_k5xw2vq7m3n4p6r7sabcdefghi",
          *       "kind": "chat",
@@ -321,6 +368,16 @@ export interface components {
              * @example 2026-05-08T12:00:00.000Z
              */
             createdAt: string;
+            /**
+             * @description The credentials that are accepted, newest first. A revoked key's are listed too.
+             * @example [
+             *       {
+             *         "createdAt": "2026-05-08T12:00:00.000Z",
+             *         "generation": 1
+             *       }
+             *     ]
+             */
+            generations: components["schemas"]["KeyGeneration"][];
             identity?: components["schemas"]["IdentityProof"];
             idleTimeoutSeconds?: components["schemas"]["IdleTimeoutSeconds"];
             keyId: components["schemas"]["KeyId"];
@@ -330,6 +387,12 @@ export interface components {
              * @example Shop widget
              */
             label: string;
+            /**
+             * Format: date-time
+             * @description When the key, or a token of one of its sessions, was accepted last, in UTC.
+             * @example 2026-06-01T08:30:00.000Z
+             */
+            lastUsedAt?: string;
             maxLifetimeSeconds?: components["schemas"]["MaxLifetimeSeconds"];
             /**
              * @description How often a cache key that this key created may be redeemed.
@@ -337,19 +400,21 @@ export interface components {
              */
             maxRedemptions?: number;
             mode: components["schemas"]["KeyMode"];
+            originsSeen?: components["schemas"]["OriginsSeen"];
             /**
              * @description The public id of an embed key, or the publishable key of a chat widget.
              * @example pk_live_1a2b3c4d5e6f7890abcd1234ef567890
              */
             publicId?: string;
+            redemptionMode?: components["schemas"]["RedemptionMode"];
             scope?: components["schemas"]["KeyScope"];
             state: components["schemas"]["KeyState"];
             tenantId: components["schemas"]["TenantId"];
         };
         /**
          * @description The settings of a new key. `scope` belongs to embed keys, `allowedIntents`,
-         *     `allowsAllIntents`, `allowNoOrigin` and `identity` to chat keys, `maxRedemptions` to iframe
-         *     keys; the others are for every kind.
+         *     `allowsAllIntents`, `allowNoOrigin` and `identity` to chat keys, `redemptionMode` and
+         *     `maxRedemptions` to iframe keys; the others are for every kind.
          * @example {
          *       "allowedIntents": [
          *         "track_order"
@@ -393,6 +458,7 @@ export interface components {
              */
             maxRedemptions?: number;
             mode?: components["schemas"]["KeyMode"];
+            redemptionMode?: components["schemas"]["RedemptionMode"];
             scope?: components["schemas"]["KeyScope"];
             tenantId: components["schemas"]["TenantId"];
         };
@@ -408,6 +474,12 @@ export interface components {
          *           "https://crm.acme.com"
          *         ],
          *         "createdAt": "2026-05-08T12:00:00.000Z",
+         *         "generations": [
+         *           {
+         *             "createdAt": "2026-05-08T12:00:00.000Z",
+         *             "generation": 1
+         *           }
+         *         ],
          *         "keyId": "key_k5xw2vq7m3n4p6r7sabcdefghi",
          *         "kind": "embed",
          *         "label": "CRM backend",
@@ -445,6 +517,32 @@ export interface components {
             secret?: string;
         };
         /**
+         * @description One credential that is accepted. The newest one has no `endsAt`.
+         * @example {
+         *       "createdAt": "2026-05-08T12:00:00.000Z",
+         *       "generation": 2
+         *     }
+         */
+        KeyGeneration: {
+            /**
+             * Format: date-time
+             * @description When it was made, in UTC.
+             * @example 2026-05-08T12:00:00.000Z
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @description From when on it is not accepted, in UTC.
+             * @example 2026-05-09T12:00:00.000Z
+             */
+            endsAt?: string;
+            /**
+             * @description Counts up with each rotation. The audit names it beside what the credential did.
+             * @example 2
+             */
+            generation: number;
+        };
+        /**
          * @description A key's id, for operators. It is not the credential.
          * @example key_k5xw2vq7m3n4p6r7sabcdefghi
          */
@@ -464,6 +562,12 @@ export interface components {
          *             "https://analytics.acme.com"
          *           ],
          *           "createdAt": "2026-05-08T12:00:00.000Z",
+         *           "generations": [
+         *             {
+         *               "createdAt": "2026-05-08T12:00:00.000Z",
+         *               "generation": 1
+         *             }
+         *           ],
          *           "keyId": "key_k5xw2vq7m3n4p6r7sabcdefghi",
          *           "kind": "iframe",
          *           "label": "Analytics backend",
@@ -491,6 +595,59 @@ export interface components {
          */
         KeyMode: "live" | "test";
         /**
+         * @description How long the old credential is accepted beside the new one.
+         * @example {
+         *       "overlapSeconds": 86400
+         *     }
+         */
+        KeyRotate: {
+            /**
+             * @description For how many seconds more the old credential is accepted: a day unless given, seven days
+             *     at most. 0 ends it at once.
+             * @default 86400
+             * @example 86400
+             */
+            overlapSeconds?: number;
+        };
+        /**
+         * @description The key, and its new credential, which is shown here only.
+         * @example {
+         *       "credential": {
+         *         "publicId": "yk_000102030405060708090a0b0c0d0e0f",
+         *         "secret": "ysk_000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+         *       },
+         *       "key": {
+         *         "allowedOrigins": [
+         *           "https://crm.acme.com"
+         *         ],
+         *         "createdAt": "2026-05-08T12:00:00.000Z",
+         *         "generations": [
+         *           {
+         *             "createdAt": "2026-06-01T08:30:00.000Z",
+         *             "generation": 2
+         *           },
+         *           {
+         *             "createdAt": "2026-05-08T12:00:00.000Z",
+         *             "endsAt": "2026-06-02T08:30:00.000Z",
+         *             "generation": 1
+         *           }
+         *         ],
+         *         "keyId": "key_k5xw2vq7m3n4p6r7sabcdefghi",
+         *         "kind": "embed",
+         *         "label": "CRM backend",
+         *         "mode": "live",
+         *         "publicId": "yk_000102030405060708090a0b0c0d0e0f",
+         *         "scope": "read-write",
+         *         "state": "active",
+         *         "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
+         *       }
+         *     }
+         */
+        KeyRotated: {
+            credential: components["schemas"]["KeyCredential"];
+            key: components["schemas"]["Key"];
+        };
+        /**
          * @description What an embed key may grant. `read` is `showChatsList` and `showChatPage` only; `read-write`
          *     is every capability.
          * @example read-write
@@ -504,6 +661,57 @@ export interface components {
          */
         KeyState: "active" | "paused" | "revoked";
         /**
+         * @description What to change of a key. What is not given stays. `scope` belongs to embed keys,
+         *     `allowedIntents`, `allowsAllIntents`, `allowNoOrigin` and `identity` to chat keys,
+         *     `redemptionMode` and `maxRedemptions` to iframe keys; the others are for every kind.
+         * @example {
+         *       "allowedOrigins": [
+         *         "https://www.acme.com"
+         *       ],
+         *       "label": "Shop widget"
+         *     }
+         */
+        KeyUpdate: {
+            /**
+             * @description Whether a chat key is taken from requests without an origin, which native apps send.
+             * @example false
+             */
+            allowNoOrigin?: boolean;
+            allowedIntents?: components["schemas"]["AllowedIntents"];
+            allowedOrigins?: components["schemas"]["AllowedOrigins"];
+            /**
+             * @description Whether a chat key may trigger every published intent. True excludes `allowedIntents`.
+             * @example false
+             */
+            allowsAllIntents?: boolean;
+            ceilings?: components["schemas"]["Ceilings"];
+            identity?: components["schemas"]["IdentityProof"];
+            /**
+             * @description After how many seconds without a request the sessions of the key end. Null takes the bound
+             *     away.
+             * @example 1800
+             */
+            idleTimeoutSeconds?: number | null;
+            /**
+             * @description The key's name, for people. A chat widget shows it as its title.
+             * @example Shop widget
+             */
+            label?: string;
+            /**
+             * @description How many seconds after their opening the sessions of the key end at the latest. Null takes
+             *     the bound away.
+             * @example 28800
+             */
+            maxLifetimeSeconds?: number | null;
+            /**
+             * @description How often a cache key that an iframe key creates from now on may be redeemed.
+             * @example 10
+             */
+            maxRedemptions?: number;
+            redemptionMode?: components["schemas"]["RedemptionMode"];
+            scope?: components["schemas"]["KeyScope"];
+        };
+        /**
          * @description How many seconds after their opening the sessions of a key end at the latest, however often
          *     they are renewed. At most twelve hours.
          * @example 28800
@@ -516,6 +724,38 @@ export interface components {
          * @example https://*.acme.com
          */
         OriginPattern: string;
+        /**
+         * @description The distinct origins from which a chat key and its tokens were used.
+         * @example {
+         *       "count": 2,
+         *       "first": [
+         *         "https://www.acme.com",
+         *         "https://shop.acme.com"
+         *       ]
+         *     }
+         */
+        OriginsSeen: {
+            /**
+             * @description How many there were. They are counted up to 100, so 100 means 100 or more.
+             * @example 2
+             */
+            count: number;
+            /**
+             * @description The ten that were seen first.
+             * @example [
+             *       "https://www.acme.com",
+             *       "https://shop.acme.com"
+             *     ]
+             */
+            first: string[];
+        };
+        /**
+         * @description Whether a cache key that an iframe key created may be redeemed once (`single`) or as often as
+         *     `maxRedemptions` says (`multiple`).
+         * @example multiple
+         * @enum {string}
+         */
+        RedemptionMode: "single" | "multiple";
         /**
          * @description A tenant. `revokedAt` is present once it was revoked.
          * @example {
@@ -676,14 +916,20 @@ export type Key = components['schemas']['Key'];
 export type KeyCreate = components['schemas']['KeyCreate'];
 export type KeyCreated = components['schemas']['KeyCreated'];
 export type KeyCredential = components['schemas']['KeyCredential'];
+export type KeyGeneration = components['schemas']['KeyGeneration'];
 export type KeyId = components['schemas']['KeyId'];
 export type KeyKind = components['schemas']['KeyKind'];
 export type KeyList = components['schemas']['KeyList'];
 export type KeyMode = components['schemas']['KeyMode'];
+export type KeyRotate = components['schemas']['KeyRotate'];
+export type KeyRotated = components['schemas']['KeyRotated'];
 export type KeyScope = components['schemas']['KeyScope'];
 export type KeyState = components['schemas']['KeyState'];
+export type KeyUpdate = components['schemas']['KeyUpdate'];
 export type MaxLifetimeSeconds = components['schemas']['MaxLifetimeSeconds'];
 export type OriginPattern = components['schemas']['OriginPattern'];
+export type OriginsSeen = components['schemas']['OriginsSeen'];
+export type RedemptionMode = components['schemas']['RedemptionMode'];
 export type Tenant = components['schemas']['Tenant'];
 export type TenantCreate = components['schemas']['TenantCreate'];
 export type TenantCreated = components['schemas']['TenantCreated'];
@@ -864,6 +1110,76 @@ export interface operations {
             };
         };
     };
+    keyRead: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The key. */
+                keyId: components["schemas"]["KeyId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Key"];
+                };
+            };
+            /** @description A path or query parameter breaks a constraint or is unknown. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or not valid. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such key. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     keyRevoke: {
         parameters: {
             query?: never;
@@ -904,6 +1220,108 @@ export interface operations {
             };
             /** @description There is no such key. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    keyUpdate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The key. */
+                keyId: components["schemas"]["KeyId"];
+            };
+            cookie?: never;
+        };
+        /** @description What to change. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyUpdate"];
+            };
+        };
+        responses: {
+            /** @description The key as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Key"];
+                };
+            };
+            /** @description The body is not JSON, or the request breaks a constraint. All violations are listed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or not valid. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such key, or it was revoked. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body did not arrive in time. The connection is closed. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is larger than 16 KiB. The connection is closed. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is not `application/json`. */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1044,6 +1462,118 @@ export interface operations {
             };
             /** @description There is no such key, or it was revoked. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    keyRotate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The key. */
+                keyId: components["schemas"]["KeyId"];
+            };
+            cookie?: never;
+        };
+        /** @description How long the old credential is accepted. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyRotate"];
+            };
+        };
+        responses: {
+            /** @description The key has a new credential. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyRotated"];
+                };
+            };
+            /** @description The body is not JSON, or the request breaks a constraint. All violations are listed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or not valid. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such key, or it was revoked. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body did not arrive in time. The connection is closed. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Two credentials are accepted already. `details.ends_at_ms` says until when the older one is. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is larger than 16 KiB. The connection is closed. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is not `application/json`. */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };

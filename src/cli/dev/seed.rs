@@ -140,7 +140,10 @@ impl Seeding<'_> {
                 return Ok(());
             }
         }
-        key.secrets = secret.iter().map(|it| self.at.seal_key_secret(&key, 1, it)).collect();
+        key.secrets = vec![match &secret {
+            Some(secret) => self.at.seal_key_secret(&key, 1, secret),
+            None => self.at.found_by(1, &key.lookup),
+        }];
         let audit = self.at.audit(tenant, "key.put", &key.id);
         self.at.store.put_key(key, audit).await
     }
@@ -149,8 +152,9 @@ impl Seeding<'_> {
         let old = there.secrets.first().map(|old| open_key_secret(self.at.keys, there, old));
         let same_secret = match (old, secret) {
             (Some(Ok(old)), Some(new)) => old.expose_secret() == new.expose_secret(),
-            (None, None) => true,
-            (Some(_), _) | (None, Some(_)) => false,
+            // What finds it is compared below.
+            (Some(_), None) => true,
+            (None, _) | (Some(Err(_)), Some(_)) => false,
         };
         same_secret
             && there.lookup == wanted.lookup

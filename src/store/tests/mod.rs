@@ -12,7 +12,9 @@ use tempfile::TempDir;
 use super::Store;
 use super::engine::Value;
 use super::script::Script;
-use crate::domain::key::{Ceilings, Identity, Key, KeySecret, KeySettings, KeyState, Mode, Scope};
+use crate::domain::key::{
+    Ceilings, Identity, Kept, Key, KeySecret, KeySettings, KeyState, Mode, Scope,
+};
 use crate::domain::sealing::Sealed;
 use crate::domain::session::{AuditEntry, Conversation, Grant, Session};
 use crate::domain::tenant::{Directory, Tenant};
@@ -43,8 +45,12 @@ fn tenant(id: &str) -> Tenant {
 }
 
 fn embed_key(id: &str) -> Key {
-    let secret =
-        |generation, not_after| KeySecret { generation, secret: Sealed(vec![7; 60]), not_after };
+    let secret = |generation, not_after| KeySecret {
+        generation,
+        kept: Kept::Sealed(Sealed(vec![7; 60])),
+        created_at: NOW,
+        not_after,
+    };
     Key {
         tenant: "ten_a".into(),
         id: id.into(),
@@ -68,12 +74,19 @@ fn chat_key(id: &str) -> Key {
         allow_no_origin: true,
         identity: Identity::Optional,
     };
-    Key { settings, secrets: Vec::new(), ..embed_key(id) }
+    found_by_itself(Key { settings, ..embed_key(id) })
 }
 
 fn iframe_key(id: &str) -> Key {
     let settings = KeySettings::Iframe { max_redemptions: 3 };
-    Key { settings, secrets: Vec::new(), ..embed_key(id) }
+    found_by_itself(Key { settings, ..embed_key(id) })
+}
+
+/// The key with one credential, its lookup.
+fn found_by_itself(key: Key) -> Key {
+    let kept = Kept::Lookup(key.lookup.clone());
+    let secrets = vec![KeySecret { generation: 1, kept, created_at: NOW, not_after: None }];
+    Key { secrets, ..key }
 }
 
 fn audit(tenant: &str) -> AuditEntry {

@@ -22,8 +22,8 @@ async fn keys_are_read_back_with_their_settings_and_secrets() {
     for key in [embed_key("key_embed"), chat_key("key_chat"), iframe_key("key_iframe")] {
         let read = store.key_by_lookup(&key.lookup).await.expect("reads").expect("there");
         assert_eq!(format!("{read:?}"), format!("{key:?}"));
-        let same: Vec<_> = read.secrets.iter().map(|it| it.secret.0.clone()).collect();
-        assert_eq!(same, key.secrets.iter().map(|it| it.secret.0.clone()).collect::<Vec<_>>());
+        let same: Vec<_> = read.secrets.iter().map(|it| it.kept.clone()).collect();
+        assert_eq!(same, key.secrets.iter().map(|it| it.kept.clone()).collect::<Vec<_>>());
         assert!(store.key("ten_b", &key.id).await.expect("reads").is_none());
         assert!(store.key_by_id(&key.id).await.expect("reads").is_some());
     }

@@ -19,9 +19,12 @@ impl<T: CliConfig> Cli<T> {
         match cmd {
             CliCommand::KeyList => Self::cli_key_list(),
             CliCommand::KeyCreate => Self::cli_key_create(),
+            CliCommand::KeyRead => Self::cli_key_read(),
             CliCommand::KeyRevoke => Self::cli_key_revoke(),
+            CliCommand::KeyUpdate => Self::cli_key_update(),
             CliCommand::KeyPause => Self::cli_key_pause(),
             CliCommand::KeyResume => Self::cli_key_resume(),
+            CliCommand::KeyRotate => Self::cli_key_rotate(),
             CliCommand::TenantList => Self::cli_tenant_list(),
             CliCommand::TenantCreate => Self::cli_tenant_create(),
             CliCommand::TenantRevoke => Self::cli_tenant_revoke(),
@@ -67,7 +70,7 @@ impl<T: CliConfig> Cli<T> {
                     .help("Only keys of this tenant."),
             )
             .about(
-                "List keys\n\nLists keys, revoked ones too, in an order that does not change between pages. `tenantId` and\n`kind` narrow the list; a tenant that does not exist has no keys. No secret is ever listed.",
+                "List keys\n\nLists keys, revoked ones too, in an order that does not change between pages. `tenantId` and\n`kind` narrow the list; a tenant that does not exist has no keys. No secret is ever listed.\nWhen a key was used last and from which origins is a few seconds old at most.",
             )
     }
     pub fn cli_key_create() -> ::clap::Command {
@@ -180,6 +183,23 @@ impl<T: CliConfig> Cli<T> {
                     ),
             )
             .arg(
+                ::clap::Arg::new("redemption-mode")
+                    .long("redemption-mode")
+                    .value_parser(
+                        ::clap::builder::TypedValueParser::map(
+                            ::clap::builder::PossibleValuesParser::new([
+                                types::RedemptionMode::Single.to_string(),
+                                types::RedemptionMode::Multiple.to_string(),
+                            ]),
+                            |s| types::RedemptionMode::try_from(s).unwrap(),
+                        ),
+                    )
+                    .required(false)
+                    .help(
+                        "Whether a cache key that an iframe key created may be redeemed once (`single`) or as often as\n`maxRedemptions` says (`multiple`).",
+                    ),
+            )
+            .arg(
                 ::clap::Arg::new("scope")
                     .long("scope")
                     .value_parser(
@@ -212,7 +232,20 @@ impl<T: CliConfig> Cli<T> {
                     .help("Path to a file that contains the full json body."),
             )
             .about(
-                "Create a key\n\nCreates a key of one of three kinds. The members of other kinds are refused:\n\n- `embed` takes `scope`, which is `read` unless given;\n- `chat` takes either `allowedIntents` or `allowsAllIntents: true`, one of which must be\n  given, `allowNoOrigin`, which is false unless given, and `identity`, which is `off` unless\n  given;\n- `iframe` takes `maxRedemptions`, which is 10 unless given.\n\nThe other members are for every kind. A key is `live` unless `mode` says `test`; that cannot\nbe changed later. Without `idleTimeoutSeconds`, `maxLifetimeSeconds` or a member of\n`ceilings` the key has no such bound of its own.\n\nThe credential is in this answer only.",
+                "Create a key\n\nCreates a key of one of three kinds. The members of other kinds are refused:\n\n- `embed` takes `scope`, which is `read` unless given;\n- `chat` takes either `allowedIntents` or `allowsAllIntents: true`, one of which must be\n  given, `allowNoOrigin`, which is false unless given, and `identity`, which is `off` unless\n  given;\n- `iframe` takes `redemptionMode` and `maxRedemptions`, which must agree: `single` is one\n  redemption, `multiple` is ten unless `maxRedemptions` says how many.\n\nThe other members are for every kind. A key is `live` unless `mode` says `test`; that cannot\nbe changed later. Without `idleTimeoutSeconds`, `maxLifetimeSeconds` or a member of\n`ceilings` the key has no such bound of its own.\n\nThe credential is in this answer only.",
+            )
+    }
+    pub fn cli_key_read() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("key-id")
+                    .long("key-id")
+                    .value_parser(::clap::value_parser!(types::KeyId))
+                    .required(true)
+                    .help("The key."),
+            )
+            .about(
+                "Read a key\n\nReads one key, a revoked one too. No secret is ever shown.",
             )
     }
     pub fn cli_key_revoke() -> ::clap::Command {
@@ -226,6 +259,133 @@ impl<T: CliConfig> Cli<T> {
             )
             .about(
                 "Revoke a key\n\nEnds a key for good: it and the sessions it opened stop working within a second. The record\nstays in the list. Revoking a revoked key changes nothing and is answered alike.",
+            )
+    }
+    pub fn cli_key_update() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("allow-no-origin")
+                    .long("allow-no-origin")
+                    .value_parser(::clap::value_parser!(bool))
+                    .required(false)
+                    .help(
+                        "Whether a chat key is taken from requests without an origin, which native apps send.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("allows-all-intents")
+                    .long("allows-all-intents")
+                    .value_parser(::clap::value_parser!(bool))
+                    .required(false)
+                    .help(
+                        "Whether a chat key may trigger every published intent. True excludes `allowedIntents`.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("identity")
+                    .long("identity")
+                    .value_parser(
+                        ::clap::builder::TypedValueParser::map(
+                            ::clap::builder::PossibleValuesParser::new([
+                                types::IdentityProof::Off.to_string(),
+                                types::IdentityProof::Optional.to_string(),
+                                types::IdentityProof::Required.to_string(),
+                            ]),
+                            |s| types::IdentityProof::try_from(s).unwrap(),
+                        ),
+                    )
+                    .required(false)
+                    .help(
+                        "Whether customers of a chat key prove who they are. `off` ignores customer tokens, `optional`\nchecks one when it is given, `required` refuses a customer id without one.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("idle-timeout-seconds")
+                    .long("idle-timeout-seconds")
+                    .value_parser(::clap::value_parser!(i64))
+                    .required(false)
+                    .help(
+                        "After how many seconds without a request the sessions of the key end. Null takes the bound\naway.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("key-id")
+                    .long("key-id")
+                    .value_parser(::clap::value_parser!(types::KeyId))
+                    .required(true)
+                    .help("The key."),
+            )
+            .arg(
+                ::clap::Arg::new("label")
+                    .long("label")
+                    .value_parser(::clap::value_parser!(types::KeyUpdateLabel))
+                    .required(false)
+                    .help(
+                        "The key's name, for people. A chat widget shows it as its title.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("max-lifetime-seconds")
+                    .long("max-lifetime-seconds")
+                    .value_parser(::clap::value_parser!(i64))
+                    .required(false)
+                    .help(
+                        "How many seconds after their opening the sessions of the key end at the latest. Null takes\nthe bound away.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("max-redemptions")
+                    .long("max-redemptions")
+                    .value_parser(::clap::value_parser!(::std::num::NonZeroU64))
+                    .required(false)
+                    .help(
+                        "How often a cache key that an iframe key creates from now on may be redeemed.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("redemption-mode")
+                    .long("redemption-mode")
+                    .value_parser(
+                        ::clap::builder::TypedValueParser::map(
+                            ::clap::builder::PossibleValuesParser::new([
+                                types::RedemptionMode::Single.to_string(),
+                                types::RedemptionMode::Multiple.to_string(),
+                            ]),
+                            |s| types::RedemptionMode::try_from(s).unwrap(),
+                        ),
+                    )
+                    .required(false)
+                    .help(
+                        "Whether a cache key that an iframe key created may be redeemed once (`single`) or as often as\n`maxRedemptions` says (`multiple`).",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("scope")
+                    .long("scope")
+                    .value_parser(
+                        ::clap::builder::TypedValueParser::map(
+                            ::clap::builder::PossibleValuesParser::new([
+                                types::KeyScope::Read.to_string(),
+                                types::KeyScope::ReadWrite.to_string(),
+                            ]),
+                            |s| types::KeyScope::try_from(s).unwrap(),
+                        ),
+                    )
+                    .required(false)
+                    .help(
+                        "What an embed key may grant. `read` is `showChatsList` and `showChatPage` only; `read-write`\nis every capability.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("json-body")
+                    .long("json-body")
+                    .value_name("JSON-FILE")
+                    .required(false)
+                    .value_parser(::clap::value_parser!(std::path::PathBuf))
+                    .help("Path to a file that contains the full json body."),
+            )
+            .about(
+                "Change a key\n\nChanges the members that are given; the others stay. Lists and `ceilings` are replaced whole.\n`idleTimeoutSeconds` and `maxLifetimeSeconds` are taken away by `null`, ceilings by `{}`. The\nmembers of other kinds are refused, and the same rules hold as when a key is created. The\nchange holds for the sessions that are alive, within a second.",
             )
     }
     pub fn cli_key_pause() -> ::clap::Command {
@@ -252,6 +412,36 @@ impl<T: CliConfig> Cli<T> {
             )
             .about(
                 "Resume a key\n\nSwitches a paused key on again. Sessions it opened before and that have not expired work\nagain too. Resuming an active key changes nothing and is answered alike. This operation has\nno request body.",
+            )
+    }
+    pub fn cli_key_rotate() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("key-id")
+                    .long("key-id")
+                    .value_parser(::clap::value_parser!(types::KeyId))
+                    .required(true)
+                    .help("The key."),
+            )
+            .arg(
+                ::clap::Arg::new("overlap-seconds")
+                    .long("overlap-seconds")
+                    .value_parser(::clap::value_parser!(i64))
+                    .required(false)
+                    .help(
+                        "For how many seconds more the old credential is accepted: a day unless given, seven days\nat most. 0 ends it at once.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("json-body")
+                    .long("json-body")
+                    .value_name("JSON-FILE")
+                    .required(false)
+                    .value_parser(::clap::value_parser!(std::path::PathBuf))
+                    .help("Path to a file that contains the full json body."),
+            )
+            .about(
+                "Rotate a key's credential\n\nGives a key a new credential beside the old one, which is accepted for `overlapSeconds` more:\na new `secret` of an embed key under the same public id, a new API key of an iframe key, a\nnew publishable key of a chat key, whose pages may be cached somewhere. With an overlap of 0\neverything older ends at once.\n\nSessions that the old credential opened live on, and so do their tokens. While two are\naccepted, an overlap that would make it three is refused. The new credential is in this\nanswer only. The audit says by `generation` which one opened a session.",
             )
     }
     pub fn cli_tenant_list() -> ::clap::Command {
@@ -333,9 +523,12 @@ impl<T: CliConfig> Cli<T> {
         match cmd {
             CliCommand::KeyList => self.execute_key_list(matches).await,
             CliCommand::KeyCreate => self.execute_key_create(matches).await,
+            CliCommand::KeyRead => self.execute_key_read(matches).await,
             CliCommand::KeyRevoke => self.execute_key_revoke(matches).await,
+            CliCommand::KeyUpdate => self.execute_key_update(matches).await,
             CliCommand::KeyPause => self.execute_key_pause(matches).await,
             CliCommand::KeyResume => self.execute_key_resume(matches).await,
+            CliCommand::KeyRotate => self.execute_key_rotate(matches).await,
             CliCommand::TenantList => self.execute_tenant_list(matches).await,
             CliCommand::TenantCreate => self.execute_tenant_create(matches).await,
             CliCommand::TenantRevoke => self.execute_tenant_revoke(matches).await,
@@ -418,6 +611,10 @@ impl<T: CliConfig> Cli<T> {
         if let Some(value) = matches.get_one::<types::KeyMode>("mode") {
             request = request.body_map(|body| { body.mode(value.clone()) });
         }
+        if let Some(value) = matches.get_one::<types::RedemptionMode>("redemption-mode")
+        {
+            request = request.body_map(|body| { body.redemption_mode(value.clone()) });
+        }
         if let Some(value) = matches.get_one::<types::KeyScope>("scope") {
             request = request.body_map(|body| { body.scope(value.clone()) });
         }
@@ -425,6 +622,27 @@ impl<T: CliConfig> Cli<T> {
             request = request.body_map(|body| { body.tenant_id(value.clone()) });
         }
         self.config.execute_key_create(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_key_read(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.key_read();
+        if let Some(value) = matches.get_one::<types::KeyId>("key-id") {
+            request = request.key_id(value.clone());
+        }
+        self.config.execute_key_read(matches, &mut request)?;
         let result = request.send().await;
         match result {
             Ok(r) => {
@@ -450,6 +668,66 @@ impl<T: CliConfig> Cli<T> {
         match result {
             Ok(r) => {
                 self.config.success_no_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_key_update(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.key_update();
+        if let Some(value) = matches.get_one::<std::path::PathBuf>("json-body") {
+            let body_txt = std::fs::read_to_string(value)
+                .with_context(|| format!("failed to read {}", value.display()))?;
+            let body_value = serde_json::from_str::<types::KeyUpdate>(&body_txt)
+                .with_context(|| format!("failed to parse {}", value.display()))?;
+            request = request.body(body_value);
+        }
+        if let Some(value) = matches.get_one::<bool>("allow-no-origin") {
+            request = request.body_map(|body| { body.allow_no_origin(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<bool>("allows-all-intents") {
+            request = request
+                .body_map(|body| { body.allows_all_intents(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<types::IdentityProof>("identity") {
+            request = request.body_map(|body| { body.identity(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<i64>("idle-timeout-seconds") {
+            request = request
+                .body_map(|body| { body.idle_timeout_seconds(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<types::KeyId>("key-id") {
+            request = request.key_id(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::KeyUpdateLabel>("label") {
+            request = request.body_map(|body| { body.label(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<i64>("max-lifetime-seconds") {
+            request = request
+                .body_map(|body| { body.max_lifetime_seconds(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<::std::num::NonZeroU64>("max-redemptions")
+        {
+            request = request.body_map(|body| { body.max_redemptions(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<types::RedemptionMode>("redemption-mode")
+        {
+            request = request.body_map(|body| { body.redemption_mode(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<types::KeyScope>("scope") {
+            request = request.body_map(|body| { body.scope(value.clone()) });
+        }
+        self.config.execute_key_update(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
                 Ok(())
             }
             Err(r) => {
@@ -488,6 +766,37 @@ impl<T: CliConfig> Cli<T> {
             request = request.key_id(value.clone());
         }
         self.config.execute_key_resume(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_key_rotate(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.key_rotate();
+        if let Some(value) = matches.get_one::<std::path::PathBuf>("json-body") {
+            let body_txt = std::fs::read_to_string(value)
+                .with_context(|| format!("failed to read {}", value.display()))?;
+            let body_value = serde_json::from_str::<types::KeyRotate>(&body_txt)
+                .with_context(|| format!("failed to parse {}", value.display()))?;
+            request = request.body(body_value);
+        }
+        if let Some(value) = matches.get_one::<types::KeyId>("key-id") {
+            request = request.key_id(value.clone());
+        }
+        if let Some(value) = matches.get_one::<i64>("overlap-seconds") {
+            request = request.body_map(|body| { body.overlap_seconds(value.clone()) });
+        }
+        self.config.execute_key_rotate(matches, &mut request)?;
         let result = request.send().await;
         match result {
             Ok(r) => {
@@ -611,10 +920,24 @@ pub trait CliConfig {
     ) -> anyhow::Result<()> {
         Ok(())
     }
+    fn execute_key_read(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::KeyRead,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
     fn execute_key_revoke(
         &self,
         matches: &::clap::ArgMatches,
         request: &mut builder::KeyRevoke,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_key_update(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::KeyUpdate,
     ) -> anyhow::Result<()> {
         Ok(())
     }
@@ -629,6 +952,13 @@ pub trait CliConfig {
         &self,
         matches: &::clap::ArgMatches,
         request: &mut builder::KeyResume,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_key_rotate(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::KeyRotate,
     ) -> anyhow::Result<()> {
         Ok(())
     }
@@ -658,9 +988,12 @@ pub trait CliConfig {
 pub enum CliCommand {
     KeyList,
     KeyCreate,
+    KeyRead,
     KeyRevoke,
+    KeyUpdate,
     KeyPause,
     KeyResume,
+    KeyRotate,
     TenantList,
     TenantCreate,
     TenantRevoke,
@@ -668,8 +1001,9 @@ pub enum CliCommand {
 impl CliCommand {
     pub fn iter() -> impl Iterator<Item = CliCommand> {
         vec![
-            CliCommand::KeyList, CliCommand::KeyCreate, CliCommand::KeyRevoke,
-            CliCommand::KeyPause, CliCommand::KeyResume, CliCommand::TenantList,
+            CliCommand::KeyList, CliCommand::KeyCreate, CliCommand::KeyRead,
+            CliCommand::KeyRevoke, CliCommand::KeyUpdate, CliCommand::KeyPause,
+            CliCommand::KeyResume, CliCommand::KeyRotate, CliCommand::TenantList,
             CliCommand::TenantCreate, CliCommand::TenantRevoke,
         ]
             .into_iter()
@@ -678,9 +1012,12 @@ impl CliCommand {
         match self {
             CliCommand::KeyList => "key_list",
             CliCommand::KeyCreate => "key_create",
+            CliCommand::KeyRead => "key_read",
             CliCommand::KeyRevoke => "key_revoke",
+            CliCommand::KeyUpdate => "key_update",
             CliCommand::KeyPause => "key_pause",
             CliCommand::KeyResume => "key_resume",
+            CliCommand::KeyRotate => "key_rotate",
             CliCommand::TenantList => "tenant_list",
             CliCommand::TenantCreate => "tenant_create",
             CliCommand::TenantRevoke => "tenant_revoke",
