@@ -84,8 +84,8 @@ impl KeyUses {
             let mut shard = self.shard(&old.key).lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(newer) = shard.get_mut(&old.key) {
                 note(newer, old.at, None);
-                for origin in &old.origins {
-                    note(newer, old.at, Some(origin));
+                for (origin, at) in &old.origins {
+                    note(newer, *at, Some(origin));
                 }
                 continue;
             }
@@ -99,8 +99,8 @@ impl KeyUses {
 fn note(noted: &mut NotedUse, now_ms: i64, origin: Option<&str>) {
     noted.at = noted.at.max(now_ms);
     let Some(origin) = origin else { return };
-    if noted.origins.len() < MOST_ORIGINS && !noted.origins.iter().any(|seen| seen == origin) {
-        noted.origins.push(origin.to_owned());
+    if noted.origins.len() < MOST_ORIGINS && !noted.origins.iter().any(|(seen, _)| seen == origin) {
+        noted.origins.push((origin.to_owned(), now_ms));
     }
 }
 
@@ -122,7 +122,8 @@ mod tests {
         }
         let noted = uses.take();
         assert_eq!((noted.len(), noted[0].at), (1, 9));
-        assert_eq!(noted[0].origins, ["https://a", "https://b"]);
+        let seen = [("https://a".to_owned(), 5), ("https://b".to_owned(), 9)];
+        assert_eq!(noted[0].origins, seen);
         assert!(uses.take().is_empty());
     }
 

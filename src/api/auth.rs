@@ -44,7 +44,7 @@ pub struct ApiKeyCaller {
 }
 
 impl From<ApiKeyCaller> for Caller {
-    fn from(ApiKeyCaller { key }: ApiKeyCaller) -> Self {
+    fn from(ApiKeyCaller { key, .. }: ApiKeyCaller) -> Self {
         Self { tenant: Some(key.tenant.clone()), may_change: true, actor: key.id.clone() }
     }
 }

@@ -213,8 +213,8 @@ pub struct NotedUse {
     pub key: String,
     /// The latest use, milliseconds since 1970.
     pub at: i64,
-    /// Distinct origins of pages.
-    pub origins: Vec<String>,
+    /// Distinct origins of pages, and when each was seen first.
+    pub origins: Vec<(String, i64)>,
 }
 
 /// How many distinct origins of a key are counted.

@@ -77,7 +77,7 @@ impl Job for NoteUses {
         let most = i64::try_from(MOST_ORIGINS).unwrap_or(i64::MAX);
         for NotedUse { tenant, key, at, origins: seen } in &self.noted {
             uses.extend([tenant.into(), key.into(), Value::from(*at)]);
-            for origin in seen {
+            for (origin, at) in seen {
                 let row = [tenant.into(), key.into(), origin.into(), Value::from(*at), most.into()];
                 origins.extend(row);
             }

@@ -17,7 +17,7 @@ use vestibule_api::strategies;
 use vestibule_runtime::strategy::{self, Boundary, Breakage, Broken, Caps, SchemaSet, sample};
 use vestibule_runtime::{BodyInfo, OperationInfo, Part, Schema};
 
-use crate::callers::{Wallet, send_owned};
+use crate::callers::{Target, Wallet, send_owned};
 use crate::documented_constraints::{self, body_line};
 use crate::ledger::Ledger;
 use crate::requests::Answer;
@@ -31,6 +31,7 @@ const AT_ONCE: usize = 8;
 /// What the domain may refuse a valid body with. Everything else would be validation.
 const DOMAIN_CODES: &[&str] = &[
     "cache_key_not_found",
+    "rotation_in_progress",
     "tenant_not_found",
     "theme_conflict",
     "theme_not_found",
@@ -145,6 +146,7 @@ impl Bodied {
 struct Caller {
     service: &'static Service,
     wallet: Wallet,
+    target: Target,
     client: Client,
 }
 
@@ -152,13 +154,15 @@ impl Caller {
     async fn new() -> Self {
         let service = Service::shared();
         let wallet = Wallet::open(service, &service.demo.demo).await;
-        Self { service, wallet, client: Client::new() }
+        let target = Target::create(service).await;
+        Self { service, wallet, target, client: Client::new() }
     }
 
     async fn send(&self, bodied: &Bodied, body: &Value) -> Answer {
         let (operation, body) = (bodied.operation, body.to_string().into_bytes());
         let headers = self.wallet.headers(operation, &body);
-        let (method, url) = (operation.method.clone(), self.service.url(operation.path));
+        let (method, url) =
+            (operation.method.clone(), self.service.url(&self.target.path(operation)));
         send_owned(&self.client, method, &url, &headers, Some(body)).await
     }
 }
