@@ -11,11 +11,14 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use vestibule_runtime::BodyLimits;
 
 use crate::domain::api_key::KeyHash;
+use crate::domain::base32;
+use crate::domain::outbound::OutboundPolicy;
 use crate::domain::sealing::MasterKeys;
 use crate::domain::session::{AuditEntry, FreshIds};
 use crate::domain::token::Tokens;
 use crate::key_uses::KeyUses;
 use crate::limiter::Limiter;
+use crate::outbound::Outbound;
 use crate::provision::Provision;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
@@ -52,6 +55,10 @@ pub struct Context {
     pub redemptions: Limiter,
     /// Where the record of every request goes.
     pub telemetry: Arc<Telemetry>,
+    /// The way out, to addresses that others name.
+    pub outbound: Outbound,
+    /// See [`crate::config::Webhooks`].
+    pub webhooks: crate::config::Webhooks,
     /// What `--dev` adds; `None` otherwise.
     pub dev: Option<crate::cli::dev::DevCredentials>,
 }
@@ -70,6 +77,10 @@ pub struct Parts {
     pub limits: crate::config::Limits,
     /// See [`Context::telemetry`].
     pub telemetry: Arc<Telemetry>,
+    /// Where [`Context::outbound`] may send to.
+    pub outbound: OutboundPolicy,
+    /// See [`Context::webhooks`].
+    pub webhooks: crate::config::Webhooks,
     /// See [`Context::dev`].
     pub dev: Option<crate::cli::dev::DevCredentials>,
 }
@@ -77,7 +88,8 @@ pub struct Parts {
 impl Context {
     /// A context with a fresh clock, ids and limiter.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, master_keys, public_url, admin_token, limits, telemetry, dev } = parts;
+        let Parts { store, master_keys, public_url, admin_token, limits, .. } = parts;
+        let Parts { telemetry, outbound, webhooks, dev, .. } = parts;
         let master_keys = Arc::new(master_keys);
         let tokens = Tokens::new(Arc::clone(&master_keys), public_url.clone());
         let deadline = Duration::from_millis(limits.body_deadline_ms);
@@ -96,6 +108,8 @@ impl Context {
             redemptions: Limiter::new(limits.redeem_per_minute, ids.bytes()),
             ids,
             telemetry,
+            outbound: Outbound::new(outbound, webhooks.deadline),
+            webhooks,
             dev,
         }
     }
@@ -156,8 +170,6 @@ pub struct Ids {
     random: SystemRandom,
 }
 
-/// In the order of their bytes, so that texts sort as the numbers they stand for.
-const BASE32: &[u8; 32] = b"234567abcdefghijklmnopqrstuvwxyz";
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 impl Ids {
@@ -173,16 +185,15 @@ impl Ids {
 
     /// A prefix and 128 bits in lower-case base32, e.g. `ses_` + 26 characters.
     pub fn id(&self, prefix: &str) -> String {
-        base32(prefix, u128::from_be_bytes(self.bytes()))
+        base32::with_prefix(prefix, u128::from_be_bytes(self.bytes()))
     }
 
     /// Like [`Ids::id`], but later ones sort after earlier ones: 43 bits of `now_ms`, 85 random
     /// ones. Rows under such ids are appended to their tables instead of spread over them, which
     /// saves most of the pages a commit writes. For what need not be guessed, not for secrets.
     pub fn id_at(&self, prefix: &str, now_ms: i64) -> String {
-        let random = u128::from_be_bytes(self.bytes()) >> 43;
-        let time = u128::try_from(now_ms).unwrap_or(0) & ((1 << 43) - 1);
-        base32(prefix, time << 85 | random)
+        let number = base32::number_at(now_ms, u128::from_be_bytes(self.bytes()));
+        base32::with_prefix(prefix, number)
     }
 
     /// A prefix and `N` random bytes in lower-case hex.
@@ -211,14 +222,6 @@ impl Ids {
     pub fn uuid(&self) -> uuid::Uuid {
         uuid::Builder::from_random_bytes(self.bytes()).into_uuid()
     }
-}
-
-/// A prefix and the 26 digits of `number`.
-fn base32(prefix: &str, number: u128) -> String {
-    let mut text = String::with_capacity(prefix.len() + 26);
-    text.push_str(prefix);
-    text.extend((0..26).rev().map(|at| BASE32[(number >> (5 * at)) as usize & 31] as char));
-    text
 }
 
 #[cfg(test)]

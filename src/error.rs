@@ -79,6 +79,9 @@ pub enum Error {
     /// Something addressed by the request is not there, or is another tenant's.
     #[error("{0} not found")]
     NotFound(Thing),
+    /// Nothing is sent to a disabled endpoint.
+    #[error("the webhook endpoint is disabled")]
+    WebhookDisabled,
     /// The cache key, or the session behind it, is past its expiry or revoked.
     #[error("the cache key has expired")]
     CacheKeyExpired,
@@ -126,6 +129,10 @@ pub enum Thing {
     CacheKey,
     /// A session of any surface.
     Session,
+    /// A webhook endpoint.
+    Webhook,
+    /// A delivery to a webhook endpoint.
+    Delivery,
 }
 
 impl std::fmt::Display for Thing {
@@ -138,6 +145,8 @@ impl std::fmt::Display for Thing {
             Self::Chat => "chat",
             Self::CacheKey => "cache key",
             Self::Session => "session",
+            Self::Webhook => "webhook endpoint",
+            Self::Delivery => "delivery",
         })
     }
 }

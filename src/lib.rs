@@ -10,6 +10,7 @@
 //! - [`context`]: what handlers share; the only clock and the only randomness.
 //! - [`provision`]: makes tenants and keys, for the admin surface, the command line and `--dev`.
 //! - [`telemetry`]: metrics, log and traces, all made of one record per request.
+//! - [`outbound`]: the one way out, to addresses that others name; [`deliveries`] sends webhooks.
 //! - [`error`]: the one error of all of them.
 //!
 //! Models, validation and routing are in the crate `vestibule_api`, generated from the documents.
@@ -18,10 +19,12 @@ pub mod api;
 pub mod cli;
 pub mod config;
 pub mod context;
+pub mod deliveries;
 pub mod domain;
 pub mod error;
 pub mod key_uses;
 pub mod limiter;
+pub mod outbound;
 pub mod provision;
 pub mod serve;
 pub mod store;

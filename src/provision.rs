@@ -3,6 +3,8 @@
 //!
 //! Also the only place that says under which names secrets are sealed. Knows no HTTP.
 
+mod webhooks;
+
 use secrecy::SecretString;
 
 use crate::context::{Clock, Ids};
@@ -14,6 +16,8 @@ use crate::domain::sealing::{MasterKeys, Place, Sealed};
 use crate::domain::tenant::{Directory, Tenant};
 use crate::error::{Error, Result, Thing};
 use crate::store::Store;
+
+pub use webhooks::open_webhook_secrets;
 
 /// What is needed to make something, and who makes it.
 #[derive(Clone, Copy)]

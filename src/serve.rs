@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::dev::{self, DevCredentials};
 use crate::config::Config;
 use crate::context::{Context, Parts};
+use crate::deliveries::Deliveries;
 use crate::domain::api_key::KeyHash;
 use crate::error::Error;
 use crate::store::Store;
@@ -80,7 +81,10 @@ pub async fn serve(
     }
     tracing::info!("stopping: requests already begun are answered");
     let context = running.context;
-    match tokio::time::timeout(DRAIN, server.close()).await {
+    // A client that stays must not keep deliveries from being given back, nor the other way round.
+    let closing = tokio::time::timeout(DRAIN, server.close());
+    let (closed, ()) = tokio::join!(closing, running.deliveries.stop());
+    match closed {
         Ok(closed) => closed.map_err(ServeError::Server)?,
         Err(_) => tracing::warn!("some clients did not finish; their connections are cut"),
     }
@@ -95,6 +99,8 @@ pub struct Running {
     pub server: HttpServer<Arc<Context>>,
     /// What its handlers share.
     pub context: Arc<Context>,
+    /// What sends webhooks; without [`Deliveries::stop`] it ends with the runtime.
+    pub deliveries: Deliveries,
     /// Where it answers.
     pub base_url: String,
 }
@@ -123,6 +129,8 @@ pub async fn start(
         admin_token,
         limits: config.limits,
         telemetry: Arc::default(),
+        outbound: config.outbound,
+        webhooks: config.webhooks,
         dev,
     };
     let context = Arc::new(Context::new(parts));
@@ -135,7 +143,8 @@ pub async fn start(
         dev::seed(provision, demo, &public_url).await?;
     }
     let server = answer_at(bind, Arc::clone(&context), is_dev)?;
-    Ok(Running { server, context, base_url: public_url })
+    let deliveries = Deliveries::start(Arc::clone(&context));
+    Ok(Running { server, context, deliveries, base_url: public_url })
 }
 
 /// The address with a port: the public URL must be known before the first request, and dropshot

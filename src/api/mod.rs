@@ -47,6 +47,7 @@ mod refusal;
 mod sessions;
 mod tenants;
 mod try_out;
+mod webhooks;
 
 use std::sync::Arc;
 

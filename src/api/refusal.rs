@@ -39,6 +39,7 @@ impl From<Error> for Refusal {
             }
             Error::ThemeConflict => Self::new(codes::THEME_CONFLICT),
             Error::NotFound(thing) => Self::new(not_found(thing)),
+            Error::WebhookDisabled => Self::new(codes::WEBHOOK_DISABLED),
             Error::CacheKeyExpired => Self::new(codes::CACHE_KEY_EXPIRED),
             Error::CacheKeyUsed => Self::new(codes::CACHE_KEY_USED),
             Error::RotationInProgress { ends_at } => {
@@ -68,6 +69,8 @@ fn not_found(thing: Thing) -> Code {
         Thing::Chat => codes::CHAT_NOT_FOUND,
         Thing::CacheKey => codes::CACHE_KEY_NOT_FOUND,
         Thing::Session => codes::SESSION_NOT_FOUND,
+        Thing::Webhook => codes::WEBHOOK_NOT_FOUND,
+        Thing::Delivery => codes::DELIVERY_NOT_FOUND,
     }
 }
 

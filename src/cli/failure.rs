@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use vestibule_runtime::Violation;
 
 use crate::config::ConfigError;
-use crate::error::Error;
+use crate::error::{Error, Thing};
 use crate::serve::ServeError;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -69,7 +69,11 @@ impl From<ConfigError> for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let help = match &error {
+            Error::NotFound(Thing::Webhook | Thing::Delivery) => {
+                "see what there is with `vestibule webhooks list` or `webhooks deliveries`"
+            }
             Error::NotFound(_) => "see what there is with `vestibule tenants list` or `keys list`",
+            Error::WebhookDisabled => "enable the endpoint with the operation webhookUpdate first",
             Error::Rules(violations) => return Self::broken(violations, &[]),
             Error::RotationInProgress { .. } => {
                 "wait until the older one ends, or rotate with --overlap 0, which ends both"

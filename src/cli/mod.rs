@@ -14,6 +14,7 @@ mod serve;
 mod sign;
 mod tenants;
 mod token;
+mod webhooks;
 mod workplace;
 
 use std::process::ExitCode;
@@ -48,6 +49,8 @@ enum Command {
     Keys(keys::Keys),
     #[command(subcommand)]
     Tenants(tenants::Tenants),
+    #[command(subcommand)]
+    Webhooks(webhooks::Webhooks),
     Doctor(doctor::Doctor),
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -62,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Token(token) => token.run(),
         Command::Keys(keys) => keys.run(),
         Command::Tenants(tenants) => tenants.run(),
+        Command::Webhooks(webhooks) => webhooks.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Audit(audit) => audit.run(),
     };

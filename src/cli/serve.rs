@@ -30,7 +30,13 @@ Settings and defaults:
   admin.token = (required)         log.format = \"text\" | \"json\"
   log.level = \"info\"               limits.redeem_per_minute = 30
   limits.body_deadline_ms = 10000  limits.in_flight_bytes = 67108864
+  outbound.allow = [] (networks)   outbound.http = \"refuse\" | \"allow\"
+  webhooks.deadline_ms = 15000     webhooks.keep_s = 604800
+  webhooks.most = 100000           webhooks.retry_ms = [\"5000\", \"300000\", …]
   dev.clock_offset_ms = 0 (--dev alone)
+
+Requests of the service's own, such as webhooks, go over HTTPS to public addresses. outbound.allow
+adds networks, outbound.http plain HTTP; with --dev both are open towards this machine.
 
 Examples:
   vestibule serve --dev

@@ -18,6 +18,8 @@ pub(super) enum Shape {
     Text,
     /// An integer.
     Integer,
+    /// Several strings.
+    Texts,
     /// One secret; also given as `…_file`.
     Secret,
     /// Several secrets; also given as `…_file`.
@@ -36,6 +38,12 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("limits.redeem_per_minute", Shape::Integer),
     ("limits.body_deadline_ms", Shape::Integer),
     ("limits.in_flight_bytes", Shape::Integer),
+    ("outbound.allow", Shape::Texts),
+    ("outbound.http", Shape::Text),
+    ("webhooks.retry_ms", Shape::Texts),
+    ("webhooks.deadline_ms", Shape::Integer),
+    ("webhooks.keep_s", Shape::Integer),
+    ("webhooks.most", Shape::Integer),
     ("dev.clock_offset_ms", Shape::Integer),
 ];
 
@@ -119,6 +127,7 @@ impl Layers {
                 ConfigError::new(name, "the value is not UTF-8", "write it in UTF-8")
             })?;
             let values = match shape {
+                Shape::Texts => split(&value),
                 Shape::Secrets if !is_file => split(&value),
                 Shape::Secrets | Shape::Secret | Shape::Text | Shape::Integer => vec![value],
             };
@@ -196,7 +205,7 @@ fn read_toml(place: &str, shape: Shape, value: &DeValue<'_>) -> Result<Vec<Strin
         (Shape::Integer, DeValue::Integer(digits)) if digits.radix() == 10 => {
             return Ok(vec![digits.as_str().replace('_', "")]);
         }
-        (Shape::Secrets, DeValue::Array(entries)) => {
+        (Shape::Secrets | Shape::Texts, DeValue::Array(entries)) => {
             let texts = entries.iter().map(|entry| entry.get_ref().as_str().map(str::to_owned));
             if let Some(texts) = texts.collect() {
                 return Ok(texts);
@@ -204,7 +213,7 @@ fn read_toml(place: &str, shape: Shape, value: &DeValue<'_>) -> Result<Vec<Strin
             "a list of strings"
         }
         (Shape::Integer, _) => "a decimal integer",
-        (Shape::Secrets, _) => "a list of strings",
+        (Shape::Secrets | Shape::Texts, _) => "a list of strings",
         (Shape::Text | Shape::Secret, _) => "a string",
     };
     let problem = format!("the value is not {expected}");

@@ -5,6 +5,7 @@
 
 mod key_file;
 mod layers;
+mod outgoing;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -17,10 +18,12 @@ use std::str::FromStr;
 
 use secrecy::SecretString;
 
+use crate::domain::outbound::OutboundPolicy;
 use crate::domain::sealing::MasterKeys;
 use layers::{Layers, Setting};
 
 pub use key_file::{read_private, write_private};
+pub use outgoing::Webhooks;
 
 /// Where the service listens when nobody says otherwise.
 pub const DEFAULT_BIND: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -44,6 +47,10 @@ pub struct Config {
     pub log: Log,
     /// See [`Limits`].
     pub limits: Limits,
+    /// Where requests of the service's own may go.
+    pub outbound: OutboundPolicy,
+    /// See [`Webhooks`].
+    pub webhooks: Webhooks,
     /// How far the service's clock starts from the system's, milliseconds; `--dev` alone.
     pub clock_offset_ms: i64,
     public_url: Option<String>,
@@ -147,6 +154,8 @@ impl Config {
             public_url: layers.get("public_url").map(read_public_url).transpose()?,
             log: read_log(&layers)?,
             limits: read_limits(&layers)?,
+            outbound: outgoing::policy(&layers, dev)?,
+            webhooks: outgoing::webhooks(&layers)?,
             clock_offset_ms: read_clock_offset(&layers, dev)?,
             admin_token: secret::admin_token(&layers, dev)?,
             master_keys: secret::master_keys(&layers, &data_dir, dev)?,

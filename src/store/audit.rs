@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Readers, Row, Rows, Value};
+use super::subscribers;
 use super::writer::{Job, Queue};
 use crate::domain::audit::{AuditEntry, Hash, Record, SubjectKey};
 use crate::error::Result;
@@ -40,7 +41,8 @@ pub(super) async fn write(conn: &mut Connection) -> Result<(), Failure> {
     let moved = ends.iter().flat_map(|(tenant, end)| {
         [tenant.into(), end.sequence.into(), Value::from(end.hash.0.as_slice())]
     });
-    conn.insert(&MOVE_ENDS, moved.collect()).await.map(drop)
+    conn.insert(&MOVE_ENDS, moved.collect()).await?;
+    subscribers::tell(conn, &entries).await
 }
 
 /// Chains what a release without chains has written, in slices.

@@ -4,10 +4,13 @@
 //! PostgreSQL joins as a second variant of [`Driver`] and [`Readers`]. Knows no table.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
 
 use super::sqlite;
+use super::subscribers::Subscribers;
 use crate::domain::audit::AuditEntry;
 use crate::error::{Error, Result};
 
@@ -18,6 +21,8 @@ pub(super) struct Connection {
     ///
     /// [`audit`]: super::audit
     unchained: Vec<AuditEntry>,
+    /// Who listens to what, as it was seen a moment ago.
+    pub(super) subscribers: Subscribers,
 }
 
 enum Driver {
@@ -79,16 +84,16 @@ pub(super) enum Failure {
     Statement(String),
 }
 
-impl From<sqlite::Writer> for Connection {
-    fn from(writer: sqlite::Writer) -> Self {
-        Self { driver: Driver::Sqlite(writer), unchained: Vec::new() }
-    }
-}
-
 impl Connection {
     /// The audit entries of the running transaction that are not written yet.
     pub(super) fn unchained(&mut self) -> &mut Vec<AuditEntry> {
         &mut self.unchained
+    }
+
+    /// Writes to SQLite. `queued` is told of every delivery that is queued.
+    pub(super) fn sqlite(writer: sqlite::Writer, queued: Arc<Notify>) -> Self {
+        let (driver, subscribers) = (Driver::Sqlite(writer), Subscribers::new(queued));
+        Self { driver, unchained: Vec::new(), subscribers }
     }
 
     pub(super) async fn begin(&mut self) -> Result<(), Failure> {
@@ -106,6 +111,7 @@ impl Connection {
 
     /// Leaves the connection outside any transaction, by a new one when nothing else helps.
     pub(super) async fn recover(&mut self) {
+        self.subscribers.forget();
         match &mut self.driver {
             Driver::Sqlite(conn) => conn.recover().await,
         }
@@ -301,6 +307,12 @@ impl<'a> From<&'a String> for Value<'a> {
 impl From<String> for Value<'_> {
     fn from(value: String) -> Self {
         Self::Text(Some(Cow::Owned(value)))
+    }
+}
+
+impl From<Option<String>> for Value<'_> {
+    fn from(value: Option<String>) -> Self {
+        Self::Text(value.map(Cow::Owned))
     }
 }
 

@@ -9,8 +9,12 @@ mod audit_trail;
 mod cache;
 mod catalogue;
 mod conversations;
+mod deliveries;
+mod delivery_log;
+mod delivery_upkeep;
 mod directory;
 mod engine;
+mod expiries;
 mod key_rows;
 mod key_uses;
 mod keys;
@@ -21,20 +25,26 @@ mod script;
 mod sessions;
 mod sources;
 mod sqlite;
+mod subscribers;
 mod tenants;
 #[cfg(test)]
 mod tests;
 mod themes;
 mod uid_limits;
+mod webhooks;
 mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 use crate::error::Result;
 
 pub use audit_trail::{AuditFilter, AuditPage};
 pub use catalogue::Catalogue;
+pub use deliveries::{Claim, ClaimRequest, Settled};
+pub use delivery_upkeep::Bounds;
 pub use directory::DirectoryKind;
 pub use openings::VariablesCheck;
 pub use purge::Purged;
@@ -48,6 +58,7 @@ pub struct Store {
     readers: engine::Readers,
     writer: writer::Queue,
     caches: Arc<cache::Caches>,
+    queued: Arc<Notify>,
 }
 
 /// Whether each part of the store answers.
@@ -67,11 +78,12 @@ impl Store {
     /// `Unavailable` when the directory or file cannot be used, `Internal` when the database
     /// belongs to a newer release or its library is unsound.
     pub async fn open(data_dir: &Path) -> Result<Self> {
-        let (conn, readers) = sqlite::open(data_dir).await?;
+        let queued = Arc::new(Notify::new());
+        let (conn, readers) = sqlite::open(data_dir, queued.clone()).await?;
         let caches = Arc::new(cache::Caches::new());
         let writer = writer::Queue::start(conn, caches.clone());
         audit::adopt(&readers, &writer).await?;
-        Ok(Self { readers, writer, caches })
+        Ok(Self { readers, writer, caches, queued })
     }
 
     /// How far the database in `data_dir` is migrated; `None` when there is none. Changes nothing.

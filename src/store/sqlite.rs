@@ -18,6 +18,7 @@ use sqlx::{
     Arguments as _, AssertSqlSafe, ConnectOptions as _, Connection as _, Decode, Row as _,
     SqlSafeStr as _, Sqlite, TypeInfo as _, ValueRef as _,
 };
+use tokio::sync::Notify;
 
 use super::engine::{self, Cell, Failure, Row, Sql, Value};
 use crate::error::{Error, Result};
@@ -27,6 +28,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "start", include_str!("migrations/0001_start.sqlite.sql")),
     (3, "keys", include_str!("migrations/0003_keys.sqlite.sql")),
     (6, "audit", include_str!("migrations/0006_audit.sqlite.sql")),
+    (7, "webhooks", include_str!("migrations/0007_webhooks.sqlite.sql")),
 ];
 
 /// Below this, SQLite can lose a committed transaction when a WAL is reset.
@@ -44,11 +46,15 @@ const STATEMENTS: usize = 512;
 const ROW_BUFFER: usize = 2 * engine::MOST_ROWS;
 
 /// Opens the database in `data_dir`, made and migrated as needed: one writer, a few readers.
+/// `queued` is told of every delivery that is queued.
 ///
 /// # Errors
 /// `Unavailable` when the directory or the file cannot be used; `Internal` when the library is too
 /// old or the file is of another making.
-pub(super) async fn open(data_dir: &Path) -> Result<(engine::Connection, engine::Readers)> {
+pub(super) async fn open(
+    data_dir: &Path,
+    queued: Arc<Notify>,
+) -> Result<(engine::Connection, engine::Readers)> {
     let file = data_dir.join("vestibule.db");
     let lock = lock(data_dir.to_owned()).await?;
     make_private(&file).map_err(|error| unusable(&file, &error))?;
@@ -65,7 +71,7 @@ pub(super) async fn open(data_dir: &Path) -> Result<(engine::Connection, engine:
         .max_lifetime(None);
     let pool =
         options.connect_with(common_options(&file).read_only(true)).await.map_err(failure)?;
-    Ok((writer.into(), engine::Readers::Sqlite(Readers(pool))))
+    Ok((engine::Connection::sqlite(writer, queued), engine::Readers::Sqlite(Readers(pool))))
 }
 
 /// How far a database is migrated.

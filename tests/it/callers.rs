@@ -133,13 +133,18 @@ impl Wallet {
             "TenantCreate" => json!({ "name": "Acme" }),
             "KeyUpdate" => json!({ "label": "b" }),
             "KeyRotate" => json!({ "overlapSeconds": 60 }),
+            "WebhookCreate" => json!({ "url": DEAF, "events": ["session.created"] }),
+            "WebhookUpdate" => json!({ "description": "changed" }),
+            "WebhookSecretRotate" => json!({ "overlapSeconds": 60 }),
+            "ReplayFailed" => json!({ "since": "2026-01-01T00:00:00.000Z" }),
             "KeyCreate" => json!({ "tenantId": tenant_id, "kind": "embed", "label": "a" }),
             other => panic!("tell Wallet::body what {} accepts as {other}", operation.id),
         })
     }
 }
 
-/// A tenant and a key of it that nothing else uses, and a session, for operations that act on one.
+/// A tenant, a key and a webhook endpoint of it that nothing else uses, and a session, for
+/// operations that act on one.
 pub struct Target {
     /// `ten_…`
     pub tenant_id: String,
@@ -147,10 +152,14 @@ pub struct Target {
     pub key_id: String,
     /// `ses_…`, of the demo tenant.
     pub sid: String,
+    /// `whk_…`
+    pub webhook_id: String,
+    /// `msg_…`
+    pub delivery_id: String,
 }
 
 impl Target {
-    /// Creates the first two through the admin surface, and opens the session.
+    /// Creates all but the session through the admin surface, and opens that.
     pub async fn create(service: &Service) -> Self {
         let tenant = admin(service, Method::POST, "/tenants", Some(json!({ "name": "t" }))).await;
         let tenant_id = text(&tenant, "/tenant/tenantId");
@@ -162,7 +171,14 @@ impl Target {
         let url = service.url("/v1/embed/session");
         let session = get(&url, &text(&opened, "/data/embedToken")).await;
         let sid = text(&session, "/data/sessionId");
-        Self { tenant_id, key_id: text(&key, "/key/keyId"), sid }
+        let webhooks = format!("/tenants/{tenant_id}/webhooks");
+        let body = json!({ "url": DEAF, "events": ["key.rotated"] });
+        let webhook = admin(service, Method::POST, &webhooks, Some(body)).await;
+        let webhook_id = text(&webhook, "/webhook/webhookId");
+        let test = format!("{webhooks}/{webhook_id}/test");
+        let delivery = admin(service, Method::POST, &test, None).await;
+        let delivery_id = text(&delivery, "/delivery/deliveryId");
+        Self { tenant_id, key_id: text(&key, "/key/keyId"), sid, webhook_id, delivery_id }
     }
 
     /// The operation's path with its variables filled in.
@@ -170,8 +186,18 @@ impl Target {
     /// # Panics
     /// When the path has a variable that nobody has described yet.
     pub fn path(&self, operation: &OperationInfo) -> String {
-        let path = operation.path.replace("{tenantId}", &self.tenant_id);
+        self.fill(operation.path)
+    }
+
+    /// A path with the variables filled in that are left in it.
+    ///
+    /// # Panics
+    /// When the path has a variable that nobody has described yet.
+    pub fn fill(&self, path: &str) -> String {
+        let path = path.replace("{tenantId}", &self.tenant_id);
         let path = path.replace("{keyId}", &self.key_id).replace("{sid}", &self.sid);
+        let path = path.replace("{webhookId}", &self.webhook_id);
+        let path = path.replace("{deliveryId}", &self.delivery_id);
         assert!(!path.contains('{'), "tell Target::path what stands in {path}");
         path
     }
@@ -206,5 +232,8 @@ pub fn text(answer: &Answer, pointer: &str) -> String {
     let found = answer.body.pointer(pointer).and_then(Value::as_str);
     found.unwrap_or_else(|| panic!("{pointer} of {} {}", answer.status, answer.text)).to_owned()
 }
+
+/// An address of this machine where nobody listens.
+const DEAF: &str = "http://127.0.0.1:1024/";
 
 const EMPLOYEE: &str = "64f000000000000000000001";

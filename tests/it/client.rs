@@ -105,6 +105,7 @@ async fn call_the_admin_surface(service: &Service) -> Vec<&'static str> {
     assert_eq!(resumed.state.0, "active");
     let own = embed::Client::new(&service.base_url, Credentials::signed(public, secret));
     own.embed_session_create().body(inbox()).send().await.expect("the new key signs");
+    call_the_webhooks(&operator, id).await;
     let keys = operator.key_list().tenant_id(id).kind("embed").send().await.expect("a list");
     assert_eq!(keys.items.len(), 1);
     operator.key_revoke().key_id(key).send().await.expect("a key");
@@ -118,7 +119,50 @@ async fn call_the_admin_surface(service: &Service) -> Vec<&'static str> {
         "keyList",
         "keyRevoke",
         "tenantRevoke",
+        "webhookCreate",
+        "webhookList",
+        "webhookRead",
+        "webhookUpdate",
+        "webhookDelete",
+        "webhookSecretRotate",
+        "webhookExampleRead",
+        "webhookTest",
+        "webhookDeliveryList",
+        "webhookDeliveryReplay",
+        "webhookReplayFailed",
     ]
+}
+
+/// Everything that can be done with an endpoint of a tenant.
+async fn call_the_webhooks(operator: &admin::Client, tenant: &str) {
+    let body = json!({ "url": "http://127.0.0.1:1024/", "events": ["session.created"] });
+    let body: admin::types::WebhookCreate = model(body);
+    let made = operator.webhook_create().tenant_id(tenant).body(body).send().await;
+    let made = made.expect("a tenant").into_inner();
+    let id = made.webhook.webhook_id.as_str();
+    let listed = operator.webhook_list().tenant_id(tenant).send().await.expect("a list");
+    assert_eq!(listed.items.len(), 1);
+    let read = operator.webhook_read().tenant_id(tenant).webhook_id(id).send().await;
+    assert_eq!(read.expect("an endpoint").url, made.webhook.url);
+    let body: admin::types::WebhookUpdate = model(json!({ "description": "d" }));
+    let changed = operator.webhook_update().tenant_id(tenant).webhook_id(id).body(body);
+    assert_eq!(changed.send().await.expect("an endpoint").description, "d");
+    let body: admin::types::WebhookSecretRotate = model(json!({ "overlapSeconds": 60 }));
+    let rotated = operator.webhook_secret_rotate().tenant_id(tenant).webhook_id(id).body(body);
+    assert_ne!(rotated.send().await.expect("an endpoint").secret, made.secret);
+    let examples = operator.webhook_example_read().tenant_id(tenant).webhook_id(id);
+    assert_eq!(examples.send().await.expect("examples").key_rotated.type_, "key.rotated");
+    let test = operator.webhook_test().tenant_id(tenant).webhook_id(id).send().await;
+    let test = test.expect("an endpoint").into_inner().delivery;
+    let log = operator.webhook_delivery_list().tenant_id(tenant).webhook_id(id).send().await;
+    assert_eq!(log.expect("a log").items.len(), 1);
+    let replay = operator.webhook_delivery_replay().tenant_id(tenant).webhook_id(id);
+    replay.delivery_id(test.delivery_id.as_str()).send().await.expect("a delivery");
+    let body: admin::types::ReplayFailed = model(json!({ "since": "2026-01-01T00:00:00.000Z" }));
+    let failed = operator.webhook_replay_failed().tenant_id(tenant).webhook_id(id).body(body);
+    assert_eq!(failed.send().await.expect("an endpoint").queued, 0);
+    let deleted = operator.webhook_delete().tenant_id(tenant).webhook_id(id).send().await;
+    deleted.expect("an endpoint");
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ const DOMAIN_CODES: &[&str] = &[
     "theme_conflict",
     "theme_not_found",
     "unknown_source",
+    "webhook_disabled",
     "widget_disabled",
 ];
 
@@ -66,6 +67,14 @@ impl Bodied {
         let breakages = strategy::breakages(&set, &schema);
         let boundaries = strategy::boundaries(&set, &schema);
         Self { operation, body, breakages, set, schema, boundaries }
+    }
+
+    /// Whether a body lacks something when it is empty.
+    pub fn has_required(&self) -> bool {
+        self.breakages.iter().any(|way| {
+            let below = way.pointer_to_constraint.strip_prefix(self.body.schema);
+            below.is_some_and(|below| below.starts_with("/required"))
+        })
     }
 
     /// What is wrong with the answer to a broken body.

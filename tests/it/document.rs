@@ -129,7 +129,8 @@ fn projected_operation(source: &Value) -> Value {
     }
     if let Some(parameters) = members.get_mut("parameters").and_then(Value::as_array_mut) {
         parameters.iter_mut().for_each(project_parameter);
-        parameters.sort_by_key(|parameter| parameter["name"].to_string());
+        // dropshot tells of the path first.
+        parameters.sort_by_key(|it| (it["in"] != "path", it["name"].to_string()));
     }
     // One 2xx, without its headers, which the response enums set and `conforms` looks for. All
     // refusals are folded into two classes; `operations_table_is_the_documents` has each status

@@ -22,6 +22,7 @@ pub async fn produce(produced: &mut Produced) {
     cache_keys(&callers, produced).await;
     admin_targets(&callers, produced).await;
     sessions(&callers, produced).await;
+    webhook_targets(&callers, produced).await;
     expiry_and_rate(produced).await;
     dead_keys(produced).await;
 }
@@ -120,7 +121,9 @@ async fn admin_targets(callers: &Callers<'_>, produced: &mut Produced) {
     let mut lost = Callers::new(callers.service).await;
     lost.target.tenant_id = format!("ten_{}", "a".repeat(26));
     lost.target.key_id = format!("key_{}", "a".repeat(26));
-    for id in ["tenantRevoke", "keyCreate"] {
+    lost.target.webhook_id = format!("whk_{}", "a".repeat(26));
+    lost.target.delivery_id = format!("msg_{}", "a".repeat(26));
+    for id in ["tenantRevoke", "keyCreate", "webhookCreate"] {
         let admin = operation(id);
         produced.note(admin, "tenant_not_found", &lost.send(admin, lost.body(admin)).await);
     }
@@ -141,6 +144,35 @@ async fn sessions(callers: &Callers<'_>, produced: &mut Produced) {
     lost.target.sid = format!("ses_{}", "a".repeat(26));
     let read = operation("sessionRead");
     produced.note(read, "session_not_found", &lost.send(read, None).await);
+}
+
+async fn webhook_targets(callers: &Callers<'_>, produced: &mut Produced) {
+    let mut lost = Callers::new(callers.service).await;
+    lost.target.webhook_id = format!("whk_{}", "a".repeat(26));
+    for id in [
+        "webhookRead",
+        "webhookUpdate",
+        "webhookDelete",
+        "webhookSecretRotate",
+        "webhookExampleRead",
+        "webhookTest",
+        "webhookDeliveryList",
+        "webhookReplayFailed",
+    ] {
+        let admin = operation(id);
+        produced.note(admin, "webhook_not_found", &lost.send(admin, lost.body(admin)).await);
+    }
+    let replay = operation("webhookDeliveryReplay");
+    produced.note(replay, "delivery_not_found", &lost.send(replay, None).await);
+    let disabled = Callers::new(callers.service).await;
+    let off = json!({ "state": "disabled" });
+    let off = disabled.send(operation("webhookUpdate"), bytes(&off)).await;
+    assert_eq!(off.body["state"], "disabled", "{}", off.text);
+    for id in ["webhookTest", "webhookDeliveryReplay", "webhookReplayFailed"] {
+        let admin = operation(id);
+        let refused = disabled.send(admin, disabled.body(admin)).await;
+        produced.note(admin, "webhook_disabled", &refused);
+    }
 }
 
 /// What a clock two hours ahead ends, and what calling too often does.

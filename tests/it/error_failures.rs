@@ -70,12 +70,16 @@ async fn a_lost_database_behind_a_known_origin(produced: &mut Produced) {
     }
 }
 
-/// Every operation that writes says who did what; without that table none of them can.
+/// Every operation that writes says who did what; without that table none of them can. Without that
+/// of endpoints, nothing is told of them.
 async fn a_lost_table(produced: &mut Produced) {
     let service = Service::start(|_| {});
     let callers = Callers::new(&service).await;
     drop_table(&service, "audit");
-    for id in ["iframeSessionCreate", "keyCreate", "keyRevoke", "tenantCreate", "tenantRevoke"] {
+    drop_table(&service, "webhooks");
+    let written = ["iframeSessionCreate", "keyCreate", "keyRevoke", "tenantCreate", "tenantRevoke"];
+    let of_webhooks = OPERATIONS.iter().map(|it| it.id).filter(|id| id.starts_with("webhook"));
+    for id in written.into_iter().chain(of_webhooks) {
         let operation = operation(id);
         let answer = callers.send(operation, callers.body(operation)).await;
         produced.note(operation, "internal", &answer);

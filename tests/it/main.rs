@@ -60,4 +60,7 @@ mod typescript;
 #[cfg(feature = "unfinished")]
 mod unfinished;
 mod vestibule_cli;
+mod webhook_deliveries;
+mod webhook_receiver;
+mod webhooks;
 mod wire;

@@ -128,7 +128,8 @@ impl Caller {
         let change = match parameter.place.as_str() {
             "path" => {
                 let name = format!("{{{}}}", parameter.name);
-                let path = Some(parameter.operation.path.replace(&name, &encoded));
+                let path = parameter.operation.path.replace(&name, &encoded);
+                let path = Some(self.target.fill(&path));
                 Change { path, ..Change::default() }
             }
             "query" => {
@@ -285,7 +286,8 @@ async fn every_part_of_a_request_is_judged_in_one_answer() {
             && has("query", "/unexpected", "additionalProperties")
             && has("body", "/unexpected", "additionalProperties")
             && (!takes_origin || has("header", "/Origin", "maxLength"))
-            && listed.iter().any(|(part, _, keyword)| part == "body" && keyword == "required");
+            && listed.iter().any(|(part, _, keyword)| part == "body" && keyword == "required")
+                == bodied.has_required();
         if !is_right {
             faults.push(format!("{}: {} {}", operation.id, answer.status, answer.text));
         }

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{EncodingKey, Header};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -12,6 +14,7 @@ use crate::process::Process;
 use crate::requests::{
     Answer, get, now_ms, open_chat, open_embed, open_iframe, post, send, signed,
 };
+use crate::webhook_receiver::Receiver;
 
 /// Written by `--dev` for people on purpose: the banner, and the two files of mode 0600.
 const SHOWN: [&str; 3] = ["banner.txt", "dev-credentials.json", "master.key"];
@@ -25,6 +28,7 @@ async fn nothing_secret_lies_in_database_or_log() {
     canaries.add_credentials(&process);
     use_every_door(&process, &mut canaries).await;
     use_the_admin_surface(&process, &mut canaries).await;
+    use_a_webhook(&process, &mut canaries).await;
     present_secrets_wrongly(&process, &canaries).await;
     let key = std::fs::read_to_string(data.path().join("master.key")).expect("--dev made it");
     canaries.add("master key", key.trim());
@@ -101,13 +105,14 @@ fn first_run(bytes: &[u8]) -> Run {
     *bytes.first_chunk().expect("long enough")
 }
 
-/// Every run of a secret's text, and of the bytes that its hex digits stand for.
+/// Every run of a secret's text, and of the bytes that its hex digits or its base64 stand for.
 fn runs(secret: &str) -> impl Iterator<Item = Run> {
     let digits = secret.split_once('_').map_or(secret, |(_, digits)| digits);
     let pairs = digits.as_bytes().chunks(2);
     let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     let bytes = pairs.map(byte).collect::<Option<Vec<u8>>>().unwrap_or_default();
-    let texts = [secret.as_bytes().to_vec(), bytes];
+    let decoded = STANDARD.decode(digits).unwrap_or_default();
+    let texts = [secret.as_bytes().to_vec(), bytes, decoded];
     texts.into_iter().flat_map(|text| text.windows(RUN).map(first_run).collect::<Vec<_>>())
 }
 
@@ -159,6 +164,34 @@ async fn use_the_admin_surface(process: &Process, canaries: &mut Canaries) {
         let made = post(&format!("{base}/api/admin/v1/keys"), &headers, &body).await;
         canaries.add_from("new key's secret", &made, "/credential/secret");
         canaries.found.push(made.body["key"]["keyId"].as_str().expect("an id").to_owned());
+    }
+}
+
+/// An endpoint of the demo tenant, whose sessions it is told of; its secret is used and rotated.
+async fn use_a_webhook(process: &Process, canaries: &mut Canaries) {
+    let admin = format!("Bearer {}", process.demo.admin.token);
+    let headers = [("authorization", admin.as_str())];
+    let tenants = format!("{}/api/admin/v1/tenants", process.base_url);
+    let listed = send(Method::GET, &tenants, &headers, None).await;
+    let mut all = listed.body["items"].as_array().expect("a list").iter();
+    let demo = all.find(|it| it["name"] == "Demo shop").expect("the demo tenant");
+    let webhooks = format!("{tenants}/{}/webhooks", demo["tenantId"].as_str().expect("an id"));
+    let receiver = Receiver::start().await;
+    let body = json!({ "url": receiver.url, "events": ["session.created"] });
+    let made = post(&webhooks, &headers, &body).await;
+    canaries.add_from("webhook secret", &made, "/secret");
+    let id = made.body["webhook"]["webhookId"].as_str().expect("an id").to_owned();
+    let body = json!({ "overlapSeconds": 600 });
+    let rotated = post(&format!("{webhooks}/{id}/rotate-secret"), &headers, &body).await;
+    canaries.add_from("new webhook secret", &rotated, "/secret");
+    canaries.found.push(id);
+    use_every_door(process, canaries).await;
+    receiver.wait_for(3).await;
+    for delivered in receiver.all() {
+        assert_eq!(delivered.headers["webhook-signature"].as_bytes().len(), 2 * 47 + 1);
+        for (what, secret) in &canaries.secrets {
+            assert!(!delivered.body.contains(secret.as_str()), "{what} was delivered");
+        }
     }
 }
 

@@ -201,6 +201,271 @@ pub mod types {
                 })
         }
     }
+    /// How many deliveries will be sent again.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct DeliveriesQueued {
+        /// How many there are.
+        pub queued: i64,
+    }
+    impl DeliveriesQueued {
+        pub fn builder() -> builder::DeliveriesQueued {
+            Default::default()
+        }
+    }
+    /// One event on its way to one endpoint. `nextAttemptAt` is present while it is pending, `note`
+    /// where something beside the attempts ended it.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Delivery {
+        /// How many attempts there were, replays included.
+        #[serde(rename = "attemptCount")]
+        pub attempt_count: i64,
+        /// The latest attempts, oldest first.
+        pub attempts: ::std::vec::Vec<DeliveryAttempt>,
+        /// When the event happened, in UTC.
+        #[serde(rename = "createdAt")]
+        pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        /// A delivery's id. It is the header `webhook-id` of every attempt.
+        #[serde(rename = "deliveryId")]
+        pub delivery_id: ::std::string::String,
+        pub event: DeliveryEventType,
+        /// When the next attempt is due, in UTC. One that is being sent has no other.
+        #[serde(
+            rename = "nextAttemptAt",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub next_attempt_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        /// Why it ended without an attempt, in words.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub note: ::std::option::Option<::std::string::String>,
+        /// How far a delivery is: attempts are under way or to come, the endpoint took it, or there will
+        /// be no more attempts.
+        pub status: ::std::string::String,
+        /// A webhook endpoint's id.
+        #[serde(rename = "webhookId")]
+        pub webhook_id: ::std::string::String,
+    }
+    impl Delivery {
+        pub fn builder() -> builder::Delivery {
+            Default::default()
+        }
+    }
+    /// One attempt. `statusCode` is present when the endpoint answered, `answer` when it answered with
+    /// a body, `error` when no answer came.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct DeliveryAttempt {
+        /// The beginning of the answer's body.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub answer: ::std::option::Option<::std::string::String>,
+        /// How long it took, milliseconds.
+        #[serde(rename = "durationMs")]
+        pub duration_ms: i64,
+        /// Why no answer came, in words.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub error: ::std::option::Option<::std::string::String>,
+        /// When it began, in UTC.
+        #[serde(rename = "startedAt")]
+        pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        /// The status that the endpoint answered.
+        #[serde(
+            rename = "statusCode",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub status_code: ::std::option::Option<i64>,
+    }
+    impl DeliveryAttempt {
+        pub fn builder() -> builder::DeliveryAttempt {
+            Default::default()
+        }
+    }
+    /// What is delivered. `webhook.test` is a test that somebody asked for.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    #[serde(transparent)]
+    pub struct DeliveryEventType(pub ::std::string::String);
+    impl ::std::ops::Deref for DeliveryEventType {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<DeliveryEventType> for ::std::string::String {
+        fn from(value: DeliveryEventType) -> Self {
+            value.0
+        }
+    }
+    impl ::std::convert::From<::std::string::String> for DeliveryEventType {
+        fn from(value: ::std::string::String) -> Self {
+            Self(value)
+        }
+    }
+    impl ::std::fmt::Display for DeliveryEventType {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+    impl ::std::str::FromStr for DeliveryEventType {
+        type Err = ::std::convert::Infallible;
+        fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+            Ok(Self(value.to_string()))
+        }
+    }
+    /// A delivery's id. It is the header `webhook-id` of every attempt.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct DeliveryId(::std::string::String);
+    impl ::std::ops::Deref for DeliveryId {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<DeliveryId> for ::std::string::String {
+        fn from(value: DeliveryId) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for DeliveryId {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 30usize {
+                return Err("longer than 30 characters".into());
+            }
+            static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+            { ::regress::Regex::new("^msg_[a-z2-7]{26}$").unwrap() });
+            if PATTERN.find(value).is_none() {
+                return Err("doesn't match pattern \"^msg_[a-z2-7]{26}$\"".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for DeliveryId {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for DeliveryId {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for DeliveryId {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// One page of deliveries. `next` is present when there are more.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct DeliveryList {
+        /// The deliveries of this page.
+        pub items: ::std::vec::Vec<Delivery>,
+        /// A place in a list. Take it from `next`; its content has no meaning for callers.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub next: ::std::option::Option<::std::string::String>,
+    }
+    impl DeliveryList {
+        pub fn builder() -> builder::DeliveryList {
+            Default::default()
+        }
+    }
+    /// A delivery that will be sent.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct DeliveryQueued {
+        pub delivery: Delivery,
+        /// A tenant's id.
+        #[serde(rename = "tenantId")]
+        pub tenant_id: ::std::string::String,
+    }
+    impl DeliveryQueued {
+        pub fn builder() -> builder::DeliveryQueued {
+            Default::default()
+        }
+    }
+    /// How far a delivery is: attempts are under way or to come, the endpoint took it, or there will
+    /// be no more attempts.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum DeliveryStatus {
+        #[serde(rename = "pending")]
+        Pending,
+        #[serde(rename = "delivered")]
+        Delivered,
+        #[serde(rename = "failed")]
+        Failed,
+    }
+    impl ::std::fmt::Display for DeliveryStatus {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Pending => f.write_str("pending"),
+                Self::Delivered => f.write_str("delivered"),
+                Self::Failed => f.write_str("failed"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for DeliveryStatus {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "pending" => Ok(Self::Pending),
+                "delivered" => Ok(Self::Delivered),
+                "failed" => Ok(Self::Failed),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for DeliveryStatus {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for DeliveryStatus {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     /// Facts about the error. Which members there are depends on the code; an empty object when
     /// there is nothing to add. Besides the members listed here: `scope` and `missing` with
     /// insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
@@ -702,6 +967,21 @@ pub mod types {
             Default::default()
         }
     }
+    /// Which key it was. Never its secret.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct KeyEventData {
+        /// A key's id, for operators. It is not the credential.
+        #[serde(rename = "keyId")]
+        pub key_id: ::std::string::String,
+        /// A tenant's id.
+        #[serde(rename = "tenantId")]
+        pub tenant_id: ::std::string::String,
+    }
+    impl KeyEventData {
+        pub fn builder() -> builder::KeyEventData {
+            Default::default()
+        }
+    }
     /// One credential that is accepted. The newest one has no `endsAt`.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct KeyGeneration {
@@ -947,6 +1227,21 @@ pub mod types {
             Default::default()
         }
     }
+    /// A key got a new secret.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct KeyRotatedEvent {
+        pub data: KeyEventData,
+        /// When it happened, in UTC.
+        pub timestamp: ::chrono::DateTime<::chrono::offset::Utc>,
+        /// What happened.
+        #[serde(rename = "type")]
+        pub type_: ::std::string::String,
+    }
+    impl KeyRotatedEvent {
+        pub fn builder() -> builder::KeyRotatedEvent {
+            Default::default()
+        }
+    }
     /// What an embed key may grant. `read` is `showChatsList` and `showChatPage` only; `read-write`
     /// is every capability.
     #[derive(
@@ -1169,6 +1464,35 @@ pub mod types {
                 })
         }
     }
+    /// Whose limit it was.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct LimitEventData {
+        /// Whom the limit is for, for instance `uid:` and a user's id.
+        pub subject: ::std::string::String,
+        /// A tenant's id.
+        #[serde(rename = "tenantId")]
+        pub tenant_id: ::std::string::String,
+    }
+    impl LimitEventData {
+        pub fn builder() -> builder::LimitEventData {
+            Default::default()
+        }
+    }
+    /// A limit was reached. Told once for each subject and window.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct LimitExceededEvent {
+        pub data: LimitEventData,
+        /// When it happened, in UTC.
+        pub timestamp: ::chrono::DateTime<::chrono::offset::Utc>,
+        /// What happened.
+        #[serde(rename = "type")]
+        pub type_: ::std::string::String,
+    }
+    impl LimitExceededEvent {
+        pub fn builder() -> builder::LimitExceededEvent {
+            Default::default()
+        }
+    }
     /// How many seconds after their opening the sessions of a key end at the latest, however often
     /// they are renewed. At most twelve hours.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
@@ -1349,6 +1673,101 @@ pub mod types {
             value: ::std::string::String,
         ) -> ::std::result::Result<Self, self::error::ConversionError> {
             value.parse()
+        }
+    }
+    /// Which failed deliveries to send again.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    #[serde(deny_unknown_fields)]
+    pub struct ReplayFailed {
+        /// Deliveries of events that happened at this instant or later.
+        pub since: ::chrono::DateTime<::chrono::offset::Utc>,
+    }
+    impl ReplayFailed {
+        pub fn builder() -> builder::ReplayFailed {
+            Default::default()
+        }
+    }
+    /// A session was opened.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct SessionCreatedEvent {
+        pub data: SessionEventData,
+        /// When it happened, in UTC.
+        pub timestamp: ::chrono::DateTime<::chrono::offset::Utc>,
+        /// What happened.
+        #[serde(rename = "type")]
+        pub type_: ::std::string::String,
+    }
+    impl SessionCreatedEvent {
+        pub fn builder() -> builder::SessionCreatedEvent {
+            Default::default()
+        }
+    }
+    /// Which session it was. Never its token.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct SessionEventData {
+        /// When it ends or would have ended, in UTC.
+        #[serde(rename = "expiresAt")]
+        pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        /// A key's id, for operators. It is not the credential.
+        #[serde(rename = "keyId")]
+        pub key_id: ::std::string::String,
+        /// The session.
+        #[serde(rename = "sessionId")]
+        pub session_id: ::std::string::String,
+        /// What a key opens. It signs embed requests, opens chat widgets, or creates iframe links.
+        pub surface: ::std::string::String,
+        /// A tenant's id.
+        #[serde(rename = "tenantId")]
+        pub tenant_id: ::std::string::String,
+    }
+    impl SessionEventData {
+        pub fn builder() -> builder::SessionEventData {
+            Default::default()
+        }
+    }
+    /// A session ended by itself. Told once, some seconds after its end.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct SessionExpiredEvent {
+        pub data: SessionEventData,
+        /// When it happened, in UTC.
+        pub timestamp: ::chrono::DateTime<::chrono::offset::Utc>,
+        /// What happened.
+        #[serde(rename = "type")]
+        pub type_: ::std::string::String,
+    }
+    impl SessionExpiredEvent {
+        pub fn builder() -> builder::SessionExpiredEvent {
+            Default::default()
+        }
+    }
+    /// A session got a new token and a new expiry.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct SessionRenewedEvent {
+        pub data: SessionEventData,
+        /// When it happened, in UTC.
+        pub timestamp: ::chrono::DateTime<::chrono::offset::Utc>,
+        /// What happened.
+        #[serde(rename = "type")]
+        pub type_: ::std::string::String,
+    }
+    impl SessionRenewedEvent {
+        pub fn builder() -> builder::SessionRenewedEvent {
+            Default::default()
+        }
+    }
+    /// A session was ended before its expiry.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct SessionRevokedEvent {
+        pub data: SessionEventData,
+        /// When it happened, in UTC.
+        pub timestamp: ::chrono::DateTime<::chrono::offset::Utc>,
+        /// What happened.
+        #[serde(rename = "type")]
+        pub type_: ::std::string::String,
+    }
+    impl SessionRevokedEvent {
+        pub fn builder() -> builder::SessionRevokedEvent {
+            Default::default()
         }
     }
     /// A tenant. `revokedAt` is present once it was revoked.
@@ -1619,6 +2038,657 @@ pub mod types {
             Ok(Self(value.to_string()))
         }
     }
+    /// A webhook endpoint without its secrets. `disabledReason` is present while it is disabled,
+    /// `previousSecretUntil` while a previous secret still signs.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Webhook {
+        /// When it was created, in UTC.
+        #[serde(rename = "createdAt")]
+        pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        /// What the endpoint is for, for people.
+        pub description: ::std::string::String,
+        #[serde(
+            rename = "disabledReason",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub disabled_reason: ::std::option::Option<WebhookDisabledReason>,
+        /// What is sent there. Repeated entries are folded into one.
+        pub events: ::std::vec::Vec<::std::string::String>,
+        /// Until when the previous secret signs too, in UTC.
+        #[serde(
+            rename = "previousSecretUntil",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub previous_secret_until: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        /// Whether anything is sent to an endpoint.
+        pub state: ::std::string::String,
+        /// A tenant's id.
+        #[serde(rename = "tenantId")]
+        pub tenant_id: ::std::string::String,
+        /// Where to send, over HTTPS. Plain HTTP, and addresses of private networks, are refused
+        /// unless the configuration allows them; what a name resolves to is checked before every
+        /// attempt. No user name, no fragment; ports 80, 443 and above 1023.
+        pub url: ::std::string::String,
+        /// A webhook endpoint's id.
+        #[serde(rename = "webhookId")]
+        pub webhook_id: ::std::string::String,
+    }
+    impl Webhook {
+        pub fn builder() -> builder::Webhook {
+            Default::default()
+        }
+    }
+    /// The settings of a new endpoint.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    #[serde(deny_unknown_fields)]
+    pub struct WebhookCreate {
+        /// What the endpoint is for, for people.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub description: ::std::option::Option<WebhookCreateDescription>,
+        /// What is sent there. Repeated entries are folded into one.
+        pub events: ::std::vec::Vec<WebhookEventType>,
+        /// Where to send, over HTTPS. Plain HTTP, and addresses of private networks, are refused
+        /// unless the configuration allows them; what a name resolves to is checked before every
+        /// attempt. No user name, no fragment; ports 80, 443 and above 1023.
+        pub url: WebhookCreateUrl,
+    }
+    impl WebhookCreate {
+        pub fn builder() -> builder::WebhookCreate {
+            Default::default()
+        }
+    }
+    /// What the endpoint is for, for people.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct WebhookCreateDescription(::std::string::String);
+    impl ::std::ops::Deref for WebhookCreateDescription {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<WebhookCreateDescription> for ::std::string::String {
+        fn from(value: WebhookCreateDescription) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for WebhookCreateDescription {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 200usize {
+                return Err("longer than 200 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for WebhookCreateDescription {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for WebhookCreateDescription {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for WebhookCreateDescription {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// Where to send, over HTTPS. Plain HTTP, and addresses of private networks, are refused
+    /// unless the configuration allows them; what a name resolves to is checked before every
+    /// attempt. No user name, no fragment; ports 80, 443 and above 1023.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct WebhookCreateUrl(::std::string::String);
+    impl ::std::ops::Deref for WebhookCreateUrl {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<WebhookCreateUrl> for ::std::string::String {
+        fn from(value: WebhookCreateUrl) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for WebhookCreateUrl {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 2048usize {
+                return Err("longer than 2048 characters".into());
+            }
+            if value.chars().count() < 10usize {
+                return Err("shorter than 10 characters".into());
+            }
+            static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+            { ::regress::Regex::new("^https?://[!-~]+$").unwrap() });
+            if PATTERN.find(value).is_none() {
+                return Err("doesn't match pattern \"^https?://[!-~]+$\"".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for WebhookCreateUrl {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for WebhookCreateUrl {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for WebhookCreateUrl {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// An endpoint and its newest secret, which is shown here only.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct WebhookCreated {
+        /// The secret with which deliveries are signed: what follows `whsec_` is the key in base64.
+        /// It cannot be read again.
+        pub secret: ::std::string::String,
+        pub webhook: Webhook,
+    }
+    impl WebhookCreated {
+        pub fn builder() -> builder::WebhookCreated {
+            Default::default()
+        }
+    }
+    /// Why nothing is sent: an operator said so, the endpoint answered 410, or an event was not taken
+    /// after the last attempt.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    #[serde(transparent)]
+    pub struct WebhookDisabledReason(pub ::std::string::String);
+    impl ::std::ops::Deref for WebhookDisabledReason {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<WebhookDisabledReason> for ::std::string::String {
+        fn from(value: WebhookDisabledReason) -> Self {
+            value.0
+        }
+    }
+    impl ::std::convert::From<::std::string::String> for WebhookDisabledReason {
+        fn from(value: ::std::string::String) -> Self {
+            Self(value)
+        }
+    }
+    impl ::std::fmt::Display for WebhookDisabledReason {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+    impl ::std::str::FromStr for WebhookDisabledReason {
+        type Err = ::std::convert::Infallible;
+        fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+            Ok(Self(value.to_string()))
+        }
+    }
+    /// What can be subscribed to: a session began, got a new token and expiry, was ended by somebody,
+    /// or ended by itself; a key got a new secret; a user's limit was reached.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum WebhookEventType {
+        #[serde(rename = "session.created")]
+        SessionCreated,
+        #[serde(rename = "session.renewed")]
+        SessionRenewed,
+        #[serde(rename = "session.revoked")]
+        SessionRevoked,
+        #[serde(rename = "session.expired")]
+        SessionExpired,
+        #[serde(rename = "key.rotated")]
+        KeyRotated,
+        #[serde(rename = "limit.exceeded")]
+        LimitExceeded,
+    }
+    impl ::std::fmt::Display for WebhookEventType {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::SessionCreated => f.write_str("session.created"),
+                Self::SessionRenewed => f.write_str("session.renewed"),
+                Self::SessionRevoked => f.write_str("session.revoked"),
+                Self::SessionExpired => f.write_str("session.expired"),
+                Self::KeyRotated => f.write_str("key.rotated"),
+                Self::LimitExceeded => f.write_str("limit.exceeded"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for WebhookEventType {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "session.created" => Ok(Self::SessionCreated),
+                "session.renewed" => Ok(Self::SessionRenewed),
+                "session.revoked" => Ok(Self::SessionRevoked),
+                "session.expired" => Ok(Self::SessionExpired),
+                "key.rotated" => Ok(Self::KeyRotated),
+                "limit.exceeded" => Ok(Self::LimitExceeded),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for WebhookEventType {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for WebhookEventType {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    /// One body of each kind of event.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct WebhookExamples {
+        #[serde(rename = "keyRotated")]
+        pub key_rotated: KeyRotatedEvent,
+        #[serde(rename = "limitExceeded")]
+        pub limit_exceeded: LimitExceededEvent,
+        #[serde(rename = "sessionCreated")]
+        pub session_created: SessionCreatedEvent,
+        #[serde(rename = "sessionExpired")]
+        pub session_expired: SessionExpiredEvent,
+        #[serde(rename = "sessionRenewed")]
+        pub session_renewed: SessionRenewedEvent,
+        #[serde(rename = "sessionRevoked")]
+        pub session_revoked: SessionRevokedEvent,
+        #[serde(rename = "webhookTest")]
+        pub webhook_test: WebhookTestedEvent,
+    }
+    impl WebhookExamples {
+        pub fn builder() -> builder::WebhookExamples {
+            Default::default()
+        }
+    }
+    /// A webhook endpoint's id.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct WebhookId(::std::string::String);
+    impl ::std::ops::Deref for WebhookId {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<WebhookId> for ::std::string::String {
+        fn from(value: WebhookId) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for WebhookId {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 30usize {
+                return Err("longer than 30 characters".into());
+            }
+            static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+            { ::regress::Regex::new("^whk_[a-z2-7]{26}$").unwrap() });
+            if PATTERN.find(value).is_none() {
+                return Err("doesn't match pattern \"^whk_[a-z2-7]{26}$\"".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for WebhookId {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for WebhookId {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for WebhookId {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// One page of endpoints. `next` is present when there are more.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct WebhookList {
+        /// The endpoints of this page.
+        pub items: ::std::vec::Vec<Webhook>,
+        /// A place in a list. Take it from `next`; its content has no meaning for callers.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub next: ::std::option::Option<::std::string::String>,
+    }
+    impl WebhookList {
+        pub fn builder() -> builder::WebhookList {
+            Default::default()
+        }
+    }
+    /// How to rotate.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    #[serde(deny_unknown_fields)]
+    pub struct WebhookSecretRotate {
+        /// How long the previous secret signs beside the new one, seconds.
+        #[serde(
+            rename = "overlapSeconds",
+            default = "defaults::default_u64::<i64, 86400>"
+        )]
+        pub overlap_seconds: i64,
+    }
+    impl ::std::default::Default for WebhookSecretRotate {
+        fn default() -> Self {
+            Self {
+                overlap_seconds: defaults::default_u64::<i64, 86400>(),
+            }
+        }
+    }
+    impl WebhookSecretRotate {
+        pub fn builder() -> builder::WebhookSecretRotate {
+            Default::default()
+        }
+    }
+    /// Whether anything is sent to an endpoint.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum WebhookState {
+        #[serde(rename = "enabled")]
+        Enabled,
+        #[serde(rename = "disabled")]
+        Disabled,
+    }
+    impl ::std::fmt::Display for WebhookState {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Enabled => f.write_str("enabled"),
+                Self::Disabled => f.write_str("disabled"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for WebhookState {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "enabled" => Ok(Self::Enabled),
+                "disabled" => Ok(Self::Disabled),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for WebhookState {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for WebhookState {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    /// Which endpoint is tested.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct WebhookTestData {
+        /// A tenant's id.
+        #[serde(rename = "tenantId")]
+        pub tenant_id: ::std::string::String,
+        /// A webhook endpoint's id.
+        #[serde(rename = "webhookId")]
+        pub webhook_id: ::std::string::String,
+    }
+    impl WebhookTestData {
+        pub fn builder() -> builder::WebhookTestData {
+            Default::default()
+        }
+    }
+    /// A test that somebody asked for.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct WebhookTestedEvent {
+        pub data: WebhookTestData,
+        /// When it happened, in UTC.
+        pub timestamp: ::chrono::DateTime<::chrono::offset::Utc>,
+        /// What happened.
+        #[serde(rename = "type")]
+        pub type_: ::std::string::String,
+    }
+    impl WebhookTestedEvent {
+        pub fn builder() -> builder::WebhookTestedEvent {
+            Default::default()
+        }
+    }
+    /// What to change of an endpoint. Members that are not given stay as they are.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+    #[serde(deny_unknown_fields)]
+    pub struct WebhookUpdate {
+        /// What the endpoint is for, for people.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub description: ::std::option::Option<WebhookUpdateDescription>,
+        /// What is sent there. Repeated entries are folded into one.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub events: ::std::vec::Vec<WebhookEventType>,
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub state: ::std::option::Option<WebhookState>,
+        /// Where to send, over HTTPS. Plain HTTP, and addresses of private networks, are refused
+        /// unless the configuration allows them; what a name resolves to is checked before every
+        /// attempt. No user name, no fragment; ports 80, 443 and above 1023.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub url: ::std::option::Option<WebhookUpdateUrl>,
+    }
+    impl WebhookUpdate {
+        pub fn builder() -> builder::WebhookUpdate {
+            Default::default()
+        }
+    }
+    /// What the endpoint is for, for people.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct WebhookUpdateDescription(::std::string::String);
+    impl ::std::ops::Deref for WebhookUpdateDescription {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<WebhookUpdateDescription> for ::std::string::String {
+        fn from(value: WebhookUpdateDescription) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for WebhookUpdateDescription {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 200usize {
+                return Err("longer than 200 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for WebhookUpdateDescription {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for WebhookUpdateDescription {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for WebhookUpdateDescription {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// Where to send, over HTTPS. Plain HTTP, and addresses of private networks, are refused
+    /// unless the configuration allows them; what a name resolves to is checked before every
+    /// attempt. No user name, no fragment; ports 80, 443 and above 1023.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct WebhookUpdateUrl(::std::string::String);
+    impl ::std::ops::Deref for WebhookUpdateUrl {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<WebhookUpdateUrl> for ::std::string::String {
+        fn from(value: WebhookUpdateUrl) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for WebhookUpdateUrl {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 2048usize {
+                return Err("longer than 2048 characters".into());
+            }
+            if value.chars().count() < 10usize {
+                return Err("shorter than 10 characters".into());
+            }
+            static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+            { ::regress::Regex::new("^https?://[!-~]+$").unwrap() });
+            if PATTERN.find(value).is_none() {
+                return Err("doesn't match pattern \"^https?://[!-~]+$\"".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for WebhookUpdateUrl {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for WebhookUpdateUrl {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for WebhookUpdateUrl {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
     /// Types for composing complex structures.
     pub mod builder {
         #[derive(Clone, Debug)]
@@ -1711,6 +2781,484 @@ pub mod types {
                     live_sessions: Ok(value.live_sessions),
                     requests_per_minute: Ok(value.requests_per_minute),
                     sessions_per_day: Ok(value.sessions_per_day),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct DeliveriesQueued {
+            queued: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for DeliveriesQueued {
+            fn default() -> Self {
+                Self {
+                    queued: Err("no value supplied for queued".to_string()),
+                }
+            }
+        }
+        impl DeliveriesQueued {
+            pub fn queued<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.queued = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for queued: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<DeliveriesQueued> for super::DeliveriesQueued {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: DeliveriesQueued,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { queued: value.queued? })
+            }
+        }
+        impl ::std::convert::From<super::DeliveriesQueued> for DeliveriesQueued {
+            fn from(value: super::DeliveriesQueued) -> Self {
+                Self { queued: Ok(value.queued) }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct Delivery {
+            attempt_count: ::std::result::Result<i64, ::std::string::String>,
+            attempts: ::std::result::Result<
+                ::std::vec::Vec<super::DeliveryAttempt>,
+                ::std::string::String,
+            >,
+            created_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            delivery_id: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            event: ::std::result::Result<
+                super::DeliveryEventType,
+                ::std::string::String,
+            >,
+            next_attempt_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            note: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            status: ::std::result::Result<::std::string::String, ::std::string::String>,
+            webhook_id: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for Delivery {
+            fn default() -> Self {
+                Self {
+                    attempt_count: Err(
+                        "no value supplied for attempt_count".to_string(),
+                    ),
+                    attempts: Err("no value supplied for attempts".to_string()),
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    delivery_id: Err("no value supplied for delivery_id".to_string()),
+                    event: Err("no value supplied for event".to_string()),
+                    next_attempt_at: Ok(Default::default()),
+                    note: Ok(Default::default()),
+                    status: Err("no value supplied for status".to_string()),
+                    webhook_id: Err("no value supplied for webhook_id".to_string()),
+                }
+            }
+        }
+        impl Delivery {
+            pub fn attempt_count<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.attempt_count = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for attempt_count: {e}")
+                    });
+                self
+            }
+            pub fn attempts<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::DeliveryAttempt>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.attempts = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for attempts: {e}")
+                    });
+                self
+            }
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn delivery_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.delivery_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for delivery_id: {e}")
+                    });
+                self
+            }
+            pub fn event<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::DeliveryEventType>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.event = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for event: {e}")
+                    });
+                self
+            }
+            pub fn next_attempt_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.next_attempt_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for next_attempt_at: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn note<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.note = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for note: {e}")
+                    });
+                self
+            }
+            pub fn status<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.status = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for status: {e}")
+                    });
+                self
+            }
+            pub fn webhook_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.webhook_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for webhook_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Delivery> for super::Delivery {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Delivery,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    attempt_count: value.attempt_count?,
+                    attempts: value.attempts?,
+                    created_at: value.created_at?,
+                    delivery_id: value.delivery_id?,
+                    event: value.event?,
+                    next_attempt_at: value.next_attempt_at?,
+                    note: value.note?,
+                    status: value.status?,
+                    webhook_id: value.webhook_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Delivery> for Delivery {
+            fn from(value: super::Delivery) -> Self {
+                Self {
+                    attempt_count: Ok(value.attempt_count),
+                    attempts: Ok(value.attempts),
+                    created_at: Ok(value.created_at),
+                    delivery_id: Ok(value.delivery_id),
+                    event: Ok(value.event),
+                    next_attempt_at: Ok(value.next_attempt_at),
+                    note: Ok(value.note),
+                    status: Ok(value.status),
+                    webhook_id: Ok(value.webhook_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct DeliveryAttempt {
+            answer: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            duration_ms: ::std::result::Result<i64, ::std::string::String>,
+            error: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            started_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            status_code: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for DeliveryAttempt {
+            fn default() -> Self {
+                Self {
+                    answer: Ok(Default::default()),
+                    duration_ms: Err("no value supplied for duration_ms".to_string()),
+                    error: Ok(Default::default()),
+                    started_at: Err("no value supplied for started_at".to_string()),
+                    status_code: Ok(Default::default()),
+                }
+            }
+        }
+        impl DeliveryAttempt {
+            pub fn answer<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.answer = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for answer: {e}")
+                    });
+                self
+            }
+            pub fn duration_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.duration_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for duration_ms: {e}")
+                    });
+                self
+            }
+            pub fn error<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.error = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for error: {e}")
+                    });
+                self
+            }
+            pub fn started_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.started_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for started_at: {e}")
+                    });
+                self
+            }
+            pub fn status_code<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.status_code = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for status_code: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<DeliveryAttempt> for super::DeliveryAttempt {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: DeliveryAttempt,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    answer: value.answer?,
+                    duration_ms: value.duration_ms?,
+                    error: value.error?,
+                    started_at: value.started_at?,
+                    status_code: value.status_code?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::DeliveryAttempt> for DeliveryAttempt {
+            fn from(value: super::DeliveryAttempt) -> Self {
+                Self {
+                    answer: Ok(value.answer),
+                    duration_ms: Ok(value.duration_ms),
+                    error: Ok(value.error),
+                    started_at: Ok(value.started_at),
+                    status_code: Ok(value.status_code),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct DeliveryList {
+            items: ::std::result::Result<
+                ::std::vec::Vec<super::Delivery>,
+                ::std::string::String,
+            >,
+            next: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for DeliveryList {
+            fn default() -> Self {
+                Self {
+                    items: Err("no value supplied for items".to_string()),
+                    next: Ok(Default::default()),
+                }
+            }
+        }
+        impl DeliveryList {
+            pub fn items<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Delivery>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.items = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for items: {e}")
+                    });
+                self
+            }
+            pub fn next<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.next = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for next: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<DeliveryList> for super::DeliveryList {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: DeliveryList,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    items: value.items?,
+                    next: value.next?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::DeliveryList> for DeliveryList {
+            fn from(value: super::DeliveryList) -> Self {
+                Self {
+                    items: Ok(value.items),
+                    next: Ok(value.next),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct DeliveryQueued {
+            delivery: ::std::result::Result<super::Delivery, ::std::string::String>,
+            tenant_id: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for DeliveryQueued {
+            fn default() -> Self {
+                Self {
+                    delivery: Err("no value supplied for delivery".to_string()),
+                    tenant_id: Err("no value supplied for tenant_id".to_string()),
+                }
+            }
+        }
+        impl DeliveryQueued {
+            pub fn delivery<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::Delivery>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.delivery = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for delivery: {e}")
+                    });
+                self
+            }
+            pub fn tenant_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.tenant_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for tenant_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<DeliveryQueued> for super::DeliveryQueued {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: DeliveryQueued,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    delivery: value.delivery?,
+                    tenant_id: value.tenant_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::DeliveryQueued> for DeliveryQueued {
+            fn from(value: super::DeliveryQueued) -> Self {
+                Self {
+                    delivery: Ok(value.delivery),
+                    tenant_id: Ok(value.tenant_id),
                 }
             }
         }
@@ -2793,6 +4341,67 @@ pub mod types {
             }
         }
         #[derive(Clone, Debug)]
+        pub struct KeyEventData {
+            key_id: ::std::result::Result<::std::string::String, ::std::string::String>,
+            tenant_id: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for KeyEventData {
+            fn default() -> Self {
+                Self {
+                    key_id: Err("no value supplied for key_id".to_string()),
+                    tenant_id: Err("no value supplied for tenant_id".to_string()),
+                }
+            }
+        }
+        impl KeyEventData {
+            pub fn key_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key_id: {e}")
+                    });
+                self
+            }
+            pub fn tenant_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.tenant_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for tenant_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<KeyEventData> for super::KeyEventData {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: KeyEventData,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    key_id: value.key_id?,
+                    tenant_id: value.tenant_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::KeyEventData> for KeyEventData {
+            fn from(value: super::KeyEventData) -> Self {
+                Self {
+                    key_id: Ok(value.key_id),
+                    tenant_id: Ok(value.tenant_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct KeyGeneration {
             created_at: ::std::result::Result<
                 ::chrono::DateTime<::chrono::offset::Utc>,
@@ -3040,6 +4649,83 @@ pub mod types {
                 Self {
                     credential: Ok(value.credential),
                     key: Ok(value.key),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct KeyRotatedEvent {
+            data: ::std::result::Result<super::KeyEventData, ::std::string::String>,
+            timestamp: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            type_: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for KeyRotatedEvent {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    timestamp: Err("no value supplied for timestamp".to_string()),
+                    type_: Err("no value supplied for type_".to_string()),
+                }
+            }
+        }
+        impl KeyRotatedEvent {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::KeyEventData>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn timestamp<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.timestamp = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for timestamp: {e}")
+                    });
+                self
+            }
+            pub fn type_<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.type_ = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for type_: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<KeyRotatedEvent> for super::KeyRotatedEvent {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: KeyRotatedEvent,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    timestamp: value.timestamp?,
+                    type_: value.type_?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::KeyRotatedEvent> for KeyRotatedEvent {
+            fn from(value: super::KeyRotatedEvent) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    timestamp: Ok(value.timestamp),
+                    type_: Ok(value.type_),
                 }
             }
         }
@@ -3316,6 +5002,144 @@ pub mod types {
             }
         }
         #[derive(Clone, Debug)]
+        pub struct LimitEventData {
+            subject: ::std::result::Result<::std::string::String, ::std::string::String>,
+            tenant_id: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for LimitEventData {
+            fn default() -> Self {
+                Self {
+                    subject: Err("no value supplied for subject".to_string()),
+                    tenant_id: Err("no value supplied for tenant_id".to_string()),
+                }
+            }
+        }
+        impl LimitEventData {
+            pub fn subject<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.subject = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for subject: {e}")
+                    });
+                self
+            }
+            pub fn tenant_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.tenant_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for tenant_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<LimitEventData> for super::LimitEventData {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: LimitEventData,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    subject: value.subject?,
+                    tenant_id: value.tenant_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::LimitEventData> for LimitEventData {
+            fn from(value: super::LimitEventData) -> Self {
+                Self {
+                    subject: Ok(value.subject),
+                    tenant_id: Ok(value.tenant_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct LimitExceededEvent {
+            data: ::std::result::Result<super::LimitEventData, ::std::string::String>,
+            timestamp: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            type_: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for LimitExceededEvent {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    timestamp: Err("no value supplied for timestamp".to_string()),
+                    type_: Err("no value supplied for type_".to_string()),
+                }
+            }
+        }
+        impl LimitExceededEvent {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::LimitEventData>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn timestamp<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.timestamp = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for timestamp: {e}")
+                    });
+                self
+            }
+            pub fn type_<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.type_ = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for type_: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<LimitExceededEvent> for super::LimitExceededEvent {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: LimitExceededEvent,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    timestamp: value.timestamp?,
+                    type_: value.type_?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::LimitExceededEvent> for LimitExceededEvent {
+            fn from(value: super::LimitExceededEvent) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    timestamp: Ok(value.timestamp),
+                    type_: Ok(value.type_),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct OriginsSeen {
             count: ::std::result::Result<i64, ::std::string::String>,
             first: ::std::result::Result<
@@ -3373,6 +5197,474 @@ pub mod types {
                 Self {
                     count: Ok(value.count),
                     first: Ok(value.first),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct ReplayFailed {
+            since: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for ReplayFailed {
+            fn default() -> Self {
+                Self {
+                    since: Err("no value supplied for since".to_string()),
+                }
+            }
+        }
+        impl ReplayFailed {
+            pub fn since<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.since = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for since: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ReplayFailed> for super::ReplayFailed {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ReplayFailed,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { since: value.since? })
+            }
+        }
+        impl ::std::convert::From<super::ReplayFailed> for ReplayFailed {
+            fn from(value: super::ReplayFailed) -> Self {
+                Self { since: Ok(value.since) }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SessionCreatedEvent {
+            data: ::std::result::Result<super::SessionEventData, ::std::string::String>,
+            timestamp: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            type_: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for SessionCreatedEvent {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    timestamp: Err("no value supplied for timestamp".to_string()),
+                    type_: Err("no value supplied for type_".to_string()),
+                }
+            }
+        }
+        impl SessionCreatedEvent {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SessionEventData>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn timestamp<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.timestamp = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for timestamp: {e}")
+                    });
+                self
+            }
+            pub fn type_<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.type_ = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for type_: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SessionCreatedEvent>
+        for super::SessionCreatedEvent {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SessionCreatedEvent,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    timestamp: value.timestamp?,
+                    type_: value.type_?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SessionCreatedEvent> for SessionCreatedEvent {
+            fn from(value: super::SessionCreatedEvent) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    timestamp: Ok(value.timestamp),
+                    type_: Ok(value.type_),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SessionEventData {
+            expires_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            key_id: ::std::result::Result<::std::string::String, ::std::string::String>,
+            session_id: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            surface: ::std::result::Result<::std::string::String, ::std::string::String>,
+            tenant_id: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for SessionEventData {
+            fn default() -> Self {
+                Self {
+                    expires_at: Err("no value supplied for expires_at".to_string()),
+                    key_id: Err("no value supplied for key_id".to_string()),
+                    session_id: Err("no value supplied for session_id".to_string()),
+                    surface: Err("no value supplied for surface".to_string()),
+                    tenant_id: Err("no value supplied for tenant_id".to_string()),
+                }
+            }
+        }
+        impl SessionEventData {
+            pub fn expires_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.expires_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for expires_at: {e}")
+                    });
+                self
+            }
+            pub fn key_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key_id: {e}")
+                    });
+                self
+            }
+            pub fn session_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.session_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for session_id: {e}")
+                    });
+                self
+            }
+            pub fn surface<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.surface = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for surface: {e}")
+                    });
+                self
+            }
+            pub fn tenant_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.tenant_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for tenant_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SessionEventData> for super::SessionEventData {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SessionEventData,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    expires_at: value.expires_at?,
+                    key_id: value.key_id?,
+                    session_id: value.session_id?,
+                    surface: value.surface?,
+                    tenant_id: value.tenant_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SessionEventData> for SessionEventData {
+            fn from(value: super::SessionEventData) -> Self {
+                Self {
+                    expires_at: Ok(value.expires_at),
+                    key_id: Ok(value.key_id),
+                    session_id: Ok(value.session_id),
+                    surface: Ok(value.surface),
+                    tenant_id: Ok(value.tenant_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SessionExpiredEvent {
+            data: ::std::result::Result<super::SessionEventData, ::std::string::String>,
+            timestamp: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            type_: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for SessionExpiredEvent {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    timestamp: Err("no value supplied for timestamp".to_string()),
+                    type_: Err("no value supplied for type_".to_string()),
+                }
+            }
+        }
+        impl SessionExpiredEvent {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SessionEventData>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn timestamp<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.timestamp = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for timestamp: {e}")
+                    });
+                self
+            }
+            pub fn type_<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.type_ = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for type_: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SessionExpiredEvent>
+        for super::SessionExpiredEvent {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SessionExpiredEvent,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    timestamp: value.timestamp?,
+                    type_: value.type_?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SessionExpiredEvent> for SessionExpiredEvent {
+            fn from(value: super::SessionExpiredEvent) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    timestamp: Ok(value.timestamp),
+                    type_: Ok(value.type_),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SessionRenewedEvent {
+            data: ::std::result::Result<super::SessionEventData, ::std::string::String>,
+            timestamp: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            type_: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for SessionRenewedEvent {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    timestamp: Err("no value supplied for timestamp".to_string()),
+                    type_: Err("no value supplied for type_".to_string()),
+                }
+            }
+        }
+        impl SessionRenewedEvent {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SessionEventData>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn timestamp<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.timestamp = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for timestamp: {e}")
+                    });
+                self
+            }
+            pub fn type_<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.type_ = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for type_: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SessionRenewedEvent>
+        for super::SessionRenewedEvent {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SessionRenewedEvent,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    timestamp: value.timestamp?,
+                    type_: value.type_?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SessionRenewedEvent> for SessionRenewedEvent {
+            fn from(value: super::SessionRenewedEvent) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    timestamp: Ok(value.timestamp),
+                    type_: Ok(value.type_),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SessionRevokedEvent {
+            data: ::std::result::Result<super::SessionEventData, ::std::string::String>,
+            timestamp: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            type_: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for SessionRevokedEvent {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    timestamp: Err("no value supplied for timestamp".to_string()),
+                    type_: Err("no value supplied for type_".to_string()),
+                }
+            }
+        }
+        impl SessionRevokedEvent {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SessionEventData>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn timestamp<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.timestamp = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for timestamp: {e}")
+                    });
+                self
+            }
+            pub fn type_<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.type_ = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for type_: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SessionRevokedEvent>
+        for super::SessionRevokedEvent {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SessionRevokedEvent,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    timestamp: value.timestamp?,
+                    type_: value.type_?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SessionRevokedEvent> for SessionRevokedEvent {
+            fn from(value: super::SessionRevokedEvent) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    timestamp: Ok(value.timestamp),
+                    type_: Ok(value.type_),
                 }
             }
         }
@@ -3798,6 +6090,880 @@ pub mod types {
                 }
             }
         }
+        #[derive(Clone, Debug)]
+        pub struct Webhook {
+            created_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            description: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            disabled_reason: ::std::result::Result<
+                ::std::option::Option<super::WebhookDisabledReason>,
+                ::std::string::String,
+            >,
+            events: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+            previous_secret_until: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            state: ::std::result::Result<::std::string::String, ::std::string::String>,
+            tenant_id: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            url: ::std::result::Result<::std::string::String, ::std::string::String>,
+            webhook_id: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for Webhook {
+            fn default() -> Self {
+                Self {
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    description: Err("no value supplied for description".to_string()),
+                    disabled_reason: Ok(Default::default()),
+                    events: Err("no value supplied for events".to_string()),
+                    previous_secret_until: Ok(Default::default()),
+                    state: Err("no value supplied for state".to_string()),
+                    tenant_id: Err("no value supplied for tenant_id".to_string()),
+                    url: Err("no value supplied for url".to_string()),
+                    webhook_id: Err("no value supplied for webhook_id".to_string()),
+                }
+            }
+        }
+        impl Webhook {
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn description<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.description = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for description: {e}")
+                    });
+                self
+            }
+            pub fn disabled_reason<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::WebhookDisabledReason>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.disabled_reason = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for disabled_reason: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn events<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.events = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for events: {e}")
+                    });
+                self
+            }
+            pub fn previous_secret_until<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.previous_secret_until = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for previous_secret_until: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn state<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.state = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for state: {e}")
+                    });
+                self
+            }
+            pub fn tenant_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.tenant_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for tenant_id: {e}")
+                    });
+                self
+            }
+            pub fn url<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.url = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for url: {e}")
+                    });
+                self
+            }
+            pub fn webhook_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.webhook_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for webhook_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Webhook> for super::Webhook {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Webhook,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    created_at: value.created_at?,
+                    description: value.description?,
+                    disabled_reason: value.disabled_reason?,
+                    events: value.events?,
+                    previous_secret_until: value.previous_secret_until?,
+                    state: value.state?,
+                    tenant_id: value.tenant_id?,
+                    url: value.url?,
+                    webhook_id: value.webhook_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Webhook> for Webhook {
+            fn from(value: super::Webhook) -> Self {
+                Self {
+                    created_at: Ok(value.created_at),
+                    description: Ok(value.description),
+                    disabled_reason: Ok(value.disabled_reason),
+                    events: Ok(value.events),
+                    previous_secret_until: Ok(value.previous_secret_until),
+                    state: Ok(value.state),
+                    tenant_id: Ok(value.tenant_id),
+                    url: Ok(value.url),
+                    webhook_id: Ok(value.webhook_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct WebhookCreate {
+            description: ::std::result::Result<
+                ::std::option::Option<super::WebhookCreateDescription>,
+                ::std::string::String,
+            >,
+            events: ::std::result::Result<
+                ::std::vec::Vec<super::WebhookEventType>,
+                ::std::string::String,
+            >,
+            url: ::std::result::Result<super::WebhookCreateUrl, ::std::string::String>,
+        }
+        impl ::std::default::Default for WebhookCreate {
+            fn default() -> Self {
+                Self {
+                    description: Ok(Default::default()),
+                    events: Err("no value supplied for events".to_string()),
+                    url: Err("no value supplied for url".to_string()),
+                }
+            }
+        }
+        impl WebhookCreate {
+            pub fn description<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::WebhookCreateDescription>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.description = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for description: {e}")
+                    });
+                self
+            }
+            pub fn events<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::WebhookEventType>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.events = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for events: {e}")
+                    });
+                self
+            }
+            pub fn url<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::WebhookCreateUrl>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.url = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for url: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<WebhookCreate> for super::WebhookCreate {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: WebhookCreate,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    description: value.description?,
+                    events: value.events?,
+                    url: value.url?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::WebhookCreate> for WebhookCreate {
+            fn from(value: super::WebhookCreate) -> Self {
+                Self {
+                    description: Ok(value.description),
+                    events: Ok(value.events),
+                    url: Ok(value.url),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct WebhookCreated {
+            secret: ::std::result::Result<::std::string::String, ::std::string::String>,
+            webhook: ::std::result::Result<super::Webhook, ::std::string::String>,
+        }
+        impl ::std::default::Default for WebhookCreated {
+            fn default() -> Self {
+                Self {
+                    secret: Err("no value supplied for secret".to_string()),
+                    webhook: Err("no value supplied for webhook".to_string()),
+                }
+            }
+        }
+        impl WebhookCreated {
+            pub fn secret<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.secret = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for secret: {e}")
+                    });
+                self
+            }
+            pub fn webhook<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::Webhook>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.webhook = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for webhook: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<WebhookCreated> for super::WebhookCreated {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: WebhookCreated,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    secret: value.secret?,
+                    webhook: value.webhook?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::WebhookCreated> for WebhookCreated {
+            fn from(value: super::WebhookCreated) -> Self {
+                Self {
+                    secret: Ok(value.secret),
+                    webhook: Ok(value.webhook),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct WebhookExamples {
+            key_rotated: ::std::result::Result<
+                super::KeyRotatedEvent,
+                ::std::string::String,
+            >,
+            limit_exceeded: ::std::result::Result<
+                super::LimitExceededEvent,
+                ::std::string::String,
+            >,
+            session_created: ::std::result::Result<
+                super::SessionCreatedEvent,
+                ::std::string::String,
+            >,
+            session_expired: ::std::result::Result<
+                super::SessionExpiredEvent,
+                ::std::string::String,
+            >,
+            session_renewed: ::std::result::Result<
+                super::SessionRenewedEvent,
+                ::std::string::String,
+            >,
+            session_revoked: ::std::result::Result<
+                super::SessionRevokedEvent,
+                ::std::string::String,
+            >,
+            webhook_test: ::std::result::Result<
+                super::WebhookTestedEvent,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for WebhookExamples {
+            fn default() -> Self {
+                Self {
+                    key_rotated: Err("no value supplied for key_rotated".to_string()),
+                    limit_exceeded: Err(
+                        "no value supplied for limit_exceeded".to_string(),
+                    ),
+                    session_created: Err(
+                        "no value supplied for session_created".to_string(),
+                    ),
+                    session_expired: Err(
+                        "no value supplied for session_expired".to_string(),
+                    ),
+                    session_renewed: Err(
+                        "no value supplied for session_renewed".to_string(),
+                    ),
+                    session_revoked: Err(
+                        "no value supplied for session_revoked".to_string(),
+                    ),
+                    webhook_test: Err("no value supplied for webhook_test".to_string()),
+                }
+            }
+        }
+        impl WebhookExamples {
+            pub fn key_rotated<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::KeyRotatedEvent>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key_rotated = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key_rotated: {e}")
+                    });
+                self
+            }
+            pub fn limit_exceeded<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::LimitExceededEvent>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.limit_exceeded = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for limit_exceeded: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn session_created<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SessionCreatedEvent>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.session_created = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for session_created: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn session_expired<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SessionExpiredEvent>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.session_expired = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for session_expired: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn session_renewed<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SessionRenewedEvent>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.session_renewed = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for session_renewed: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn session_revoked<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SessionRevokedEvent>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.session_revoked = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for session_revoked: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn webhook_test<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::WebhookTestedEvent>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.webhook_test = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for webhook_test: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<WebhookExamples> for super::WebhookExamples {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: WebhookExamples,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    key_rotated: value.key_rotated?,
+                    limit_exceeded: value.limit_exceeded?,
+                    session_created: value.session_created?,
+                    session_expired: value.session_expired?,
+                    session_renewed: value.session_renewed?,
+                    session_revoked: value.session_revoked?,
+                    webhook_test: value.webhook_test?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::WebhookExamples> for WebhookExamples {
+            fn from(value: super::WebhookExamples) -> Self {
+                Self {
+                    key_rotated: Ok(value.key_rotated),
+                    limit_exceeded: Ok(value.limit_exceeded),
+                    session_created: Ok(value.session_created),
+                    session_expired: Ok(value.session_expired),
+                    session_renewed: Ok(value.session_renewed),
+                    session_revoked: Ok(value.session_revoked),
+                    webhook_test: Ok(value.webhook_test),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct WebhookList {
+            items: ::std::result::Result<
+                ::std::vec::Vec<super::Webhook>,
+                ::std::string::String,
+            >,
+            next: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for WebhookList {
+            fn default() -> Self {
+                Self {
+                    items: Err("no value supplied for items".to_string()),
+                    next: Ok(Default::default()),
+                }
+            }
+        }
+        impl WebhookList {
+            pub fn items<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Webhook>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.items = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for items: {e}")
+                    });
+                self
+            }
+            pub fn next<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.next = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for next: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<WebhookList> for super::WebhookList {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: WebhookList,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    items: value.items?,
+                    next: value.next?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::WebhookList> for WebhookList {
+            fn from(value: super::WebhookList) -> Self {
+                Self {
+                    items: Ok(value.items),
+                    next: Ok(value.next),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct WebhookSecretRotate {
+            overlap_seconds: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for WebhookSecretRotate {
+            fn default() -> Self {
+                Self {
+                    overlap_seconds: Ok(super::defaults::default_u64::<i64, 86400>()),
+                }
+            }
+        }
+        impl WebhookSecretRotate {
+            pub fn overlap_seconds<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.overlap_seconds = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for overlap_seconds: {e}"
+                        )
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<WebhookSecretRotate>
+        for super::WebhookSecretRotate {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: WebhookSecretRotate,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    overlap_seconds: value.overlap_seconds?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::WebhookSecretRotate> for WebhookSecretRotate {
+            fn from(value: super::WebhookSecretRotate) -> Self {
+                Self {
+                    overlap_seconds: Ok(value.overlap_seconds),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct WebhookTestData {
+            tenant_id: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            webhook_id: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for WebhookTestData {
+            fn default() -> Self {
+                Self {
+                    tenant_id: Err("no value supplied for tenant_id".to_string()),
+                    webhook_id: Err("no value supplied for webhook_id".to_string()),
+                }
+            }
+        }
+        impl WebhookTestData {
+            pub fn tenant_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.tenant_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for tenant_id: {e}")
+                    });
+                self
+            }
+            pub fn webhook_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.webhook_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for webhook_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<WebhookTestData> for super::WebhookTestData {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: WebhookTestData,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    tenant_id: value.tenant_id?,
+                    webhook_id: value.webhook_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::WebhookTestData> for WebhookTestData {
+            fn from(value: super::WebhookTestData) -> Self {
+                Self {
+                    tenant_id: Ok(value.tenant_id),
+                    webhook_id: Ok(value.webhook_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct WebhookTestedEvent {
+            data: ::std::result::Result<super::WebhookTestData, ::std::string::String>,
+            timestamp: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            type_: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for WebhookTestedEvent {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    timestamp: Err("no value supplied for timestamp".to_string()),
+                    type_: Err("no value supplied for type_".to_string()),
+                }
+            }
+        }
+        impl WebhookTestedEvent {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::WebhookTestData>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn timestamp<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.timestamp = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for timestamp: {e}")
+                    });
+                self
+            }
+            pub fn type_<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.type_ = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for type_: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<WebhookTestedEvent> for super::WebhookTestedEvent {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: WebhookTestedEvent,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    timestamp: value.timestamp?,
+                    type_: value.type_?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::WebhookTestedEvent> for WebhookTestedEvent {
+            fn from(value: super::WebhookTestedEvent) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    timestamp: Ok(value.timestamp),
+                    type_: Ok(value.type_),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct WebhookUpdate {
+            description: ::std::result::Result<
+                ::std::option::Option<super::WebhookUpdateDescription>,
+                ::std::string::String,
+            >,
+            events: ::std::result::Result<
+                ::std::vec::Vec<super::WebhookEventType>,
+                ::std::string::String,
+            >,
+            state: ::std::result::Result<
+                ::std::option::Option<super::WebhookState>,
+                ::std::string::String,
+            >,
+            url: ::std::result::Result<
+                ::std::option::Option<super::WebhookUpdateUrl>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for WebhookUpdate {
+            fn default() -> Self {
+                Self {
+                    description: Ok(Default::default()),
+                    events: Ok(Default::default()),
+                    state: Ok(Default::default()),
+                    url: Ok(Default::default()),
+                }
+            }
+        }
+        impl WebhookUpdate {
+            pub fn description<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::WebhookUpdateDescription>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.description = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for description: {e}")
+                    });
+                self
+            }
+            pub fn events<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::WebhookEventType>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.events = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for events: {e}")
+                    });
+                self
+            }
+            pub fn state<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::WebhookState>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.state = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for state: {e}")
+                    });
+                self
+            }
+            pub fn url<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::WebhookUpdateUrl>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.url = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for url: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<WebhookUpdate> for super::WebhookUpdate {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: WebhookUpdate,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    description: value.description?,
+                    events: value.events?,
+                    state: value.state?,
+                    url: value.url?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::WebhookUpdate> for WebhookUpdate {
+            fn from(value: super::WebhookUpdate) -> Self {
+                Self {
+                    description: Ok(value.description),
+                    events: Ok(value.events),
+                    state: Ok(value.state),
+                    url: Ok(value.url),
+                }
+            }
+        }
     }
     /// Generation of default values for serde.
     pub mod defaults {
@@ -4142,6 +7308,255 @@ impl Client {
     /// ```
     pub fn tenant_revoke(&self) -> builder::TenantRevoke<'_> {
         builder::TenantRevoke::new(self)
+    }
+    /// List webhook endpoints
+    ///
+    /// Lists the endpoints of a tenant in an order that does not change between pages; a tenant that
+    /// does not exist has none. No secret is ever listed.
+    ///
+    /// Sends a `GET` request to `/api/admin/v1/tenants/{tenantId}/webhooks`
+    ///
+    /// Arguments:
+    /// - `tenant_id`: The tenant.
+    /// - `after`: The `next` of the page before.
+    /// - `limit`: How many entries a page has at most.
+    /// ```ignore
+    /// let response = client.webhook_list()
+    ///    .tenant_id(tenant_id)
+    ///    .after(after)
+    ///    .limit(limit)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn webhook_list(&self) -> builder::WebhookList<'_> {
+        builder::WebhookList::new(self)
+    }
+    /// Create a webhook endpoint
+    ///
+    /// Subscribes an HTTPS address to events of a tenant. Each event is a `POST` by
+    /// [Standard Webhooks](https://www.standardwebhooks.com): headers `webhook-id`,
+    /// `webhook-timestamp` in seconds and `webhook-signature`, which is
+    /// `v1,<base64 of HMAC-SHA256 over id.timestamp.body>`, one for each live secret, separated by
+    /// spaces; a JSON body `{type, timestamp, data}`, whose schemas are those of `webhookExampleRead`.
+    ///
+    /// An answer of 2xx within 15 seconds is success. Anything else is tried again after 5 seconds,
+    /// 5 and 30 minutes, 2, 5, 10, 14, 20 and 24 hours, always with the same `webhook-id`: an event is
+    /// delivered at least once, perhaps twice, and not always in order. Redirects are not followed. An
+    /// answer of 410 disables the endpoint at once, an event that nobody took after the last attempt
+    /// too. What waited for a disabled endpoint has failed and can be replayed.
+    ///
+    /// The secret is in this answer only.
+    ///
+    /// Sends a `POST` request to `/api/admin/v1/tenants/{tenantId}/webhooks`
+    ///
+    /// Arguments:
+    /// - `tenant_id`: The tenant.
+    /// - `body`
+    /// ```ignore
+    /// let response = client.webhook_create()
+    ///    .tenant_id(tenant_id)
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn webhook_create(&self) -> builder::WebhookCreate<'_> {
+        builder::WebhookCreate::new(self)
+    }
+    /// Read a webhook endpoint
+    ///
+    /// Shows one endpoint, without its secrets.
+    ///
+    /// Sends a `GET` request to `/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}`
+    ///
+    /// Arguments:
+    /// - `tenant_id`: The tenant.
+    /// - `webhook_id`: The endpoint.
+    /// ```ignore
+    /// let response = client.webhook_read()
+    ///    .tenant_id(tenant_id)
+    ///    .webhook_id(webhook_id)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn webhook_read(&self) -> builder::WebhookRead<'_> {
+        builder::WebhookRead::new(self)
+    }
+    /// Delete a webhook endpoint
+    ///
+    /// Removes an endpoint with its secrets and its delivery log. What waited for it is not sent any
+    /// more.
+    ///
+    /// Sends a `DELETE` request to `/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}`
+    ///
+    /// Arguments:
+    /// - `tenant_id`: The tenant.
+    /// - `webhook_id`: The endpoint.
+    /// ```ignore
+    /// let response = client.webhook_delete()
+    ///    .tenant_id(tenant_id)
+    ///    .webhook_id(webhook_id)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn webhook_delete(&self) -> builder::WebhookDelete<'_> {
+        builder::WebhookDelete::new(self)
+    }
+    /// Change a webhook endpoint
+    ///
+    /// Changes the members that are given and keeps the others. Disabling an endpoint makes what waits
+    /// for it failed; enabling it sends what happens from then on, and `webhookReplayFailed` the rest.
+    ///
+    /// Sends a `PATCH` request to `/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}`
+    ///
+    /// Arguments:
+    /// - `tenant_id`: The tenant.
+    /// - `webhook_id`: The endpoint.
+    /// - `body`
+    /// ```ignore
+    /// let response = client.webhook_update()
+    ///    .tenant_id(tenant_id)
+    ///    .webhook_id(webhook_id)
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn webhook_update(&self) -> builder::WebhookUpdate<'_> {
+        builder::WebhookUpdate::new(self)
+    }
+    /// List deliveries
+    ///
+    /// The delivery log of an endpoint, newest first, with the attempts of each delivery. Finished
+    /// deliveries are kept for 7 days unless configured otherwise, the newest ones if there are very
+    /// many.
+    ///
+    /// Sends a `GET` request to `/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/deliveries`
+    ///
+    /// Arguments:
+    /// - `tenant_id`: The tenant.
+    /// - `webhook_id`: The endpoint.
+    /// - `after`: The `next` of the page before.
+    /// - `limit`: How many entries a page has at most.
+    /// - `status`: Only deliveries of this status.
+    /// ```ignore
+    /// let response = client.webhook_delivery_list()
+    ///    .tenant_id(tenant_id)
+    ///    .webhook_id(webhook_id)
+    ///    .after(after)
+    ///    .limit(limit)
+    ///    .status(status)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn webhook_delivery_list(&self) -> builder::WebhookDeliveryList<'_> {
+        builder::WebhookDeliveryList::new(self)
+    }
+    /// Replay a delivery
+    ///
+    /// Sends a finished delivery again, with the same `webhook-id` and body and the whole schedule of
+    /// attempts. One that still waits is sent at once; one that is being sent is left alone. This
+    /// operation has no request body.
+    ///
+    /// Sends a `POST` request to `/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/deliveries/{deliveryId}/replay`
+    ///
+    /// Arguments:
+    /// - `tenant_id`: The tenant.
+    /// - `webhook_id`: The endpoint.
+    /// - `delivery_id`: The delivery.
+    /// ```ignore
+    /// let response = client.webhook_delivery_replay()
+    ///    .tenant_id(tenant_id)
+    ///    .webhook_id(webhook_id)
+    ///    .delivery_id(delivery_id)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn webhook_delivery_replay(&self) -> builder::WebhookDeliveryReplay<'_> {
+        builder::WebhookDeliveryReplay::new(self)
+    }
+    /// Show what an endpoint is sent
+    ///
+    /// Shows one body of each kind of event, made as the service makes them, and a test's. What of
+    /// these an endpoint is sent is said by its `events`.
+    ///
+    /// Sends a `GET` request to `/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/examples`
+    ///
+    /// Arguments:
+    /// - `tenant_id`: The tenant.
+    /// - `webhook_id`: The endpoint.
+    /// ```ignore
+    /// let response = client.webhook_example_read()
+    ///    .tenant_id(tenant_id)
+    ///    .webhook_id(webhook_id)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn webhook_example_read(&self) -> builder::WebhookExampleRead<'_> {
+        builder::WebhookExampleRead::new(self)
+    }
+    /// Replay failed deliveries
+    ///
+    /// Queues every failed delivery since an instant again, with the same `webhook-id` and body and the
+    /// whole schedule of attempts: what to do after an outage of the receiver.
+    ///
+    /// Sends a `POST` request to `/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/replay-failed`
+    ///
+    /// Arguments:
+    /// - `tenant_id`: The tenant.
+    /// - `webhook_id`: The endpoint.
+    /// - `body`
+    /// ```ignore
+    /// let response = client.webhook_replay_failed()
+    ///    .tenant_id(tenant_id)
+    ///    .webhook_id(webhook_id)
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn webhook_replay_failed(&self) -> builder::WebhookReplayFailed<'_> {
+        builder::WebhookReplayFailed::new(self)
+    }
+    /// Rotate an endpoint's secret
+    ///
+    /// Makes a new secret, which is in this answer only. For `overlapSeconds` every delivery carries
+    /// two signatures, by the new and by the previous secret, so that the receiver can change over
+    /// without refusing one; then the previous secret is forgotten. At most two secrets live at once.
+    ///
+    /// Sends a `POST` request to `/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/rotate-secret`
+    ///
+    /// Arguments:
+    /// - `tenant_id`: The tenant.
+    /// - `webhook_id`: The endpoint.
+    /// - `body`
+    /// ```ignore
+    /// let response = client.webhook_secret_rotate()
+    ///    .tenant_id(tenant_id)
+    ///    .webhook_id(webhook_id)
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn webhook_secret_rotate(&self) -> builder::WebhookSecretRotate<'_> {
+        builder::WebhookSecretRotate::new(self)
+    }
+    /// Send a test
+    ///
+    /// Queues an event `webhook.test` for an endpoint, whatever it subscribes to. How it went is in the
+    /// delivery log. This operation has no request body.
+    ///
+    /// Sends a `POST` request to `/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/test`
+    ///
+    /// Arguments:
+    /// - `tenant_id`: The tenant.
+    /// - `webhook_id`: The endpoint.
+    /// ```ignore
+    /// let response = client.webhook_test()
+    ///    .tenant_id(tenant_id)
+    ///    .webhook_id(webhook_id)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn webhook_test(&self) -> builder::WebhookTest<'_> {
+        builder::WebhookTest::new(self)
     }
 }
 /// Types for composing operation parameters.
@@ -5142,6 +8557,1241 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 204u16 => Ok(ResponseValue::empty(response)),
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::webhook_list`]
+    ///
+    /// [`Client::webhook_list`]: super::Client::webhook_list
+    #[derive(Debug, Clone)]
+    pub struct WebhookList<'a> {
+        client: &'a super::Client,
+        tenant_id: Result<types::TenantId, String>,
+        after: Result<Option<types::Cursor>, String>,
+        limit: Result<Option<::std::num::NonZeroU64>, String>,
+    }
+    impl<'a> WebhookList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                tenant_id: Err("tenant_id was not initialized".to_string()),
+                after: Ok(None),
+                limit: Ok(None),
+            }
+        }
+        pub fn tenant_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TenantId>,
+        {
+            self.tenant_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `TenantId` for tenant_id failed".to_string()
+                });
+            self
+        }
+        pub fn after<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::Cursor>,
+        {
+            self.after = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `Cursor` for after failed".to_string());
+            self
+        }
+        pub fn limit<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::num::NonZeroU64>,
+        {
+            self.limit = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: num :: NonZeroU64` for limit failed"
+                        .to_string()
+                });
+            self
+        }
+        /// Sends a `GET` request to `/api/admin/v1/tenants/{tenantId}/webhooks`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::WebhookList>, Error<types::Error>> {
+            let Self { client, tenant_id, after, limit } = self;
+            let tenant_id = tenant_id.map_err(Error::InvalidRequest)?;
+            let after = after.map_err(Error::InvalidRequest)?;
+            let limit = limit.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/admin/v1/tenants/{}/webhooks", client.baseurl, encode_path(&
+                tenant_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("after", &after))
+                .query(&progenitor_client::QueryParam::new("limit", &limit))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "webhook_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::webhook_create`]
+    ///
+    /// [`Client::webhook_create`]: super::Client::webhook_create
+    #[derive(Debug, Clone)]
+    pub struct WebhookCreate<'a> {
+        client: &'a super::Client,
+        tenant_id: Result<types::TenantId, String>,
+        body: Result<types::builder::WebhookCreate, String>,
+    }
+    impl<'a> WebhookCreate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                tenant_id: Err("tenant_id was not initialized".to_string()),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn tenant_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TenantId>,
+        {
+            self.tenant_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `TenantId` for tenant_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::WebhookCreate>,
+            <V as std::convert::TryInto<types::WebhookCreate>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `WebhookCreate` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::WebhookCreate,
+            ) -> types::builder::WebhookCreate,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        /// Sends a `POST` request to `/api/admin/v1/tenants/{tenantId}/webhooks`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::WebhookCreated>, Error<types::Error>> {
+            let Self { client, tenant_id, body } = self;
+            let tenant_id = tenant_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::WebhookCreate::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/admin/v1/tenants/{}/webhooks", client.baseurl, encode_path(&
+                tenant_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "webhook_create",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::webhook_read`]
+    ///
+    /// [`Client::webhook_read`]: super::Client::webhook_read
+    #[derive(Debug, Clone)]
+    pub struct WebhookRead<'a> {
+        client: &'a super::Client,
+        tenant_id: Result<types::TenantId, String>,
+        webhook_id: Result<types::WebhookId, String>,
+    }
+    impl<'a> WebhookRead<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                tenant_id: Err("tenant_id was not initialized".to_string()),
+                webhook_id: Err("webhook_id was not initialized".to_string()),
+            }
+        }
+        pub fn tenant_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TenantId>,
+        {
+            self.tenant_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `TenantId` for tenant_id failed".to_string()
+                });
+            self
+        }
+        pub fn webhook_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::WebhookId>,
+        {
+            self.webhook_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `WebhookId` for webhook_id failed".to_string()
+                });
+            self
+        }
+        /// Sends a `GET` request to `/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Webhook>, Error<types::Error>> {
+            let Self { client, tenant_id, webhook_id } = self;
+            let tenant_id = tenant_id.map_err(Error::InvalidRequest)?;
+            let webhook_id = webhook_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/admin/v1/tenants/{}/webhooks/{}", client.baseurl, encode_path(&
+                tenant_id.to_string()), encode_path(& webhook_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "webhook_read",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::webhook_delete`]
+    ///
+    /// [`Client::webhook_delete`]: super::Client::webhook_delete
+    #[derive(Debug, Clone)]
+    pub struct WebhookDelete<'a> {
+        client: &'a super::Client,
+        tenant_id: Result<types::TenantId, String>,
+        webhook_id: Result<types::WebhookId, String>,
+    }
+    impl<'a> WebhookDelete<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                tenant_id: Err("tenant_id was not initialized".to_string()),
+                webhook_id: Err("webhook_id was not initialized".to_string()),
+            }
+        }
+        pub fn tenant_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TenantId>,
+        {
+            self.tenant_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `TenantId` for tenant_id failed".to_string()
+                });
+            self
+        }
+        pub fn webhook_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::WebhookId>,
+        {
+            self.webhook_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `WebhookId` for webhook_id failed".to_string()
+                });
+            self
+        }
+        /// Sends a `DELETE` request to `/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}`
+        pub async fn send(self) -> Result<ResponseValue<()>, Error<types::Error>> {
+            let Self { client, tenant_id, webhook_id } = self;
+            let tenant_id = tenant_id.map_err(Error::InvalidRequest)?;
+            let webhook_id = webhook_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/admin/v1/tenants/{}/webhooks/{}", client.baseurl, encode_path(&
+                tenant_id.to_string()), encode_path(& webhook_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "webhook_delete",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::webhook_update`]
+    ///
+    /// [`Client::webhook_update`]: super::Client::webhook_update
+    #[derive(Debug, Clone)]
+    pub struct WebhookUpdate<'a> {
+        client: &'a super::Client,
+        tenant_id: Result<types::TenantId, String>,
+        webhook_id: Result<types::WebhookId, String>,
+        body: Result<types::builder::WebhookUpdate, String>,
+    }
+    impl<'a> WebhookUpdate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                tenant_id: Err("tenant_id was not initialized".to_string()),
+                webhook_id: Err("webhook_id was not initialized".to_string()),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn tenant_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TenantId>,
+        {
+            self.tenant_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `TenantId` for tenant_id failed".to_string()
+                });
+            self
+        }
+        pub fn webhook_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::WebhookId>,
+        {
+            self.webhook_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `WebhookId` for webhook_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::WebhookUpdate>,
+            <V as std::convert::TryInto<types::WebhookUpdate>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `WebhookUpdate` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::WebhookUpdate,
+            ) -> types::builder::WebhookUpdate,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        /// Sends a `PATCH` request to `/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Webhook>, Error<types::Error>> {
+            let Self { client, tenant_id, webhook_id, body } = self;
+            let tenant_id = tenant_id.map_err(Error::InvalidRequest)?;
+            let webhook_id = webhook_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::WebhookUpdate::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/admin/v1/tenants/{}/webhooks/{}", client.baseurl, encode_path(&
+                tenant_id.to_string()), encode_path(& webhook_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .patch(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "webhook_update",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::webhook_delivery_list`]
+    ///
+    /// [`Client::webhook_delivery_list`]: super::Client::webhook_delivery_list
+    #[derive(Debug, Clone)]
+    pub struct WebhookDeliveryList<'a> {
+        client: &'a super::Client,
+        tenant_id: Result<types::TenantId, String>,
+        webhook_id: Result<types::WebhookId, String>,
+        after: Result<Option<types::Cursor>, String>,
+        limit: Result<Option<::std::num::NonZeroU64>, String>,
+        status: Result<Option<types::DeliveryStatus>, String>,
+    }
+    impl<'a> WebhookDeliveryList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                tenant_id: Err("tenant_id was not initialized".to_string()),
+                webhook_id: Err("webhook_id was not initialized".to_string()),
+                after: Ok(None),
+                limit: Ok(None),
+                status: Ok(None),
+            }
+        }
+        pub fn tenant_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TenantId>,
+        {
+            self.tenant_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `TenantId` for tenant_id failed".to_string()
+                });
+            self
+        }
+        pub fn webhook_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::WebhookId>,
+        {
+            self.webhook_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `WebhookId` for webhook_id failed".to_string()
+                });
+            self
+        }
+        pub fn after<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::Cursor>,
+        {
+            self.after = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `Cursor` for after failed".to_string());
+            self
+        }
+        pub fn limit<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::num::NonZeroU64>,
+        {
+            self.limit = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: num :: NonZeroU64` for limit failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn status<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::DeliveryStatus>,
+        {
+            self.status = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `DeliveryStatus` for status failed".to_string()
+                });
+            self
+        }
+        /// Sends a `GET` request to `/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/deliveries`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::DeliveryList>, Error<types::Error>> {
+            let Self { client, tenant_id, webhook_id, after, limit, status } = self;
+            let tenant_id = tenant_id.map_err(Error::InvalidRequest)?;
+            let webhook_id = webhook_id.map_err(Error::InvalidRequest)?;
+            let after = after.map_err(Error::InvalidRequest)?;
+            let limit = limit.map_err(Error::InvalidRequest)?;
+            let status = status.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/admin/v1/tenants/{}/webhooks/{}/deliveries", client.baseurl,
+                encode_path(& tenant_id.to_string()), encode_path(& webhook_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("after", &after))
+                .query(&progenitor_client::QueryParam::new("limit", &limit))
+                .query(&progenitor_client::QueryParam::new("status", &status))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "webhook_delivery_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::webhook_delivery_replay`]
+    ///
+    /// [`Client::webhook_delivery_replay`]: super::Client::webhook_delivery_replay
+    #[derive(Debug, Clone)]
+    pub struct WebhookDeliveryReplay<'a> {
+        client: &'a super::Client,
+        tenant_id: Result<types::TenantId, String>,
+        webhook_id: Result<types::WebhookId, String>,
+        delivery_id: Result<types::DeliveryId, String>,
+    }
+    impl<'a> WebhookDeliveryReplay<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                tenant_id: Err("tenant_id was not initialized".to_string()),
+                webhook_id: Err("webhook_id was not initialized".to_string()),
+                delivery_id: Err("delivery_id was not initialized".to_string()),
+            }
+        }
+        pub fn tenant_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TenantId>,
+        {
+            self.tenant_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `TenantId` for tenant_id failed".to_string()
+                });
+            self
+        }
+        pub fn webhook_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::WebhookId>,
+        {
+            self.webhook_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `WebhookId` for webhook_id failed".to_string()
+                });
+            self
+        }
+        pub fn delivery_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::DeliveryId>,
+        {
+            self.delivery_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `DeliveryId` for delivery_id failed".to_string()
+                });
+            self
+        }
+        /// Sends a `POST` request to `/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/deliveries/{deliveryId}/replay`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::DeliveryQueued>, Error<types::Error>> {
+            let Self { client, tenant_id, webhook_id, delivery_id } = self;
+            let tenant_id = tenant_id.map_err(Error::InvalidRequest)?;
+            let webhook_id = webhook_id.map_err(Error::InvalidRequest)?;
+            let delivery_id = delivery_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/admin/v1/tenants/{}/webhooks/{}/deliveries/{}/replay", client
+                .baseurl, encode_path(& tenant_id.to_string()), encode_path(& webhook_id
+                .to_string()), encode_path(& delivery_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "webhook_delivery_replay",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                202u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::webhook_example_read`]
+    ///
+    /// [`Client::webhook_example_read`]: super::Client::webhook_example_read
+    #[derive(Debug, Clone)]
+    pub struct WebhookExampleRead<'a> {
+        client: &'a super::Client,
+        tenant_id: Result<types::TenantId, String>,
+        webhook_id: Result<types::WebhookId, String>,
+    }
+    impl<'a> WebhookExampleRead<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                tenant_id: Err("tenant_id was not initialized".to_string()),
+                webhook_id: Err("webhook_id was not initialized".to_string()),
+            }
+        }
+        pub fn tenant_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TenantId>,
+        {
+            self.tenant_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `TenantId` for tenant_id failed".to_string()
+                });
+            self
+        }
+        pub fn webhook_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::WebhookId>,
+        {
+            self.webhook_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `WebhookId` for webhook_id failed".to_string()
+                });
+            self
+        }
+        /// Sends a `GET` request to `/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/examples`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::WebhookExamples>, Error<types::Error>> {
+            let Self { client, tenant_id, webhook_id } = self;
+            let tenant_id = tenant_id.map_err(Error::InvalidRequest)?;
+            let webhook_id = webhook_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/admin/v1/tenants/{}/webhooks/{}/examples", client.baseurl,
+                encode_path(& tenant_id.to_string()), encode_path(& webhook_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "webhook_example_read",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::webhook_replay_failed`]
+    ///
+    /// [`Client::webhook_replay_failed`]: super::Client::webhook_replay_failed
+    #[derive(Debug, Clone)]
+    pub struct WebhookReplayFailed<'a> {
+        client: &'a super::Client,
+        tenant_id: Result<types::TenantId, String>,
+        webhook_id: Result<types::WebhookId, String>,
+        body: Result<types::builder::ReplayFailed, String>,
+    }
+    impl<'a> WebhookReplayFailed<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                tenant_id: Err("tenant_id was not initialized".to_string()),
+                webhook_id: Err("webhook_id was not initialized".to_string()),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn tenant_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TenantId>,
+        {
+            self.tenant_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `TenantId` for tenant_id failed".to_string()
+                });
+            self
+        }
+        pub fn webhook_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::WebhookId>,
+        {
+            self.webhook_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `WebhookId` for webhook_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::ReplayFailed>,
+            <V as std::convert::TryInto<types::ReplayFailed>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `ReplayFailed` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::ReplayFailed,
+            ) -> types::builder::ReplayFailed,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        /// Sends a `POST` request to `/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/replay-failed`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::DeliveriesQueued>, Error<types::Error>> {
+            let Self { client, tenant_id, webhook_id, body } = self;
+            let tenant_id = tenant_id.map_err(Error::InvalidRequest)?;
+            let webhook_id = webhook_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::ReplayFailed::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/admin/v1/tenants/{}/webhooks/{}/replay-failed", client.baseurl,
+                encode_path(& tenant_id.to_string()), encode_path(& webhook_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "webhook_replay_failed",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                202u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::webhook_secret_rotate`]
+    ///
+    /// [`Client::webhook_secret_rotate`]: super::Client::webhook_secret_rotate
+    #[derive(Debug, Clone)]
+    pub struct WebhookSecretRotate<'a> {
+        client: &'a super::Client,
+        tenant_id: Result<types::TenantId, String>,
+        webhook_id: Result<types::WebhookId, String>,
+        body: Result<types::builder::WebhookSecretRotate, String>,
+    }
+    impl<'a> WebhookSecretRotate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                tenant_id: Err("tenant_id was not initialized".to_string()),
+                webhook_id: Err("webhook_id was not initialized".to_string()),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn tenant_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TenantId>,
+        {
+            self.tenant_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `TenantId` for tenant_id failed".to_string()
+                });
+            self
+        }
+        pub fn webhook_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::WebhookId>,
+        {
+            self.webhook_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `WebhookId` for webhook_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::WebhookSecretRotate>,
+            <V as std::convert::TryInto<
+                types::WebhookSecretRotate,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `WebhookSecretRotate` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::WebhookSecretRotate,
+            ) -> types::builder::WebhookSecretRotate,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        /// Sends a `POST` request to `/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/rotate-secret`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::WebhookCreated>, Error<types::Error>> {
+            let Self { client, tenant_id, webhook_id, body } = self;
+            let tenant_id = tenant_id.map_err(Error::InvalidRequest)?;
+            let webhook_id = webhook_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::WebhookSecretRotate::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/admin/v1/tenants/{}/webhooks/{}/rotate-secret", client.baseurl,
+                encode_path(& tenant_id.to_string()), encode_path(& webhook_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "webhook_secret_rotate",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::webhook_test`]
+    ///
+    /// [`Client::webhook_test`]: super::Client::webhook_test
+    #[derive(Debug, Clone)]
+    pub struct WebhookTest<'a> {
+        client: &'a super::Client,
+        tenant_id: Result<types::TenantId, String>,
+        webhook_id: Result<types::WebhookId, String>,
+    }
+    impl<'a> WebhookTest<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                tenant_id: Err("tenant_id was not initialized".to_string()),
+                webhook_id: Err("webhook_id was not initialized".to_string()),
+            }
+        }
+        pub fn tenant_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TenantId>,
+        {
+            self.tenant_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `TenantId` for tenant_id failed".to_string()
+                });
+            self
+        }
+        pub fn webhook_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::WebhookId>,
+        {
+            self.webhook_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `WebhookId` for webhook_id failed".to_string()
+                });
+            self
+        }
+        /// Sends a `POST` request to `/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/test`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::DeliveryQueued>, Error<types::Error>> {
+            let Self { client, tenant_id, webhook_id } = self;
+            let tenant_id = tenant_id.map_err(Error::InvalidRequest)?;
+            let webhook_id = webhook_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/admin/v1/tenants/{}/webhooks/{}/test", client.baseurl,
+                encode_path(& tenant_id.to_string()), encode_path(& webhook_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "webhook_test",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                202u16 => ResponseValue::from_response(response).await,
                 400u16..=499u16 => {
                     Err(
                         Error::ErrorResponse(

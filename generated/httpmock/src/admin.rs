@@ -695,6 +695,852 @@ pub mod operations {
             )
         }
     }
+    pub struct WebhookListWhen(::httpmock::When);
+    impl WebhookListWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::GET)
+                    .path_matches(
+                        regex::Regex::new("^/api/admin/v1/tenants/[^/]*/webhooks$")
+                            .unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn tenant_id(self, value: &types::TenantId) -> Self {
+            let re = regex::Regex::new(
+                    &format!("^/api/admin/v1/tenants/{}/webhooks$", value.to_string()),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn after<'a, T>(self, value: T) -> Self
+        where
+            T: Into<Option<&'a types::Cursor>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("after", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("after"))
+            }
+        }
+        pub fn limit<T>(self, value: T) -> Self
+        where
+            T: Into<Option<::std::num::NonZeroU64>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("limit", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("limit"))
+            }
+        }
+    }
+    pub struct WebhookListThen(::httpmock::Then);
+    impl WebhookListThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::WebhookList) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct WebhookCreateWhen(::httpmock::When);
+    impl WebhookCreateWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::POST)
+                    .path_matches(
+                        regex::Regex::new("^/api/admin/v1/tenants/[^/]*/webhooks$")
+                            .unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn tenant_id(self, value: &types::TenantId) -> Self {
+            let re = regex::Regex::new(
+                    &format!("^/api/admin/v1/tenants/{}/webhooks$", value.to_string()),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn body(self, value: &types::WebhookCreate) -> Self {
+            Self(self.0.json_body_obj(value))
+        }
+    }
+    pub struct WebhookCreateThen(::httpmock::Then);
+    impl WebhookCreateThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn created(self, value: &types::WebhookCreated) -> Self {
+            Self(
+                self
+                    .0
+                    .status(201u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct WebhookReadWhen(::httpmock::When);
+    impl WebhookReadWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::GET)
+                    .path_matches(
+                        regex::Regex::new("^/api/admin/v1/tenants/[^/]*/webhooks/[^/]*$")
+                            .unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn tenant_id(self, value: &types::TenantId) -> Self {
+            let re = regex::Regex::new(
+                    &format!("^/api/admin/v1/tenants/{}/webhooks/.*$", value.to_string()),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn webhook_id(self, value: &types::WebhookId) -> Self {
+            let re = regex::Regex::new(
+                    &format!("^/api/admin/v1/tenants/.*/webhooks/{}$", value.to_string()),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+    }
+    pub struct WebhookReadThen(::httpmock::Then);
+    impl WebhookReadThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::Webhook) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct WebhookDeleteWhen(::httpmock::When);
+    impl WebhookDeleteWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::DELETE)
+                    .path_matches(
+                        regex::Regex::new("^/api/admin/v1/tenants/[^/]*/webhooks/[^/]*$")
+                            .unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn tenant_id(self, value: &types::TenantId) -> Self {
+            let re = regex::Regex::new(
+                    &format!("^/api/admin/v1/tenants/{}/webhooks/.*$", value.to_string()),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn webhook_id(self, value: &types::WebhookId) -> Self {
+            let re = regex::Regex::new(
+                    &format!("^/api/admin/v1/tenants/.*/webhooks/{}$", value.to_string()),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+    }
+    pub struct WebhookDeleteThen(::httpmock::Then);
+    impl WebhookDeleteThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn no_content(self) -> Self {
+            Self(self.0.status(204u16))
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct WebhookUpdateWhen(::httpmock::When);
+    impl WebhookUpdateWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::PATCH)
+                    .path_matches(
+                        regex::Regex::new("^/api/admin/v1/tenants/[^/]*/webhooks/[^/]*$")
+                            .unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn tenant_id(self, value: &types::TenantId) -> Self {
+            let re = regex::Regex::new(
+                    &format!("^/api/admin/v1/tenants/{}/webhooks/.*$", value.to_string()),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn webhook_id(self, value: &types::WebhookId) -> Self {
+            let re = regex::Regex::new(
+                    &format!("^/api/admin/v1/tenants/.*/webhooks/{}$", value.to_string()),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn body(self, value: &types::WebhookUpdate) -> Self {
+            Self(self.0.json_body_obj(value))
+        }
+    }
+    pub struct WebhookUpdateThen(::httpmock::Then);
+    impl WebhookUpdateThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::Webhook) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct WebhookDeliveryListWhen(::httpmock::When);
+    impl WebhookDeliveryListWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::GET)
+                    .path_matches(
+                        regex::Regex::new(
+                                "^/api/admin/v1/tenants/[^/]*/webhooks/[^/]*/deliveries$",
+                            )
+                            .unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn tenant_id(self, value: &types::TenantId) -> Self {
+            let re = regex::Regex::new(
+                    &format!(
+                        "^/api/admin/v1/tenants/{}/webhooks/.*/deliveries$", value
+                        .to_string()
+                    ),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn webhook_id(self, value: &types::WebhookId) -> Self {
+            let re = regex::Regex::new(
+                    &format!(
+                        "^/api/admin/v1/tenants/.*/webhooks/{}/deliveries$", value
+                        .to_string()
+                    ),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn after<'a, T>(self, value: T) -> Self
+        where
+            T: Into<Option<&'a types::Cursor>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("after", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("after"))
+            }
+        }
+        pub fn limit<T>(self, value: T) -> Self
+        where
+            T: Into<Option<::std::num::NonZeroU64>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("limit", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("limit"))
+            }
+        }
+        pub fn status<T>(self, value: T) -> Self
+        where
+            T: Into<Option<types::DeliveryStatus>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("status", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("status"))
+            }
+        }
+    }
+    pub struct WebhookDeliveryListThen(::httpmock::Then);
+    impl WebhookDeliveryListThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::DeliveryList) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct WebhookDeliveryReplayWhen(::httpmock::When);
+    impl WebhookDeliveryReplayWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::POST)
+                    .path_matches(
+                        regex::Regex::new(
+                                "^/api/admin/v1/tenants/[^/]*/webhooks/[^/]*/deliveries/[^/]*/replay$",
+                            )
+                            .unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn tenant_id(self, value: &types::TenantId) -> Self {
+            let re = regex::Regex::new(
+                    &format!(
+                        "^/api/admin/v1/tenants/{}/webhooks/.*/deliveries/.*/replay$",
+                        value.to_string()
+                    ),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn webhook_id(self, value: &types::WebhookId) -> Self {
+            let re = regex::Regex::new(
+                    &format!(
+                        "^/api/admin/v1/tenants/.*/webhooks/{}/deliveries/.*/replay$",
+                        value.to_string()
+                    ),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn delivery_id(self, value: &types::DeliveryId) -> Self {
+            let re = regex::Regex::new(
+                    &format!(
+                        "^/api/admin/v1/tenants/.*/webhooks/.*/deliveries/{}/replay$",
+                        value.to_string()
+                    ),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+    }
+    pub struct WebhookDeliveryReplayThen(::httpmock::Then);
+    impl WebhookDeliveryReplayThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn accepted(self, value: &types::DeliveryQueued) -> Self {
+            Self(
+                self
+                    .0
+                    .status(202u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct WebhookExampleReadWhen(::httpmock::When);
+    impl WebhookExampleReadWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::GET)
+                    .path_matches(
+                        regex::Regex::new(
+                                "^/api/admin/v1/tenants/[^/]*/webhooks/[^/]*/examples$",
+                            )
+                            .unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn tenant_id(self, value: &types::TenantId) -> Self {
+            let re = regex::Regex::new(
+                    &format!(
+                        "^/api/admin/v1/tenants/{}/webhooks/.*/examples$", value
+                        .to_string()
+                    ),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn webhook_id(self, value: &types::WebhookId) -> Self {
+            let re = regex::Regex::new(
+                    &format!(
+                        "^/api/admin/v1/tenants/.*/webhooks/{}/examples$", value
+                        .to_string()
+                    ),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+    }
+    pub struct WebhookExampleReadThen(::httpmock::Then);
+    impl WebhookExampleReadThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::WebhookExamples) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct WebhookReplayFailedWhen(::httpmock::When);
+    impl WebhookReplayFailedWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::POST)
+                    .path_matches(
+                        regex::Regex::new(
+                                "^/api/admin/v1/tenants/[^/]*/webhooks/[^/]*/replay-failed$",
+                            )
+                            .unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn tenant_id(self, value: &types::TenantId) -> Self {
+            let re = regex::Regex::new(
+                    &format!(
+                        "^/api/admin/v1/tenants/{}/webhooks/.*/replay-failed$", value
+                        .to_string()
+                    ),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn webhook_id(self, value: &types::WebhookId) -> Self {
+            let re = regex::Regex::new(
+                    &format!(
+                        "^/api/admin/v1/tenants/.*/webhooks/{}/replay-failed$", value
+                        .to_string()
+                    ),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn body(self, value: &types::ReplayFailed) -> Self {
+            Self(self.0.json_body_obj(value))
+        }
+    }
+    pub struct WebhookReplayFailedThen(::httpmock::Then);
+    impl WebhookReplayFailedThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn accepted(self, value: &types::DeliveriesQueued) -> Self {
+            Self(
+                self
+                    .0
+                    .status(202u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct WebhookSecretRotateWhen(::httpmock::When);
+    impl WebhookSecretRotateWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::POST)
+                    .path_matches(
+                        regex::Regex::new(
+                                "^/api/admin/v1/tenants/[^/]*/webhooks/[^/]*/rotate-secret$",
+                            )
+                            .unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn tenant_id(self, value: &types::TenantId) -> Self {
+            let re = regex::Regex::new(
+                    &format!(
+                        "^/api/admin/v1/tenants/{}/webhooks/.*/rotate-secret$", value
+                        .to_string()
+                    ),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn webhook_id(self, value: &types::WebhookId) -> Self {
+            let re = regex::Regex::new(
+                    &format!(
+                        "^/api/admin/v1/tenants/.*/webhooks/{}/rotate-secret$", value
+                        .to_string()
+                    ),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn body(self, value: &types::WebhookSecretRotate) -> Self {
+            Self(self.0.json_body_obj(value))
+        }
+    }
+    pub struct WebhookSecretRotateThen(::httpmock::Then);
+    impl WebhookSecretRotateThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::WebhookCreated) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct WebhookTestWhen(::httpmock::When);
+    impl WebhookTestWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::POST)
+                    .path_matches(
+                        regex::Regex::new(
+                                "^/api/admin/v1/tenants/[^/]*/webhooks/[^/]*/test$",
+                            )
+                            .unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn tenant_id(self, value: &types::TenantId) -> Self {
+            let re = regex::Regex::new(
+                    &format!(
+                        "^/api/admin/v1/tenants/{}/webhooks/.*/test$", value.to_string()
+                    ),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn webhook_id(self, value: &types::WebhookId) -> Self {
+            let re = regex::Regex::new(
+                    &format!(
+                        "^/api/admin/v1/tenants/.*/webhooks/{}/test$", value.to_string()
+                    ),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+    }
+    pub struct WebhookTestThen(::httpmock::Then);
+    impl WebhookTestThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn accepted(self, value: &types::DeliveryQueued) -> Self {
+            Self(
+                self
+                    .0
+                    .status(202u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
 }
 /// An extension trait for [`MockServer`](::httpmock::MockServer) that
 /// adds a method for each operation. These are the equivalent of
@@ -733,6 +1579,54 @@ pub trait MockServerExt {
     fn tenant_revoke<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::TenantRevokeWhen, operations::TenantRevokeThen);
+    fn webhook_list<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::WebhookListWhen, operations::WebhookListThen);
+    fn webhook_create<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::WebhookCreateWhen, operations::WebhookCreateThen);
+    fn webhook_read<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::WebhookReadWhen, operations::WebhookReadThen);
+    fn webhook_delete<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::WebhookDeleteWhen, operations::WebhookDeleteThen);
+    fn webhook_update<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::WebhookUpdateWhen, operations::WebhookUpdateThen);
+    fn webhook_delivery_list<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(
+            operations::WebhookDeliveryListWhen,
+            operations::WebhookDeliveryListThen,
+        );
+    fn webhook_delivery_replay<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(
+            operations::WebhookDeliveryReplayWhen,
+            operations::WebhookDeliveryReplayThen,
+        );
+    fn webhook_example_read<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(
+            operations::WebhookExampleReadWhen,
+            operations::WebhookExampleReadThen,
+        );
+    fn webhook_replay_failed<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(
+            operations::WebhookReplayFailedWhen,
+            operations::WebhookReplayFailedThen,
+        );
+    fn webhook_secret_rotate<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(
+            operations::WebhookSecretRotateWhen,
+            operations::WebhookSecretRotateThen,
+        );
+    fn webhook_test<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::WebhookTestWhen, operations::WebhookTestThen);
 }
 impl MockServerExt for ::httpmock::MockServer {
     fn key_list<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
@@ -853,6 +1747,142 @@ impl MockServerExt for ::httpmock::MockServer {
             config_fn(
                 operations::TenantRevokeWhen::new(when),
                 operations::TenantRevokeThen::new(then),
+            )
+        })
+    }
+    fn webhook_list<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::WebhookListWhen, operations::WebhookListThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::WebhookListWhen::new(when),
+                operations::WebhookListThen::new(then),
+            )
+        })
+    }
+    fn webhook_create<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::WebhookCreateWhen, operations::WebhookCreateThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::WebhookCreateWhen::new(when),
+                operations::WebhookCreateThen::new(then),
+            )
+        })
+    }
+    fn webhook_read<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::WebhookReadWhen, operations::WebhookReadThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::WebhookReadWhen::new(when),
+                operations::WebhookReadThen::new(then),
+            )
+        })
+    }
+    fn webhook_delete<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::WebhookDeleteWhen, operations::WebhookDeleteThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::WebhookDeleteWhen::new(when),
+                operations::WebhookDeleteThen::new(then),
+            )
+        })
+    }
+    fn webhook_update<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::WebhookUpdateWhen, operations::WebhookUpdateThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::WebhookUpdateWhen::new(when),
+                operations::WebhookUpdateThen::new(then),
+            )
+        })
+    }
+    fn webhook_delivery_list<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(
+            operations::WebhookDeliveryListWhen,
+            operations::WebhookDeliveryListThen,
+        ),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::WebhookDeliveryListWhen::new(when),
+                operations::WebhookDeliveryListThen::new(then),
+            )
+        })
+    }
+    fn webhook_delivery_replay<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(
+            operations::WebhookDeliveryReplayWhen,
+            operations::WebhookDeliveryReplayThen,
+        ),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::WebhookDeliveryReplayWhen::new(when),
+                operations::WebhookDeliveryReplayThen::new(then),
+            )
+        })
+    }
+    fn webhook_example_read<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(
+            operations::WebhookExampleReadWhen,
+            operations::WebhookExampleReadThen,
+        ),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::WebhookExampleReadWhen::new(when),
+                operations::WebhookExampleReadThen::new(then),
+            )
+        })
+    }
+    fn webhook_replay_failed<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(
+            operations::WebhookReplayFailedWhen,
+            operations::WebhookReplayFailedThen,
+        ),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::WebhookReplayFailedWhen::new(when),
+                operations::WebhookReplayFailedThen::new(then),
+            )
+        })
+    }
+    fn webhook_secret_rotate<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(
+            operations::WebhookSecretRotateWhen,
+            operations::WebhookSecretRotateThen,
+        ),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::WebhookSecretRotateWhen::new(when),
+                operations::WebhookSecretRotateThen::new(then),
+            )
+        })
+    }
+    fn webhook_test<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::WebhookTestWhen, operations::WebhookTestThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::WebhookTestWhen::new(when),
+                operations::WebhookTestThen::new(then),
             )
         })
     }

@@ -42,7 +42,7 @@ pub mod windows {
 pub trait Authenticate: Host {
     /// Who a `AdminKey` credential proved.
     type AdminKey: Send;
-    /// Checks the credential of `keyList`, `keyCreate`, `keyRevoke`, `keyRead`, `keyUpdate`, `keyPause`, `keyResume`, `keyRotate`, `tenantList`, `tenantCreate`, `tenantRevoke`.
+    /// Checks the credential of `keyList`, `keyCreate`, `keyRevoke`, `keyRead`, `keyUpdate`, `keyPause`, `keyResume`, `keyRotate`, `tenantList`, `tenantCreate`, `tenantRevoke`, `webhookList`, `webhookCreate`, `webhookDelete`, `webhookRead`, `webhookUpdate`, `webhookDeliveryList`, `webhookDeliveryReplay`, `webhookExampleRead`, `webhookReplayFailed`, `webhookSecretRotate`, `webhookTest`.
     fn admin_key(
         &self,
         request: &Received,

@@ -26,6 +26,11 @@ pub const CHAT_NOT_FOUND: Code = Code {
     name: "chat_not_found",
     message: "There is no such chat. Check the chat id.",
 };
+/// There is no such delivery to this endpoint. Check the ids; finished deliveries are kept for a limited time.
+pub const DELIVERY_NOT_FOUND: Code = Code {
+    name: "delivery_not_found",
+    message: "There is no such delivery to this endpoint. Check the ids; finished deliveries are kept for a limited time.",
+};
 /// The tenant's directory has no such employee. Check employeeId, or add the employee first.
 pub const EMPLOYEE_NOT_FOUND: Code = Code {
     name: "employee_not_found",
@@ -181,6 +186,16 @@ pub const VALIDATION_FAILED: Code = Code {
     name: "validation_failed",
     message: "The body does not match the API document. Correct every entry of details.violations and send it again.",
 };
+/// The endpoint is disabled, so nothing is sent to it. Enable it first.
+pub const WEBHOOK_DISABLED: Code = Code {
+    name: "webhook_disabled",
+    message: "The endpoint is disabled, so nothing is sent to it. Enable it first.",
+};
+/// The tenant has no such webhook endpoint. Check the tenant id and the endpoint's id.
+pub const WEBHOOK_NOT_FOUND: Code = Code {
+    name: "webhook_not_found",
+    message: "The tenant has no such webhook endpoint. Check the tenant id and the endpoint's id.",
+};
 /// This widget is unknown or switched off. Check the publishable key, or resume it.
 pub const WIDGET_DISABLED: Code = Code {
     name: "widget_disabled",
@@ -192,6 +207,7 @@ pub const ALL: &[Code] = &[
     CACHE_KEY_NOT_FOUND,
     CACHE_KEY_USED,
     CHAT_NOT_FOUND,
+    DELIVERY_NOT_FOUND,
     EMPLOYEE_NOT_FOUND,
     INSUFFICIENT_SCOPE,
     INTERNAL,
@@ -223,6 +239,8 @@ pub const ALL: &[Code] = &[
     UNKNOWN_SOURCE,
     UNSUPPORTED_MEDIA_TYPE,
     VALIDATION_FAILED,
+    WEBHOOK_DISABLED,
+    WEBHOOK_NOT_FOUND,
     WIDGET_DISABLED,
 ];
 /// The codes that are refused with before a handler is reached.

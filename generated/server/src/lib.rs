@@ -22,5 +22,6 @@ pub mod iframe_tokens;
 pub mod keys;
 pub mod sessions;
 pub mod tenants;
+pub mod webhooks;
 #[cfg(feature = "strategies")]
 pub mod strategies;

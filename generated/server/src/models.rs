@@ -861,6 +861,274 @@ for CustomCssVars {
         Self(value)
     }
 }
+/// How many deliveries will be sent again.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct DeliveriesQueued {
+    /// How many there are.
+    pub queued: i64,
+}
+/// One event on its way to one endpoint. `nextAttemptAt` is present while it is pending, `note`
+/// where something beside the attempts ended it.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Delivery {
+    /// How many attempts there were, replays included.
+    #[serde(rename = "attemptCount")]
+    pub attempt_count: i64,
+    /// The latest attempts, oldest first.
+    pub attempts: ::std::vec::Vec<DeliveryAttempt>,
+    #[serde(rename = "createdAt")]
+    pub created_at: ::vestibule_runtime::Timestamp,
+    #[serde(rename = "deliveryId")]
+    pub delivery_id: DeliveryId,
+    pub event: DeliveryEventType,
+    #[serde(
+        rename = "nextAttemptAt",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub next_attempt_at: ::std::option::Option<::vestibule_runtime::Timestamp>,
+    /// Why it ended without an attempt, in words.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub note: ::std::option::Option<::std::string::String>,
+    pub status: DeliveryStatus,
+    #[serde(rename = "webhookId")]
+    pub webhook_id: WebhookId,
+}
+/// One attempt. `statusCode` is present when the endpoint answered, `answer` when it answered with
+/// a body, `error` when no answer came.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct DeliveryAttempt {
+    /// The beginning of the answer's body.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub answer: ::std::option::Option<::std::string::String>,
+    /// How long it took, milliseconds.
+    #[serde(rename = "durationMs")]
+    pub duration_ms: i64,
+    /// Why no answer came, in words.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub error: ::std::option::Option<::std::string::String>,
+    #[serde(rename = "startedAt")]
+    pub started_at: ::vestibule_runtime::Timestamp,
+    /// The status that the endpoint answered.
+    #[serde(
+        rename = "statusCode",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub status_code: ::std::option::Option<i64>,
+}
+/// What is delivered. `webhook.test` is a test that somebody asked for.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum DeliveryEventType {
+    #[serde(rename = "session.created")]
+    SessionCreated,
+    #[serde(rename = "session.renewed")]
+    SessionRenewed,
+    #[serde(rename = "session.revoked")]
+    SessionRevoked,
+    #[serde(rename = "session.expired")]
+    SessionExpired,
+    #[serde(rename = "key.rotated")]
+    KeyRotated,
+    #[serde(rename = "limit.exceeded")]
+    LimitExceeded,
+    #[serde(rename = "webhook.test")]
+    WebhookTest,
+}
+impl ::std::fmt::Display for DeliveryEventType {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::SessionCreated => f.write_str("session.created"),
+            Self::SessionRenewed => f.write_str("session.renewed"),
+            Self::SessionRevoked => f.write_str("session.revoked"),
+            Self::SessionExpired => f.write_str("session.expired"),
+            Self::KeyRotated => f.write_str("key.rotated"),
+            Self::LimitExceeded => f.write_str("limit.exceeded"),
+            Self::WebhookTest => f.write_str("webhook.test"),
+        }
+    }
+}
+impl ::std::str::FromStr for DeliveryEventType {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "session.created" => Ok(Self::SessionCreated),
+            "session.renewed" => Ok(Self::SessionRenewed),
+            "session.revoked" => Ok(Self::SessionRevoked),
+            "session.expired" => Ok(Self::SessionExpired),
+            "key.rotated" => Ok(Self::KeyRotated),
+            "limit.exceeded" => Ok(Self::LimitExceeded),
+            "webhook.test" => Ok(Self::WebhookTest),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for DeliveryEventType {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for DeliveryEventType {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+/// A delivery's id. It is the header `webhook-id` of every attempt.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct DeliveryId(::std::string::String);
+impl ::std::ops::Deref for DeliveryId {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<DeliveryId> for ::std::string::String {
+    fn from(value: DeliveryId) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for DeliveryId {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 30usize {
+            return Err("longer than 30 characters".into());
+        }
+        static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+        { ::regress::Regex::new("^msg_[a-z2-7]{26}$").unwrap() });
+        if PATTERN.find(value).is_none() {
+            return Err("doesn't match pattern \"^msg_[a-z2-7]{26}$\"".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for DeliveryId {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for DeliveryId {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for DeliveryId {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// One page of deliveries. `next` is present when there are more.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct DeliveryList {
+    /// The deliveries of this page.
+    pub items: ::std::vec::Vec<Delivery>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub next: ::std::option::Option<Cursor>,
+}
+/// A delivery that will be sent.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct DeliveryQueued {
+    pub delivery: Delivery,
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+}
+/// How far a delivery is: attempts are under way or to come, the endpoint took it, or there will
+/// be no more attempts.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum DeliveryStatus {
+    #[serde(rename = "pending")]
+    Pending,
+    #[serde(rename = "delivered")]
+    Delivered,
+    #[serde(rename = "failed")]
+    Failed,
+}
+impl ::std::fmt::Display for DeliveryStatus {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::Pending => f.write_str("pending"),
+            Self::Delivered => f.write_str("delivered"),
+            Self::Failed => f.write_str("failed"),
+        }
+    }
+}
+impl ::std::str::FromStr for DeliveryStatus {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "pending" => Ok(Self::Pending),
+            "delivered" => Ok(Self::Delivered),
+            "failed" => Ok(Self::Failed),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for DeliveryStatus {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for DeliveryStatus {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
 /// Whether employee and chat ids are checked when an embed session is opened. `open` means they
 /// are the tenant's own and are looked up on use; `strict` means unknown ones are refused.
 #[derive(
@@ -1764,6 +2032,15 @@ pub struct KeyCredential {
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub secret: ::std::option::Option<::std::string::String>,
 }
+/// Which key it was. Never its secret.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct KeyEventData {
+    #[serde(rename = "keyId")]
+    pub key_id: KeyId,
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+}
 /// One credential that is accepted. The newest one has no `endsAt`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -2034,6 +2311,67 @@ pub struct KeyRotatePath {
 pub struct KeyRotated {
     pub credential: KeyCredential,
     pub key: Key,
+}
+/// A key got a new secret.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRotatedEvent {
+    pub data: KeyEventData,
+    pub timestamp: ::vestibule_runtime::Timestamp,
+    /// What happened.
+    #[serde(rename = "type")]
+    pub type_: KeyRotatedEventType,
+}
+/// What happened.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum KeyRotatedEventType {
+    #[serde(rename = "key.rotated")]
+    KeyRotated,
+}
+impl ::std::fmt::Display for KeyRotatedEventType {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::KeyRotated => f.write_str("key.rotated"),
+        }
+    }
+}
+impl ::std::str::FromStr for KeyRotatedEventType {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "key.rotated" => Ok(Self::KeyRotated),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for KeyRotatedEventType {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for KeyRotatedEventType {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
 }
 /// What an embed key may grant. `read` is `showChatsList` and `showChatPage` only; `read-write`
 /// is every capability.
@@ -2329,6 +2667,76 @@ impl<'de> ::serde::Deserialize<'de> for KnowledgeBaseEntry {
             .map_err(|e: self::error::ConversionError| {
                 <D::Error as ::serde::de::Error>::custom(e.to_string())
             })
+    }
+}
+/// Whose limit it was.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct LimitEventData {
+    /// Whom the limit is for, for instance `uid:` and a user's id.
+    pub subject: ::std::string::String,
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+}
+/// A limit was reached. Told once for each subject and window.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct LimitExceededEvent {
+    pub data: LimitEventData,
+    pub timestamp: ::vestibule_runtime::Timestamp,
+    /// What happened.
+    #[serde(rename = "type")]
+    pub type_: LimitExceededEventType,
+}
+/// What happened.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum LimitExceededEventType {
+    #[serde(rename = "limit.exceeded")]
+    LimitExceeded,
+}
+impl ::std::fmt::Display for LimitExceededEventType {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::LimitExceeded => f.write_str("limit.exceeded"),
+        }
+    }
+}
+impl ::std::str::FromStr for LimitExceededEventType {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "limit.exceeded" => Ok(Self::LimitExceeded),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for LimitExceededEventType {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for LimitExceededEventType {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
     }
 }
 /// The rate limits that hold for the uid. A window without a member is not limited.
@@ -2872,6 +3280,12 @@ impl<'de> ::serde::Deserialize<'de> for ReferenceQueryTitle {
             })
     }
 }
+/// Which failed deliveries to send again.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct ReplayFailed {
+    pub since: ::vestibule_runtime::Timestamp,
+}
 /// The settings that hold for the page, after theme, deprecated request members and defaults.
 /// `start_message` is present when there is one.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
@@ -2969,6 +3383,143 @@ pub struct Session {
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub uid: ::std::option::Option<::std::string::String>,
 }
+/// A session was opened.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct SessionCreatedEvent {
+    pub data: SessionEventData,
+    pub timestamp: ::vestibule_runtime::Timestamp,
+    /// What happened.
+    #[serde(rename = "type")]
+    pub type_: SessionCreatedEventType,
+}
+/// What happened.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum SessionCreatedEventType {
+    #[serde(rename = "session.created")]
+    SessionCreated,
+}
+impl ::std::fmt::Display for SessionCreatedEventType {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::SessionCreated => f.write_str("session.created"),
+        }
+    }
+}
+impl ::std::str::FromStr for SessionCreatedEventType {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "session.created" => Ok(Self::SessionCreated),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for SessionCreatedEventType {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SessionCreatedEventType {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+/// Which session it was. Never its token.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct SessionEventData {
+    #[serde(rename = "expiresAt")]
+    pub expires_at: ::vestibule_runtime::Timestamp,
+    #[serde(rename = "keyId")]
+    pub key_id: KeyId,
+    /// The session.
+    #[serde(rename = "sessionId")]
+    pub session_id: ::std::string::String,
+    pub surface: KeyKind,
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+}
+/// A session ended by itself. Told once, some seconds after its end.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct SessionExpiredEvent {
+    pub data: SessionEventData,
+    pub timestamp: ::vestibule_runtime::Timestamp,
+    /// What happened.
+    #[serde(rename = "type")]
+    pub type_: SessionExpiredEventType,
+}
+/// What happened.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum SessionExpiredEventType {
+    #[serde(rename = "session.expired")]
+    SessionExpired,
+}
+impl ::std::fmt::Display for SessionExpiredEventType {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::SessionExpired => f.write_str("session.expired"),
+        }
+    }
+}
+impl ::std::str::FromStr for SessionExpiredEventType {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "session.expired" => Ok(Self::SessionExpired),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for SessionExpiredEventType {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SessionExpiredEventType {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
 /// A session's id. It is not a credential.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
@@ -3032,6 +3583,128 @@ impl<'de> ::serde::Deserialize<'de> for SessionId {
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 pub struct SessionReadPath {
     pub sid: SessionId,
+}
+/// A session got a new token and a new expiry.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct SessionRenewedEvent {
+    pub data: SessionEventData,
+    pub timestamp: ::vestibule_runtime::Timestamp,
+    /// What happened.
+    #[serde(rename = "type")]
+    pub type_: SessionRenewedEventType,
+}
+/// What happened.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum SessionRenewedEventType {
+    #[serde(rename = "session.renewed")]
+    SessionRenewed,
+}
+impl ::std::fmt::Display for SessionRenewedEventType {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::SessionRenewed => f.write_str("session.renewed"),
+        }
+    }
+}
+impl ::std::str::FromStr for SessionRenewedEventType {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "session.renewed" => Ok(Self::SessionRenewed),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for SessionRenewedEventType {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SessionRenewedEventType {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+/// A session was ended before its expiry.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct SessionRevokedEvent {
+    pub data: SessionEventData,
+    pub timestamp: ::vestibule_runtime::Timestamp,
+    /// What happened.
+    #[serde(rename = "type")]
+    pub type_: SessionRevokedEventType,
+}
+/// What happened.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum SessionRevokedEventType {
+    #[serde(rename = "session.revoked")]
+    SessionRevoked,
+}
+impl ::std::fmt::Display for SessionRevokedEventType {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::SessionRevoked => f.write_str("session.revoked"),
+        }
+    }
+}
+impl ::std::str::FromStr for SessionRevokedEventType {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "session.revoked" => Ok(Self::SessionRevoked),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for SessionRevokedEventType {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SessionRevokedEventType {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
 }
 /// What became of a session. `live` is one that has not ended; while its key is paused its
 /// tokens are refused all the same. `expired` is one whose time is over. `revoked` is one that
@@ -3739,6 +4412,794 @@ impl ::std::convert::TryFrom<::std::string::String> for ViolationPart {
         value.parse()
     }
 }
+/// A webhook endpoint without its secrets. `disabledReason` is present while it is disabled,
+/// `previousSecretUntil` while a previous secret still signs.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    #[serde(rename = "createdAt")]
+    pub created_at: ::vestibule_runtime::Timestamp,
+    /// What the endpoint is for, for people.
+    pub description: ::std::string::String,
+    #[serde(
+        rename = "disabledReason",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub disabled_reason: ::std::option::Option<WebhookDisabledReason>,
+    /// What is sent there. Repeated entries are folded into one.
+    pub events: ::std::vec::Vec<WebhookEventType>,
+    #[serde(
+        rename = "previousSecretUntil",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub previous_secret_until: ::std::option::Option<::vestibule_runtime::Timestamp>,
+    pub state: WebhookState,
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+    /// Where to send, over HTTPS. Plain HTTP, and addresses of private networks, are refused
+    /// unless the configuration allows them; what a name resolves to is checked before every
+    /// attempt. No user name, no fragment; ports 80, 443 and above 1023.
+    pub url: ::std::string::String,
+    #[serde(rename = "webhookId")]
+    pub webhook_id: WebhookId,
+}
+/// The settings of a new endpoint.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookCreate {
+    /// What the endpoint is for, for people.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub description: ::std::option::Option<WebhookCreateDescription>,
+    /// What is sent there. Repeated entries are folded into one.
+    pub events: ::std::vec::Vec<WebhookEventType>,
+    /// Where to send, over HTTPS. Plain HTTP, and addresses of private networks, are refused
+    /// unless the configuration allows them; what a name resolves to is checked before every
+    /// attempt. No user name, no fragment; ports 80, 443 and above 1023.
+    pub url: WebhookCreateUrl,
+}
+/// What the endpoint is for, for people.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct WebhookCreateDescription(::std::string::String);
+impl ::std::ops::Deref for WebhookCreateDescription {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<WebhookCreateDescription> for ::std::string::String {
+    fn from(value: WebhookCreateDescription) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for WebhookCreateDescription {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 200usize {
+            return Err("longer than 200 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for WebhookCreateDescription {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for WebhookCreateDescription {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for WebhookCreateDescription {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// The path parameters of `webhookCreate`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct WebhookCreatePath {
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+}
+/// Where to send, over HTTPS. Plain HTTP, and addresses of private networks, are refused
+/// unless the configuration allows them; what a name resolves to is checked before every
+/// attempt. No user name, no fragment; ports 80, 443 and above 1023.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct WebhookCreateUrl(::std::string::String);
+impl ::std::ops::Deref for WebhookCreateUrl {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<WebhookCreateUrl> for ::std::string::String {
+    fn from(value: WebhookCreateUrl) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for WebhookCreateUrl {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 2048usize {
+            return Err("longer than 2048 characters".into());
+        }
+        if value.chars().count() < 10usize {
+            return Err("shorter than 10 characters".into());
+        }
+        static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+        { ::regress::Regex::new("^https?://[!-~]+$").unwrap() });
+        if PATTERN.find(value).is_none() {
+            return Err("doesn't match pattern \"^https?://[!-~]+$\"".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for WebhookCreateUrl {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for WebhookCreateUrl {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for WebhookCreateUrl {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// An endpoint and its newest secret, which is shown here only.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookCreated {
+    /// The secret with which deliveries are signed: what follows `whsec_` is the key in base64.
+    /// It cannot be read again.
+    pub secret: ::std::string::String,
+    pub webhook: Webhook,
+}
+/// The path parameters of `webhookDelete`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct WebhookDeletePath {
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+    #[serde(rename = "webhookId")]
+    pub webhook_id: WebhookId,
+}
+/// The path parameters of `webhookDeliveryList`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct WebhookDeliveryListPath {
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+    #[serde(rename = "webhookId")]
+    pub webhook_id: WebhookId,
+}
+/// The query parameters of `webhookDeliveryList`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct WebhookDeliveryListQuery {
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub after: ::std::option::Option<Cursor>,
+    #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU64, 50>")]
+    pub limit: ::std::num::NonZeroU64,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub status: ::std::option::Option<DeliveryStatus>,
+}
+impl ::std::default::Default for WebhookDeliveryListQuery {
+    fn default() -> Self {
+        Self {
+            after: Default::default(),
+            limit: defaults::default_nzu64::<::std::num::NonZeroU64, 50>(),
+            status: Default::default(),
+        }
+    }
+}
+/// The path parameters of `webhookDeliveryReplay`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct WebhookDeliveryReplayPath {
+    #[serde(rename = "deliveryId")]
+    pub delivery_id: DeliveryId,
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+    #[serde(rename = "webhookId")]
+    pub webhook_id: WebhookId,
+}
+/// Why nothing is sent: an operator said so, the endpoint answered 410, or an event was not taken
+/// after the last attempt.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum WebhookDisabledReason {
+    #[serde(rename = "operator")]
+    Operator,
+    #[serde(rename = "gone")]
+    Gone,
+    #[serde(rename = "exhausted")]
+    Exhausted,
+}
+impl ::std::fmt::Display for WebhookDisabledReason {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::Operator => f.write_str("operator"),
+            Self::Gone => f.write_str("gone"),
+            Self::Exhausted => f.write_str("exhausted"),
+        }
+    }
+}
+impl ::std::str::FromStr for WebhookDisabledReason {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "operator" => Ok(Self::Operator),
+            "gone" => Ok(Self::Gone),
+            "exhausted" => Ok(Self::Exhausted),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for WebhookDisabledReason {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for WebhookDisabledReason {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+/// What can be subscribed to: a session began, got a new token and expiry, was ended by somebody,
+/// or ended by itself; a key got a new secret; a user's limit was reached.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum WebhookEventType {
+    #[serde(rename = "session.created")]
+    SessionCreated,
+    #[serde(rename = "session.renewed")]
+    SessionRenewed,
+    #[serde(rename = "session.revoked")]
+    SessionRevoked,
+    #[serde(rename = "session.expired")]
+    SessionExpired,
+    #[serde(rename = "key.rotated")]
+    KeyRotated,
+    #[serde(rename = "limit.exceeded")]
+    LimitExceeded,
+}
+impl ::std::fmt::Display for WebhookEventType {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::SessionCreated => f.write_str("session.created"),
+            Self::SessionRenewed => f.write_str("session.renewed"),
+            Self::SessionRevoked => f.write_str("session.revoked"),
+            Self::SessionExpired => f.write_str("session.expired"),
+            Self::KeyRotated => f.write_str("key.rotated"),
+            Self::LimitExceeded => f.write_str("limit.exceeded"),
+        }
+    }
+}
+impl ::std::str::FromStr for WebhookEventType {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "session.created" => Ok(Self::SessionCreated),
+            "session.renewed" => Ok(Self::SessionRenewed),
+            "session.revoked" => Ok(Self::SessionRevoked),
+            "session.expired" => Ok(Self::SessionExpired),
+            "key.rotated" => Ok(Self::KeyRotated),
+            "limit.exceeded" => Ok(Self::LimitExceeded),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for WebhookEventType {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for WebhookEventType {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+/// The path parameters of `webhookExampleRead`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct WebhookExampleReadPath {
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+    #[serde(rename = "webhookId")]
+    pub webhook_id: WebhookId,
+}
+/// One body of each kind of event.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookExamples {
+    #[serde(rename = "keyRotated")]
+    pub key_rotated: KeyRotatedEvent,
+    #[serde(rename = "limitExceeded")]
+    pub limit_exceeded: LimitExceededEvent,
+    #[serde(rename = "sessionCreated")]
+    pub session_created: SessionCreatedEvent,
+    #[serde(rename = "sessionExpired")]
+    pub session_expired: SessionExpiredEvent,
+    #[serde(rename = "sessionRenewed")]
+    pub session_renewed: SessionRenewedEvent,
+    #[serde(rename = "sessionRevoked")]
+    pub session_revoked: SessionRevokedEvent,
+    #[serde(rename = "webhookTest")]
+    pub webhook_test: WebhookTestedEvent,
+}
+/// A webhook endpoint's id.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct WebhookId(::std::string::String);
+impl ::std::ops::Deref for WebhookId {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<WebhookId> for ::std::string::String {
+    fn from(value: WebhookId) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for WebhookId {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 30usize {
+            return Err("longer than 30 characters".into());
+        }
+        static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+        { ::regress::Regex::new("^whk_[a-z2-7]{26}$").unwrap() });
+        if PATTERN.find(value).is_none() {
+            return Err("doesn't match pattern \"^whk_[a-z2-7]{26}$\"".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for WebhookId {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for WebhookId {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for WebhookId {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// One page of endpoints. `next` is present when there are more.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookList {
+    /// The endpoints of this page.
+    pub items: ::std::vec::Vec<Webhook>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub next: ::std::option::Option<Cursor>,
+}
+/// The path parameters of `webhookList`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct WebhookListPath {
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+}
+/// The query parameters of `webhookList`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct WebhookListQuery {
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub after: ::std::option::Option<Cursor>,
+    #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU64, 50>")]
+    pub limit: ::std::num::NonZeroU64,
+}
+impl ::std::default::Default for WebhookListQuery {
+    fn default() -> Self {
+        Self {
+            after: Default::default(),
+            limit: defaults::default_nzu64::<::std::num::NonZeroU64, 50>(),
+        }
+    }
+}
+/// The path parameters of `webhookRead`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct WebhookReadPath {
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+    #[serde(rename = "webhookId")]
+    pub webhook_id: WebhookId,
+}
+/// The path parameters of `webhookReplayFailed`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct WebhookReplayFailedPath {
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+    #[serde(rename = "webhookId")]
+    pub webhook_id: WebhookId,
+}
+/// How to rotate.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookSecretRotate {
+    /// How long the previous secret signs beside the new one, seconds.
+    #[serde(rename = "overlapSeconds", default = "defaults::default_u64::<i64, 86400>")]
+    pub overlap_seconds: i64,
+}
+impl ::std::default::Default for WebhookSecretRotate {
+    fn default() -> Self {
+        Self {
+            overlap_seconds: defaults::default_u64::<i64, 86400>(),
+        }
+    }
+}
+/// The path parameters of `webhookSecretRotate`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct WebhookSecretRotatePath {
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+    #[serde(rename = "webhookId")]
+    pub webhook_id: WebhookId,
+}
+/// Whether anything is sent to an endpoint.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum WebhookState {
+    #[serde(rename = "enabled")]
+    Enabled,
+    #[serde(rename = "disabled")]
+    Disabled,
+}
+impl ::std::fmt::Display for WebhookState {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::Enabled => f.write_str("enabled"),
+            Self::Disabled => f.write_str("disabled"),
+        }
+    }
+}
+impl ::std::str::FromStr for WebhookState {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "enabled" => Ok(Self::Enabled),
+            "disabled" => Ok(Self::Disabled),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for WebhookState {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for WebhookState {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+/// Which endpoint is tested.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookTestData {
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+    #[serde(rename = "webhookId")]
+    pub webhook_id: WebhookId,
+}
+/// The path parameters of `webhookTest`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct WebhookTestPath {
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+    #[serde(rename = "webhookId")]
+    pub webhook_id: WebhookId,
+}
+/// A test that somebody asked for.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookTestedEvent {
+    pub data: WebhookTestData,
+    pub timestamp: ::vestibule_runtime::Timestamp,
+    /// What happened.
+    #[serde(rename = "type")]
+    pub type_: WebhookTestedEventType,
+}
+/// What happened.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum WebhookTestedEventType {
+    #[serde(rename = "webhook.test")]
+    WebhookTest,
+}
+impl ::std::fmt::Display for WebhookTestedEventType {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::WebhookTest => f.write_str("webhook.test"),
+        }
+    }
+}
+impl ::std::str::FromStr for WebhookTestedEventType {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "webhook.test" => Ok(Self::WebhookTest),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for WebhookTestedEventType {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for WebhookTestedEventType {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+/// What to change of an endpoint. Members that are not given stay as they are.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookUpdate {
+    /// What the endpoint is for, for people.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub description: ::std::option::Option<WebhookUpdateDescription>,
+    /// What is sent there. Repeated entries are folded into one.
+    #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+    pub events: ::std::vec::Vec<WebhookEventType>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub state: ::std::option::Option<WebhookState>,
+    /// Where to send, over HTTPS. Plain HTTP, and addresses of private networks, are refused
+    /// unless the configuration allows them; what a name resolves to is checked before every
+    /// attempt. No user name, no fragment; ports 80, 443 and above 1023.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub url: ::std::option::Option<WebhookUpdateUrl>,
+}
+/// What the endpoint is for, for people.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct WebhookUpdateDescription(::std::string::String);
+impl ::std::ops::Deref for WebhookUpdateDescription {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<WebhookUpdateDescription> for ::std::string::String {
+    fn from(value: WebhookUpdateDescription) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for WebhookUpdateDescription {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 200usize {
+            return Err("longer than 200 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for WebhookUpdateDescription {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for WebhookUpdateDescription {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for WebhookUpdateDescription {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// The path parameters of `webhookUpdate`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct WebhookUpdatePath {
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+    #[serde(rename = "webhookId")]
+    pub webhook_id: WebhookId,
+}
+/// Where to send, over HTTPS. Plain HTTP, and addresses of private networks, are refused
+/// unless the configuration allows them; what a name resolves to is checked before every
+/// attempt. No user name, no fragment; ports 80, 443 and above 1023.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct WebhookUpdateUrl(::std::string::String);
+impl ::std::ops::Deref for WebhookUpdateUrl {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<WebhookUpdateUrl> for ::std::string::String {
+    fn from(value: WebhookUpdateUrl) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for WebhookUpdateUrl {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 2048usize {
+            return Err("longer than 2048 characters".into());
+        }
+        if value.chars().count() < 10usize {
+            return Err("shorter than 10 characters".into());
+        }
+        static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+        { ::regress::Regex::new("^https?://[!-~]+$").unwrap() });
+        if PATTERN.find(value).is_none() {
+            return Err("doesn't match pattern \"^https?://[!-~]+$\"".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for WebhookUpdateUrl {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for WebhookUpdateUrl {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for WebhookUpdateUrl {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
 /// The widget as the operator set it up.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -3950,6 +5411,109 @@ impl ::schemars::JsonSchema for CustomCssVars {
         generator.subschema_for::<CssValue>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::iframe(), "CustomCssVars")
+    }
+}
+impl ::schemars::JsonSchema for DeliveriesQueued {
+    fn schema_name() -> String {
+        "DeliveriesQueued".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::admin(),
+            "DeliveriesQueued",
+        )
+    }
+}
+impl ::schemars::JsonSchema for Delivery {
+    fn schema_name() -> String {
+        "Delivery".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<DeliveryAttempt>();
+        generator.subschema_for::<DeliveryEventType>();
+        generator.subschema_for::<DeliveryId>();
+        generator.subschema_for::<DeliveryStatus>();
+        generator.subschema_for::<WebhookId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "Delivery")
+    }
+}
+impl ::schemars::JsonSchema for DeliveryAttempt {
+    fn schema_name() -> String {
+        "DeliveryAttempt".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "DeliveryAttempt")
+    }
+}
+impl ::schemars::JsonSchema for DeliveryEventType {
+    fn schema_name() -> String {
+        "DeliveryEventType".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::admin(),
+            "DeliveryEventType",
+        )
+    }
+}
+impl ::schemars::JsonSchema for DeliveryId {
+    fn schema_name() -> String {
+        "DeliveryId".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "DeliveryId")
+    }
+}
+impl ::schemars::JsonSchema for DeliveryList {
+    fn schema_name() -> String {
+        "DeliveryList".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<Cursor>();
+        generator.subschema_for::<Delivery>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "DeliveryList")
+    }
+}
+impl ::schemars::JsonSchema for DeliveryQueued {
+    fn schema_name() -> String {
+        "DeliveryQueued".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<Delivery>();
+        generator.subschema_for::<TenantId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "DeliveryQueued")
+    }
+}
+impl ::schemars::JsonSchema for DeliveryStatus {
+    fn schema_name() -> String {
+        "DeliveryStatus".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "DeliveryStatus")
     }
 }
 /// Stands for the schema `Details`, whose values are kept verbatim.
@@ -4255,6 +5819,19 @@ impl ::schemars::JsonSchema for KeyCredential {
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "KeyCredential")
     }
 }
+impl ::schemars::JsonSchema for KeyEventData {
+    fn schema_name() -> String {
+        "KeyEventData".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<KeyId>();
+        generator.subschema_for::<TenantId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "KeyEventData")
+    }
+}
 impl ::schemars::JsonSchema for KeyGeneration {
     fn schema_name() -> String {
         "KeyGeneration".into()
@@ -4336,6 +5913,18 @@ impl ::schemars::JsonSchema for KeyRotated {
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "KeyRotated")
     }
 }
+impl ::schemars::JsonSchema for KeyRotatedEvent {
+    fn schema_name() -> String {
+        "KeyRotatedEvent".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<KeyEventData>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "KeyRotatedEvent")
+    }
+}
 impl ::schemars::JsonSchema for KeyScope {
     fn schema_name() -> String {
         "KeyScope".into()
@@ -4386,6 +5975,33 @@ impl ::schemars::JsonSchema for KnowledgeBaseEntry {
         ::vestibule_runtime::json_schema_of(
             crate::documents::iframe(),
             "KnowledgeBaseEntry",
+        )
+    }
+}
+impl ::schemars::JsonSchema for LimitEventData {
+    fn schema_name() -> String {
+        "LimitEventData".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TenantId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "LimitEventData")
+    }
+}
+impl ::schemars::JsonSchema for LimitExceededEvent {
+    fn schema_name() -> String {
+        "LimitExceededEvent".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<LimitEventData>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::admin(),
+            "LimitExceededEvent",
         )
     }
 }
@@ -4514,6 +6130,17 @@ impl ::schemars::JsonSchema for ReferenceQuery {
         ::vestibule_runtime::json_schema_of(crate::documents::iframe(), "ReferenceQuery")
     }
 }
+impl ::schemars::JsonSchema for ReplayFailed {
+    fn schema_name() -> String {
+        "ReplayFailed".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "ReplayFailed")
+    }
+}
 impl ::schemars::JsonSchema for ResolvedTheme {
     fn schema_name() -> String {
         "ResolvedTheme".into()
@@ -4555,6 +6182,53 @@ impl ::schemars::JsonSchema for Session {
         ::vestibule_runtime::json_schema_of(crate::documents::lifecycle(), "Session")
     }
 }
+impl ::schemars::JsonSchema for SessionCreatedEvent {
+    fn schema_name() -> String {
+        "SessionCreatedEvent".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<SessionEventData>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::admin(),
+            "SessionCreatedEvent",
+        )
+    }
+}
+impl ::schemars::JsonSchema for SessionEventData {
+    fn schema_name() -> String {
+        "SessionEventData".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<KeyId>();
+        generator.subschema_for::<KeyKind>();
+        generator.subschema_for::<TenantId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::admin(),
+            "SessionEventData",
+        )
+    }
+}
+impl ::schemars::JsonSchema for SessionExpiredEvent {
+    fn schema_name() -> String {
+        "SessionExpiredEvent".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<SessionEventData>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::admin(),
+            "SessionExpiredEvent",
+        )
+    }
+}
 impl ::schemars::JsonSchema for SessionId {
     fn schema_name() -> String {
         "SessionId".into()
@@ -4564,6 +6238,36 @@ impl ::schemars::JsonSchema for SessionId {
     ) -> ::schemars::schema::Schema {
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::lifecycle(), "SessionId")
+    }
+}
+impl ::schemars::JsonSchema for SessionRenewedEvent {
+    fn schema_name() -> String {
+        "SessionRenewedEvent".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<SessionEventData>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::admin(),
+            "SessionRenewedEvent",
+        )
+    }
+}
+impl ::schemars::JsonSchema for SessionRevokedEvent {
+    fn schema_name() -> String {
+        "SessionRevokedEvent".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<SessionEventData>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::admin(),
+            "SessionRevokedEvent",
+        )
     }
 }
 impl ::schemars::JsonSchema for SessionState {
@@ -4761,6 +6465,182 @@ impl ::schemars::JsonSchema for ViolationPart {
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "ViolationPart")
     }
 }
+impl ::schemars::JsonSchema for Webhook {
+    fn schema_name() -> String {
+        "Webhook".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TenantId>();
+        generator.subschema_for::<WebhookDisabledReason>();
+        generator.subschema_for::<WebhookEventType>();
+        generator.subschema_for::<WebhookId>();
+        generator.subschema_for::<WebhookState>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "Webhook")
+    }
+}
+impl ::schemars::JsonSchema for WebhookCreate {
+    fn schema_name() -> String {
+        "WebhookCreate".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<WebhookEventType>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "WebhookCreate")
+    }
+}
+impl ::schemars::JsonSchema for WebhookCreated {
+    fn schema_name() -> String {
+        "WebhookCreated".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<Webhook>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "WebhookCreated")
+    }
+}
+impl ::schemars::JsonSchema for WebhookDisabledReason {
+    fn schema_name() -> String {
+        "WebhookDisabledReason".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::admin(),
+            "WebhookDisabledReason",
+        )
+    }
+}
+impl ::schemars::JsonSchema for WebhookEventType {
+    fn schema_name() -> String {
+        "WebhookEventType".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::admin(),
+            "WebhookEventType",
+        )
+    }
+}
+impl ::schemars::JsonSchema for WebhookExamples {
+    fn schema_name() -> String {
+        "WebhookExamples".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<KeyRotatedEvent>();
+        generator.subschema_for::<LimitExceededEvent>();
+        generator.subschema_for::<SessionCreatedEvent>();
+        generator.subschema_for::<SessionExpiredEvent>();
+        generator.subschema_for::<SessionRenewedEvent>();
+        generator.subschema_for::<SessionRevokedEvent>();
+        generator.subschema_for::<WebhookTestedEvent>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "WebhookExamples")
+    }
+}
+impl ::schemars::JsonSchema for WebhookId {
+    fn schema_name() -> String {
+        "WebhookId".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "WebhookId")
+    }
+}
+impl ::schemars::JsonSchema for WebhookList {
+    fn schema_name() -> String {
+        "WebhookList".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<Cursor>();
+        generator.subschema_for::<Webhook>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "WebhookList")
+    }
+}
+impl ::schemars::JsonSchema for WebhookSecretRotate {
+    fn schema_name() -> String {
+        "WebhookSecretRotate".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::admin(),
+            "WebhookSecretRotate",
+        )
+    }
+}
+impl ::schemars::JsonSchema for WebhookState {
+    fn schema_name() -> String {
+        "WebhookState".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "WebhookState")
+    }
+}
+impl ::schemars::JsonSchema for WebhookTestData {
+    fn schema_name() -> String {
+        "WebhookTestData".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TenantId>();
+        generator.subschema_for::<WebhookId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "WebhookTestData")
+    }
+}
+impl ::schemars::JsonSchema for WebhookTestedEvent {
+    fn schema_name() -> String {
+        "WebhookTestedEvent".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<WebhookTestData>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::admin(),
+            "WebhookTestedEvent",
+        )
+    }
+}
+impl ::schemars::JsonSchema for WebhookUpdate {
+    fn schema_name() -> String {
+        "WebhookUpdate".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<WebhookEventType>();
+        generator.subschema_for::<WebhookState>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "WebhookUpdate")
+    }
+}
 impl ::schemars::JsonSchema for Widget {
     fn schema_name() -> String {
         "Widget".into()
@@ -4923,6 +6803,238 @@ impl ::schemars::JsonSchema for TenantRevokePath {
             crate::documents::admin(),
             "/api/admin/v1/tenants/{tenantId}",
             "delete",
+            "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for WebhookListPath {
+    fn schema_name() -> String {
+        "WebhookListPath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TenantId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/webhooks",
+            "get",
+            "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for WebhookListQuery {
+    fn schema_name() -> String {
+        "WebhookListQuery".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<Cursor>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/webhooks",
+            "get",
+            "query",
+        )
+    }
+}
+impl ::schemars::JsonSchema for WebhookCreatePath {
+    fn schema_name() -> String {
+        "WebhookCreatePath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TenantId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/webhooks",
+            "post",
+            "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for WebhookDeletePath {
+    fn schema_name() -> String {
+        "WebhookDeletePath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TenantId>();
+        generator.subschema_for::<WebhookId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}",
+            "delete",
+            "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for WebhookReadPath {
+    fn schema_name() -> String {
+        "WebhookReadPath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TenantId>();
+        generator.subschema_for::<WebhookId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}",
+            "get",
+            "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for WebhookUpdatePath {
+    fn schema_name() -> String {
+        "WebhookUpdatePath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TenantId>();
+        generator.subschema_for::<WebhookId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}",
+            "patch",
+            "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for WebhookDeliveryListPath {
+    fn schema_name() -> String {
+        "WebhookDeliveryListPath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TenantId>();
+        generator.subschema_for::<WebhookId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/deliveries",
+            "get",
+            "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for WebhookDeliveryListQuery {
+    fn schema_name() -> String {
+        "WebhookDeliveryListQuery".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<Cursor>();
+        generator.subschema_for::<DeliveryStatus>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/deliveries",
+            "get",
+            "query",
+        )
+    }
+}
+impl ::schemars::JsonSchema for WebhookDeliveryReplayPath {
+    fn schema_name() -> String {
+        "WebhookDeliveryReplayPath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<DeliveryId>();
+        generator.subschema_for::<TenantId>();
+        generator.subschema_for::<WebhookId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/deliveries/{deliveryId}/replay",
+            "post",
+            "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for WebhookExampleReadPath {
+    fn schema_name() -> String {
+        "WebhookExampleReadPath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TenantId>();
+        generator.subschema_for::<WebhookId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/examples",
+            "get",
+            "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for WebhookReplayFailedPath {
+    fn schema_name() -> String {
+        "WebhookReplayFailedPath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TenantId>();
+        generator.subschema_for::<WebhookId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/replay-failed",
+            "post",
+            "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for WebhookSecretRotatePath {
+    fn schema_name() -> String {
+        "WebhookSecretRotatePath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TenantId>();
+        generator.subschema_for::<WebhookId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/rotate-secret",
+            "post",
+            "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for WebhookTestPath {
+    fn schema_name() -> String {
+        "WebhookTestPath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TenantId>();
+        generator.subschema_for::<WebhookId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/test",
+            "post",
             "path",
         )
     }

@@ -20,6 +20,32 @@ pub static PAGES: &[(&str, &str)] = &[
     ("/docs/api/tenantList.md", include_str!("../../docs/tenantList.md")),
     ("/docs/api/tenantCreate.md", include_str!("../../docs/tenantCreate.md")),
     ("/docs/api/tenantRevoke.md", include_str!("../../docs/tenantRevoke.md")),
+    ("/docs/api/webhookList.md", include_str!("../../docs/webhookList.md")),
+    ("/docs/api/webhookCreate.md", include_str!("../../docs/webhookCreate.md")),
+    ("/docs/api/webhookDelete.md", include_str!("../../docs/webhookDelete.md")),
+    ("/docs/api/webhookRead.md", include_str!("../../docs/webhookRead.md")),
+    ("/docs/api/webhookUpdate.md", include_str!("../../docs/webhookUpdate.md")),
+    (
+        "/docs/api/webhookDeliveryList.md",
+        include_str!("../../docs/webhookDeliveryList.md"),
+    ),
+    (
+        "/docs/api/webhookDeliveryReplay.md",
+        include_str!("../../docs/webhookDeliveryReplay.md"),
+    ),
+    (
+        "/docs/api/webhookExampleRead.md",
+        include_str!("../../docs/webhookExampleRead.md"),
+    ),
+    (
+        "/docs/api/webhookReplayFailed.md",
+        include_str!("../../docs/webhookReplayFailed.md"),
+    ),
+    (
+        "/docs/api/webhookSecretRotate.md",
+        include_str!("../../docs/webhookSecretRotate.md"),
+    ),
+    ("/docs/api/webhookTest.md", include_str!("../../docs/webhookTest.md")),
     (
         "/docs/api/chatConversationRead.md",
         include_str!("../../docs/chatConversationRead.md"),

@@ -11,12 +11,12 @@ use dropshot::{
 };
 use vestibule_runtime::{Operation, OperationInfo};
 /// Everything the documents ask of the service.
-pub trait Service: crate::chat_conversations::ChatConversations + crate::chat_sessions::ChatSessions + crate::embed_sessions::EmbedSessions + crate::iframe_sessions::IframeSessions + crate::iframe_tokens::IframeTokens + crate::keys::Keys + crate::sessions::Sessions + crate::tenants::Tenants {}
+pub trait Service: crate::chat_conversations::ChatConversations + crate::chat_sessions::ChatSessions + crate::embed_sessions::EmbedSessions + crate::iframe_sessions::IframeSessions + crate::iframe_tokens::IframeTokens + crate::keys::Keys + crate::sessions::Sessions + crate::tenants::Tenants + crate::webhooks::Webhooks {}
 impl<
     S: crate::chat_conversations::ChatConversations + crate::chat_sessions::ChatSessions
         + crate::embed_sessions::EmbedSessions + crate::iframe_sessions::IframeSessions
         + crate::iframe_tokens::IframeTokens + crate::keys::Keys
-        + crate::sessions::Sessions + crate::tenants::Tenants,
+        + crate::sessions::Sessions + crate::tenants::Tenants + crate::webhooks::Webhooks,
 > Service for S {}
 /// Every operation of every document.
 pub static OPERATIONS: &[&OperationInfo] = &[
@@ -31,6 +31,17 @@ pub static OPERATIONS: &[&OperationInfo] = &[
     <crate::tenants::TenantList as Operation>::INFO,
     <crate::tenants::TenantCreate as Operation>::INFO,
     <crate::tenants::TenantRevoke as Operation>::INFO,
+    <crate::webhooks::WebhookList as Operation>::INFO,
+    <crate::webhooks::WebhookCreate as Operation>::INFO,
+    <crate::webhooks::WebhookDelete as Operation>::INFO,
+    <crate::webhooks::WebhookRead as Operation>::INFO,
+    <crate::webhooks::WebhookUpdate as Operation>::INFO,
+    <crate::webhooks::WebhookDeliveryList as Operation>::INFO,
+    <crate::webhooks::WebhookDeliveryReplay as Operation>::INFO,
+    <crate::webhooks::WebhookExampleRead as Operation>::INFO,
+    <crate::webhooks::WebhookReplayFailed as Operation>::INFO,
+    <crate::webhooks::WebhookSecretRotate as Operation>::INFO,
+    <crate::webhooks::WebhookTest as Operation>::INFO,
     <crate::chat_conversations::ChatConversationRead as Operation>::INFO,
     <crate::chat_sessions::ChatSessionCreate as Operation>::INFO,
     <crate::embed_sessions::EmbedSessionRead as Operation>::INFO,
@@ -52,6 +63,17 @@ pub fn compile_schemas() {
     LazyLock::force(&crate::tenants::TENANT_LIST_CHECKS);
     LazyLock::force(&crate::tenants::TENANT_CREATE_CHECKS);
     LazyLock::force(&crate::tenants::TENANT_REVOKE_CHECKS);
+    LazyLock::force(&crate::webhooks::WEBHOOK_LIST_CHECKS);
+    LazyLock::force(&crate::webhooks::WEBHOOK_CREATE_CHECKS);
+    LazyLock::force(&crate::webhooks::WEBHOOK_DELETE_CHECKS);
+    LazyLock::force(&crate::webhooks::WEBHOOK_READ_CHECKS);
+    LazyLock::force(&crate::webhooks::WEBHOOK_UPDATE_CHECKS);
+    LazyLock::force(&crate::webhooks::WEBHOOK_DELIVERY_LIST_CHECKS);
+    LazyLock::force(&crate::webhooks::WEBHOOK_DELIVERY_REPLAY_CHECKS);
+    LazyLock::force(&crate::webhooks::WEBHOOK_EXAMPLE_READ_CHECKS);
+    LazyLock::force(&crate::webhooks::WEBHOOK_REPLAY_FAILED_CHECKS);
+    LazyLock::force(&crate::webhooks::WEBHOOK_SECRET_ROTATE_CHECKS);
+    LazyLock::force(&crate::webhooks::WEBHOOK_TEST_CHECKS);
     LazyLock::force(&crate::chat_conversations::CHAT_CONVERSATION_READ_CHECKS);
     LazyLock::force(&crate::chat_sessions::CHAT_SESSION_CREATE_CHECKS);
     LazyLock::force(&crate::embed_sessions::EMBED_SESSION_READ_CHECKS);
@@ -78,11 +100,12 @@ pub fn all<S: Service>(
 ///
 /// # Errors
 /// When two paths collide.
-pub fn admin<S: crate::keys::Keys + crate::tenants::Tenants>(
+pub fn admin<S: crate::keys::Keys + crate::tenants::Tenants + crate::webhooks::Webhooks>(
     api: &mut ApiDescription<Arc<S>>,
 ) -> Result<(), ApiDescriptionRegisterError> {
     crate::keys::register(api)?;
     crate::tenants::register(api)?;
+    crate::webhooks::register(api)?;
     Ok(())
 }
 /// Registers `openapi/chat.yaml` alone.

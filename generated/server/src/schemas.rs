@@ -42,6 +42,70 @@ pub mod admin {
         ));
         &SCHEMA
     }
+    /// `DeliveriesQueued`.
+    pub fn deliveries_queued() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "DeliveriesQueued",
+        ));
+        &SCHEMA
+    }
+    /// `Delivery`.
+    pub fn delivery() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "Delivery",
+        ));
+        &SCHEMA
+    }
+    /// `DeliveryAttempt`.
+    pub fn delivery_attempt() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "DeliveryAttempt",
+        ));
+        &SCHEMA
+    }
+    /// `DeliveryEventType`.
+    pub fn delivery_event_type() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "DeliveryEventType",
+        ));
+        &SCHEMA
+    }
+    /// `DeliveryId`.
+    pub fn delivery_id() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "DeliveryId",
+        ));
+        &SCHEMA
+    }
+    /// `DeliveryList`.
+    pub fn delivery_list() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "DeliveryList",
+        ));
+        &SCHEMA
+    }
+    /// `DeliveryQueued`.
+    pub fn delivery_queued() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "DeliveryQueued",
+        ));
+        &SCHEMA
+    }
+    /// `DeliveryStatus`.
+    pub fn delivery_status() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "DeliveryStatus",
+        ));
+        &SCHEMA
+    }
     /// `Details`.
     pub fn details() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
@@ -114,6 +178,14 @@ pub mod admin {
         ));
         &SCHEMA
     }
+    /// `KeyEventData`.
+    pub fn key_event_data() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "KeyEventData",
+        ));
+        &SCHEMA
+    }
     /// `KeyGeneration`.
     pub fn key_generation() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
@@ -170,6 +242,14 @@ pub mod admin {
         ));
         &SCHEMA
     }
+    /// `KeyRotatedEvent`.
+    pub fn key_rotated_event() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "KeyRotatedEvent",
+        ));
+        &SCHEMA
+    }
     /// `KeyScope`.
     pub fn key_scope() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
@@ -191,6 +271,22 @@ pub mod admin {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
             "KeyUpdate",
+        ));
+        &SCHEMA
+    }
+    /// `LimitEventData`.
+    pub fn limit_event_data() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "LimitEventData",
+        ));
+        &SCHEMA
+    }
+    /// `LimitExceededEvent`.
+    pub fn limit_exceeded_event() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "LimitExceededEvent",
         ));
         &SCHEMA
     }
@@ -223,6 +319,54 @@ pub mod admin {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
             "RedemptionMode",
+        ));
+        &SCHEMA
+    }
+    /// `ReplayFailed`.
+    pub fn replay_failed() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "ReplayFailed",
+        ));
+        &SCHEMA
+    }
+    /// `SessionCreatedEvent`.
+    pub fn session_created_event() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "SessionCreatedEvent",
+        ));
+        &SCHEMA
+    }
+    /// `SessionEventData`.
+    pub fn session_event_data() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "SessionEventData",
+        ));
+        &SCHEMA
+    }
+    /// `SessionExpiredEvent`.
+    pub fn session_expired_event() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "SessionExpiredEvent",
+        ));
+        &SCHEMA
+    }
+    /// `SessionRenewedEvent`.
+    pub fn session_renewed_event() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "SessionRenewedEvent",
+        ));
+        &SCHEMA
+    }
+    /// `SessionRevokedEvent`.
+    pub fn session_revoked_event() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "SessionRevokedEvent",
         ));
         &SCHEMA
     }
@@ -287,6 +431,110 @@ pub mod admin {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
             "ViolationPart",
+        ));
+        &SCHEMA
+    }
+    /// `Webhook`.
+    pub fn webhook() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "Webhook",
+        ));
+        &SCHEMA
+    }
+    /// `WebhookCreate`.
+    pub fn webhook_create() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "WebhookCreate",
+        ));
+        &SCHEMA
+    }
+    /// `WebhookCreated`.
+    pub fn webhook_created() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "WebhookCreated",
+        ));
+        &SCHEMA
+    }
+    /// `WebhookDisabledReason`.
+    pub fn webhook_disabled_reason() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "WebhookDisabledReason",
+        ));
+        &SCHEMA
+    }
+    /// `WebhookEventType`.
+    pub fn webhook_event_type() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "WebhookEventType",
+        ));
+        &SCHEMA
+    }
+    /// `WebhookExamples`.
+    pub fn webhook_examples() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "WebhookExamples",
+        ));
+        &SCHEMA
+    }
+    /// `WebhookId`.
+    pub fn webhook_id() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "WebhookId",
+        ));
+        &SCHEMA
+    }
+    /// `WebhookList`.
+    pub fn webhook_list() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "WebhookList",
+        ));
+        &SCHEMA
+    }
+    /// `WebhookSecretRotate`.
+    pub fn webhook_secret_rotate() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "WebhookSecretRotate",
+        ));
+        &SCHEMA
+    }
+    /// `WebhookState`.
+    pub fn webhook_state() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "WebhookState",
+        ));
+        &SCHEMA
+    }
+    /// `WebhookTestData`.
+    pub fn webhook_test_data() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "WebhookTestData",
+        ));
+        &SCHEMA
+    }
+    /// `WebhookTestedEvent`.
+    pub fn webhook_tested_event() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "WebhookTestedEvent",
+        ));
+        &SCHEMA
+    }
+    /// `WebhookUpdate`.
+    pub fn webhook_update() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "WebhookUpdate",
         ));
         &SCHEMA
     }

@@ -68,6 +68,78 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "admin",
+        name: "DeliveriesQueued",
+        set: admin::set,
+        valid: admin::deliveries_queued::valid,
+        broken: admin::deliveries_queued::broken,
+        breakages: admin::deliveries_queued::breakages,
+        boundaries: admin::deliveries_queued::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "Delivery",
+        set: admin::set,
+        valid: admin::delivery::valid,
+        broken: admin::delivery::broken,
+        breakages: admin::delivery::breakages,
+        boundaries: admin::delivery::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "DeliveryAttempt",
+        set: admin::set,
+        valid: admin::delivery_attempt::valid,
+        broken: admin::delivery_attempt::broken,
+        breakages: admin::delivery_attempt::breakages,
+        boundaries: admin::delivery_attempt::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "DeliveryEventType",
+        set: admin::set,
+        valid: admin::delivery_event_type::valid,
+        broken: admin::delivery_event_type::broken,
+        breakages: admin::delivery_event_type::breakages,
+        boundaries: admin::delivery_event_type::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "DeliveryId",
+        set: admin::set,
+        valid: admin::delivery_id::valid,
+        broken: admin::delivery_id::broken,
+        breakages: admin::delivery_id::breakages,
+        boundaries: admin::delivery_id::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "DeliveryList",
+        set: admin::set,
+        valid: admin::delivery_list::valid,
+        broken: admin::delivery_list::broken,
+        breakages: admin::delivery_list::breakages,
+        boundaries: admin::delivery_list::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "DeliveryQueued",
+        set: admin::set,
+        valid: admin::delivery_queued::valid,
+        broken: admin::delivery_queued::broken,
+        breakages: admin::delivery_queued::breakages,
+        boundaries: admin::delivery_queued::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "DeliveryStatus",
+        set: admin::set,
+        valid: admin::delivery_status::valid,
+        broken: admin::delivery_status::broken,
+        breakages: admin::delivery_status::breakages,
+        boundaries: admin::delivery_status::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
         name: "Details",
         set: admin::set,
         valid: admin::details::valid,
@@ -149,6 +221,15 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "admin",
+        name: "KeyEventData",
+        set: admin::set,
+        valid: admin::key_event_data::valid,
+        broken: admin::key_event_data::broken,
+        breakages: admin::key_event_data::breakages,
+        boundaries: admin::key_event_data::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
         name: "KeyGeneration",
         set: admin::set,
         valid: admin::key_generation::valid,
@@ -212,6 +293,15 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "admin",
+        name: "KeyRotatedEvent",
+        set: admin::set,
+        valid: admin::key_rotated_event::valid,
+        broken: admin::key_rotated_event::broken,
+        breakages: admin::key_rotated_event::breakages,
+        boundaries: admin::key_rotated_event::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
         name: "KeyScope",
         set: admin::set,
         valid: admin::key_scope::valid,
@@ -236,6 +326,24 @@ pub static ALL: &[SchemaStrategies] = &[
         broken: admin::key_update::broken,
         breakages: admin::key_update::breakages,
         boundaries: admin::key_update::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "LimitEventData",
+        set: admin::set,
+        valid: admin::limit_event_data::valid,
+        broken: admin::limit_event_data::broken,
+        breakages: admin::limit_event_data::breakages,
+        boundaries: admin::limit_event_data::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "LimitExceededEvent",
+        set: admin::set,
+        valid: admin::limit_exceeded_event::valid,
+        broken: admin::limit_exceeded_event::broken,
+        breakages: admin::limit_exceeded_event::breakages,
+        boundaries: admin::limit_exceeded_event::boundaries,
     },
     SchemaStrategies {
         document: "admin",
@@ -272,6 +380,60 @@ pub static ALL: &[SchemaStrategies] = &[
         broken: admin::redemption_mode::broken,
         breakages: admin::redemption_mode::breakages,
         boundaries: admin::redemption_mode::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "ReplayFailed",
+        set: admin::set,
+        valid: admin::replay_failed::valid,
+        broken: admin::replay_failed::broken,
+        breakages: admin::replay_failed::breakages,
+        boundaries: admin::replay_failed::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "SessionCreatedEvent",
+        set: admin::set,
+        valid: admin::session_created_event::valid,
+        broken: admin::session_created_event::broken,
+        breakages: admin::session_created_event::breakages,
+        boundaries: admin::session_created_event::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "SessionEventData",
+        set: admin::set,
+        valid: admin::session_event_data::valid,
+        broken: admin::session_event_data::broken,
+        breakages: admin::session_event_data::breakages,
+        boundaries: admin::session_event_data::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "SessionExpiredEvent",
+        set: admin::set,
+        valid: admin::session_expired_event::valid,
+        broken: admin::session_expired_event::broken,
+        breakages: admin::session_expired_event::breakages,
+        boundaries: admin::session_expired_event::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "SessionRenewedEvent",
+        set: admin::set,
+        valid: admin::session_renewed_event::valid,
+        broken: admin::session_renewed_event::broken,
+        breakages: admin::session_renewed_event::breakages,
+        boundaries: admin::session_renewed_event::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "SessionRevokedEvent",
+        set: admin::set,
+        valid: admin::session_revoked_event::valid,
+        broken: admin::session_revoked_event::broken,
+        breakages: admin::session_revoked_event::breakages,
+        boundaries: admin::session_revoked_event::boundaries,
     },
     SchemaStrategies {
         document: "admin",
@@ -344,6 +506,123 @@ pub static ALL: &[SchemaStrategies] = &[
         broken: admin::violation_part::broken,
         breakages: admin::violation_part::breakages,
         boundaries: admin::violation_part::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "Webhook",
+        set: admin::set,
+        valid: admin::webhook::valid,
+        broken: admin::webhook::broken,
+        breakages: admin::webhook::breakages,
+        boundaries: admin::webhook::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "WebhookCreate",
+        set: admin::set,
+        valid: admin::webhook_create::valid,
+        broken: admin::webhook_create::broken,
+        breakages: admin::webhook_create::breakages,
+        boundaries: admin::webhook_create::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "WebhookCreated",
+        set: admin::set,
+        valid: admin::webhook_created::valid,
+        broken: admin::webhook_created::broken,
+        breakages: admin::webhook_created::breakages,
+        boundaries: admin::webhook_created::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "WebhookDisabledReason",
+        set: admin::set,
+        valid: admin::webhook_disabled_reason::valid,
+        broken: admin::webhook_disabled_reason::broken,
+        breakages: admin::webhook_disabled_reason::breakages,
+        boundaries: admin::webhook_disabled_reason::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "WebhookEventType",
+        set: admin::set,
+        valid: admin::webhook_event_type::valid,
+        broken: admin::webhook_event_type::broken,
+        breakages: admin::webhook_event_type::breakages,
+        boundaries: admin::webhook_event_type::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "WebhookExamples",
+        set: admin::set,
+        valid: admin::webhook_examples::valid,
+        broken: admin::webhook_examples::broken,
+        breakages: admin::webhook_examples::breakages,
+        boundaries: admin::webhook_examples::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "WebhookId",
+        set: admin::set,
+        valid: admin::webhook_id::valid,
+        broken: admin::webhook_id::broken,
+        breakages: admin::webhook_id::breakages,
+        boundaries: admin::webhook_id::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "WebhookList",
+        set: admin::set,
+        valid: admin::webhook_list::valid,
+        broken: admin::webhook_list::broken,
+        breakages: admin::webhook_list::breakages,
+        boundaries: admin::webhook_list::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "WebhookSecretRotate",
+        set: admin::set,
+        valid: admin::webhook_secret_rotate::valid,
+        broken: admin::webhook_secret_rotate::broken,
+        breakages: admin::webhook_secret_rotate::breakages,
+        boundaries: admin::webhook_secret_rotate::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "WebhookState",
+        set: admin::set,
+        valid: admin::webhook_state::valid,
+        broken: admin::webhook_state::broken,
+        breakages: admin::webhook_state::breakages,
+        boundaries: admin::webhook_state::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "WebhookTestData",
+        set: admin::set,
+        valid: admin::webhook_test_data::valid,
+        broken: admin::webhook_test_data::broken,
+        breakages: admin::webhook_test_data::breakages,
+        boundaries: admin::webhook_test_data::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "WebhookTestedEvent",
+        set: admin::set,
+        valid: admin::webhook_tested_event::valid,
+        broken: admin::webhook_tested_event::broken,
+        breakages: admin::webhook_tested_event::breakages,
+        boundaries: admin::webhook_tested_event::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "WebhookUpdate",
+        set: admin::set,
+        valid: admin::webhook_update::valid,
+        broken: admin::webhook_update::broken,
+        breakages: admin::webhook_update::breakages,
+        boundaries: admin::webhook_update::boundaries,
     },
     SchemaStrategies {
         document: "chat",
@@ -1016,6 +1295,166 @@ pub mod admin {
             strategy::boundaries(set(), &reference("Cursor"))
         }
     }
+    /// Values of `DeliveriesQueued`.
+    pub mod deliveries_queued {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("DeliveriesQueued"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("DeliveriesQueued"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("DeliveriesQueued"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("DeliveriesQueued"))
+        }
+    }
+    /// Values of `Delivery`.
+    pub mod delivery {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("Delivery"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("Delivery"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("Delivery"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("Delivery"))
+        }
+    }
+    /// Values of `DeliveryAttempt`.
+    pub mod delivery_attempt {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("DeliveryAttempt"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("DeliveryAttempt"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("DeliveryAttempt"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("DeliveryAttempt"))
+        }
+    }
+    /// Values of `DeliveryEventType`.
+    pub mod delivery_event_type {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("DeliveryEventType"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("DeliveryEventType"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("DeliveryEventType"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("DeliveryEventType"))
+        }
+    }
+    /// Values of `DeliveryId`.
+    pub mod delivery_id {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("DeliveryId"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("DeliveryId"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("DeliveryId"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("DeliveryId"))
+        }
+    }
+    /// Values of `DeliveryList`.
+    pub mod delivery_list {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("DeliveryList"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("DeliveryList"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("DeliveryList"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("DeliveryList"))
+        }
+    }
+    /// Values of `DeliveryQueued`.
+    pub mod delivery_queued {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("DeliveryQueued"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("DeliveryQueued"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("DeliveryQueued"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("DeliveryQueued"))
+        }
+    }
+    /// Values of `DeliveryStatus`.
+    pub mod delivery_status {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("DeliveryStatus"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("DeliveryStatus"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("DeliveryStatus"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("DeliveryStatus"))
+        }
+    }
     /// Values of `Details`.
     pub mod details {
         use super::*;
@@ -1196,6 +1635,26 @@ pub mod admin {
             strategy::boundaries(set(), &reference("KeyCredential"))
         }
     }
+    /// Values of `KeyEventData`.
+    pub mod key_event_data {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("KeyEventData"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("KeyEventData"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("KeyEventData"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("KeyEventData"))
+        }
+    }
     /// Values of `KeyGeneration`.
     pub mod key_generation {
         use super::*;
@@ -1336,6 +1795,26 @@ pub mod admin {
             strategy::boundaries(set(), &reference("KeyRotated"))
         }
     }
+    /// Values of `KeyRotatedEvent`.
+    pub mod key_rotated_event {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("KeyRotatedEvent"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("KeyRotatedEvent"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("KeyRotatedEvent"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("KeyRotatedEvent"))
+        }
+    }
     /// Values of `KeyScope`.
     pub mod key_scope {
         use super::*;
@@ -1394,6 +1873,46 @@ pub mod admin {
         /// Accepted values at every boundary.
         pub fn boundaries() -> Vec<Boundary> {
             strategy::boundaries(set(), &reference("KeyUpdate"))
+        }
+    }
+    /// Values of `LimitEventData`.
+    pub mod limit_event_data {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("LimitEventData"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("LimitEventData"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("LimitEventData"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("LimitEventData"))
+        }
+    }
+    /// Values of `LimitExceededEvent`.
+    pub mod limit_exceeded_event {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("LimitExceededEvent"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("LimitExceededEvent"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("LimitExceededEvent"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("LimitExceededEvent"))
         }
     }
     /// Values of `MaxLifetimeSeconds`.
@@ -1474,6 +1993,126 @@ pub mod admin {
         /// Accepted values at every boundary.
         pub fn boundaries() -> Vec<Boundary> {
             strategy::boundaries(set(), &reference("RedemptionMode"))
+        }
+    }
+    /// Values of `ReplayFailed`.
+    pub mod replay_failed {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("ReplayFailed"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("ReplayFailed"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("ReplayFailed"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("ReplayFailed"))
+        }
+    }
+    /// Values of `SessionCreatedEvent`.
+    pub mod session_created_event {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SessionCreatedEvent"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SessionCreatedEvent"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SessionCreatedEvent"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SessionCreatedEvent"))
+        }
+    }
+    /// Values of `SessionEventData`.
+    pub mod session_event_data {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SessionEventData"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SessionEventData"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SessionEventData"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SessionEventData"))
+        }
+    }
+    /// Values of `SessionExpiredEvent`.
+    pub mod session_expired_event {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SessionExpiredEvent"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SessionExpiredEvent"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SessionExpiredEvent"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SessionExpiredEvent"))
+        }
+    }
+    /// Values of `SessionRenewedEvent`.
+    pub mod session_renewed_event {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SessionRenewedEvent"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SessionRenewedEvent"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SessionRenewedEvent"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SessionRenewedEvent"))
+        }
+    }
+    /// Values of `SessionRevokedEvent`.
+    pub mod session_revoked_event {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SessionRevokedEvent"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SessionRevokedEvent"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SessionRevokedEvent"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SessionRevokedEvent"))
         }
     }
     /// Values of `Tenant`.
@@ -1634,6 +2273,266 @@ pub mod admin {
         /// Accepted values at every boundary.
         pub fn boundaries() -> Vec<Boundary> {
             strategy::boundaries(set(), &reference("ViolationPart"))
+        }
+    }
+    /// Values of `Webhook`.
+    pub mod webhook {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("Webhook"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("Webhook"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("Webhook"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("Webhook"))
+        }
+    }
+    /// Values of `WebhookCreate`.
+    pub mod webhook_create {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("WebhookCreate"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("WebhookCreate"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("WebhookCreate"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("WebhookCreate"))
+        }
+    }
+    /// Values of `WebhookCreated`.
+    pub mod webhook_created {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("WebhookCreated"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("WebhookCreated"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("WebhookCreated"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("WebhookCreated"))
+        }
+    }
+    /// Values of `WebhookDisabledReason`.
+    pub mod webhook_disabled_reason {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("WebhookDisabledReason"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("WebhookDisabledReason"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("WebhookDisabledReason"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("WebhookDisabledReason"))
+        }
+    }
+    /// Values of `WebhookEventType`.
+    pub mod webhook_event_type {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("WebhookEventType"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("WebhookEventType"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("WebhookEventType"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("WebhookEventType"))
+        }
+    }
+    /// Values of `WebhookExamples`.
+    pub mod webhook_examples {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("WebhookExamples"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("WebhookExamples"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("WebhookExamples"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("WebhookExamples"))
+        }
+    }
+    /// Values of `WebhookId`.
+    pub mod webhook_id {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("WebhookId"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("WebhookId"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("WebhookId"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("WebhookId"))
+        }
+    }
+    /// Values of `WebhookList`.
+    pub mod webhook_list {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("WebhookList"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("WebhookList"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("WebhookList"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("WebhookList"))
+        }
+    }
+    /// Values of `WebhookSecretRotate`.
+    pub mod webhook_secret_rotate {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("WebhookSecretRotate"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("WebhookSecretRotate"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("WebhookSecretRotate"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("WebhookSecretRotate"))
+        }
+    }
+    /// Values of `WebhookState`.
+    pub mod webhook_state {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("WebhookState"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("WebhookState"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("WebhookState"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("WebhookState"))
+        }
+    }
+    /// Values of `WebhookTestData`.
+    pub mod webhook_test_data {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("WebhookTestData"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("WebhookTestData"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("WebhookTestData"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("WebhookTestData"))
+        }
+    }
+    /// Values of `WebhookTestedEvent`.
+    pub mod webhook_tested_event {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("WebhookTestedEvent"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("WebhookTestedEvent"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("WebhookTestedEvent"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("WebhookTestedEvent"))
+        }
+    }
+    /// Values of `WebhookUpdate`.
+    pub mod webhook_update {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("WebhookUpdate"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("WebhookUpdate"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("WebhookUpdate"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("WebhookUpdate"))
         }
     }
 }

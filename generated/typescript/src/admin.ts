@@ -191,6 +191,202 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/v1/tenants/{tenantId}/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List webhook endpoints
+         * @description Lists the endpoints of a tenant in an order that does not change between pages; a tenant that
+         *     does not exist has none. No secret is ever listed.
+         */
+        get: operations["webhookList"];
+        put?: never;
+        /**
+         * Create a webhook endpoint
+         * @description Subscribes an HTTPS address to events of a tenant. Each event is a `POST` by
+         *     [Standard Webhooks](https://www.standardwebhooks.com): headers `webhook-id`,
+         *     `webhook-timestamp` in seconds and `webhook-signature`, which is
+         *     `v1,<base64 of HMAC-SHA256 over id.timestamp.body>`, one for each live secret, separated by
+         *     spaces; a JSON body `{type, timestamp, data}`, whose schemas are those of `webhookExampleRead`.
+         *
+         *     An answer of 2xx within 15 seconds is success. Anything else is tried again after 5 seconds,
+         *     5 and 30 minutes, 2, 5, 10, 14, 20 and 24 hours, always with the same `webhook-id`: an event is
+         *     delivered at least once, perhaps twice, and not always in order. Redirects are not followed. An
+         *     answer of 410 disables the endpoint at once, an event that nobody took after the last attempt
+         *     too. What waited for a disabled endpoint has failed and can be replayed.
+         *
+         *     The secret is in this answer only.
+         */
+        post: operations["webhookCreate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a webhook endpoint
+         * @description Shows one endpoint, without its secrets.
+         */
+        get: operations["webhookRead"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a webhook endpoint
+         * @description Removes an endpoint with its secrets and its delivery log. What waited for it is not sent any
+         *     more.
+         */
+        delete: operations["webhookDelete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a webhook endpoint
+         * @description Changes the members that are given and keeps the others. Disabling an endpoint makes what waits
+         *     for it failed; enabling it sends what happens from then on, and `webhookReplayFailed` the rest.
+         */
+        patch: operations["webhookUpdate"];
+        trace?: never;
+    };
+    "/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List deliveries
+         * @description The delivery log of an endpoint, newest first, with the attempts of each delivery. Finished
+         *     deliveries are kept for 7 days unless configured otherwise, the newest ones if there are very
+         *     many.
+         */
+        get: operations["webhookDeliveryList"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/deliveries/{deliveryId}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay a delivery
+         * @description Sends a finished delivery again, with the same `webhook-id` and body and the whole schedule of
+         *     attempts. One that still waits is sent at once; one that is being sent is left alone. This
+         *     operation has no request body.
+         */
+        post: operations["webhookDeliveryReplay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/examples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show what an endpoint is sent
+         * @description Shows one body of each kind of event, made as the service makes them, and a test's. What of
+         *     these an endpoint is sent is said by its `events`.
+         */
+        get: operations["webhookExampleRead"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/replay-failed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay failed deliveries
+         * @description Queues every failed delivery since an instant again, with the same `webhook-id` and body and the
+         *     whole schedule of attempts: what to do after an outage of the receiver.
+         */
+        post: operations["webhookReplayFailed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate an endpoint's secret
+         * @description Makes a new secret, which is in this answer only. For `overlapSeconds` every delivery carries
+         *     two signatures, by the new and by the previous secret, so that the receiver can change over
+         *     without refusing one; then the previous secret is forgotten. At most two secrets live at once.
+         */
+        post: operations["webhookSecretRotate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test
+         * @description Queues an event `webhook.test` for an endpoint, whatever it subscribes to. How it went is in the
+         *     delivery log. This operation has no request body.
+         */
+        post: operations["webhookTest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -241,6 +437,175 @@ export interface components {
          * @example ten_k5xw2vq7m3n4p6r7sabcdefghi
          */
         Cursor: string;
+        /**
+         * @description How many deliveries will be sent again.
+         * @example {
+         *       "queued": 17
+         *     }
+         */
+        DeliveriesQueued: {
+            /**
+             * @description How many there are.
+             * @example 17
+             */
+            queued: number;
+        };
+        /**
+         * @description One event on its way to one endpoint. `nextAttemptAt` is present while it is pending, `note`
+         *     where something beside the attempts ended it.
+         * @example {
+         *       "attemptCount": 1,
+         *       "attempts": [
+         *         {
+         *           "durationMs": 84,
+         *           "startedAt": "2026-05-08T12:00:00.120Z",
+         *           "statusCode": 204
+         *         }
+         *       ],
+         *       "createdAt": "2026-05-08T12:00:00.000Z",
+         *       "deliveryId": "msg_k5xw2vq7m3n4p6r7sabcdefghi",
+         *       "event": "session.created",
+         *       "status": "delivered",
+         *       "webhookId": "whk_k5xw2vq7m3n4p6r7sabcdefghi"
+         *     }
+         */
+        Delivery: {
+            /**
+             * @description How many attempts there were, replays included.
+             * @example 1
+             */
+            attemptCount: number;
+            /** @description The latest attempts, oldest first. */
+            attempts: components["schemas"]["DeliveryAttempt"][];
+            /**
+             * Format: date-time
+             * @description When the event happened, in UTC.
+             * @example 2026-05-08T12:00:00.000Z
+             */
+            createdAt: string;
+            deliveryId: components["schemas"]["DeliveryId"];
+            event: components["schemas"]["DeliveryEventType"];
+            /**
+             * Format: date-time
+             * @description When the next attempt is due, in UTC. One that is being sent has no other.
+             * @example 2026-05-08T12:05:00.000Z
+             */
+            nextAttemptAt?: string;
+            /**
+             * @description Why it ended without an attempt, in words.
+             * @example The endpoint was disabled.
+             */
+            note?: string;
+            status: components["schemas"]["DeliveryStatus"];
+            webhookId: components["schemas"]["WebhookId"];
+        };
+        /**
+         * @description One attempt. `statusCode` is present when the endpoint answered, `answer` when it answered with
+         *     a body, `error` when no answer came.
+         * @example {
+         *       "durationMs": 84,
+         *       "startedAt": "2026-05-08T12:00:00.120Z",
+         *       "statusCode": 204
+         *     }
+         */
+        DeliveryAttempt: {
+            /**
+             * @description The beginning of the answer's body.
+             * @example unknown session
+             */
+            answer?: string;
+            /**
+             * @description How long it took, milliseconds.
+             * @example 84
+             */
+            durationMs: number;
+            /**
+             * @description Why no answer came, in words.
+             * @example The connection was refused.
+             */
+            error?: string;
+            /**
+             * Format: date-time
+             * @description When it began, in UTC.
+             * @example 2026-05-08T12:00:00.120Z
+             */
+            startedAt: string;
+            /**
+             * @description The status that the endpoint answered.
+             * @example 204
+             */
+            statusCode?: number;
+        };
+        /**
+         * @description What is delivered. `webhook.test` is a test that somebody asked for.
+         * @example session.created
+         * @enum {string}
+         */
+        DeliveryEventType: "session.created" | "session.renewed" | "session.revoked" | "session.expired" | "key.rotated" | "limit.exceeded" | "webhook.test";
+        /**
+         * @description A delivery's id. It is the header `webhook-id` of every attempt.
+         * @example msg_k5xw2vq7m3n4p6r7sabcdefghi
+         */
+        DeliveryId: string;
+        /**
+         * @description One page of deliveries. `next` is present when there are more.
+         * @example {
+         *       "items": [
+         *         {
+         *           "attemptCount": 1,
+         *           "attempts": [
+         *             {
+         *               "durationMs": 84,
+         *               "startedAt": "2026-05-08T12:00:00.120Z",
+         *               "statusCode": 204
+         *             }
+         *           ],
+         *           "createdAt": "2026-05-08T12:00:00.000Z",
+         *           "deliveryId": "msg_k5xw2vq7m3n4p6r7sabcdefghi",
+         *           "event": "session.created",
+         *           "status": "delivered",
+         *           "webhookId": "whk_k5xw2vq7m3n4p6r7sabcdefghi"
+         *         }
+         *       ]
+         *     }
+         */
+        DeliveryList: {
+            /** @description The deliveries of this page. */
+            items: components["schemas"]["Delivery"][];
+            next?: components["schemas"]["Cursor"];
+        };
+        /**
+         * @description A delivery that will be sent.
+         * @example {
+         *       "delivery": {
+         *         "attemptCount": 1,
+         *         "attempts": [
+         *           {
+         *             "durationMs": 84,
+         *             "startedAt": "2026-05-08T12:00:00.120Z",
+         *             "statusCode": 204
+         *           }
+         *         ],
+         *         "createdAt": "2026-05-08T12:00:00.000Z",
+         *         "deliveryId": "msg_k5xw2vq7m3n4p6r7sabcdefghi",
+         *         "event": "session.created",
+         *         "status": "delivered",
+         *         "webhookId": "whk_k5xw2vq7m3n4p6r7sabcdefghi"
+         *       },
+         *       "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
+         *     }
+         */
+        DeliveryQueued: {
+            delivery: components["schemas"]["Delivery"];
+            tenantId: components["schemas"]["TenantId"];
+        };
+        /**
+         * @description How far a delivery is: attempts are under way or to come, the endpoint took it, or there will
+         *     be no more attempts.
+         * @example failed
+         * @enum {string}
+         */
+        DeliveryStatus: "pending" | "delivered" | "failed";
         /**
          * @description Facts about the error. Which members there are depends on the code; an empty object when
          *     there is nothing to add. Besides the members listed here: `scope` and `missing` with
@@ -517,6 +882,17 @@ export interface components {
             secret?: string;
         };
         /**
+         * @description Which key it was. Never its secret.
+         * @example {
+         *       "keyId": "key_k5xw2vq7m3n4p6r7sabcdefghi",
+         *       "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
+         *     }
+         */
+        KeyEventData: {
+            keyId: components["schemas"]["KeyId"];
+            tenantId: components["schemas"]["TenantId"];
+        };
+        /**
          * @description One credential that is accepted. The newest one has no `endsAt`.
          * @example {
          *       "createdAt": "2026-05-08T12:00:00.000Z",
@@ -648,6 +1024,32 @@ export interface components {
             key: components["schemas"]["Key"];
         };
         /**
+         * @description A key got a new secret.
+         * @example {
+         *       "data": {
+         *         "keyId": "key_k5xw2vq7m3n4p6r7sabcdefghi",
+         *         "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
+         *       },
+         *       "timestamp": "2026-05-08T12:00:00.000Z",
+         *       "type": "key.rotated"
+         *     }
+         */
+        KeyRotatedEvent: {
+            data: components["schemas"]["KeyEventData"];
+            /**
+             * Format: date-time
+             * @description When it happened, in UTC.
+             * @example 2026-05-08T12:00:00.000Z
+             */
+            timestamp: string;
+            /**
+             * @description What happened.
+             * @example key.rotated
+             * @enum {string}
+             */
+            type: "key.rotated";
+        };
+        /**
          * @description What an embed key may grant. `read` is `showChatsList` and `showChatPage` only; `read-write`
          *     is every capability.
          * @example read-write
@@ -712,6 +1114,47 @@ export interface components {
             scope?: components["schemas"]["KeyScope"];
         };
         /**
+         * @description Whose limit it was.
+         * @example {
+         *       "subject": "uid:u1",
+         *       "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
+         *     }
+         */
+        LimitEventData: {
+            /**
+             * @description Whom the limit is for, for instance `uid:` and a user's id.
+             * @example uid:u1
+             */
+            subject: string;
+            tenantId: components["schemas"]["TenantId"];
+        };
+        /**
+         * @description A limit was reached. Told once for each subject and window.
+         * @example {
+         *       "data": {
+         *         "subject": "uid:u1",
+         *         "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
+         *       },
+         *       "timestamp": "2026-05-08T12:00:00.000Z",
+         *       "type": "limit.exceeded"
+         *     }
+         */
+        LimitExceededEvent: {
+            data: components["schemas"]["LimitEventData"];
+            /**
+             * Format: date-time
+             * @description When it happened, in UTC.
+             * @example 2026-05-08T12:00:00.000Z
+             */
+            timestamp: string;
+            /**
+             * @description What happened.
+             * @example limit.exceeded
+             * @enum {string}
+             */
+            type: "limit.exceeded";
+        };
+        /**
          * @description How many seconds after their opening the sessions of a key end at the latest, however often
          *     they are renewed. At most twelve hours.
          * @example 28800
@@ -756,6 +1199,162 @@ export interface components {
          * @enum {string}
          */
         RedemptionMode: "single" | "multiple";
+        /**
+         * @description Which failed deliveries to send again.
+         * @example {
+         *       "since": "2026-05-08T12:00:00.000Z"
+         *     }
+         */
+        ReplayFailed: {
+            /**
+             * Format: date-time
+             * @description Deliveries of events that happened at this instant or later.
+             * @example 2026-05-08T12:00:00.000Z
+             */
+            since: string;
+        };
+        /**
+         * @description A session was opened.
+         * @example {
+         *       "data": {
+         *         "expiresAt": "2026-05-08T13:00:00.000Z",
+         *         "keyId": "key_k5xw2vq7m3n4p6r7sabcdefghi",
+         *         "sessionId": "ses_k5xw2vq7m3n4p6r7sabcdefghi",
+         *         "surface": "chat",
+         *         "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
+         *       },
+         *       "timestamp": "2026-05-08T12:00:00.000Z",
+         *       "type": "session.created"
+         *     }
+         */
+        SessionCreatedEvent: {
+            data: components["schemas"]["SessionEventData"];
+            /**
+             * Format: date-time
+             * @description When it happened, in UTC.
+             * @example 2026-05-08T12:00:00.000Z
+             */
+            timestamp: string;
+            /**
+             * @description What happened.
+             * @example session.created
+             * @enum {string}
+             */
+            type: "session.created";
+        };
+        /**
+         * @description Which session it was. Never its token.
+         * @example {
+         *       "expiresAt": "2026-05-08T13:00:00.000Z",
+         *       "keyId": "key_k5xw2vq7m3n4p6r7sabcdefghi",
+         *       "sessionId": "ses_k5xw2vq7m3n4p6r7sabcdefghi",
+         *       "surface": "chat",
+         *       "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
+         *     }
+         */
+        SessionEventData: {
+            /**
+             * Format: date-time
+             * @description When it ends or would have ended, in UTC.
+             * @example 2026-05-08T13:00:00.000Z
+             */
+            expiresAt: string;
+            keyId: components["schemas"]["KeyId"];
+            /**
+             * @description The session.
+             * @example ses_k5xw2vq7m3n4p6r7sabcdefghi
+             */
+            sessionId: string;
+            surface: components["schemas"]["KeyKind"];
+            tenantId: components["schemas"]["TenantId"];
+        };
+        /**
+         * @description A session ended by itself. Told once, some seconds after its end.
+         * @example {
+         *       "data": {
+         *         "expiresAt": "2026-05-08T13:00:00.000Z",
+         *         "keyId": "key_k5xw2vq7m3n4p6r7sabcdefghi",
+         *         "sessionId": "ses_k5xw2vq7m3n4p6r7sabcdefghi",
+         *         "surface": "chat",
+         *         "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
+         *       },
+         *       "timestamp": "2026-05-08T12:00:00.000Z",
+         *       "type": "session.expired"
+         *     }
+         */
+        SessionExpiredEvent: {
+            data: components["schemas"]["SessionEventData"];
+            /**
+             * Format: date-time
+             * @description When it happened, in UTC.
+             * @example 2026-05-08T12:00:00.000Z
+             */
+            timestamp: string;
+            /**
+             * @description What happened.
+             * @example session.expired
+             * @enum {string}
+             */
+            type: "session.expired";
+        };
+        /**
+         * @description A session got a new token and a new expiry.
+         * @example {
+         *       "data": {
+         *         "expiresAt": "2026-05-08T13:00:00.000Z",
+         *         "keyId": "key_k5xw2vq7m3n4p6r7sabcdefghi",
+         *         "sessionId": "ses_k5xw2vq7m3n4p6r7sabcdefghi",
+         *         "surface": "chat",
+         *         "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
+         *       },
+         *       "timestamp": "2026-05-08T12:00:00.000Z",
+         *       "type": "session.renewed"
+         *     }
+         */
+        SessionRenewedEvent: {
+            data: components["schemas"]["SessionEventData"];
+            /**
+             * Format: date-time
+             * @description When it happened, in UTC.
+             * @example 2026-05-08T12:00:00.000Z
+             */
+            timestamp: string;
+            /**
+             * @description What happened.
+             * @example session.renewed
+             * @enum {string}
+             */
+            type: "session.renewed";
+        };
+        /**
+         * @description A session was ended before its expiry.
+         * @example {
+         *       "data": {
+         *         "expiresAt": "2026-05-08T13:00:00.000Z",
+         *         "keyId": "key_k5xw2vq7m3n4p6r7sabcdefghi",
+         *         "sessionId": "ses_k5xw2vq7m3n4p6r7sabcdefghi",
+         *         "surface": "chat",
+         *         "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
+         *       },
+         *       "timestamp": "2026-05-08T12:00:00.000Z",
+         *       "type": "session.revoked"
+         *     }
+         */
+        SessionRevokedEvent: {
+            data: components["schemas"]["SessionEventData"];
+            /**
+             * Format: date-time
+             * @description When it happened, in UTC.
+             * @example 2026-05-08T12:00:00.000Z
+             */
+            timestamp: string;
+            /**
+             * @description What happened.
+             * @example session.revoked
+             * @enum {string}
+             */
+            type: "session.revoked";
+        };
         /**
          * @description A tenant. `revokedAt` is present once it was revoked.
          * @example {
@@ -889,6 +1488,241 @@ export interface components {
          * @enum {string}
          */
         ViolationPart: "path" | "query" | "header" | "body";
+        /**
+         * @description A webhook endpoint without its secrets. `disabledReason` is present while it is disabled,
+         *     `previousSecretUntil` while a previous secret still signs.
+         * @example {
+         *       "createdAt": "2026-05-08T12:00:00.000Z",
+         *       "description": "Session log of the shop",
+         *       "events": [
+         *         "session.created",
+         *         "session.revoked"
+         *       ],
+         *       "state": "enabled",
+         *       "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi",
+         *       "url": "https://hooks.acme.example/vestibule",
+         *       "webhookId": "whk_k5xw2vq7m3n4p6r7sabcdefghi"
+         *     }
+         */
+        Webhook: {
+            /**
+             * Format: date-time
+             * @description When it was created, in UTC.
+             * @example 2026-05-08T12:00:00.000Z
+             */
+            createdAt: string;
+            /**
+             * @description What the endpoint is for, for people.
+             * @example Session log of the shop
+             */
+            description: string;
+            disabledReason?: components["schemas"]["WebhookDisabledReason"];
+            /** @description What is sent there. Repeated entries are folded into one. */
+            events: components["schemas"]["WebhookEventType"][];
+            /**
+             * Format: date-time
+             * @description Until when the previous secret signs too, in UTC.
+             * @example 2026-05-09T12:00:00.000Z
+             */
+            previousSecretUntil?: string;
+            state: components["schemas"]["WebhookState"];
+            tenantId: components["schemas"]["TenantId"];
+            /**
+             * @description Where to send, over HTTPS. Plain HTTP, and addresses of private networks, are refused
+             *     unless the configuration allows them; what a name resolves to is checked before every
+             *     attempt. No user name, no fragment; ports 80, 443 and above 1023.
+             * @example https://hooks.acme.example/vestibule
+             */
+            url: string;
+            webhookId: components["schemas"]["WebhookId"];
+        };
+        /**
+         * @description The settings of a new endpoint.
+         * @example {
+         *       "description": "Session log of the shop",
+         *       "events": [
+         *         "session.created",
+         *         "session.revoked"
+         *       ],
+         *       "url": "https://hooks.acme.example/vestibule"
+         *     }
+         */
+        WebhookCreate: {
+            /**
+             * @description What the endpoint is for, for people.
+             * @example Session log of the shop
+             */
+            description?: string;
+            /** @description What is sent there. Repeated entries are folded into one. */
+            events: components["schemas"]["WebhookEventType"][];
+            /**
+             * @description Where to send, over HTTPS. Plain HTTP, and addresses of private networks, are refused
+             *     unless the configuration allows them; what a name resolves to is checked before every
+             *     attempt. No user name, no fragment; ports 80, 443 and above 1023.
+             * @example https://hooks.acme.example/vestibule
+             */
+            url: string;
+        };
+        /**
+         * @description An endpoint and its newest secret, which is shown here only.
+         * @example {
+         *       "secret": "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+         *       "webhook": {
+         *         "createdAt": "2026-05-08T12:00:00.000Z",
+         *         "description": "Session log of the shop",
+         *         "events": [
+         *           "session.created",
+         *           "session.revoked"
+         *         ],
+         *         "state": "enabled",
+         *         "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi",
+         *         "url": "https://hooks.acme.example/vestibule",
+         *         "webhookId": "whk_k5xw2vq7m3n4p6r7sabcdefghi"
+         *       }
+         *     }
+         */
+        WebhookCreated: {
+            /**
+             * @description The secret with which deliveries are signed: what follows `whsec_` is the key in base64.
+             *     It cannot be read again.
+             * @example whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=
+             */
+            secret: string;
+            webhook: components["schemas"]["Webhook"];
+        };
+        /**
+         * @description Why nothing is sent: an operator said so, the endpoint answered 410, or an event was not taken
+         *     after the last attempt.
+         * @example gone
+         * @enum {string}
+         */
+        WebhookDisabledReason: "operator" | "gone" | "exhausted";
+        /**
+         * @description What can be subscribed to: a session began, got a new token and expiry, was ended by somebody,
+         *     or ended by itself; a key got a new secret; a user's limit was reached.
+         * @example session.created
+         * @enum {string}
+         */
+        WebhookEventType: "session.created" | "session.renewed" | "session.revoked" | "session.expired" | "key.rotated" | "limit.exceeded";
+        /** @description One body of each kind of event. */
+        WebhookExamples: {
+            keyRotated: components["schemas"]["KeyRotatedEvent"];
+            limitExceeded: components["schemas"]["LimitExceededEvent"];
+            sessionCreated: components["schemas"]["SessionCreatedEvent"];
+            sessionExpired: components["schemas"]["SessionExpiredEvent"];
+            sessionRenewed: components["schemas"]["SessionRenewedEvent"];
+            sessionRevoked: components["schemas"]["SessionRevokedEvent"];
+            webhookTest: components["schemas"]["WebhookTestedEvent"];
+        };
+        /**
+         * @description A webhook endpoint's id.
+         * @example whk_k5xw2vq7m3n4p6r7sabcdefghi
+         */
+        WebhookId: string;
+        /**
+         * @description One page of endpoints. `next` is present when there are more.
+         * @example {
+         *       "items": [
+         *         {
+         *           "createdAt": "2026-05-08T12:00:00.000Z",
+         *           "description": "Session log of the shop",
+         *           "events": [
+         *             "session.created",
+         *             "session.revoked"
+         *           ],
+         *           "state": "enabled",
+         *           "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi",
+         *           "url": "https://hooks.acme.example/vestibule",
+         *           "webhookId": "whk_k5xw2vq7m3n4p6r7sabcdefghi"
+         *         }
+         *       ]
+         *     }
+         */
+        WebhookList: {
+            /** @description The endpoints of this page. */
+            items: components["schemas"]["Webhook"][];
+            next?: components["schemas"]["Cursor"];
+        };
+        /**
+         * @description How to rotate.
+         * @example {
+         *       "overlapSeconds": 86400
+         *     }
+         */
+        WebhookSecretRotate: {
+            /**
+             * @description How long the previous secret signs beside the new one, seconds.
+             * @default 86400
+             * @example 86400
+             */
+            overlapSeconds?: number;
+        };
+        /**
+         * @description Whether anything is sent to an endpoint.
+         * @example enabled
+         * @enum {string}
+         */
+        WebhookState: "enabled" | "disabled";
+        /**
+         * @description Which endpoint is tested.
+         * @example {
+         *       "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi",
+         *       "webhookId": "whk_k5xw2vq7m3n4p6r7sabcdefghi"
+         *     }
+         */
+        WebhookTestData: {
+            tenantId: components["schemas"]["TenantId"];
+            webhookId: components["schemas"]["WebhookId"];
+        };
+        /**
+         * @description A test that somebody asked for.
+         * @example {
+         *       "data": {
+         *         "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi",
+         *         "webhookId": "whk_k5xw2vq7m3n4p6r7sabcdefghi"
+         *       },
+         *       "timestamp": "2026-05-08T12:00:00.000Z",
+         *       "type": "webhook.test"
+         *     }
+         */
+        WebhookTestedEvent: {
+            data: components["schemas"]["WebhookTestData"];
+            /**
+             * Format: date-time
+             * @description When it happened, in UTC.
+             * @example 2026-05-08T12:00:00.000Z
+             */
+            timestamp: string;
+            /**
+             * @description What happened.
+             * @example webhook.test
+             * @enum {string}
+             */
+            type: "webhook.test";
+        };
+        /**
+         * @description What to change of an endpoint. Members that are not given stay as they are.
+         * @example {
+         *       "state": "disabled"
+         *     }
+         */
+        WebhookUpdate: {
+            /**
+             * @description What the endpoint is for, for people.
+             * @example Session log of the shop
+             */
+            description?: string;
+            /** @description What is sent there. Repeated entries are folded into one. */
+            events?: components["schemas"]["WebhookEventType"][];
+            state?: components["schemas"]["WebhookState"];
+            /**
+             * @description Where to send, over HTTPS. Plain HTTP, and addresses of private networks, are refused
+             *     unless the configuration allows them; what a name resolves to is checked before every
+             *     attempt. No user name, no fragment; ports 80, 443 and above 1023.
+             * @example https://hooks.acme.example/vestibule
+             */
+            url?: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -907,6 +1741,14 @@ export type AllowedIntents = components['schemas']['AllowedIntents'];
 export type AllowedOrigins = components['schemas']['AllowedOrigins'];
 export type Ceilings = components['schemas']['Ceilings'];
 export type Cursor = components['schemas']['Cursor'];
+export type DeliveriesQueued = components['schemas']['DeliveriesQueued'];
+export type Delivery = components['schemas']['Delivery'];
+export type DeliveryAttempt = components['schemas']['DeliveryAttempt'];
+export type DeliveryEventType = components['schemas']['DeliveryEventType'];
+export type DeliveryId = components['schemas']['DeliveryId'];
+export type DeliveryList = components['schemas']['DeliveryList'];
+export type DeliveryQueued = components['schemas']['DeliveryQueued'];
+export type DeliveryStatus = components['schemas']['DeliveryStatus'];
 export type Details = components['schemas']['Details'];
 export type Directory = components['schemas']['Directory'];
 export type Error = components['schemas']['Error'];
@@ -916,6 +1758,7 @@ export type Key = components['schemas']['Key'];
 export type KeyCreate = components['schemas']['KeyCreate'];
 export type KeyCreated = components['schemas']['KeyCreated'];
 export type KeyCredential = components['schemas']['KeyCredential'];
+export type KeyEventData = components['schemas']['KeyEventData'];
 export type KeyGeneration = components['schemas']['KeyGeneration'];
 export type KeyId = components['schemas']['KeyId'];
 export type KeyKind = components['schemas']['KeyKind'];
@@ -923,13 +1766,22 @@ export type KeyList = components['schemas']['KeyList'];
 export type KeyMode = components['schemas']['KeyMode'];
 export type KeyRotate = components['schemas']['KeyRotate'];
 export type KeyRotated = components['schemas']['KeyRotated'];
+export type KeyRotatedEvent = components['schemas']['KeyRotatedEvent'];
 export type KeyScope = components['schemas']['KeyScope'];
 export type KeyState = components['schemas']['KeyState'];
 export type KeyUpdate = components['schemas']['KeyUpdate'];
+export type LimitEventData = components['schemas']['LimitEventData'];
+export type LimitExceededEvent = components['schemas']['LimitExceededEvent'];
 export type MaxLifetimeSeconds = components['schemas']['MaxLifetimeSeconds'];
 export type OriginPattern = components['schemas']['OriginPattern'];
 export type OriginsSeen = components['schemas']['OriginsSeen'];
 export type RedemptionMode = components['schemas']['RedemptionMode'];
+export type ReplayFailed = components['schemas']['ReplayFailed'];
+export type SessionCreatedEvent = components['schemas']['SessionCreatedEvent'];
+export type SessionEventData = components['schemas']['SessionEventData'];
+export type SessionExpiredEvent = components['schemas']['SessionExpiredEvent'];
+export type SessionRenewedEvent = components['schemas']['SessionRenewedEvent'];
+export type SessionRevokedEvent = components['schemas']['SessionRevokedEvent'];
 export type Tenant = components['schemas']['Tenant'];
 export type TenantCreate = components['schemas']['TenantCreate'];
 export type TenantCreated = components['schemas']['TenantCreated'];
@@ -938,6 +1790,19 @@ export type TenantList = components['schemas']['TenantList'];
 export type Violation = components['schemas']['Violation'];
 export type ViolationLimit = components['schemas']['ViolationLimit'];
 export type ViolationPart = components['schemas']['ViolationPart'];
+export type Webhook = components['schemas']['Webhook'];
+export type WebhookCreate = components['schemas']['WebhookCreate'];
+export type WebhookCreated = components['schemas']['WebhookCreated'];
+export type WebhookDisabledReason = components['schemas']['WebhookDisabledReason'];
+export type WebhookEventType = components['schemas']['WebhookEventType'];
+export type WebhookExamples = components['schemas']['WebhookExamples'];
+export type WebhookId = components['schemas']['WebhookId'];
+export type WebhookList = components['schemas']['WebhookList'];
+export type WebhookSecretRotate = components['schemas']['WebhookSecretRotate'];
+export type WebhookState = components['schemas']['WebhookState'];
+export type WebhookTestData = components['schemas']['WebhookTestData'];
+export type WebhookTestedEvent = components['schemas']['WebhookTestedEvent'];
+export type WebhookUpdate = components['schemas']['WebhookUpdate'];
 export type HeaderCacheControl = components['headers']['CacheControl'];
 export type HeaderRetryAfter = components['headers']['RetryAfter'];
 export type HeaderWwwAuthenticate = components['headers']['WwwAuthenticate'];
@@ -1796,6 +2661,954 @@ export interface operations {
             };
             /** @description There is no such tenant. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    webhookList: {
+        parameters: {
+            query?: {
+                /** @description How many entries a page has at most. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: components["schemas"]["Cursor"];
+            };
+            header?: never;
+            path: {
+                /** @description The tenant. */
+                tenantId: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of endpoints. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookList"];
+                };
+            };
+            /** @description A path or query parameter breaks a constraint or is unknown. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or not valid. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    webhookCreate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant. */
+                tenantId: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        /** @description The endpoint's settings. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookCreate"];
+            };
+        };
+        responses: {
+            /** @description The endpoint was created. */
+            201: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookCreated"];
+                };
+            };
+            /** @description The body is not JSON, or the request breaks a constraint. All violations are listed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or not valid. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such tenant, or it was revoked. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body did not arrive in time. The connection is closed. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is larger than 16 KiB. The connection is closed. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is not `application/json`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    webhookRead: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant. */
+                tenantId: components["schemas"]["TenantId"];
+                /** @description The endpoint. */
+                webhookId: components["schemas"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The endpoint. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description A path or query parameter breaks a constraint or is unknown. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or not valid. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such endpoint of this tenant. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    webhookDelete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant. */
+                tenantId: components["schemas"]["TenantId"];
+                /** @description The endpoint. */
+                webhookId: components["schemas"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The endpoint is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A path or query parameter breaks a constraint or is unknown. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or not valid. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such endpoint of this tenant. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    webhookUpdate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant. */
+                tenantId: components["schemas"]["TenantId"];
+                /** @description The endpoint. */
+                webhookId: components["schemas"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        /** @description What to change. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookUpdate"];
+            };
+        };
+        responses: {
+            /** @description The endpoint as it now is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description The body is not JSON, or the request breaks a constraint. All violations are listed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or not valid. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such endpoint of this tenant. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body did not arrive in time. The connection is closed. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is larger than 16 KiB. The connection is closed. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is not `application/json`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    webhookDeliveryList: {
+        parameters: {
+            query?: {
+                /** @description Only deliveries of this status. */
+                status?: components["schemas"]["DeliveryStatus"];
+                /** @description How many entries a page has at most. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: components["schemas"]["Cursor"];
+            };
+            header?: never;
+            path: {
+                /** @description The tenant. */
+                tenantId: components["schemas"]["TenantId"];
+                /** @description The endpoint. */
+                webhookId: components["schemas"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of deliveries. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryList"];
+                };
+            };
+            /** @description A path or query parameter breaks a constraint or is unknown. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or not valid. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such endpoint of this tenant. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    webhookDeliveryReplay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant. */
+                tenantId: components["schemas"]["TenantId"];
+                /** @description The endpoint. */
+                webhookId: components["schemas"]["WebhookId"];
+                /** @description The delivery. */
+                deliveryId: components["schemas"]["DeliveryId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The delivery is queued. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryQueued"];
+                };
+            };
+            /** @description A path or query parameter breaks a constraint or is unknown. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or not valid. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such delivery to this endpoint. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The endpoint is disabled, so nothing is sent to it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    webhookExampleRead: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant. */
+                tenantId: components["schemas"]["TenantId"];
+                /** @description The endpoint. */
+                webhookId: components["schemas"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One body of each kind. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookExamples"];
+                };
+            };
+            /** @description A path or query parameter breaks a constraint or is unknown. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or not valid. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such endpoint of this tenant. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    webhookReplayFailed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant. */
+                tenantId: components["schemas"]["TenantId"];
+                /** @description The endpoint. */
+                webhookId: components["schemas"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        /** @description Since when. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayFailed"];
+            };
+        };
+        responses: {
+            /** @description The deliveries are queued. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveriesQueued"];
+                };
+            };
+            /** @description The body is not JSON, or the request breaks a constraint. All violations are listed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or not valid. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such endpoint of this tenant. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body did not arrive in time. The connection is closed. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The endpoint is disabled, so nothing is sent to it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is larger than 16 KiB. The connection is closed. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is not `application/json`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    webhookSecretRotate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant. */
+                tenantId: components["schemas"]["TenantId"];
+                /** @description The endpoint. */
+                webhookId: components["schemas"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        /** @description How long the previous secret still signs. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookSecretRotate"];
+            };
+        };
+        responses: {
+            /** @description The endpoint and its new secret. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookCreated"];
+                };
+            };
+            /** @description The body is not JSON, or the request breaks a constraint. All violations are listed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or not valid. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such endpoint of this tenant. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body did not arrive in time. The connection is closed. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is larger than 16 KiB. The connection is closed. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is not `application/json`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    webhookTest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant. */
+                tenantId: components["schemas"]["TenantId"];
+                /** @description The endpoint. */
+                webhookId: components["schemas"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The test is queued. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryQueued"];
+                };
+            };
+            /** @description A path or query parameter breaks a constraint or is unknown. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or not valid. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such endpoint of this tenant. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The endpoint is disabled, so nothing is sent to it. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,6 +1,9 @@
 //! What holds across a close and a new start.
 
-use super::super::{audit_trail, conversations, key_rows, purge, sessions};
+use super::super::{
+    audit_trail, conversations, deliveries, delivery_log, delivery_upkeep, expiries, key_rows,
+    purge, sessions,
+};
 use super::*;
 
 #[tokio::test]
@@ -100,6 +103,13 @@ async fn no_lookup_walks_through_a_table() {
         audit_trail::CHAIN,
         purge::REPLAYS,
         purge::SESSIONS,
+        deliveries::NEXT,
+        deliveries::NEXT_ENDPOINT,
+        deliveries::IN_FLIGHT,
+        deliveries::TAKE,
+        delivery_log::PAGE,
+        delivery_upkeep::OLD,
+        expiries::ENDED,
     ];
     for statement in statements {
         let explain: &'static str = format!("EXPLAIN QUERY PLAN {statement}").leak();

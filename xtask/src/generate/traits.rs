@@ -366,6 +366,10 @@ fn response_metadata(operation: &Operation) -> TokenStream {
                 let model = format_ident!("{schema}");
                 quote!(dropshot::HttpResponseCreated::<models::#model>)
             }
+            (Some(schema), 202) => {
+                let model = format_ident!("{schema}");
+                quote!(dropshot::HttpResponseAccepted::<models::#model>)
+            }
             (Some(schema), _) => {
                 let model = format_ident!("{schema}");
                 quote!(dropshot::HttpResponseOk::<models::#model>)

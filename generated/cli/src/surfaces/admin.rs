@@ -28,6 +28,17 @@ impl<T: CliConfig> Cli<T> {
             CliCommand::TenantList => Self::cli_tenant_list(),
             CliCommand::TenantCreate => Self::cli_tenant_create(),
             CliCommand::TenantRevoke => Self::cli_tenant_revoke(),
+            CliCommand::WebhookList => Self::cli_webhook_list(),
+            CliCommand::WebhookCreate => Self::cli_webhook_create(),
+            CliCommand::WebhookRead => Self::cli_webhook_read(),
+            CliCommand::WebhookDelete => Self::cli_webhook_delete(),
+            CliCommand::WebhookUpdate => Self::cli_webhook_update(),
+            CliCommand::WebhookDeliveryList => Self::cli_webhook_delivery_list(),
+            CliCommand::WebhookDeliveryReplay => Self::cli_webhook_delivery_replay(),
+            CliCommand::WebhookExampleRead => Self::cli_webhook_example_read(),
+            CliCommand::WebhookReplayFailed => Self::cli_webhook_replay_failed(),
+            CliCommand::WebhookSecretRotate => Self::cli_webhook_secret_rotate(),
+            CliCommand::WebhookTest => Self::cli_webhook_test(),
         }
     }
     pub fn cli_key_list() -> ::clap::Command {
@@ -515,6 +526,360 @@ impl<T: CliConfig> Cli<T> {
                 "Revoke a tenant\n\nEnds a tenant for good: its keys and its sessions stop working within a second. The record\nstays in the list. Revoking a revoked tenant changes nothing and is answered alike.",
             )
     }
+    pub fn cli_webhook_list() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("after")
+                    .long("after")
+                    .value_parser(::clap::value_parser!(types::Cursor))
+                    .required(false)
+                    .help("The `next` of the page before."),
+            )
+            .arg(
+                ::clap::Arg::new("limit")
+                    .long("limit")
+                    .value_parser(::clap::value_parser!(::std::num::NonZeroU64))
+                    .required(false)
+                    .help("How many entries a page has at most."),
+            )
+            .arg(
+                ::clap::Arg::new("tenant-id")
+                    .long("tenant-id")
+                    .value_parser(::clap::value_parser!(types::TenantId))
+                    .required(true)
+                    .help("The tenant."),
+            )
+            .about(
+                "List webhook endpoints\n\nLists the endpoints of a tenant in an order that does not change between pages; a tenant that\ndoes not exist has none. No secret is ever listed.",
+            )
+    }
+    pub fn cli_webhook_create() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("description")
+                    .long("description")
+                    .value_parser(::clap::value_parser!(types::WebhookCreateDescription))
+                    .required(false)
+                    .help("What the endpoint is for, for people."),
+            )
+            .arg(
+                ::clap::Arg::new("tenant-id")
+                    .long("tenant-id")
+                    .value_parser(::clap::value_parser!(types::TenantId))
+                    .required(true)
+                    .help("The tenant."),
+            )
+            .arg(
+                ::clap::Arg::new("url")
+                    .long("url")
+                    .value_parser(::clap::value_parser!(types::WebhookCreateUrl))
+                    .required_unless_present("json-body")
+                    .help(
+                        "Where to send, over HTTPS. Plain HTTP, and addresses of private networks, are refused\nunless the configuration allows them; what a name resolves to is checked before every\nattempt. No user name, no fragment; ports 80, 443 and above 1023.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("json-body")
+                    .long("json-body")
+                    .value_name("JSON-FILE")
+                    .required(true)
+                    .value_parser(::clap::value_parser!(std::path::PathBuf))
+                    .help("Path to a file that contains the full json body."),
+            )
+            .about(
+                "Create a webhook endpoint\n\nSubscribes an HTTPS address to events of a tenant. Each event is a `POST` by\n[Standard Webhooks](https://www.standardwebhooks.com): headers `webhook-id`,\n`webhook-timestamp` in seconds and `webhook-signature`, which is\n`v1,<base64 of HMAC-SHA256 over id.timestamp.body>`, one for each live secret, separated by\nspaces; a JSON body `{type, timestamp, data}`, whose schemas are those of `webhookExampleRead`.\n\nAn answer of 2xx within 15 seconds is success. Anything else is tried again after 5 seconds,\n5 and 30 minutes, 2, 5, 10, 14, 20 and 24 hours, always with the same `webhook-id`: an event is\ndelivered at least once, perhaps twice, and not always in order. Redirects are not followed. An\nanswer of 410 disables the endpoint at once, an event that nobody took after the last attempt\ntoo. What waited for a disabled endpoint has failed and can be replayed.\n\nThe secret is in this answer only.",
+            )
+    }
+    pub fn cli_webhook_read() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("tenant-id")
+                    .long("tenant-id")
+                    .value_parser(::clap::value_parser!(types::TenantId))
+                    .required(true)
+                    .help("The tenant."),
+            )
+            .arg(
+                ::clap::Arg::new("webhook-id")
+                    .long("webhook-id")
+                    .value_parser(::clap::value_parser!(types::WebhookId))
+                    .required(true)
+                    .help("The endpoint."),
+            )
+            .about("Read a webhook endpoint\n\nShows one endpoint, without its secrets.")
+    }
+    pub fn cli_webhook_delete() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("tenant-id")
+                    .long("tenant-id")
+                    .value_parser(::clap::value_parser!(types::TenantId))
+                    .required(true)
+                    .help("The tenant."),
+            )
+            .arg(
+                ::clap::Arg::new("webhook-id")
+                    .long("webhook-id")
+                    .value_parser(::clap::value_parser!(types::WebhookId))
+                    .required(true)
+                    .help("The endpoint."),
+            )
+            .about(
+                "Delete a webhook endpoint\n\nRemoves an endpoint with its secrets and its delivery log. What waited for it is not sent any\nmore.",
+            )
+    }
+    pub fn cli_webhook_update() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("description")
+                    .long("description")
+                    .value_parser(::clap::value_parser!(types::WebhookUpdateDescription))
+                    .required(false)
+                    .help("What the endpoint is for, for people."),
+            )
+            .arg(
+                ::clap::Arg::new("state")
+                    .long("state")
+                    .value_parser(
+                        ::clap::builder::TypedValueParser::map(
+                            ::clap::builder::PossibleValuesParser::new([
+                                types::WebhookState::Enabled.to_string(),
+                                types::WebhookState::Disabled.to_string(),
+                            ]),
+                            |s| types::WebhookState::try_from(s).unwrap(),
+                        ),
+                    )
+                    .required(false)
+                    .help("Whether anything is sent to an endpoint."),
+            )
+            .arg(
+                ::clap::Arg::new("tenant-id")
+                    .long("tenant-id")
+                    .value_parser(::clap::value_parser!(types::TenantId))
+                    .required(true)
+                    .help("The tenant."),
+            )
+            .arg(
+                ::clap::Arg::new("url")
+                    .long("url")
+                    .value_parser(::clap::value_parser!(types::WebhookUpdateUrl))
+                    .required(false)
+                    .help(
+                        "Where to send, over HTTPS. Plain HTTP, and addresses of private networks, are refused\nunless the configuration allows them; what a name resolves to is checked before every\nattempt. No user name, no fragment; ports 80, 443 and above 1023.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("webhook-id")
+                    .long("webhook-id")
+                    .value_parser(::clap::value_parser!(types::WebhookId))
+                    .required(true)
+                    .help("The endpoint."),
+            )
+            .arg(
+                ::clap::Arg::new("json-body")
+                    .long("json-body")
+                    .value_name("JSON-FILE")
+                    .required(false)
+                    .value_parser(::clap::value_parser!(std::path::PathBuf))
+                    .help("Path to a file that contains the full json body."),
+            )
+            .about(
+                "Change a webhook endpoint\n\nChanges the members that are given and keeps the others. Disabling an endpoint makes what waits\nfor it failed; enabling it sends what happens from then on, and `webhookReplayFailed` the rest.",
+            )
+    }
+    pub fn cli_webhook_delivery_list() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("after")
+                    .long("after")
+                    .value_parser(::clap::value_parser!(types::Cursor))
+                    .required(false)
+                    .help("The `next` of the page before."),
+            )
+            .arg(
+                ::clap::Arg::new("limit")
+                    .long("limit")
+                    .value_parser(::clap::value_parser!(::std::num::NonZeroU64))
+                    .required(false)
+                    .help("How many entries a page has at most."),
+            )
+            .arg(
+                ::clap::Arg::new("status")
+                    .long("status")
+                    .value_parser(
+                        ::clap::builder::TypedValueParser::map(
+                            ::clap::builder::PossibleValuesParser::new([
+                                types::DeliveryStatus::Pending.to_string(),
+                                types::DeliveryStatus::Delivered.to_string(),
+                                types::DeliveryStatus::Failed.to_string(),
+                            ]),
+                            |s| types::DeliveryStatus::try_from(s).unwrap(),
+                        ),
+                    )
+                    .required(false)
+                    .help("Only deliveries of this status."),
+            )
+            .arg(
+                ::clap::Arg::new("tenant-id")
+                    .long("tenant-id")
+                    .value_parser(::clap::value_parser!(types::TenantId))
+                    .required(true)
+                    .help("The tenant."),
+            )
+            .arg(
+                ::clap::Arg::new("webhook-id")
+                    .long("webhook-id")
+                    .value_parser(::clap::value_parser!(types::WebhookId))
+                    .required(true)
+                    .help("The endpoint."),
+            )
+            .about(
+                "List deliveries\n\nThe delivery log of an endpoint, newest first, with the attempts of each delivery. Finished\ndeliveries are kept for 7 days unless configured otherwise, the newest ones if there are very\nmany.",
+            )
+    }
+    pub fn cli_webhook_delivery_replay() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("delivery-id")
+                    .long("delivery-id")
+                    .value_parser(::clap::value_parser!(types::DeliveryId))
+                    .required(true)
+                    .help("The delivery."),
+            )
+            .arg(
+                ::clap::Arg::new("tenant-id")
+                    .long("tenant-id")
+                    .value_parser(::clap::value_parser!(types::TenantId))
+                    .required(true)
+                    .help("The tenant."),
+            )
+            .arg(
+                ::clap::Arg::new("webhook-id")
+                    .long("webhook-id")
+                    .value_parser(::clap::value_parser!(types::WebhookId))
+                    .required(true)
+                    .help("The endpoint."),
+            )
+            .about(
+                "Replay a delivery\n\nSends a finished delivery again, with the same `webhook-id` and body and the whole schedule of\nattempts. One that still waits is sent at once; one that is being sent is left alone. This\noperation has no request body.",
+            )
+    }
+    pub fn cli_webhook_example_read() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("tenant-id")
+                    .long("tenant-id")
+                    .value_parser(::clap::value_parser!(types::TenantId))
+                    .required(true)
+                    .help("The tenant."),
+            )
+            .arg(
+                ::clap::Arg::new("webhook-id")
+                    .long("webhook-id")
+                    .value_parser(::clap::value_parser!(types::WebhookId))
+                    .required(true)
+                    .help("The endpoint."),
+            )
+            .about(
+                "Show what an endpoint is sent\n\nShows one body of each kind of event, made as the service makes them, and a test's. What of\nthese an endpoint is sent is said by its `events`.",
+            )
+    }
+    pub fn cli_webhook_replay_failed() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("since")
+                    .long("since")
+                    .value_parser(
+                        ::clap::value_parser!(
+                            ::chrono::DateTime < ::chrono::offset::Utc >
+                        ),
+                    )
+                    .required_unless_present("json-body")
+                    .help("Deliveries of events that happened at this instant or later."),
+            )
+            .arg(
+                ::clap::Arg::new("tenant-id")
+                    .long("tenant-id")
+                    .value_parser(::clap::value_parser!(types::TenantId))
+                    .required(true)
+                    .help("The tenant."),
+            )
+            .arg(
+                ::clap::Arg::new("webhook-id")
+                    .long("webhook-id")
+                    .value_parser(::clap::value_parser!(types::WebhookId))
+                    .required(true)
+                    .help("The endpoint."),
+            )
+            .arg(
+                ::clap::Arg::new("json-body")
+                    .long("json-body")
+                    .value_name("JSON-FILE")
+                    .required(false)
+                    .value_parser(::clap::value_parser!(std::path::PathBuf))
+                    .help("Path to a file that contains the full json body."),
+            )
+            .about(
+                "Replay failed deliveries\n\nQueues every failed delivery since an instant again, with the same `webhook-id` and body and the\nwhole schedule of attempts: what to do after an outage of the receiver.",
+            )
+    }
+    pub fn cli_webhook_secret_rotate() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("overlap-seconds")
+                    .long("overlap-seconds")
+                    .value_parser(::clap::value_parser!(i64))
+                    .required(false)
+                    .help(
+                        "How long the previous secret signs beside the new one, seconds.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("tenant-id")
+                    .long("tenant-id")
+                    .value_parser(::clap::value_parser!(types::TenantId))
+                    .required(true)
+                    .help("The tenant."),
+            )
+            .arg(
+                ::clap::Arg::new("webhook-id")
+                    .long("webhook-id")
+                    .value_parser(::clap::value_parser!(types::WebhookId))
+                    .required(true)
+                    .help("The endpoint."),
+            )
+            .arg(
+                ::clap::Arg::new("json-body")
+                    .long("json-body")
+                    .value_name("JSON-FILE")
+                    .required(false)
+                    .value_parser(::clap::value_parser!(std::path::PathBuf))
+                    .help("Path to a file that contains the full json body."),
+            )
+            .about(
+                "Rotate an endpoint's secret\n\nMakes a new secret, which is in this answer only. For `overlapSeconds` every delivery carries\ntwo signatures, by the new and by the previous secret, so that the receiver can change over\nwithout refusing one; then the previous secret is forgotten. At most two secrets live at once.",
+            )
+    }
+    pub fn cli_webhook_test() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("tenant-id")
+                    .long("tenant-id")
+                    .value_parser(::clap::value_parser!(types::TenantId))
+                    .required(true)
+                    .help("The tenant."),
+            )
+            .arg(
+                ::clap::Arg::new("webhook-id")
+                    .long("webhook-id")
+                    .value_parser(::clap::value_parser!(types::WebhookId))
+                    .required(true)
+                    .help("The endpoint."),
+            )
+            .about(
+                "Send a test\n\nQueues an event `webhook.test` for an endpoint, whatever it subscribes to. How it went is in the\ndelivery log. This operation has no request body.",
+            )
+    }
     pub async fn execute(
         &self,
         cmd: CliCommand,
@@ -532,6 +897,27 @@ impl<T: CliConfig> Cli<T> {
             CliCommand::TenantList => self.execute_tenant_list(matches).await,
             CliCommand::TenantCreate => self.execute_tenant_create(matches).await,
             CliCommand::TenantRevoke => self.execute_tenant_revoke(matches).await,
+            CliCommand::WebhookList => self.execute_webhook_list(matches).await,
+            CliCommand::WebhookCreate => self.execute_webhook_create(matches).await,
+            CliCommand::WebhookRead => self.execute_webhook_read(matches).await,
+            CliCommand::WebhookDelete => self.execute_webhook_delete(matches).await,
+            CliCommand::WebhookUpdate => self.execute_webhook_update(matches).await,
+            CliCommand::WebhookDeliveryList => {
+                self.execute_webhook_delivery_list(matches).await
+            }
+            CliCommand::WebhookDeliveryReplay => {
+                self.execute_webhook_delivery_replay(matches).await
+            }
+            CliCommand::WebhookExampleRead => {
+                self.execute_webhook_example_read(matches).await
+            }
+            CliCommand::WebhookReplayFailed => {
+                self.execute_webhook_replay_failed(matches).await
+            }
+            CliCommand::WebhookSecretRotate => {
+                self.execute_webhook_secret_rotate(matches).await
+            }
+            CliCommand::WebhookTest => self.execute_webhook_test(matches).await,
         }
     }
     pub async fn execute_key_list(
@@ -885,6 +1271,339 @@ impl<T: CliConfig> Cli<T> {
             }
         }
     }
+    pub async fn execute_webhook_list(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.webhook_list();
+        if let Some(value) = matches.get_one::<types::Cursor>("after") {
+            request = request.after(value.clone());
+        }
+        if let Some(value) = matches.get_one::<::std::num::NonZeroU64>("limit") {
+            request = request.limit(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::TenantId>("tenant-id") {
+            request = request.tenant_id(value.clone());
+        }
+        self.config.execute_webhook_list(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_webhook_create(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.webhook_create();
+        if let Some(value) = matches.get_one::<std::path::PathBuf>("json-body") {
+            let body_txt = std::fs::read_to_string(value)
+                .with_context(|| format!("failed to read {}", value.display()))?;
+            let body_value = serde_json::from_str::<types::WebhookCreate>(&body_txt)
+                .with_context(|| format!("failed to parse {}", value.display()))?;
+            request = request.body(body_value);
+        }
+        if let Some(value) = matches
+            .get_one::<types::WebhookCreateDescription>("description")
+        {
+            request = request.body_map(|body| { body.description(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<types::TenantId>("tenant-id") {
+            request = request.tenant_id(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::WebhookCreateUrl>("url") {
+            request = request.body_map(|body| { body.url(value.clone()) });
+        }
+        self.config.execute_webhook_create(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_webhook_read(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.webhook_read();
+        if let Some(value) = matches.get_one::<types::TenantId>("tenant-id") {
+            request = request.tenant_id(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::WebhookId>("webhook-id") {
+            request = request.webhook_id(value.clone());
+        }
+        self.config.execute_webhook_read(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_webhook_delete(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.webhook_delete();
+        if let Some(value) = matches.get_one::<types::TenantId>("tenant-id") {
+            request = request.tenant_id(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::WebhookId>("webhook-id") {
+            request = request.webhook_id(value.clone());
+        }
+        self.config.execute_webhook_delete(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_no_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_webhook_update(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.webhook_update();
+        if let Some(value) = matches.get_one::<std::path::PathBuf>("json-body") {
+            let body_txt = std::fs::read_to_string(value)
+                .with_context(|| format!("failed to read {}", value.display()))?;
+            let body_value = serde_json::from_str::<types::WebhookUpdate>(&body_txt)
+                .with_context(|| format!("failed to parse {}", value.display()))?;
+            request = request.body(body_value);
+        }
+        if let Some(value) = matches
+            .get_one::<types::WebhookUpdateDescription>("description")
+        {
+            request = request.body_map(|body| { body.description(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<types::WebhookState>("state") {
+            request = request.body_map(|body| { body.state(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<types::TenantId>("tenant-id") {
+            request = request.tenant_id(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::WebhookUpdateUrl>("url") {
+            request = request.body_map(|body| { body.url(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<types::WebhookId>("webhook-id") {
+            request = request.webhook_id(value.clone());
+        }
+        self.config.execute_webhook_update(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_webhook_delivery_list(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.webhook_delivery_list();
+        if let Some(value) = matches.get_one::<types::Cursor>("after") {
+            request = request.after(value.clone());
+        }
+        if let Some(value) = matches.get_one::<::std::num::NonZeroU64>("limit") {
+            request = request.limit(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::DeliveryStatus>("status") {
+            request = request.status(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::TenantId>("tenant-id") {
+            request = request.tenant_id(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::WebhookId>("webhook-id") {
+            request = request.webhook_id(value.clone());
+        }
+        self.config.execute_webhook_delivery_list(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_webhook_delivery_replay(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.webhook_delivery_replay();
+        if let Some(value) = matches.get_one::<types::DeliveryId>("delivery-id") {
+            request = request.delivery_id(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::TenantId>("tenant-id") {
+            request = request.tenant_id(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::WebhookId>("webhook-id") {
+            request = request.webhook_id(value.clone());
+        }
+        self.config.execute_webhook_delivery_replay(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_webhook_example_read(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.webhook_example_read();
+        if let Some(value) = matches.get_one::<types::TenantId>("tenant-id") {
+            request = request.tenant_id(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::WebhookId>("webhook-id") {
+            request = request.webhook_id(value.clone());
+        }
+        self.config.execute_webhook_example_read(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_webhook_replay_failed(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.webhook_replay_failed();
+        if let Some(value) = matches.get_one::<std::path::PathBuf>("json-body") {
+            let body_txt = std::fs::read_to_string(value)
+                .with_context(|| format!("failed to read {}", value.display()))?;
+            let body_value = serde_json::from_str::<types::ReplayFailed>(&body_txt)
+                .with_context(|| format!("failed to parse {}", value.display()))?;
+            request = request.body(body_value);
+        }
+        if let Some(value) = matches
+            .get_one::<::chrono::DateTime<::chrono::offset::Utc>>("since")
+        {
+            request = request.body_map(|body| { body.since(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<types::TenantId>("tenant-id") {
+            request = request.tenant_id(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::WebhookId>("webhook-id") {
+            request = request.webhook_id(value.clone());
+        }
+        self.config.execute_webhook_replay_failed(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_webhook_secret_rotate(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.webhook_secret_rotate();
+        if let Some(value) = matches.get_one::<std::path::PathBuf>("json-body") {
+            let body_txt = std::fs::read_to_string(value)
+                .with_context(|| format!("failed to read {}", value.display()))?;
+            let body_value = serde_json::from_str::<
+                types::WebhookSecretRotate,
+            >(&body_txt)
+                .with_context(|| format!("failed to parse {}", value.display()))?;
+            request = request.body(body_value);
+        }
+        if let Some(value) = matches.get_one::<i64>("overlap-seconds") {
+            request = request.body_map(|body| { body.overlap_seconds(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<types::TenantId>("tenant-id") {
+            request = request.tenant_id(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::WebhookId>("webhook-id") {
+            request = request.webhook_id(value.clone());
+        }
+        self.config.execute_webhook_secret_rotate(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_webhook_test(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.webhook_test();
+        if let Some(value) = matches.get_one::<types::TenantId>("tenant-id") {
+            request = request.tenant_id(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::WebhookId>("webhook-id") {
+            request = request.webhook_id(value.clone());
+        }
+        self.config.execute_webhook_test(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
 }
 pub trait CliConfig {
     fn success_item<T>(&self, value: &ResponseValue<T>)
@@ -983,6 +1702,83 @@ pub trait CliConfig {
     ) -> anyhow::Result<()> {
         Ok(())
     }
+    fn execute_webhook_list(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::WebhookList,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_webhook_create(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::WebhookCreate,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_webhook_read(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::WebhookRead,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_webhook_delete(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::WebhookDelete,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_webhook_update(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::WebhookUpdate,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_webhook_delivery_list(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::WebhookDeliveryList,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_webhook_delivery_replay(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::WebhookDeliveryReplay,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_webhook_example_read(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::WebhookExampleRead,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_webhook_replay_failed(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::WebhookReplayFailed,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_webhook_secret_rotate(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::WebhookSecretRotate,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_webhook_test(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::WebhookTest,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
 }
 #[derive(Copy, Clone, Debug)]
 pub enum CliCommand {
@@ -997,6 +1793,17 @@ pub enum CliCommand {
     TenantList,
     TenantCreate,
     TenantRevoke,
+    WebhookList,
+    WebhookCreate,
+    WebhookRead,
+    WebhookDelete,
+    WebhookUpdate,
+    WebhookDeliveryList,
+    WebhookDeliveryReplay,
+    WebhookExampleRead,
+    WebhookReplayFailed,
+    WebhookSecretRotate,
+    WebhookTest,
 }
 impl CliCommand {
     pub fn iter() -> impl Iterator<Item = CliCommand> {
@@ -1004,7 +1811,12 @@ impl CliCommand {
             CliCommand::KeyList, CliCommand::KeyCreate, CliCommand::KeyRead,
             CliCommand::KeyRevoke, CliCommand::KeyUpdate, CliCommand::KeyPause,
             CliCommand::KeyResume, CliCommand::KeyRotate, CliCommand::TenantList,
-            CliCommand::TenantCreate, CliCommand::TenantRevoke,
+            CliCommand::TenantCreate, CliCommand::TenantRevoke, CliCommand::WebhookList,
+            CliCommand::WebhookCreate, CliCommand::WebhookRead,
+            CliCommand::WebhookDelete, CliCommand::WebhookUpdate,
+            CliCommand::WebhookDeliveryList, CliCommand::WebhookDeliveryReplay,
+            CliCommand::WebhookExampleRead, CliCommand::WebhookReplayFailed,
+            CliCommand::WebhookSecretRotate, CliCommand::WebhookTest,
         ]
             .into_iter()
     }
@@ -1021,6 +1833,17 @@ impl CliCommand {
             CliCommand::TenantList => "tenant_list",
             CliCommand::TenantCreate => "tenant_create",
             CliCommand::TenantRevoke => "tenant_revoke",
+            CliCommand::WebhookList => "webhook_list",
+            CliCommand::WebhookCreate => "webhook_create",
+            CliCommand::WebhookRead => "webhook_read",
+            CliCommand::WebhookDelete => "webhook_delete",
+            CliCommand::WebhookUpdate => "webhook_update",
+            CliCommand::WebhookDeliveryList => "webhook_delivery_list",
+            CliCommand::WebhookDeliveryReplay => "webhook_delivery_replay",
+            CliCommand::WebhookExampleRead => "webhook_example_read",
+            CliCommand::WebhookReplayFailed => "webhook_replay_failed",
+            CliCommand::WebhookSecretRotate => "webhook_secret_rotate",
+            CliCommand::WebhookTest => "webhook_test",
         }
     }
 }

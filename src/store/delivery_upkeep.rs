@@ -1,0 +1,181 @@
+//! Keeping the queue of deliveries bounded: what waits for a disabled or deleted endpoint is taken
+//! off, old entries of the log go, and no endpoint keeps more than its share. In slices.
+
+use super::Store;
+use super::cache::Caches;
+use super::engine::{Connection, Failure};
+use super::writer::Job;
+use crate::error::Result;
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// How long finished deliveries are kept, milliseconds.
+    pub keep_ms: i64,
+    /// The most deliveries of one endpoint that wait, and the most that are finished.
+    pub most: i64,
+}
+
+impl Store {
+    /// Takes off what waits for endpoints that are disabled, deleted or of a revoked tenant;
+    /// whether there may be more.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn settle_webhooks(&self, now: i64) -> Result<bool> {
+        if self.readers.fetch(UNSETTLED, Vec::new()).await?.is_empty() {
+            return Ok(false);
+        }
+        self.writer.run(Settle { now }).await
+    }
+
+    /// Removes finished deliveries that are too old or too many, and fails the oldest of too many
+    /// that wait; whether there may be more.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn purge_deliveries(&self, now: i64, bounds: Bounds) -> Result<bool> {
+        let mut crowded = Vec::new();
+        for mut row in self.readers.fetch(CROWDED, vec![bounds.most.into()]).await? {
+            let (pending, finished) = (row.int(2)?, row.int(3)?);
+            crowded.push(Crowded {
+                tenant: row.text(0)?,
+                webhook: row.text(1)?,
+                waiting_too_much: (pending - bounds.most).clamp(0, SLICE),
+                finished_too_much: (finished - bounds.most).clamp(0, SLICE),
+            });
+        }
+        let before = now.saturating_sub(bounds.keep_ms);
+        if crowded.is_empty() && self.readers.fetch(OLD, vec![before.into()]).await?.is_empty() {
+            return Ok(false);
+        }
+        self.writer.run(Purge { now, before, crowded }).await
+    }
+}
+
+/// The most deliveries of one endpoint that one call changes.
+const SLICE: i64 = 1000;
+
+const UNSETTLED: &str = "SELECT 1 FROM webhooks WHERE settling = 1 OR state = 'enabled' \
+     AND tenant_id IN (SELECT tenant_id FROM tenants WHERE revoked_at IS NOT NULL) LIMIT 1";
+
+pub(super) const OLD: &str = "SELECT 1 FROM webhook_deliveries \
+     WHERE status <> 'pending' AND finished_at < $1 LIMIT 1";
+
+const CROWDED: &str = "SELECT tenant_id, webhook_id, pending, finished FROM \
+     (SELECT tenant_id, webhook_id, SUM(CASE WHEN status = 'pending' THEN 1 ELSE 0 END) AS pending, \
+     SUM(CASE WHEN status = 'pending' THEN 0 ELSE 1 END) AS finished FROM webhook_deliveries \
+     GROUP BY tenant_id, webhook_id) AS counted WHERE pending > $1 OR finished > $1";
+
+struct Settle {
+    now: i64,
+}
+
+impl Job for Settle {
+    type Answer = bool;
+
+    async fn run(&self, conn: &mut Connection) -> Result<bool, Failure> {
+        let sql = "UPDATE webhooks SET state = 'disabled', disabled_reason = 'operator', \
+                   settling = 1 WHERE state = 'enabled' AND tenant_id IN \
+                   (SELECT tenant_id FROM tenants WHERE revoked_at IS NOT NULL)";
+        if conn.execute(sql, Vec::new()).await? > 0 {
+            conn.subscribers.forget();
+        }
+        let sql = "SELECT tenant_id, webhook_id, state FROM webhooks WHERE settling = 1 LIMIT 16";
+        let mut is_more = false;
+        for mut row in conn.fetch(sql, Vec::new()).await? {
+            let (tenant, webhook) = (row.text(0)?, row.text(1)?);
+            let changed = match row.text(2)?.as_str() {
+                "deleted" => remove(conn, (&tenant, &webhook)).await?,
+                _ => self.fail(conn, (&tenant, &webhook)).await?,
+            };
+            is_more |= changed > 0;
+        }
+        Ok(is_more)
+    }
+
+    fn forget(&self, _: &Caches) {}
+}
+
+impl Settle {
+    /// What is being sent at this moment is taken off when it comes back and is to be tried again.
+    async fn fail(
+        &self,
+        conn: &mut Connection,
+        (tenant, webhook): (&str, &str),
+    ) -> Result<u64, Failure> {
+        let sql = "UPDATE webhook_deliveries SET status = 'failed', lease = NULL, \
+                   note = 'The endpoint was disabled.', finished_at = $3 \
+                   WHERE (tenant_id, delivery_id) IN \
+                   (SELECT tenant_id, delivery_id FROM webhook_deliveries \
+                   WHERE tenant_id = $1 AND webhook_id = $2 AND status = 'pending' \
+                   AND (lease IS NULL OR next_at <= $3) LIMIT 1000)";
+        let name = || vec![tenant.into(), webhook.into()];
+        let failed = conn.execute(sql, [name(), vec![self.now.into()]].concat()).await?;
+        let sql = "UPDATE webhooks SET settling = 0 WHERE tenant_id = $1 AND webhook_id = $2 \
+                   AND NOT EXISTS (SELECT 1 FROM webhook_deliveries AS d \
+                   WHERE d.tenant_id = $1 AND d.webhook_id = $2 AND d.status = 'pending')";
+        conn.execute(sql, name()).await?;
+        Ok(failed)
+    }
+}
+
+async fn remove(conn: &mut Connection, (tenant, webhook): (&str, &str)) -> Result<u64, Failure> {
+    let name = || vec![tenant.into(), webhook.into()];
+    let sql = "DELETE FROM webhook_deliveries WHERE (tenant_id, delivery_id) IN \
+               (SELECT tenant_id, delivery_id FROM webhook_deliveries \
+               WHERE tenant_id = $1 AND webhook_id = $2 LIMIT 1000)";
+    let removed = conn.execute(sql, name()).await?;
+    if removed == 0 {
+        let sql = "DELETE FROM webhooks \
+                   WHERE tenant_id = $1 AND webhook_id = $2 AND state = 'deleted'";
+        conn.execute(sql, name()).await?;
+    }
+    Ok(removed)
+}
+
+struct Purge {
+    now: i64,
+    before: i64,
+    crowded: Vec<Crowded>,
+}
+
+/// An endpoint with more deliveries than it may have.
+struct Crowded {
+    tenant: String,
+    webhook: String,
+    waiting_too_much: i64,
+    finished_too_much: i64,
+}
+
+impl Job for Purge {
+    type Answer = bool;
+
+    async fn run(&self, conn: &mut Connection) -> Result<bool, Failure> {
+        let sql = "DELETE FROM webhook_deliveries WHERE (tenant_id, delivery_id) IN \
+                   (SELECT tenant_id, delivery_id FROM webhook_deliveries \
+                   WHERE status <> 'pending' AND finished_at < $1 LIMIT 1000)";
+        let old = conn.execute(sql, vec![self.before.into()]).await?;
+        let mut is_more = old == SLICE as u64;
+        for Crowded { tenant, webhook, waiting_too_much, finished_too_much } in &self.crowded {
+            let name = |many: i64| vec![tenant.into(), webhook.into(), many.into()];
+            let sql = "DELETE FROM webhook_deliveries WHERE (tenant_id, delivery_id) IN \
+                       (SELECT tenant_id, delivery_id FROM webhook_deliveries \
+                       WHERE tenant_id = $1 AND webhook_id = $2 AND status <> 'pending' \
+                       ORDER BY delivery_id LIMIT $3)";
+            conn.execute(sql, name(*finished_too_much)).await?;
+            let sql = "UPDATE webhook_deliveries SET status = 'failed', lease = NULL, \
+                       note = 'Too many deliveries waited.', finished_at = $4 \
+                       WHERE (tenant_id, delivery_id) IN \
+                       (SELECT tenant_id, delivery_id FROM webhook_deliveries \
+                       WHERE tenant_id = $1 AND webhook_id = $2 AND status = 'pending' \
+                       AND lease IS NULL ORDER BY delivery_id LIMIT $3)";
+            let values = [name(*waiting_too_much), vec![self.now.into()]].concat();
+            conn.execute(sql, values).await?;
+            is_more |= *waiting_too_much == SLICE || *finished_too_much == SLICE;
+        }
+        Ok(is_more)
+    }
+
+    fn forget(&self, _: &Caches) {}
+}

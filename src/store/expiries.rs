@@ -1,0 +1,100 @@
+//! Telling of sessions that ended by themselves: once each, in the order of their ends.
+//!
+//! A cursor over the ends of sessions says up to which one was told. It moves in the transaction
+//! that queues the messages, so that neither a crash nor a second instance tells twice; and a
+//! message's id follows from its session, so that even then it would be one message.
+
+use super::Store;
+use super::cache::Caches;
+use super::engine::{Connection, Failure, Row};
+use super::subscribers::{self, Message};
+use super::writer::Job;
+use crate::domain::webhook::{EventType, Subject};
+use crate::error::Result;
+
+impl Store {
+    /// Tells of sessions that ended until `until` (milliseconds), a thousand at most, to the
+    /// endpoints that listen; whether there may be more.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn tell_expired_sessions(&self, until: i64) -> Result<bool> {
+        // Most of the time nobody listens, which is no work for the writer.
+        let rows = self.readers.fetch(LISTENERS, vec![pattern().into()]).await?;
+        if rows.is_empty() {
+            return Ok(false);
+        }
+        self.writer.run(Tell { until }).await
+    }
+}
+
+/// To be called before an endpoint may begin to listen: when nobody did, what ended up to `now`
+/// is nobody's concern.
+pub(super) async fn begin(conn: &mut Connection, now: i64) -> Result<(), Failure> {
+    if !conn.fetch(LISTENERS, vec![pattern().into()]).await?.is_empty() {
+        return Ok(());
+    }
+    let sql = "INSERT INTO webhook_expiries (name, expires_at, session_id) VALUES ('told', $1, '') \
+               ON CONFLICT (name) DO UPDATE SET expires_at = excluded.expires_at, \
+               session_id = excluded.session_id";
+    conn.execute(sql, vec![now.into()]).await.map(drop)
+}
+
+/// The most sessions that one call looks at.
+const SLICE: usize = 1000;
+
+const LISTENERS: &str = "SELECT 1 FROM webhooks WHERE state = 'enabled' AND events LIKE $1 LIMIT 1";
+
+pub(super) const ENDED: &str = "SELECT tenant_id, session_id, key_id, surface, expires_at, \
+     revoked_at FROM sessions WHERE expires_at >= $1 AND expires_at <= $2 \
+     AND (expires_at > $1 OR session_id > $3) ORDER BY expires_at, session_id LIMIT 1000";
+
+fn pattern() -> String {
+    format!("%\"{}\"%", EventType::SessionExpired.name())
+}
+
+struct Tell {
+    until: i64,
+}
+
+impl Job for Tell {
+    type Answer = bool;
+
+    async fn run(&self, conn: &mut Connection) -> Result<bool, Failure> {
+        let sql = "SELECT expires_at, session_id FROM webhook_expiries WHERE name = 'told'";
+        let Some(mut told) = conn.fetch(sql, Vec::new()).await?.pop() else { return Ok(false) };
+        let values = vec![told.int(0)?.into(), self.until.into(), told.text(1)?.into()];
+        let ended = conn.fetch(ENDED, values).await?;
+        let is_whole = ended.len() == SLICE;
+        let mut last = None;
+        for row in ended {
+            last = Some(tell(conn, row).await?);
+        }
+        if let Some((expires_at, session)) = last {
+            let sql = "UPDATE webhook_expiries SET expires_at = $1, session_id = $2 \
+                       WHERE name = 'told'";
+            conn.execute(sql, vec![expires_at.into(), session.into()]).await?;
+        }
+        Ok(is_whole)
+    }
+
+    fn forget(&self, _: &Caches) {}
+}
+
+/// Tells of one session unless it was revoked before; where the cursor then stands.
+async fn tell(conn: &mut Connection, mut row: Row) -> Result<(i64, String), Failure> {
+    let (tenant, session, key) = (row.text(0)?, row.text(1)?, row.text(2)?);
+    let (surface, expires_at) = (row.text(3)?, row.int(4)?);
+    let told = (expires_at, session.clone());
+    if row.opt_int(5)?.is_some() {
+        return Ok(told);
+    }
+    let event = EventType::SessionExpired;
+    let listening = subscribers::listening(conn, &tenant, event).await?;
+    let (cause, at) = (format!("{} {session}", event.name()), expires_at);
+    let subject = Subject::Session { session, key, surface, expires_at };
+    let message =
+        |webhook| Message { tenant: &tenant, webhook, event, subject: &subject, cause: &cause, at };
+    subscribers::queue(conn, listening.into_iter().map(message)).await?;
+    Ok(told)
+}
