@@ -5,16 +5,17 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use secrecy::SecretString;
-use vestibule_api::authenticate::{Authenticate, headers, windows};
+use vestibule_api::authenticate::{Authenticate, headers, nonces, windows};
 use vestibule_runtime::{KnownCaller, Received, Refusal, TokenPrefix};
 
 use crate::context::Context;
 use crate::domain::api_key::KeyHash;
-use crate::domain::caller::Caller;
 use crate::domain::key::{Key, KeyKind, KeyState};
 use crate::domain::origin::Origin;
 use crate::domain::session::Session;
-use crate::domain::signature::{Header, SignedHeaders, Verified};
+use crate::domain::signature::{
+    Bounds, Claim, Header, RequestLine, SignedHeaders, SignedHeadersV2, SignedRequest, Verified,
+};
 use crate::domain::{chat_session, chat_token, embed_session};
 use crate::error::{Error, Result};
 use crate::provision::open_key_secret;
@@ -27,6 +28,14 @@ pub struct SignedCaller {
     pub generation: i64,
     /// The signature, to be accepted once.
     pub verified: Verified,
+}
+
+/// The holder of an embed key that signed this very request, method and path included.
+pub struct SignedV2Caller {
+    /// The key.
+    pub key: Arc<Key>,
+    /// The signature, to be accepted once.
+    pub claim: Claim,
 }
 
 /// The holder of a live session's token.
@@ -43,12 +52,6 @@ pub struct ApiKeyCaller {
     pub generation: i64,
 }
 
-impl From<ApiKeyCaller> for Caller {
-    fn from(ApiKeyCaller { key, .. }: ApiKeyCaller) -> Self {
-        Self { tenant: Some(key.tenant.clone()), may_change: true, actor: key.id.clone() }
-    }
-}
-
 /// The operator.
 pub struct AdminCaller;
 
@@ -58,6 +61,7 @@ impl Authenticate for Context {
     type ChatToken = SessionCaller;
     type EmbedToken = SessionCaller;
     type SignedKey = SignedCaller;
+    type SignedV2 = SignedV2Caller;
 
     async fn admin_key(&self, request: &Received) -> Result<AdminCaller, Refusal> {
         let token = bearer(request, Error::InvalidApiKey)?;
@@ -116,6 +120,33 @@ impl Authenticate for Context {
     async fn signed_key(&self, request: &Received) -> Result<SignedCaller, Refusal> {
         let sent = signed_headers(&request.headers);
         let signed = sent.check(self.clock.now_ms(), windows::EMBED_TIMESTAMP_MS)?;
+        Ok(self.signer(&signed, request).await?)
+    }
+
+    async fn signed_v2(&self, request: &Received) -> Result<SignedV2Caller, Refusal> {
+        let target = request.uri.path_and_query().map_or("/", |it| it.as_str());
+        let line = RequestLine { method: request.operation.method.as_str(), target };
+        let bounds = Bounds {
+            window_ms: windows::EMBED_TIMESTAMP_V2_MS,
+            nonce_length: nonces::EMBED_NONCE_LENGTH,
+        };
+        let sent = signed_headers_v2(&request.headers);
+        let signed = sent.check(line, self.clock.now_ms(), bounds)?;
+        let SignedCaller { key, verified, .. } = self.signer(&signed, request).await?;
+        let claim = Claim {
+            tenant: key.tenant.clone(),
+            key_id: key.id.clone(),
+            mac: verified.mac,
+            remember_until: verified.remember_until,
+            request_id: request.request_id.clone(),
+        };
+        Ok(SignedV2Caller { key, claim })
+    }
+}
+
+impl Context {
+    /// Whoever made the signature of a body.
+    async fn signer(&self, signed: &SignedRequest<'_>, request: &Received) -> Result<SignedCaller> {
         let found = self.store.key_by_lookup(signed.key).await?;
         let key = found.as_ref().filter(|key| works_as(key, KeyKind::Embed));
         // An unknown key is verified against nothing, so that it takes as long as a wrong one.
@@ -130,9 +161,7 @@ impl Authenticate for Context {
         self.key_uses.note(&key, self.clock.now_ms(), None);
         Ok(SignedCaller { key, generation, verified })
     }
-}
 
-impl Context {
     /// A session that a genuine token names, and the key that opened it.
     async fn session_and_key(
         &self,
@@ -215,11 +244,22 @@ fn bearer(request: &Received, malformed: Error) -> Result<&str> {
 }
 
 fn signed_headers(sent: &HeaderMap) -> SignedHeaders<'_> {
-    let all =
-        |name| sent.get_all(name).iter().map(|value| value.as_bytes()).collect::<Header<'_>>();
     SignedHeaders {
-        key: all(headers::EMBED_KEY),
-        timestamp: all(headers::EMBED_TIMESTAMP),
-        signature: all(headers::EMBED_SIGNATURE),
+        key: header(sent, headers::EMBED_KEY),
+        timestamp: header(sent, headers::EMBED_TIMESTAMP),
+        signature: header(sent, headers::EMBED_SIGNATURE),
     }
+}
+
+fn signed_headers_v2(sent: &HeaderMap) -> SignedHeadersV2<'_> {
+    SignedHeadersV2 {
+        key: header(sent, headers::EMBED_KEY_V2),
+        timestamp: header(sent, headers::EMBED_TIMESTAMP_V2),
+        nonce: header(sent, headers::EMBED_NONCE),
+        signature: header(sent, headers::EMBED_SIGNATURE_V2),
+    }
+}
+
+fn header<'a>(sent: &'a HeaderMap, name: &str) -> Header<'a> {
+    sent.get_all(name).iter().map(|value| value.as_bytes()).collect()
 }

@@ -29,6 +29,7 @@ macro_rules! unpublished {
 }
 
 mod auth;
+mod backends;
 mod chat_conversations;
 mod chat_sessions;
 mod dev;

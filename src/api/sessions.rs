@@ -6,7 +6,7 @@ use vestibule_api::models;
 use vestibule_api::sessions::{SessionReadRequest, SessionReadResponse, Sessions};
 use vestibule_runtime::{Refusal, Timestamp};
 
-use super::auth::ApiKeyCaller;
+use super::backends::Backend;
 use super::refusal::documented;
 use crate::context::Context;
 use crate::domain::caller::Caller;
@@ -16,10 +16,10 @@ use crate::error::{Error, Result, Thing};
 impl Sessions for Context {
     async fn session_read(
         &self,
-        caller: ApiKeyCaller,
+        caller: Backend,
         request: SessionReadRequest,
     ) -> Result<SessionReadResponse, Refusal> {
-        let session = self.seen_session(&caller.into(), &request.path.sid).await?;
+        let session = self.seen_session(&self.reader(caller).await?, &request.path.sid).await?;
         let key = self.store.key(&session.tenant, &session.key_id).await?;
         let now = self.clock.now_ms();
         let state = session.state(key.map(|key| key.state), now);

@@ -1,12 +1,13 @@
-//! Embed signatures, version 1: hex of HMAC-SHA256 over `<timestamp>.<raw body>`.
+//! Embed signatures: hex of HMAC-SHA256, in version 1 over `<timestamp>.<raw body>`, in version 2
+//! (`v2=` before the hex) over method, path, time, nonce and the body's hash.
 //!
 //! An unknown key and a wrong signature are one error and take the same time: the number of MACs
-//! computed never depends on the key. Neither method nor path is signed, so this opens embed
+//! computed never depends on the key. Version 1 signs neither method nor path, so it opens embed
 //! sessions and nothing else. Knows no HTTP types; replays are the store's to notice.
 
 use std::fmt;
 
-use aws_lc_rs::{constant_time, hmac};
+use aws_lc_rs::{constant_time, digest, hmac};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::hex;
@@ -37,7 +38,7 @@ impl<'a> FromIterator<&'a [u8]> for Header<'a> {
     }
 }
 
-/// The three headers of a signed request.
+/// The three headers of a request signed with version 1.
 #[derive(Clone, Copy, Debug)]
 pub struct SignedHeaders<'a> {
     /// The key's public id.
@@ -46,6 +47,37 @@ pub struct SignedHeaders<'a> {
     pub timestamp: Header<'a>,
     /// 64 hex digits of either case.
     pub signature: Header<'a>,
+}
+
+/// The four headers of a request signed with version 2.
+#[derive(Clone, Copy, Debug)]
+pub struct SignedHeadersV2<'a> {
+    /// The key's public id.
+    pub key: Header<'a>,
+    /// Unix milliseconds, 13 digits.
+    pub timestamp: Header<'a>,
+    /// Visible ASCII, so that one caller can send the same request twice in a millisecond.
+    pub nonce: Header<'a>,
+    /// `v2=` and 64 hex digits of either case.
+    pub signature: Header<'a>,
+}
+
+/// What version 2 signs of a request besides its headers and body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestLine<'a> {
+    /// In upper case.
+    pub method: &'a str,
+    /// Path and query as they were sent: `/v1/sessions?limit=5`.
+    pub target: &'a str,
+}
+
+/// The bounds of what a signature's headers may hold; they stand in the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// How far the timestamp may be from our clock, both ways, inclusive, milliseconds.
+    pub window_ms: i64,
+    /// The most characters of a nonce.
+    pub nonce_length: usize,
 }
 
 /// A request whose headers are well formed and in time. Its signature is not checked yet.
@@ -58,6 +90,16 @@ pub struct SignedRequest<'a> {
     timestamp: &'a [u8],
     mac: [u8; 32],
     window_ms: i64,
+    covered: Covered<'a>,
+}
+
+/// What a signature covers besides the time.
+#[derive(Clone, Copy)]
+enum Covered<'a> {
+    /// Version 1: the body.
+    Body,
+    /// Version 2: the whole request.
+    Request { line: RequestLine<'a>, nonce: &'a [u8] },
 }
 
 /// A genuine signature.
@@ -70,6 +112,21 @@ pub struct Verified {
     /// Until when the MAC must be remembered, milliseconds since 1970: a minute more than any
     /// clock of ours would still take the timestamp.
     pub remember_until: i64,
+}
+
+/// A genuine signature that is to be accepted once: what the store remembers of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The key's tenant.
+    pub tenant: String,
+    /// The key.
+    pub key_id: String,
+    /// The decoded MAC.
+    pub mac: [u8; 32],
+    /// Until when it is remembered, milliseconds since 1970.
+    pub remember_until: i64,
+    /// The id of the request that it proved, so that its own writes find it theirs.
+    pub request_id: String,
 }
 
 impl<'a> SignedHeaders<'a> {
@@ -91,7 +148,40 @@ impl<'a> SignedHeaders<'a> {
         // Neither can be right, so the key need not be looked up.
         let mac = hex::decode(signature).ok_or(Error::InvalidSignature)?;
         let key = std::str::from_utf8(key).map_err(|_| Error::InvalidSignature)?;
-        Ok(SignedRequest { key, timestamp_ms, timestamp, mac, window_ms })
+        Ok(SignedRequest { key, timestamp_ms, timestamp, mac, window_ms, covered: Covered::Body })
+    }
+}
+
+impl<'a> SignedHeadersV2<'a> {
+    /// As [`SignedHeaders::check`], for a request with this line.
+    ///
+    /// # Errors
+    /// `MissingCredentials`, `InvalidSignature` or `TimestampOutOfWindow`.
+    pub fn check(
+        self,
+        line: RequestLine<'a>,
+        now_ms: i64,
+        bounds: Bounds,
+    ) -> Result<SignedRequest<'a>> {
+        let Self { key, timestamp, nonce, signature } = self;
+        if [key, timestamp, nonce, signature].contains(&Header::Missing) {
+            return Err(Error::MissingCredentials);
+        }
+        let Header::Once(nonce) = nonce else { return Err(Error::InvalidSignature) };
+        // Without its mark it is no hex of the right length, which is found out in its turn.
+        let hex = |value: &'a [u8]| value.strip_prefix(VERSION_2).unwrap_or_default();
+        let signature = match signature {
+            Header::Once(value) => Header::Once(hex(value)),
+            Header::Missing | Header::Repeated => signature,
+        };
+        let checked =
+            SignedHeaders { key, timestamp, signature }.check(now_ms, bounds.window_ms)?;
+        let is_nonce = (1..=bounds.nonce_length).contains(&nonce.len())
+            && nonce.iter().all(u8::is_ascii_graphic);
+        if !is_nonce {
+            return Err(Error::InvalidSignature);
+        }
+        Ok(SignedRequest { covered: Covered::Request { line, nonce }, ..checked })
     }
 }
 
@@ -102,10 +192,17 @@ impl SignedRequest<'_> {
     /// # Errors
     /// `InvalidSignature` when no secret made this signature.
     pub fn verify(&self, body: &[u8], secrets: &[SecretString]) -> Result<Verified> {
+        let digest = self.covered.digest(body);
         let mut made_by = None;
         for slot in 0..secrets.len().max(MAX_LIVE_SECRETS) {
             let secret = secrets.get(slot).map_or(DECOY, |secret| secret.expose_secret());
-            let expected = mac_of(secret.as_bytes(), &[self.timestamp, b".", body]);
+            let expected = match self.covered {
+                Covered::Body => mac_of(secret.as_bytes(), &[self.timestamp, b".", body]),
+                Covered::Request { line, nonce } => {
+                    let parts = parts_of_version_2(line, self.timestamp, nonce, &digest);
+                    mac_of(secret.as_bytes(), &parts)
+                }
+            };
             let genuine = constant_time::verify_slices_are_equal(expected.as_ref(), &self.mac);
             if genuine.is_ok() && slot < secrets.len() {
                 made_by = made_by.or(Some(slot));
@@ -134,6 +231,60 @@ pub fn sign(secret: &SecretString, timestamp_ms: i64, body: &[u8]) -> String {
     let timestamp = timestamp_ms.to_string();
     let secret = secret.expose_secret().as_bytes();
     hex::encode(mac_of(secret, &[timestamp.as_bytes(), b".", body]).as_ref())
+}
+
+/// Signs a request with version 2: the whole value of the signature header. `timestamp_ms` and
+/// `nonce` are what their headers will say.
+pub fn sign_v2(
+    secret: &SecretString,
+    line: RequestLine<'_>,
+    timestamp_ms: i64,
+    nonce: &str,
+    body: &[u8],
+) -> String {
+    let (timestamp, digest) = (timestamp_ms.to_string(), body_digest(body));
+    let parts = parts_of_version_2(line, timestamp.as_bytes(), nonce.as_bytes(), &digest);
+    let mac = mac_of(secret.expose_secret().as_bytes(), &parts);
+    format!("v2={}", hex::encode(mac.as_ref()))
+}
+
+/// What version 2 signs, as one text: to be shown and compared.
+pub fn string_to_sign_v2(
+    line: RequestLine<'_>,
+    timestamp_ms: i64,
+    nonce: &str,
+    body: &[u8],
+) -> String {
+    let RequestLine { method, target } = line;
+    let digest = body_digest(body);
+    format!("VESTIBULE2\n{method}\n{target}\n{timestamp_ms}\n{nonce}\n{digest}")
+}
+
+const VERSION_2: &[u8] = b"v2=";
+
+impl Covered<'_> {
+    /// Of the body, where the signature covers it by its hash; once for all secrets.
+    fn digest(&self, body: &[u8]) -> String {
+        match self {
+            Self::Body => String::new(),
+            Self::Request { .. } => body_digest(body),
+        }
+    }
+}
+
+fn body_digest(body: &[u8]) -> String {
+    hex::encode(digest::digest(&digest::SHA256, body).as_ref())
+}
+
+fn parts_of_version_2<'p>(
+    line: RequestLine<'p>,
+    timestamp: &'p [u8],
+    nonce: &'p [u8],
+    digest: &'p str,
+) -> [&'p [u8]; 10] {
+    const LINE: &[u8] = b"\n";
+    let (method, target) = (line.method.as_bytes(), line.target.as_bytes());
+    [b"VESTIBULE2\n", method, LINE, target, LINE, timestamp, LINE, nonce, LINE, digest.as_bytes()]
 }
 
 const REMEMBER_LONGER_MS: i64 = 60_000;
@@ -169,3 +320,5 @@ fn in_window(timestamp: &[u8], now_ms: i64, window_ms: i64) -> Result<i64> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_version_2;

@@ -8,6 +8,7 @@ mod audit;
 mod audit_trail;
 mod cache;
 mod catalogue;
+mod claims;
 mod conversations;
 mod deliveries;
 mod delivery_log;

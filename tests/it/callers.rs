@@ -4,8 +4,11 @@
 //! or target nobody described here fails them by its name, which is the point.
 
 use reqwest::{Client, Method};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use vestibule::cli::dev::TenantCredentials;
+use vestibule::domain::signature::{self, RequestLine};
+use vestibule_api::authenticate::headers;
 use vestibule_runtime::OperationInfo;
 
 use crate::keyring::open_demo;
@@ -26,6 +29,8 @@ pub enum Proof {
     EmbedToken,
     /// Three headers that sign the body.
     SignedKey,
+    /// Four headers that sign the whole request.
+    SignedV2,
     /// A publishable key in the body, from an allowed origin.
     PublishableKey,
     /// A cache key in the body.
@@ -54,11 +59,21 @@ impl Proof {
             (Some("chat_token"), _) => Self::ChatToken,
             (Some("embed_token"), _) => Self::EmbedToken,
             (Some("signed_key"), _) => Self::SignedKey,
+            (Some("signed_v2"), _) => Self::SignedV2,
             (None, "chatSessionCreate") => Self::PublishableKey,
             (None, "iframeTokenRedeem") => Self::CacheKey,
             (caller, id) => panic!("tell Proof::of who calls {id}, whose credential is {caller:?}"),
         }
     }
+}
+
+/// What of a request a signature covers.
+#[derive(Clone, Copy)]
+pub struct Sent<'a> {
+    pub method: &'a str,
+    /// Path and query.
+    pub target: &'a str,
+    pub body: &'a [u8],
 }
 
 /// Everything that the callers of one tenant hold, and the operator's token.
@@ -96,11 +111,12 @@ impl Wallet {
 
     /// The headers that prove the right caller of an operation with this very body.
     pub fn headers(&self, operation: &OperationInfo, body: &[u8]) -> Vec<(&'static str, String)> {
-        self.headers_of(Proof::of(operation), body)
+        let (method, target) = (operation.method.as_str(), operation.path);
+        self.headers_of(Proof::of(operation), &Sent { method, target, body })
     }
 
-    /// The headers that prove this kind of caller.
-    pub fn headers_of(&self, proof: Proof, body: &[u8]) -> Vec<(&'static str, String)> {
+    /// The headers that prove this kind of caller of a request.
+    pub fn headers_of(&self, proof: Proof, sent: &Sent<'_>) -> Vec<(&'static str, String)> {
         let origin = ("origin", self.tenant.chat.origin.clone());
         match proof {
             Proof::AdminKey => vec![bearer(&self.admin)],
@@ -109,7 +125,11 @@ impl Wallet {
             Proof::EmbedToken => vec![bearer(&self.embed_token)],
             Proof::SignedKey => {
                 let embed = &self.tenant.embed;
-                signed(&embed.key, &embed.secret, fresh_timestamp(), body).to_vec()
+                signed(&embed.key, &embed.secret, fresh_timestamp(), sent.body).to_vec()
+            }
+            Proof::SignedV2 => {
+                let embed = &self.tenant.embed;
+                signed_v2(&embed.key, &embed.secret, fresh_timestamp(), sent).to_vec()
             }
             Proof::PublishableKey => vec![origin],
             Proof::CacheKey => vec![],
@@ -208,6 +228,25 @@ pub async fn admin(service: &Service, method: Method, path: &str, body: Option<V
     let url = service.url(&format!("/api/admin/v1{path}"));
     let headers = [bearer(&service.demo.admin.token)];
     send_owned(&Client::new(), method, &url, &headers, body.map(|b| b.to_string().into())).await
+}
+
+/// The four headers that sign a whole request at `timestamp_ms`.
+pub fn signed_v2(
+    key: &str,
+    secret: &str,
+    timestamp_ms: i64,
+    sent: &Sent<'_>,
+) -> [(&'static str, String); 4] {
+    let nonce = format!("n-{timestamp_ms}");
+    let line = RequestLine { method: sent.method, target: sent.target };
+    let secret = SecretString::from(secret);
+    let signature = signature::sign_v2(&secret, line, timestamp_ms, &nonce, sent.body);
+    [
+        (headers::EMBED_KEY_V2, key.to_owned()),
+        (headers::EMBED_TIMESTAMP_V2, timestamp_ms.to_string()),
+        (headers::EMBED_SIGNATURE_V2, signature),
+        (headers::EMBED_NONCE, nonce),
+    ]
 }
 
 /// [`send_with`] for headers that own their text.

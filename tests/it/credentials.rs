@@ -10,7 +10,7 @@ use vestibule::cli::dev::TenantCredentials;
 use vestibule_api::register::OPERATIONS;
 use vestibule_runtime::OperationInfo;
 
-use crate::callers::{Proof, Target, Wallet, bearer, send_owned, text};
+use crate::callers::{Proof, Sent, Target, Wallet, bearer, send_owned, signed_v2, text};
 use crate::constraints::none;
 use crate::documented_answers::conforms;
 use crate::keyring::{demo_tenant, make_key, revoke_key, set_key, with_claims};
@@ -42,7 +42,7 @@ enum Shown {
 /// headers are a signature's as soon as one can open it, and every other header is a token's.
 fn deciding(operation: &OperationInfo, proof: Proof, shown: Shown) -> Proof {
     let all = Proof::any_of(operation);
-    let is_signed = |it: &Proof| *it == Proof::SignedKey;
+    let is_signed = |it: &Proof| matches!(it, Proof::SignedKey | Proof::SignedV2);
     let decides = match shown {
         Shown::WrongSignature | Shown::OldSignature => all.into_iter().find(is_signed),
         Shown::WrongBearer => all.into_iter().find(|it| !is_signed(it)),
@@ -68,9 +68,13 @@ fn refusal(proof: Proof, shown: Shown) -> Option<(u16, &'static str)> {
             (401, "token_revoked")
         }
         (Proof::ChatToken, Paused) => (403, "widget_disabled"),
-        (Proof::SignedKey, Nothing | WrongBearer) => (401, "missing_credentials"),
-        (Proof::SignedKey, WrongSignature | Paused | Revoked) => (401, "invalid_signature"),
-        (Proof::SignedKey, OldSignature | Expired) => (401, "timestamp_out_of_window"),
+        (Proof::SignedKey | Proof::SignedV2, Nothing | WrongBearer) => (401, "missing_credentials"),
+        (Proof::SignedKey | Proof::SignedV2, WrongSignature | Paused | Revoked) => {
+            (401, "invalid_signature")
+        }
+        (Proof::SignedKey | Proof::SignedV2, OldSignature | Expired) => {
+            (401, "timestamp_out_of_window")
+        }
         // These two are in the body: headers of others add nothing to one that is unknown.
         (Proof::PublishableKey, Expired) => return None,
         (Proof::PublishableKey, _) => (403, "widget_disabled"),
@@ -121,15 +125,17 @@ impl Matrix {
         target: &Target,
         operation: &OperationInfo,
         wallet: &Wallet,
-        headers: impl FnOnce(&[u8]) -> Headers,
+        headers: impl FnOnce(&Sent<'_>) -> Headers,
     ) -> Answer {
         let body = wallet.body(operation, &target.tenant_id).map(|it| it.to_string().into_bytes());
-        let mut headers = headers(body.as_deref().unwrap_or_default());
+        let (method, path) = (operation.method.as_str(), target.path(operation));
+        let covered = body.as_deref().unwrap_or_default();
+        let mut headers = headers(&Sent { method, target: &path, body: covered });
         let has_origin = headers.iter().any(|(name, _)| *name == "origin");
         if operation.cors && !has_origin {
             headers.push(("origin", self.right.tenant.chat.origin.clone()));
         }
-        let url = self.service.url(&target.path(operation));
+        let url = self.service.url(&path);
         send_owned(&self.client, operation.method.clone(), &url, &headers, body).await
     }
 
@@ -172,14 +178,18 @@ impl Matrix {
     }
 
     /// Signature headers that do not prove anything, and what they show instead.
-    fn signatures(&self, body: &[u8]) -> Vec<(&'static str, Shown, Headers)> {
+    fn signatures(&self, version: Proof, sent: &Sent<'_>) -> Vec<(&'static str, Shown, Headers)> {
         use Shown::{Nothing, OldSignature, WrongSignature};
         let (embed, other) = (&self.right.tenant.embed, &self.other.tenant.embed);
-        let sign = |key: &str, secret: &str, ahead: i64, body: &[u8]| {
-            signed(key, secret, fresh_timestamp() + ahead, body).to_vec()
+        let sign = |key: &str, secret: &str, ahead: i64, sent: &Sent<'_>| {
+            let at = fresh_timestamp() + ahead;
+            match version {
+                Proof::SignedV2 => signed_v2(key, secret, at, sent).to_vec(),
+                _ => signed(key, secret, at, sent.body).to_vec(),
+            }
         };
         let changed = |change: &dyn Fn(&mut Headers)| {
-            let mut headers = sign(&embed.key, &embed.secret, 0, body);
+            let mut headers = sign(&embed.key, &embed.secret, 0, sent);
             change(&mut headers);
             headers
         };
@@ -187,7 +197,27 @@ impl Matrix {
         let without = |at: usize| changed(&|all| drop(all.remove(at)));
         let twice = |at: usize| changed(&|all| all.push(all[at].clone()));
         let stranger = &self.stranger.tenant.embed;
-        vec![
+        let elsewhere = |other: &Sent<'_>| sign(&embed.key, &embed.secret, 0, other);
+        let of_1 = || signed(&embed.key, &embed.secret, fresh_timestamp(), sent.body).to_vec();
+        let of_2 = signed_v2(&embed.key, &embed.secret, fresh_timestamp(), sent).to_vec();
+        let more = match version {
+            Proof::SignedV2 => vec![
+                ("no nonce", Nothing, without(3)),
+                ("two nonces", WrongSignature, twice(3)),
+                ("another nonce", WrongSignature, with(3, "another")),
+                ("an empty nonce", WrongSignature, with(3, "")),
+                ("another method", WrongSignature, elsewhere(&Sent { method: "PUT", ..*sent })),
+                ("another path", WrongSignature, elsewhere(&Sent { target: "/v1", ..*sent })),
+                ("version 1", Nothing, of_1()),
+                (
+                    "version 1 with a nonce",
+                    WrongSignature,
+                    changed(&|all| all[2] = of_1().remove(2)),
+                ),
+            ],
+            _ => vec![("version 2", WrongSignature, of_2)],
+        };
+        let mut all = vec![
             ("no key", Nothing, without(0)),
             ("no timestamp", Nothing, without(1)),
             ("no signature", Nothing, without(2)),
@@ -197,16 +227,18 @@ impl Matrix {
             ("another signature", WrongSignature, with(2, &"0".repeat(64))),
             ("a short signature", WrongSignature, with(2, "00")),
             ("no hex", WrongSignature, with(2, &"z".repeat(64))),
-            ("another body", WrongSignature, sign(&embed.key, &embed.secret, 0, b"{}")),
-            ("another secret", WrongSignature, sign(&embed.key, &embed.read_secret, 0, body)),
-            ("another tenant's secret", WrongSignature, sign(&embed.key, &other.secret, 0, body)),
-            ("another tenant's key", WrongSignature, sign(&other.key, &embed.secret, 0, body)),
-            ("an unknown key", WrongSignature, sign(&stranger.key, &embed.secret, 0, body)),
-            ("too early", OldSignature, sign(&embed.key, &embed.secret, -400_000, body)),
-            ("too late", OldSignature, sign(&embed.key, &embed.secret, 400_000, body)),
+            ("another body", WrongSignature, elsewhere(&Sent { body: b"{}", ..*sent })),
+            ("another secret", WrongSignature, sign(&embed.key, &embed.read_secret, 0, sent)),
+            ("another tenant's secret", WrongSignature, sign(&embed.key, &other.secret, 0, sent)),
+            ("another tenant's key", WrongSignature, sign(&other.key, &embed.secret, 0, sent)),
+            ("an unknown key", WrongSignature, sign(&stranger.key, &embed.secret, 0, sent)),
+            ("too early", OldSignature, sign(&embed.key, &embed.secret, -400_000, sent)),
+            ("too late", OldSignature, sign(&embed.key, &embed.secret, 400_000, sent)),
             ("in seconds", OldSignature, with(1, "1700000000")),
             ("no number", OldSignature, with(1, "now")),
-        ]
+        ];
+        all.extend(more);
+        all
     }
 
     /// Everything that is tried on one operation, but what only time makes wrong.
@@ -222,9 +254,11 @@ impl Matrix {
             let answer = self.send(target, operation, &self.stranger, |_| headers).await;
             cells.push((format!("bearer: {name}"), Shown::WrongBearer, answer));
         }
-        for case in 0..self.signatures(b"").len() {
-            let (name, shown, _) = self.signatures(b"").swap_remove(case);
-            let made = |body: &[u8]| self.signatures(body).swap_remove(case).2;
+        let version = deciding(operation, Proof::SignedKey, Shown::WrongSignature);
+        let nothing = Sent { method: "GET", target: "/", body: b"" };
+        for case in 0..self.signatures(version, &nothing).len() {
+            let (name, shown, _) = self.signatures(version, &nothing).swap_remove(case);
+            let made = |sent: &Sent<'_>| self.signatures(version, sent).swap_remove(case).2;
             let answer = self.send(target, operation, &self.stranger, made).await;
             cells.push((format!("signature: {name}"), shown, answer));
         }
@@ -242,7 +276,7 @@ impl Matrix {
         for (shown, wallet) in [(Shown::Paused, &self.paused), (Shown::Revoked, &self.revoked)] {
             if refusal(proof, shown).is_some() {
                 let answer =
-                    self.send(target, operation, wallet, |body| wallet.headers_of(proof, body));
+                    self.send(target, operation, wallet, |sent| wallet.headers_of(proof, sent));
                 cells.push((format!("{shown:?} {proof:?}"), shown, answer.await));
             }
         }
@@ -250,7 +284,7 @@ impl Matrix {
     }
 
     async fn right(&self, operation: &OperationInfo, proof: Proof, target: &Target) -> Answer {
-        self.send(target, operation, &self.right, |body| self.right.headers_of(proof, body)).await
+        self.send(target, operation, &self.right, |sent| self.right.headers_of(proof, sent)).await
     }
 }
 
@@ -308,17 +342,24 @@ async fn what_was_right_expires() {
 #[tokio::test]
 async fn signature_is_accepted_once() {
     let matrix = Matrix::new().await;
-    let all = OPERATIONS.iter().filter(|it| Proof::of(it) == Proof::SignedKey);
-    for operation in all {
+    let is_signed = |it: &Proof| matches!(it, Proof::SignedKey | Proof::SignedV2);
+    let mut tried = Vec::new();
+    for operation in OPERATIONS {
+        let Some(proof) = Proof::any_of(operation).into_iter().find(is_signed) else { continue };
+        tried.push(proof);
         let target = Target::create(&matrix.service).await;
-        let body = matrix.right.body(operation, &target.tenant_id).expect("signed bodies");
-        let headers = matrix.right.headers(operation, body.to_string().as_bytes());
-        let first = matrix.send(&target, operation, &matrix.right, |_| headers.clone()).await;
+        let mut headers = Vec::new();
+        let made = |sent: &Sent<'_>| {
+            headers = matrix.right.headers_of(proof, sent);
+            headers.clone()
+        };
+        let first = matrix.send(&target, operation, &matrix.right, made).await;
         assert!(first.status.is_success(), "{}", first.text);
         let second = matrix.send(&target, operation, &matrix.right, |_| headers).await;
         assert_eq!((second.status.as_u16(), second.code()), (401, "signature_replayed"));
         assert_eq!(challenge_fault(operation, &second), None);
     }
+    assert!(tried.contains(&Proof::SignedKey) && tried.contains(&Proof::SignedV2), "{tried:?}");
 }
 
 /// Secrets do not belong in pages, whether they are right or not; other credentials may. Where any
@@ -327,8 +368,8 @@ async fn signature_is_accepted_once() {
 async fn secret_keys_are_refused_from_browsers() {
     let matrix = Matrix::new().await;
     let own = matrix.service.base_url.clone();
-    let from_a_page = |wallet: &Wallet, proof: Proof, body: &[u8]| {
-        let mut headers = wallet.headers_of(proof, body);
+    let from_a_page = |wallet: &Wallet, proof: Proof, sent: &Sent<'_>| {
+        let mut headers = wallet.headers_of(proof, sent);
         headers.retain(|(name, _)| *name != "origin");
         headers.push(("origin", own.clone()));
         headers
@@ -337,12 +378,13 @@ async fn secret_keys_are_refused_from_browsers() {
         let target = Target::create(&matrix.service).await;
         for (at, proof) in Proof::any_of(operation).into_iter().enumerate() {
             let is_secret = operation.credentials.get(at).is_some_and(|it| it.browser_refused);
-            assert_eq!(is_secret, matches!(proof, Proof::ApiKey | Proof::SignedKey));
+            let secrets = [Proof::ApiKey, Proof::SignedKey, Proof::SignedV2];
+            assert_eq!(is_secret, secrets.contains(&proof));
             let is_alone = operation.credentials.len() < 2;
             for (wallet, is_refused) in
                 [(&matrix.right, is_secret), (&matrix.stranger, is_secret && is_alone)]
             {
-                let made = |body: &[u8]| from_a_page(wallet, proof, body);
+                let made = |sent: &Sent<'_>| from_a_page(wallet, proof, sent);
                 let answer = matrix.send(&target, operation, wallet, made).await;
                 let told = answer.code() == "secret_key_in_browser";
                 assert_eq!(told, is_refused, "{} {proof:?}: {}", operation.id, answer.text);
@@ -383,9 +425,15 @@ async fn sessions_of_others_are_not_found() {
     let matrix = Matrix::new().await;
     let read = OPERATIONS.iter().find(|it| it.id == "sessionRead").expect("an operation");
     let target = Target::create(&matrix.service).await;
-    assert_eq!(matrix.right(read, Proof::of(read), &target).await.status, 200);
-    let theirs = matrix.send(&target, read, &matrix.other, |_| matrix.other.headers(read, b""));
-    expect(&theirs.await, 404, "session_not_found");
+    for proof in Proof::any_of(read) {
+        assert_eq!(matrix.right(read, proof, &target).await.status, 200);
+        let theirs = |sent: &Sent<'_>| matrix.other.headers_of(proof, sent);
+        let answer = matrix.send(&target, read, &matrix.other, theirs).await;
+        match proof {
+            Proof::AdminKey => assert_eq!(answer.status, 200, "the operator sees all"),
+            _ => expect(&answer, 404, "session_not_found"),
+        }
+    }
 }
 
 fn expect(answer: &Answer, status: u16, code: &str) {

@@ -3,8 +3,10 @@
 //! What they mean is tested beside their operations; here each is only produced for the list.
 
 use serde_json::{Value, json};
+use vestibule_api::register::OPERATIONS;
+use vestibule_runtime::OperationInfo;
 
-use crate::callers::{Target, bearer, fresh_timestamp};
+use crate::callers::{Proof, Sent, Target, bearer, fresh_timestamp, signed_v2};
 use crate::errors::{Callers, Produced, operation};
 use crate::keyring::{demo_tenant, key_id, make_key, make_tenant, revoke_key, set_key};
 use crate::requests::{open_iframe, signed};
@@ -16,6 +18,7 @@ const DAY_MS: i64 = 86_400_000;
 pub async fn produce(produced: &mut Produced) {
     let callers = Callers::new(Service::shared()).await;
     signatures(&callers, produced).await;
+    whole_signatures(&callers, produced).await;
     directories(&callers, produced).await;
     widgets(&callers, produced).await;
     links(&callers, produced).await;
@@ -48,6 +51,30 @@ async fn signatures(callers: &Callers<'_>, produced: &mut Produced) {
     let read = signed(&embed.read_key, &embed.read_secret, fresh_timestamp(), &body).to_vec();
     let refused = callers.send_as(create, "", read, Some(body)).await;
     produced.note(create, "insufficient_scope", &refused);
+}
+
+/// Signatures of whole requests, on every operation that takes one.
+async fn whole_signatures(callers: &Callers<'_>, produced: &mut Produced) {
+    let embed = &callers.service.demo.demo.embed;
+    let takes_one = |it: &&&OperationInfo| Proof::any_of(it).contains(&Proof::SignedV2);
+    for operation in OPERATIONS.iter().filter(takes_one) {
+        let (path, body) = (callers.target.path(operation), callers.body(operation));
+        let method = operation.method.as_str();
+        let sent = Sent { method, target: &path, body: body.as_deref().unwrap_or_default() };
+        let signed = |ahead: i64, sent: &Sent<'_>| {
+            signed_v2(&embed.key, &embed.secret, fresh_timestamp() + ahead, sent).to_vec()
+        };
+        let old = callers.send_as(operation, "", signed(-DAY_MS, &sent), body.clone()).await;
+        produced.note(operation, "timestamp_out_of_window", &old);
+        let other = signed(0, &Sent { target: "/", ..sent });
+        let other = callers.send_as(operation, "", other, body.clone()).await;
+        produced.note(operation, "invalid_signature", &other);
+        let right = signed(0, &sent);
+        let first = callers.send_as(operation, "", right.clone(), body.clone()).await;
+        assert!(first.status.is_success(), "{}", first.text);
+        let replay = callers.send_as(operation, "", right, body.clone()).await;
+        produced.note(operation, "signature_replayed", &replay);
+    }
 }
 
 async fn directories(callers: &Callers<'_>, produced: &mut Produced) {

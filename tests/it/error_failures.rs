@@ -89,7 +89,9 @@ async fn a_lost_table(produced: &mut Produced) {
 /// Sessions are asked for by their id without anything being written.
 async fn lost_sessions(produced: &mut Produced) {
     let service = Service::start(|_| {});
-    let callers = Callers::new(&service).await;
+    let mut callers = Callers::new(&service).await;
+    // One that nobody has read yet, so that it is in no cache.
+    callers.target.sid = format!("ses_{}", "a".repeat(26));
     drop_table(&service, "sessions");
     for id in ["sessionRead"] {
         let operation = operation(id);

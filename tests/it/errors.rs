@@ -180,6 +180,7 @@ async fn wrong_credentials(
     let (headers, code) = match Proof::of(operation) {
         Proof::AdminKey | Proof::ApiKey => (vec![bearer("nonsense")], "invalid_api_key"),
         Proof::ChatToken | Proof::EmbedToken => (vec![bearer("nonsense")], "invalid_session_token"),
+        Proof::SignedV2 => panic!("{} is opened by a token too", operation.id),
         Proof::SignedKey => {
             (callers.wallet.headers(operation, b"another body"), "invalid_signature")
         }

@@ -108,6 +108,7 @@ impl Authenticate for Clumsy {
     type ChatToken = ();
     type EmbedToken = ();
     type SignedKey = ();
+    type SignedV2 = ();
 
     async fn admin_key(&self, _: &Received) -> Result<(), Refusal> {
         Err(Refusal::new(codes::INVALID_API_KEY))
@@ -126,6 +127,10 @@ impl Authenticate for Clumsy {
     }
 
     async fn signed_key(&self, _: &Received) -> Result<(), Refusal> {
+        Err(Refusal::new(codes::INVALID_API_KEY))
+    }
+
+    async fn signed_v2(&self, _: &Received) -> Result<(), Refusal> {
         Err(Refusal::new(codes::INVALID_API_KEY))
     }
 }

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import os
+import secrets
 import time
 import unittest
 
@@ -53,7 +54,45 @@ class Signed(httpx.Auth):
         yield request
 
 
+class SignedV2(httpx.Auth):
+    """Signs the whole of every request: version 2, with a nonce."""
+
+    requires_request_body = True
+
+    def __init__(self, key: str, secret: str) -> None:
+        self.key, self.secret = key, secret
+        document = httpx.get(f"{SERVER}/openapi/lifecycle.json").json()
+        self.schemes = document["components"]["securitySchemes"]
+
+    def auth_flow(self, request):
+        timestamp, nonce = str(int(time.time() * 1000)), secrets.token_hex(16)
+        target = request.url.raw_path.decode()
+        digest = hashlib.sha256(request.content).hexdigest()
+        lines = ["VESTIBULE2", request.method, target, timestamp, nonce, digest]
+        mac = hmac.new(self.secret.encode(), "\n".join(lines).encode(), hashlib.sha256)
+        values = {
+            "embedKeyV2": self.key,
+            "embedTimestampV2": timestamp,
+            "embedNonce": nonce,
+            "embedSignatureV2": f"v2={mac.hexdigest()}",
+        }
+        for scheme, value in values.items():
+            request.headers[self.schemes[scheme]["name"]] = value
+        yield request
+
+
 class Sessions(unittest.TestCase):
+    def test_a_wholly_signed_request_reads_a_session(self):
+        auth = Signed(DEMO["embed"]["key"], DEMO["embed"]["secret"])
+        backend = EmbedBackend(base_url=SERVER, httpx_args={"auth": auth})
+        body = {"employeeId": DEMO["embed"]["employee_id"], "capabilities": ["showChatsList"]}
+        opened = embed_session_create.sync(client=backend, body=CreateEmbedSession.from_dict(body))
+        holder = EmbedHolder(base_url=SERVER, token=opened.data.embed_token)
+        sid = embed_session_read.sync(client=holder).data.session_id
+        with httpx.Client(auth=SignedV2(DEMO["embed"]["key"], DEMO["embed"]["secret"])) as backend:
+            read = backend.get(f"{SERVER}/v1/sessions/{sid}")
+        self.assertEqual((read.status_code, read.json()["sid"]), (200, sid), read.text)
+
     def test_a_signed_request_opens_an_embed_session(self):
         auth = Signed(DEMO["embed"]["key"], DEMO["embed"]["secret"])
         backend = EmbedBackend(base_url=SERVER, httpx_args={"auth": auth})

@@ -13,6 +13,7 @@ import {
     embedClient,
     headers,
     iframeClient,
+    lifecycleClient,
     signed,
 } from "../../generated/typescript/src/index.js";
 
@@ -44,6 +45,13 @@ test("a signed request opens an embed session and its token reads it", async () 
     const read = await page.GET("/v1/embed/session");
     assert.ok(read.data, JSON.stringify(read.error));
     assert.deepEqual(read.data.data.capabilities, inbox.capabilities);
+    // Another operation, so another signature, by the same key.
+    const params = { path: { sid: read.data.data.sessionId } };
+    const proof = signed(demo.embed.key, demo.embed.secret, { crypto });
+    for (const credential of [proof, bearer(demo.iframe.api_key), bearer(demo.admin.token)]) {
+        const seen = await lifecycleClient(server, credential).GET("/v1/sessions/{sid}", { params });
+        assert.equal(seen.data?.sid, params.path.sid, JSON.stringify(seen.error));
+    }
 });
 
 test("every attempt is signed afresh, over the body's bytes", async () => {

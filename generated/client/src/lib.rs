@@ -15,10 +15,21 @@ mod signing;
 pub mod headers {
     /// Of the scheme `embedKey`.
     pub const EMBED_KEY: &str = "x-yolead-key";
+    /// Of the scheme `embedKeyV2`.
+    pub const EMBED_KEY_V2: &str = "x-yolead-key";
+    /// Of the scheme `embedNonce`.
+    pub const EMBED_NONCE: &str = "x-yolead-nonce";
     /// Of the scheme `embedSignature`.
     pub const EMBED_SIGNATURE: &str = "x-yolead-signature";
+    /// Of the scheme `embedSignatureV2`.
+    pub const EMBED_SIGNATURE_V2: &str = "x-yolead-signature";
     /// Of the scheme `embedTimestamp`.
     pub const EMBED_TIMESTAMP: &str = "x-yolead-timestamp";
+    /// Of the scheme `embedTimestampV2`.
+    pub const EMBED_TIMESTAMP_V2: &str = "x-yolead-timestamp";
 }
+/// Operations whose signature covers the time and the body alone; every other signature
+/// covers the whole request.
+const SIGNED_BY_BODY: &[&str] = &["embed_session_create"];
 pub use progenitor_client::{ByteStream, Error, ResponseValue};
 pub use signing::Credentials;

@@ -878,7 +878,9 @@ pub mod types {
 ///
 /// For the backends of tenants and for operators: which sessions there are, whichever surface they
 /// were opened on, and what became of them. A tenant's key sees the sessions of its own tenant and
-/// no others: those of other tenants are answered as if they did not exist.
+/// no others: those of other tenants are answered as if they did not exist. An API key of the iframe
+/// surface is such a key, and an embed key that signs with version 2; one of scope `read` may read.
+/// The admin key sees the sessions of all tenants.
 ///
 /// What changes a session takes effect at once on the instance that was asked, and within a second
 /// on every other. Unknown members and unknown query parameters are refused. All errors are the
@@ -951,7 +953,8 @@ impl Client {
     /// Tells who opened a session, for whom, until when, and whether it still lives. Sessions are
     /// kept for a day after their end; then they are not found.
     ///
-    /// This operation is for backends: a request with an `Origin` header is refused.
+    /// This operation is for backends of tenants and for operators: a request with an `Origin` header
+    /// is refused unless the admin key opens it.
     ///
     /// Sends a `GET` request to `/v1/sessions/{sid}`
     ///

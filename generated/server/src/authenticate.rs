@@ -6,14 +6,40 @@
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
 use vestibule_runtime::{Host, Received, Refusal};
+use crate::codes;
 /// Headers that carry credentials, in lower case.
 pub mod headers {
     /// Of the scheme `embedKey`.
     pub const EMBED_KEY: &str = "x-yolead-key";
+    /// Of the scheme `embedKeyV2`.
+    pub const EMBED_KEY_V2: &str = "x-yolead-key";
+    /// Of the scheme `embedNonce`.
+    pub const EMBED_NONCE: &str = "x-yolead-nonce";
     /// Of the scheme `embedSignature`.
     pub const EMBED_SIGNATURE: &str = "x-yolead-signature";
+    /// Of the scheme `embedSignatureV2`.
+    pub const EMBED_SIGNATURE_V2: &str = "x-yolead-signature";
     /// Of the scheme `embedTimestamp`.
     pub const EMBED_TIMESTAMP: &str = "x-yolead-timestamp";
+    /// Of the scheme `embedTimestampV2`.
+    pub const EMBED_TIMESTAMP_V2: &str = "x-yolead-timestamp";
+}
+/// Headers that carry credentials, spelled as in the documents.
+pub mod spelled {
+    /// Of the scheme `embedKey`.
+    pub const EMBED_KEY: &str = "X-YoLead-Key";
+    /// Of the scheme `embedKeyV2`.
+    pub const EMBED_KEY_V2: &str = "X-YoLead-Key";
+    /// Of the scheme `embedNonce`.
+    pub const EMBED_NONCE: &str = "X-YoLead-Nonce";
+    /// Of the scheme `embedSignature`.
+    pub const EMBED_SIGNATURE: &str = "X-YoLead-Signature";
+    /// Of the scheme `embedSignatureV2`.
+    pub const EMBED_SIGNATURE_V2: &str = "X-YoLead-Signature";
+    /// Of the scheme `embedTimestamp`.
+    pub const EMBED_TIMESTAMP: &str = "X-YoLead-Timestamp";
+    /// Of the scheme `embedTimestampV2`.
+    pub const EMBED_TIMESTAMP_V2: &str = "X-YoLead-Timestamp";
 }
 /// Names of the security schemes.
 pub mod schemes {
@@ -25,24 +51,39 @@ pub mod schemes {
     pub const CHAT_TOKEN: &str = "chatToken";
     /// `embedKey`.
     pub const EMBED_KEY: &str = "embedKey";
+    /// `embedKeyV2`.
+    pub const EMBED_KEY_V2: &str = "embedKeyV2";
+    /// `embedNonce`.
+    pub const EMBED_NONCE: &str = "embedNonce";
     /// `embedSignature`.
     pub const EMBED_SIGNATURE: &str = "embedSignature";
+    /// `embedSignatureV2`.
+    pub const EMBED_SIGNATURE_V2: &str = "embedSignatureV2";
     /// `embedTimestamp`.
     pub const EMBED_TIMESTAMP: &str = "embedTimestamp";
+    /// `embedTimestampV2`.
+    pub const EMBED_TIMESTAMP_V2: &str = "embedTimestampV2";
     /// `embedToken`.
     pub const EMBED_TOKEN: &str = "embedToken";
 }
 /// How far a timestamp may be from the service's clock, both ways, inclusive.
 pub mod windows {
     /// Of the scheme `embedTimestamp`.
-    pub const EMBED_TIMESTAMP_MS: i64 = 300000i64;
+    pub const EMBED_TIMESTAMP_MS: i64 = 300000;
+    /// Of the scheme `embedTimestampV2`.
+    pub const EMBED_TIMESTAMP_V2_MS: i64 = 300000;
+}
+/// The most characters of a nonce.
+pub mod nonces {
+    /// Of the scheme `embedNonce`.
+    pub const EMBED_NONCE_LENGTH: usize = 128;
 }
 /// Turns a request's credential into a caller; an operation that declares one cannot
 /// reach its handler without.
 pub trait Authenticate: Host {
     /// Who a `AdminKey` credential proved.
     type AdminKey: Send;
-    /// Checks the credential of `keyList`, `keyCreate`, `keyRevoke`, `keyRead`, `keyUpdate`, `keyPause`, `keyResume`, `keyRotate`, `tenantList`, `tenantCreate`, `tenantRevoke`, `webhookList`, `webhookCreate`, `webhookDelete`, `webhookRead`, `webhookUpdate`, `webhookDeliveryList`, `webhookDeliveryReplay`, `webhookExampleRead`, `webhookReplayFailed`, `webhookSecretRotate`, `webhookTest`.
+    /// Checks the credential of `keyList`, `keyCreate`, `keyRevoke`, `keyRead`, `keyUpdate`, `keyPause`, `keyResume`, `keyRotate`, `tenantList`, `tenantCreate`, `tenantRevoke`, `webhookList`, `webhookCreate`, `webhookDelete`, `webhookRead`, `webhookUpdate`, `webhookDeliveryList`, `webhookDeliveryReplay`, `webhookExampleRead`, `webhookReplayFailed`, `webhookSecretRotate`, `webhookTest`, `sessionRead`.
     fn admin_key(
         &self,
         request: &Received,
@@ -75,4 +116,52 @@ pub trait Authenticate: Host {
         &self,
         request: &Received,
     ) -> impl Future<Output = Result<Self::SignedKey, Refusal>> + Send;
+    /// Who a `SignedV2` credential proved.
+    type SignedV2: Send;
+    /// Checks the credential of `sessionRead`.
+    fn signed_v2(
+        &self,
+        request: &Received,
+    ) -> impl Future<Output = Result<Self::SignedV2, Refusal>> + Send;
+}
+/// Who was proved by any one of several credentials. Which of them a request shows is decided
+/// so: one that comes in headers of its own decides alone as soon as one of these headers is
+/// there. Otherwise the bearer token is tried as each of the kinds in this order; when it is
+/// none of them, the first one's refusal is told.
+#[derive(Debug)]
+pub enum ApiKeyOrSignedV2OrAdminKey<S: Authenticate + ?Sized> {
+    /// Its token was sent as `Authorization: Bearer`.
+    ApiKey(S::ApiKey),
+    /// It signed, with X-YoLead-Key, X-YoLead-Nonce, X-YoLead-Signature, X-YoLead-Timestamp.
+    SignedV2(S::SignedV2),
+    /// Its token was sent as `Authorization: Bearer`.
+    AdminKey(S::AdminKey),
+}
+impl<S: Authenticate> ApiKeyOrSignedV2OrAdminKey<S> {
+    /// Checks the credential that a request shows.
+    ///
+    /// # Errors
+    /// The refusal of the one credential that was shown.
+    pub async fn prove(service: &S, request: &Received) -> Result<Self, Refusal> {
+        if request.presents("signed_v2") {
+            let proved = service.signed_v2(request).await?;
+            return request.admit("signed_v2", Self::SignedV2(proved), &codes::STANDARD);
+        }
+        let first = match service.api_key(request).await {
+            Ok(proved) => {
+                return request.admit("api_key", Self::ApiKey(proved), &codes::STANDARD);
+            }
+            Err(refused) if !request.is_unproved(&refused) => return Err(refused),
+            Err(refused) => refused,
+        };
+        match service.admin_key(request).await {
+            Ok(proved) => {
+                return request
+                    .admit("admin_key", Self::AdminKey(proved), &codes::STANDARD);
+            }
+            Err(refused) if !request.is_unproved(&refused) => return Err(refused),
+            Err(_) => {}
+        }
+        Err(first)
+    }
 }

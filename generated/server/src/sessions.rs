@@ -19,18 +19,19 @@ pub trait Sessions: Authenticate {
     /// Tells who opened a session, for whom, until when, and whether it still lives. Sessions are
     /// kept for a day after their end; then they are not found.
     ///
-    /// This operation is for backends: a request with an `Origin` header is refused.
+    /// This operation is for backends of tenants and for operators: a request with an `Origin` header
+    /// is refused unless the admin key opens it.
     #[cfg(not(feature = "unfinished"))]
     fn session_read(
         &self,
-        caller: Self::ApiKey,
+        caller: crate::authenticate::ApiKeyOrSignedV2OrAdminKey<Self>,
         request: SessionReadRequest,
     ) -> impl Future<Output = Result<SessionReadResponse, runtime::Refusal>> + Send;
     /// Answers 501 until `src/api/sessions.rs` has this method.
     #[cfg(feature = "unfinished")]
     fn session_read(
         &self,
-        _: Self::ApiKey,
+        _: crate::authenticate::ApiKeyOrSignedV2OrAdminKey<Self>,
         _: SessionReadRequest,
     ) -> impl Future<Output = Result<SessionReadResponse, runtime::Refusal>> + Send {
         std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
@@ -54,7 +55,7 @@ pub fn register<S: Sessions>(
             )
             .summary("Read a session")
             .description(
-                "Tells who opened a session, for whom, until when, and whether it still lives. Sessions are\nkept for a day after their end; then they are not found.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+                "Tells who opened a session, for whom, until when, and whether it still lives. Sessions are\nkept for a day after their end; then they are not found.\n\nThis operation is for backends of tenants and for operators: a request with an `Origin` header\nis refused unless the admin key opens it.",
             )
             .tag("sessions"),
     )?;
@@ -77,13 +78,37 @@ impl runtime::Operation for SessionRead {
                 headers: &[],
                 browser_refused: true,
             },
+            runtime::CredentialInfo {
+                caller: "signed_v2",
+                headers: &[
+                    "x-yolead-key",
+                    "x-yolead-nonce",
+                    "x-yolead-signature",
+                    "x-yolead-timestamp",
+                ],
+                browser_refused: true,
+            },
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
         ],
-        challenge: "Bearer realm=\"vestibule\"",
+        challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
-            (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
+            (
+                401,
+                &[
+                    codes::MISSING_CREDENTIALS,
+                    codes::INVALID_API_KEY,
+                    codes::INVALID_SIGNATURE,
+                    codes::TIMESTAMP_OUT_OF_WINDOW,
+                    codes::SIGNATURE_REPLAYED,
+                ],
+            ),
             (403, &[codes::SECRET_KEY_IN_BROWSER]),
             (404, &[codes::SESSION_NOT_FOUND]),
             (500, &[codes::INTERNAL]),
@@ -124,9 +149,9 @@ pub enum SessionReadResponse {
     },
     /// A path or query parameter breaks a constraint or is unknown.
     BadRequest(runtime::Told),
-    /// The key is missing or not valid.
+    /// The key or signature is missing, not valid, too old or used before.
     Unauthorized(runtime::Told),
-    /// A browser sent the request.
+    /// A browser sent the request with a tenant's key.
     Forbidden(runtime::Told),
     /// The tenant has no such session.
     NotFound(runtime::Told),
@@ -232,8 +257,11 @@ async fn session_read<S: Sessions>(
     incoming: runtime::Incoming<SessionRead>,
 ) -> Result<runtime::Served<SessionReadResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
-        runtime::refuse_browser(&received, &codes::STANDARD)?;
-        let caller = service.api_key(&received).await?;
+        let caller = crate::authenticate::ApiKeyOrSignedV2OrAdminKey::prove(
+                &*service,
+                &received,
+            )
+            .await?;
         let mut checked = SESSION_READ_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SessionReadRequest {
             path: checked.path(codes::INVALID_INPUT)?,

@@ -10,7 +10,7 @@ import type * as iframe from "./iframe.js";
 import type * as lifecycle from "./lifecycle.js";
 
 export type { admin, chat, embed, iframe, lifecycle };
-export { headers } from "./headers.js";
+export { callers, headers } from "./headers.js";
 export { bearer, signed } from "./signing.js";
 
 function open<Paths extends object>(options: ClientOptions, credential?: Middleware): Client<Paths> {

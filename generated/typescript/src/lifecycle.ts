@@ -15,7 +15,8 @@ export interface paths {
          * @description Tells who opened a session, for whom, until when, and whether it still lives. Sessions are
          *     kept for a day after their end; then they are not found.
          *
-         *     This operation is for backends: a request with an `Origin` header is refused.
+         *     This operation is for backends of tenants and for operators: a request with an `Origin` header
+         *     is refused unless the admin key opens it.
          */
         get: operations["sessionRead"];
         put?: never;
@@ -276,7 +277,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The key is missing or not valid. */
+            /** @description The key or signature is missing, not valid, too old or used before. */
             401: {
                 headers: {
                     "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
@@ -286,7 +287,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description A browser sent the request. */
+            /** @description A browser sent the request with a tenant's key. */
             403: {
                 headers: {
                     [name: string]: unknown;

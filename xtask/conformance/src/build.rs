@@ -4,17 +4,18 @@
 use std::sync::PoisonError;
 
 use bytes::BufMut as _;
+use http::Method;
 use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
 use vestibule_schema::Part;
 
 use crate::clock;
 use crate::credentials::text;
-use crate::document::{Body, Carrier, Operation, Parameter, Role, Scheme, Source};
+use crate::document::{Body, Carrier, Covers, Operation, Parameter, Role, Scheme, Source};
 use crate::place;
 use crate::recipe::{Content, Flaw, Form, Given, Other, Proof, Recipe};
 use crate::request::{ESCAPED, Request, Signed};
-use crate::sign::sign;
+use crate::sign::{Covered, sign, sign_whole};
 use crate::subject::can_travel;
 use crate::world::{self, Built, Trouble, World};
 
@@ -38,7 +39,10 @@ impl World {
             _ => (None, None),
         };
         let mut headers = target.headers;
-        let proof = self.prove(operation, recipe, body.as_deref().unwrap_or_default()).await?;
+        let method = recipe.method.clone().unwrap_or_else(|| operation.method.clone());
+        let url = format!("{}{}", self.base_url, target.path);
+        let sent = Sent { method: &method, url: &url, body: body.as_deref() };
+        let proof = self.prove(operation, recipe, &sent).await?;
         headers.extend(proof.headers);
         if let Some(spec) = operation.body.as_ref().filter(|_| body.is_some()) {
             let usual = || vec![spec.media_type.clone()];
@@ -47,13 +51,8 @@ impl World {
         }
         let more = recipe.more_headers.iter().cloned();
         headers.extend(more.map(|(name, value)| (name, value.replace(OWN_ORIGIN, &self.base_url))));
-        let request = Request {
-            method: recipe.method.clone().unwrap_or_else(|| operation.method.clone()),
-            url: format!("{}{}", self.base_url, target.path),
-            headers,
-            body: proof.body.or(body),
-            signed: proof.signed,
-        };
+        let request =
+            Request { method, url, headers, body: proof.body.or(body), signed: proof.signed };
         let value = value.filter(|_| recipe.content.as_ref().is_some_and(|it| is_value(it.form)));
         Ok(Built { request, value, is_unknown })
     }
@@ -166,7 +165,7 @@ impl World {
         &self,
         operation: &Operation,
         recipe: &Recipe,
-        body: &[u8],
+        sent: &Sent<'_>,
     ) -> Result<Proved, Trouble> {
         if operation.security.is_empty()
             || operation.security.iter().any(Vec::is_empty)
@@ -177,8 +176,8 @@ impl World {
         let mut missing = String::new();
         for group in operation.ways(recipe.way) {
             match self.held(group).await {
-                Ok(values) if group.iter().any(|it| it.role == Role::Signature) => {
-                    return self.signed(operation, group, &values, recipe, body).await;
+                Ok(values) if group.iter().any(|it| it.role.covers().is_some()) => {
+                    return self.signed(operation, group, &values, recipe, sent).await;
                 }
                 Ok(values) => return self.carried(group, &values, recipe).await,
                 Err(Trouble::Missing(why)) => missing = why,
@@ -193,9 +192,9 @@ impl World {
         let mut values = Vec::new();
         for scheme in group {
             values.push(match scheme.role {
-                Role::Timestamp { .. } => String::new(),
+                Role::Timestamp { .. } | Role::Nonce => String::new(),
                 Role::Credential => self.carriable(&scheme.source, &scheme.name).await?,
-                Role::Signature => self.credential(&scheme.source, &scheme.name).await?,
+                Role::Signature { .. } => self.credential(&scheme.source, &scheme.name).await?,
             });
         }
         Ok(values)
@@ -244,7 +243,7 @@ impl World {
         group: &[Scheme],
         values: &[String],
         recipe: &Recipe,
-        body: &[u8],
+        sent: &Sent<'_>,
     ) -> Result<Proved, Trouble> {
         let flaw = match &recipe.proof {
             Proof::Signed(flaw) => Some(flaw),
@@ -260,25 +259,30 @@ impl World {
         };
         let now = clock::unique_ms() + skew_ms;
         let timestamp = if flaw == Some(&Flaw::Seconds) { now / 1000 } else { now }.to_string();
-        let mut secret = group
-            .iter()
-            .zip(values)
-            .find(|(scheme, _)| scheme.role == Role::Signature)
-            .map(|(_, value)| value.clone())
-            .unwrap_or_default();
+        let signature = group.iter().zip(values);
+        let signature =
+            signature.filter_map(|(it, value)| Some((it.role.covers()?, value.clone()))).next();
+        let (covers, mut secret) = signature.unwrap_or((Covers::Body, String::new()));
         if let Some(Flaw::Secret(source)) = flaw {
             secret = self.credential(source, "other secret").await?;
         }
-        let mut signature = sign(&secret, &timestamp, body);
+        // A timestamp of the run's own is never given twice.
+        let nonce = format!("conformance-{timestamp}");
+        let body = sent.body.unwrap_or_default();
+        let mut signature = match covers {
+            Covers::Body => sign(&secret, &timestamp, body),
+            Covers::Request => sent.signed_whole(flaw, &secret, (&timestamp, &nonce)),
+        };
         if flaw == Some(&Flaw::UpperCase) {
-            signature.make_ascii_uppercase();
+            upper_hex(&mut signature);
         }
         let mut proved = Proved::default();
         let mut key = String::new();
         for (scheme, value) in group.iter().zip(values) {
             let value = match scheme.role {
                 Role::Timestamp { .. } => &timestamp,
-                Role::Signature => &signature,
+                Role::Nonce => &nonce,
+                Role::Signature { .. } => &signature,
                 Role::Credential => {
                     key.clone_from(value);
                     value
@@ -299,6 +303,7 @@ impl World {
             skew_ms,
             headers: proved.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect(),
             other_body: is_altered.then(|| body.to_vec()),
+            is_whole: covers == Covers::Request,
         });
         Ok(proved)
     }
@@ -355,6 +360,38 @@ impl World {
 struct Target {
     path: String,
     headers: Vec<(String, String)>,
+}
+
+/// What is about to be sent, as far as a signature covers it.
+struct Sent<'a> {
+    method: &'a Method,
+    url: &'a str,
+    body: Option<&'a [u8]>,
+}
+
+impl Sent<'_> {
+    fn signed_whole(
+        &self,
+        flaw: Option<&Flaw>,
+        secret: &str,
+        (timestamp, nonce): (&str, &str),
+    ) -> String {
+        let (_, behind) = self.url.split_once("://").unwrap_or(("", self.url));
+        let mut target = behind[behind.find('/').unwrap_or(behind.len())..].to_owned();
+        if flaw == Some(&Flaw::OtherTarget) {
+            target.push(if target.contains('?') { '&' } else { '?' });
+        }
+        let other = if *self.method == Method::GET { Method::POST } else { Method::GET };
+        let method = if flaw == Some(&Flaw::OtherMethod) { &other } else { self.method };
+        let (method, body) = (method.as_str(), self.body.unwrap_or_default());
+        sign_whole(secret, &Covered { method, target: &target, timestamp, nonce, body })
+    }
+}
+
+/// The hex of a signature in upper case, behind the mark of its version.
+pub(crate) fn upper_hex(signature: &mut str) {
+    let mark = if signature.starts_with("v2=") { 3 } else { 0 };
+    signature[mark..].make_ascii_uppercase();
 }
 
 /// The proof of a caller.

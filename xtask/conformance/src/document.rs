@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use vestibule_schema::strategy::{Caps, SchemaSet};
 use vestibule_schema::{Part, Schema};
 
+pub use crate::scheme::{Carrier, Covers, Role, Scheme};
 use crate::{links, reach};
 
 /// One document.
@@ -163,44 +164,6 @@ pub enum Rule {
         /// Which keyword.
         keyword: String,
     },
-}
-
-/// One scheme of a way to prove the caller.
-#[derive(Clone, Debug)]
-pub struct Scheme {
-    /// Its name in the document.
-    pub name: String,
-    /// How the credential travels.
-    pub carrier: Carrier,
-    /// Where the credential comes from.
-    pub source: Source,
-    /// What the value is made of, where it is not the credential itself.
-    pub role: Role,
-    /// Whether a request of a browser is refused.
-    pub refuses_browsers: bool,
-}
-
-/// How a credential travels.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Carrier {
-    /// `Authorization: Bearer …`
-    Bearer,
-    /// A header of this name.
-    Header(String),
-}
-
-/// What the value of a scheme is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// The credential itself.
-    Credential,
-    /// The time of signing, milliseconds since 1970, at most this far from the server's.
-    Timestamp {
-        /// Milliseconds, both ways, inclusive.
-        window_ms: i64,
-    },
-    /// Hex of HMAC-SHA256 over `<timestamp>.<raw body>` under the credential; accepted once.
-    Signature,
 }
 
 /// One documented answer.
@@ -482,7 +445,9 @@ impl Place<'_> {
         };
         let role = match (source["x-window-ms"].as_i64(), source["x-signature"].as_str()) {
             (Some(window_ms), _) => Role::Timestamp { window_ms },
-            (None, Some(_)) => Role::Signature,
+            (None, Some("hmac-sha256-vestibule2")) => Role::Signature { covers: Covers::Request },
+            (None, Some(_)) => Role::Signature { covers: Covers::Body },
+            (None, None) if source["x-nonce-length"].is_number() => Role::Nonce,
             (None, None) => Role::Credential,
         };
         Ok(Scheme {

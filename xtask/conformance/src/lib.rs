@@ -22,6 +22,7 @@ pub mod report;
 mod request;
 mod revealed;
 mod run;
+mod scheme;
 mod sign;
 mod subject;
 mod transport;

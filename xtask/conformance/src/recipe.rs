@@ -137,6 +137,10 @@ pub enum Flaw {
     Seconds,
     /// Hex in upper case: no flaw.
     UpperCase,
+    /// Signed for another method than it is sent with.
+    OtherMethod,
+    /// Signed for another path or query than it is sent to.
+    OtherTarget,
     /// The secret of another source.
     Secret(Source),
 }

@@ -63,7 +63,8 @@ impl Tried {
 /// Where the credentials stand that a request is made with.
 fn places(ways: &[Vec<Scheme>], credentials: &Credentials) -> Vec<String> {
     let sources = |group: &[Scheme]| {
-        let carried = group.iter().filter(|it| !matches!(it.role, Role::Timestamp { .. }));
+        let carried =
+            group.iter().filter(|it| !matches!(it.role, Role::Timestamp { .. } | Role::Nonce));
         carried.map(|it| it.source.clone()).collect::<Vec<_>>()
     };
     let is_held = |source: &Source| match source {

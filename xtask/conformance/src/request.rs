@@ -53,6 +53,8 @@ pub struct Signed {
     pub headers: Vec<String>,
     /// The body that was signed, where another one is sent.
     pub other_body: Option<Vec<u8>>,
+    /// Whether the whole request was signed, not the body alone.
+    pub is_whole: bool,
 }
 
 /// Secrets that were sent or came, and how people are told to name them.
@@ -192,13 +194,22 @@ fn signed_curl(
         // GNU date; the timestamp may be as far from now as it was.
         ms => format!(" --timestamp $(( $(date +%s%3N) + ({ms}) ))"),
     };
+    let whole = match signed.is_whole {
+        false => String::new(),
+        true => format!(" --v2 -X {} --url {}", request.method, secrets.word(&request.url, used)),
+    };
+    let (signing, sent) = match request.body {
+        None => (String::new(), String::new()),
+        Some(_) => (
+            format!(" -d {}", secrets.word(&shown(signing), used)),
+            format!(" --data-binary {}", secrets.word(&shown(body), used)),
+        ),
+    };
     format!(
-        "VESTIBULE_SIGN_SECRET={} vestibule sign --key {}{skew} -d {} |\n  {} -H @- --data-binary {}",
+        "VESTIBULE_SIGN_SECRET={} vestibule sign --key {}{skew}{whole}{signing} |\n  {} -H @-{sent}",
         secrets.word(&signed.secret, used),
         quoted(&signed.key),
-        secrets.word(&shown(signing), used),
         plain_curl(request, &signed.headers, secrets, used),
-        secrets.word(&shown(body), used),
     )
 }
 
@@ -299,6 +310,7 @@ mod tests {
             skew_ms: -300_500,
             headers: vec!["x-key".into()],
             other_body: Some(b"{}".to_vec()),
+            is_whole: false,
         };
         let mut request = Request { signed: Some(signed), ..request() };
         request.headers.push(("X-Key".into(), "yk_1".into()));
@@ -309,6 +321,13 @@ mod tests {
         );
         assert!(line.contains("+ (-300500) )) -d '{}' |"), "{line}");
         assert!(!line.contains("X-Key") && !line.contains("_0123456789"), "{line}");
+        request.body = None;
+        if let Some(signed) = &mut request.signed {
+            signed.is_whole = true;
+        }
+        let line = curl(&request, &secrets());
+        assert!(line.contains("--v2 -X POST --url 'http://127.0.0.1:1/v1/things?a=b' |"), "{line}");
+        assert!(line.ends_with("-H @-"), "{line}");
     }
 
     /// What the line says is tried by the shell itself.

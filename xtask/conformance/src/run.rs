@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt as _, stream};
 use serde_json::Value;
 
+use crate::build::upper_hex;
 use crate::clock;
 use crate::document::Operation;
 use crate::expected::Expected;
@@ -246,7 +247,7 @@ async fn replay(
     judged(world, operation, &Expect::accepted(), first)?;
     for (name, value) in &mut request.headers {
         if respelt.is_some_and(|it| it.eq_ignore_ascii_case(name)) {
-            value.make_ascii_uppercase();
+            upper_hex(value);
         }
     }
     let reply = world.send(&request).await?;

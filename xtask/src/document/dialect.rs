@@ -14,6 +14,7 @@ use super::grammar::{Keyword, Name, Object, Shape};
 const MAX: i64 = i64::MAX;
 /// What a body in memory may reasonably be; more is a typing error.
 const MAX_BODY: i64 = 64 << 20;
+const MAX_HEADER: i64 = 1024;
 
 const DOCUMENT: &[Keyword] = &[
     must("openapi", Word(&["3.0.3"])),
@@ -194,7 +195,8 @@ const SECURITY_SCHEME: &[Keyword] = &[
     may("x-credential", Text),
     may("x-obtained-by", Is(Object::Obtained)),
     may("x-window-ms", Integer(1, MAX)),
-    may("x-signature", Word(&["hmac-sha256-timestamp-body"])),
+    may("x-nonce-length", Integer(1, MAX_HEADER)),
+    may("x-signature", Word(&["hmac-sha256-timestamp-body", "hmac-sha256-vestibule2"])),
 ];
 /// The operation that gives a credential, and where its answer has it.
 const OBTAINED: &[Keyword] = &[must("operationId", Mention(OperationId)), must("pointer", Text)];

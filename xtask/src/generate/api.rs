@@ -66,6 +66,8 @@ pub struct Credential {
     /// The headers of a signature, as the document spells them; none for a token in the standard
     /// header.
     pub headers: Vec<String>,
+    /// Whether a signature covers the time and the body alone (version 1).
+    pub signs_body_alone: bool,
     pub browser_refused: bool,
 }
 
@@ -166,6 +168,11 @@ impl Api {
         }
         all.sort_by_key(|it| any_of(it));
         all
+    }
+
+    /// The operations whose signature covers the time and the body alone.
+    pub fn signed_by_body(&self) -> impl Iterator<Item = &Operation> {
+        self.operations.iter().filter(|it| it.credentials.iter().any(|c| c.signs_body_alone))
     }
 
     /// The kinds of credentials in use, sorted, in snake case.
@@ -344,6 +351,9 @@ impl Reader<'_> {
         Ok(Credential {
             caller: caller.to_snake_case(),
             headers: headers.map(str::to_owned).collect(),
+            signs_body_alone: schemes
+                .iter()
+                .any(|scheme| scheme["x-signature"] == "hmac-sha256-timestamp-body"),
             browser_refused: schemes.iter().any(|scheme| scheme["x-browser"] == "refused"),
         })
     }

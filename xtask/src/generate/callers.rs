@@ -15,7 +15,9 @@ use crate::document::Documents;
 /// The whole file.
 pub fn stream(api: &Api, documents: &Documents) -> Result<TokenStream, Ungenerable> {
     let headers = headers(documents)?;
-    let (names, windows) = (names(documents)?, windows(documents)?);
+    let (names, spelled) = (names(documents)?, spelled(documents)?);
+    let windows = numbers(documents, "x-window-ms", ("MS", &quote!(i64)))?;
+    let nonces = numbers(documents, "x-nonce-length", ("LENGTH", &quote!(usize)))?;
     let hooks = api.callers().into_iter().map(|caller| hook(api, caller));
     let alternatives = api.alternatives().into_iter().map(alternative);
     let codes = (!api.alternatives().is_empty()).then(|| {
@@ -30,9 +32,19 @@ pub fn stream(api: &Api, documents: &Documents) -> Result<TokenStream, Ungenerab
 
         #headers
 
+        #spelled
+
         #names
 
-        #windows
+        /// How far a timestamp may be from the service's clock, both ways, inclusive.
+        pub mod windows {
+            #(#windows)*
+        }
+
+        /// The most characters of a nonce.
+        pub mod nonces {
+            #(#nonces)*
+        }
 
         /// Turns a request's credential into a caller; an operation that declares one cannot
         /// reach its handler without.
@@ -59,6 +71,21 @@ pub fn headers(documents: &Documents) -> Result<TokenStream, Ungenerable> {
     Ok(quote! {
         /// Headers that carry credentials, in lower case.
         pub mod headers {
+            #(#constants)*
+        }
+    })
+}
+
+/// The same names as the documents spell them, for people.
+fn spelled(documents: &Documents) -> Result<TokenStream, Ungenerable> {
+    let constants = schemes(documents)?.into_iter().filter_map(|(scheme, it)| {
+        let ident = format_ident!("{}", scheme.to_shouty_snake_case());
+        let (name, doc) = (it["name"].as_str()?, format!("Of the scheme `{scheme}`."));
+        Some(quote!(#[doc = #doc] pub const #ident: &str = #name;))
+    });
+    Ok(quote! {
+        /// Headers that carry credentials, spelled as in the documents.
+        pub mod spelled {
             #(#constants)*
         }
     })
@@ -98,21 +125,21 @@ fn names(documents: &Documents) -> Result<TokenStream, Ungenerable> {
     })
 }
 
-/// How far timestamps of schemes may be from the service's clock, by scheme.
-fn windows(documents: &Documents) -> Result<TokenStream, Ungenerable> {
-    let timed = schemes(documents)?.into_iter();
-    let timed = timed.filter_map(|(name, scheme)| Some((name, scheme["x-window-ms"].as_i64()?)));
-    let constants = timed.map(|(scheme, window_ms)| {
-        let ident = format_ident!("{}_MS", scheme.to_shouty_snake_case());
+/// What schemes say by a keyword, as constants.
+fn numbers(
+    documents: &Documents,
+    keyword: &str,
+    (unit, kind): (&str, &TokenStream),
+) -> Result<Vec<TokenStream>, Ungenerable> {
+    let told = schemes(documents)?.into_iter();
+    let told = told.filter_map(|(name, scheme)| Some((name, scheme[keyword].as_i64()?)));
+    let constants = told.map(|(scheme, number)| {
+        let ident = format_ident!("{}_{unit}", scheme.to_shouty_snake_case());
         let doc = format!("Of the scheme `{scheme}`.");
-        quote!(#[doc = #doc] pub const #ident: i64 = #window_ms;)
+        let number = proc_macro2::Literal::i64_unsuffixed(number);
+        quote!(#[doc = #doc] pub const #ident: #kind = #number;)
     });
-    Ok(quote! {
-        /// How far a timestamp may be from the service's clock, both ways, inclusive.
-        pub mod windows {
-            #(#constants)*
-        }
-    })
+    Ok(constants.collect())
 }
 
 fn hook(api: &Api, caller: &str) -> TokenStream {

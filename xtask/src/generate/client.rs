@@ -12,7 +12,7 @@ use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle, TagSt
 use quote::{format_ident, quote};
 use serde_json::{Map, Value, json};
 
-use super::api::{Side, component_name, members, reachable, resolve};
+use super::api::{Api, Side, component_name, members, reachable, resolve};
 use super::callers::headers;
 use super::files::rust;
 use super::{Files, Ungenerable};
@@ -21,7 +21,7 @@ use crate::document::Documents;
 const CRATE: &str = "generated/client";
 
 /// Every generated file of the crate.
-pub fn files(documents: &Documents) -> Result<Files, Ungenerable> {
+pub fn files(api: &Api, documents: &Documents) -> Result<Files, Ungenerable> {
     let mut files = Files::new();
     for document in &documents.documents {
         let name = &document.name;
@@ -32,11 +32,16 @@ pub fn files(documents: &Documents) -> Result<Files, Ungenerable> {
     }
     let modules = documents.documents.iter().map(|document| format_ident!("{}", document.name));
     let headers = headers(documents)?;
+    let by_body = api.signed_by_body().map(|operation| &operation.snake);
     let lib = quote! {
         #(pub mod #modules;)*
         mod signing;
 
         #headers
+
+        /// Operations whose signature covers the time and the body alone; every other signature
+        /// covers the whole request.
+        const SIGNED_BY_BODY: &[&str] = &[#(#by_body),*];
 
         pub use progenitor_client::{ByteStream, Error, ResponseValue};
         pub use signing::Credentials;

@@ -59,7 +59,7 @@ pub fn all(documents: &Documents) -> Result<Files, Ungenerable> {
     let api = api::Api::read(documents)?;
     let mut files = server::files(&api, documents)?;
     files.extend(facts::files(&api)?);
-    files.extend(client::files(documents)?);
+    files.extend(client::files(&api, documents)?);
     files.extend(cli::files(&api, documents)?);
     files.extend(httpmock::files(documents)?);
     files.extend(python::files(documents)?);

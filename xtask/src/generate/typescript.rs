@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use heck::ToLowerCamelCase;
 use serde_json::Value;
 
-use super::api::members;
+use super::api::{Api, members};
 use super::files::COMMAND;
 use super::{Files, Ungenerable};
 use crate::document::{Document, Documents};
@@ -30,6 +30,7 @@ pub trait Types {
 /// # Errors
 /// When the types cannot be made, or two documents send one scheme in different headers.
 pub fn files(documents: &Documents, types: &impl Types) -> Result<Files, Ungenerable> {
+    let api = Api::read(documents)?;
     let mut files = Files::new();
     let all = &documents.documents;
     let named = all.iter().map(|it| (it.name.clone(), it.value.clone())).collect();
@@ -38,7 +39,9 @@ pub fn files(documents: &Documents, types: &impl Types) -> Result<Files, Ungener
         let text = module(&about, &format!("openapi/{name}.yaml"), &text);
         files.insert(format!("{PACKAGE}/src/{name}.ts"), text);
     }
-    let headers = module("Headers of credentials.", "openapi/*.yaml", &headers(all)?);
+    let text = headers(all)? + &callers(&api);
+    let about = "Headers of credentials, and which credentials open which operation.";
+    let headers = module(about, "openapi/*.yaml", &text);
     files.insert(format!("{PACKAGE}/src/headers.ts"), headers);
     let about = "A client for every surface; `signed` and `bearer` prove who calls.";
     let index = module(about, "openapi/*.yaml", &index(all));
@@ -73,6 +76,30 @@ fn headers(documents: &[Document]) -> Result<String, Ungenerable> {
     Ok(text)
 }
 
+/// Who may call each operation, and which signatures cover the body alone.
+fn callers(api: &Api) -> String {
+    let mut text = String::from(
+        "\n/** Who may call an operation, any one of them, by its `operationId`; nobody in particular where there is none. */\n\
+         export const callers = {\n",
+    );
+    for operation in &api.operations {
+        let all = operation.credentials.iter();
+        let all: Vec<_> =
+            all.map(|it| format!("\"{}\"", it.caller.to_lower_camel_case())).collect();
+        let _ = writeln!(text, "    {}: [{}],", operation.id, all.join(", "));
+    }
+    text.push_str(
+        "} as const;\n\n\
+         /** Operations whose signature covers the time and the body alone; every other one covers the whole request. */\n\
+         export const signedByBody: readonly string[] = [\n",
+    );
+    for operation in api.signed_by_body() {
+        let _ = writeln!(text, "    \"{} {}\",", operation.method, operation.path);
+    }
+    text.push_str("];\n");
+    text
+}
+
 fn index(documents: &[Document]) -> String {
     let names: Vec<_> = documents.iter().map(|it| it.name.as_str()).collect();
     let mut text = String::from(
@@ -82,7 +109,7 @@ fn index(documents: &[Document]) -> String {
         let _ = writeln!(text, "import type * as {name} from \"./{name}.js\";");
     }
     let _ = writeln!(text, "\nexport type {{ {} }};", names.join(", "));
-    text.push_str("export { headers } from \"./headers.js\";\n");
+    text.push_str("export { callers, headers } from \"./headers.js\";\n");
     text.push_str("export { bearer, signed } from \"./signing.js\";\n\n");
     text.push_str(
         "function open<Paths extends object>(options: ClientOptions, credential?: Middleware): Client<Paths> {\n    \

@@ -30,7 +30,7 @@ impl<T: CliConfig> Cli<T> {
                     .help("The session."),
             )
             .about(
-                "Read a session\n\nTells who opened a session, for whom, until when, and whether it still lives. Sessions are\nkept for a day after their end; then they are not found.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+                "Read a session\n\nTells who opened a session, for whom, until when, and whether it still lives. Sessions are\nkept for a day after their end; then they are not found.\n\nThis operation is for backends of tenants and for operators: a request with an `Origin` header\nis refused unless the admin key opens it.",
             )
     }
     pub async fn execute(

@@ -60,7 +60,7 @@ pub fn proofs(operation: &str) -> Option<&'static [Proof]> {
         "embed_session_create" => Some(&[Proof::Signature]),
         "iframe_session_create" => Some(&[Proof::Bearer]),
         "iframe_token_redeem" => Some(&[]),
-        "session_read" => Some(&[Proof::Bearer]),
+        "session_read" => Some(&[Proof::Bearer, Proof::Signature]),
         _ => None,
     }
 }
@@ -77,7 +77,7 @@ macro_rules! with_surfaces {
         "http://127.0.0.1:8080"; iframe, "Vestibule, iframe surface",
         "Creates links to the assistant page and hands out the token behind them. The backend of an\nanalytics product proves itself by its API key. The page in the iframe holds only the cache key\nfrom the URL's fragment, which is a capability of its own, and exchanges it for the token.\n\nIntegers are written as integers: `900.0` and `9e2` are refused. Unknown members and unknown\nquery parameters are refused. All errors are the shared `Error` object. Every answer has\n`X-Content-Type-Options: nosniff`.",
         "http://127.0.0.1:8080"; lifecycle, "Vestibule, life cycle of sessions",
-        "For the backends of tenants and for operators: which sessions there are, whichever surface they\nwere opened on, and what became of them. A tenant's key sees the sessions of its own tenant and\nno others: those of other tenants are answered as if they did not exist.\n\nWhat changes a session takes effect at once on the instance that was asked, and within a second\non every other. Unknown members and unknown query parameters are refused. All errors are the\nshared `Error` object. Every answer has `X-Content-Type-Options: nosniff`.",
+        "For the backends of tenants and for operators: which sessions there are, whichever surface they\nwere opened on, and what became of them. A tenant's key sees the sessions of its own tenant and\nno others: those of other tenants are answered as if they did not exist. An API key of the iframe\nsurface is such a key, and an embed key that signs with version 2; one of scope `read` may read.\nThe admin key sees the sessions of all tenants.\n\nWhat changes a session takes effect at once on the instance that was asked, and within a second\non every other. Unknown members and unknown query parameters are refused. All errors are the\nshared `Error` object. Every answer has `X-Content-Type-Options: nosniff`.",
         "http://127.0.0.1:8080"; }
     };
 }

@@ -3,7 +3,7 @@
 
 use super::{Act, Cases};
 use crate::credentials::Credentials;
-use crate::document::{Carrier, Operation, Role, Rule, Scheme, Source};
+use crate::document::{Carrier, Covers, Operation, Role, Rule, Scheme, Source};
 use crate::judge::{Ending, Expect, Refusal};
 use crate::outcome::Check;
 use crate::place;
@@ -52,8 +52,8 @@ impl Cases<'_> {
             }
         }
         self.other_schemes(way, refused);
-        if way.group.iter().any(|it| it.role == Role::Signature) {
-            self.signatures(way, refused);
+        if let Some(covers) = way.group.iter().find_map(|it| it.role.covers()) {
+            self.signatures(way, covers, refused);
         }
         self.browsers(way);
     }
@@ -91,13 +91,19 @@ impl Cases<'_> {
         self.once(Check::Credential, "none, with a malformed body", recipe, refused.clone());
     }
 
-    fn signatures(&mut self, way: &Way<'_>, refused: &Expect) {
+    fn signatures(&mut self, way: &Way<'_>, covers: Covers, refused: &Expect) {
         let push = |this: &mut Self, label: &str, flaw: Flaw, expect: &Expect| {
             let recipe = way.recipe(this.subject.plain()).proof(Proof::Signed(flaw)).fresh();
             this.once(Check::Signature, &way.label(label), recipe, expect.clone());
         };
         let accepted = Expect::accepted();
-        push(self, "the body altered after it was signed", Flaw::AlteredBody, refused);
+        if self.subject.operation.body.is_some() {
+            push(self, "the body altered after it was signed", Flaw::AlteredBody, refused);
+        }
+        if covers == Covers::Request {
+            push(self, "signed for another method", Flaw::OtherMethod, refused);
+            push(self, "signed for another query", Flaw::OtherTarget, refused);
+        }
         push(self, "hex in upper case", Flaw::UpperCase, &accepted);
         push(self, "a timestamp in seconds", Flaw::Seconds, refused);
         push(self, "long ago", Flaw::LongAgo, refused);
@@ -110,7 +116,7 @@ impl Cases<'_> {
             push(self, "beyond the new edge of the window", Flaw::Skewed(outside), refused);
         }
         let header = way.group.iter().find_map(|it| match (&it.carrier, it.role) {
-            (Carrier::Header(name), Role::Signature) => Some(name.clone()),
+            (Carrier::Header(name), Role::Signature { .. }) => Some(name.clone()),
             _ => None,
         });
         let replays = [
@@ -132,9 +138,9 @@ impl Cases<'_> {
             let Source::Credential(path) = &scheme.source else { continue };
             let other = Source::Credential(Credentials::other(path));
             let proof = match scheme.role {
-                Role::Signature => Proof::Signed(Flaw::Secret(other)),
+                Role::Signature { .. } => Proof::Signed(Flaw::Secret(other)),
                 Role::Credential => Proof::Other(scheme.name.clone(), Other::From(other)),
-                Role::Timestamp { .. } => continue,
+                Role::Timestamp { .. } | Role::Nonce => continue,
             };
             let label = format!("{} of another tenant", scheme.name);
             let recipe = way.recipe(self.subject.plain()).proof(proof);

@@ -262,7 +262,7 @@ fn property_names(keyword: &str) -> Option<Rule> {
 fn security_scheme(keyword: &str) -> Option<Rule> {
     Some(match keyword {
         "description" | "bearerFormat" | "x-credential" | "x-obtained-by" => TEXT,
-        "x-window-ms" => Rule::Upper,
+        "x-window-ms" | "x-nonce-length" => Rule::Upper,
         "type" | "scheme" | "name" | "in" | "x-signature" => BREAKS_CALLERS,
         // Names the type that handlers are given.
         "x-caller" => Rule::Value(Is(BreaksServer)),

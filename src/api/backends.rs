@@ -1,0 +1,44 @@
+//! Any one of the callers that ask about sessions of all surfaces, reduced to what decides.
+//!
+//! A signature is accepted once: what only reads uses it up in a write of its own, before it reads.
+
+use vestibule_api::authenticate::ApiKeyOrSignedV2OrAdminKey;
+
+use super::auth::{AdminCaller, ApiKeyCaller, SignedV2Caller};
+use super::tenants::ADMIN;
+use crate::context::Context;
+use crate::domain::caller::Caller;
+use crate::domain::key::{KeySettings, Scope};
+use crate::error::Result;
+
+/// A backend of a tenant, or the operator.
+pub(super) type Backend = ApiKeyOrSignedV2OrAdminKey<Context>;
+
+impl Context {
+    /// Who asks to read.
+    ///
+    /// # Errors
+    /// `SignatureReplayed` when the signature proved another request before.
+    pub(super) async fn reader(&self, backend: Backend) -> Result<Caller> {
+        if let Backend::SignedV2(signed) = &backend {
+            self.store.use_up(signed.claim.clone()).await?;
+        }
+        Ok(caller(&backend))
+    }
+}
+
+fn caller(backend: &Backend) -> Caller {
+    match backend {
+        Backend::ApiKey(ApiKeyCaller { key, .. }) => {
+            Caller { tenant: Some(key.tenant.clone()), may_change: true, actor: key.id.clone() }
+        }
+        Backend::SignedV2(SignedV2Caller { key, .. }) => Caller {
+            tenant: Some(key.tenant.clone()),
+            may_change: matches!(key.settings, KeySettings::Embed { scope: Scope::ReadWrite }),
+            actor: key.id.clone(),
+        },
+        Backend::AdminKey(AdminCaller) => {
+            Caller { tenant: None, may_change: true, actor: ADMIN.to_owned() }
+        }
+    }
+}
