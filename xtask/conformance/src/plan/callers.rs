@@ -213,7 +213,8 @@ impl<'o> Way<'o> {
 
     /// The same label, told apart from that of other ways.
     fn label(&self, label: &str) -> String {
-        match (self.at, self.group.last()) {
+        let signature = self.group.iter().find(|it| it.role.covers().is_some());
+        match (self.at, signature.or(self.group.first())) {
             (Some(_), Some(scheme)) => format!("{} {label}", scheme.name),
             _ => label.to_owned(),
         }
