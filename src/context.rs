@@ -20,6 +20,7 @@ use crate::key_uses::KeyUses;
 use crate::limiter::Limiter;
 use crate::outbound::Outbound;
 use crate::provision::Provision;
+use crate::resealing::Resealer;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 use crate::verified_tokens::VerifiedTokens;
@@ -123,6 +124,12 @@ impl Context {
     /// A line of the audit, now.
     pub fn audit(&self, tenant: &str, actor: &str, action: &str, target: &str) -> AuditEntry {
         self.provision(actor).audit(tenant, action, target)
+    }
+
+    /// Seals anew by the first master key.
+    pub fn resealer(&self) -> Resealer<'_> {
+        let Self { store, master_keys: keys, clock, ids, .. } = self;
+        Resealer { store, keys, clock, ids }
     }
 
     /// Makes tenants and keys on behalf of `actor`.

@@ -11,6 +11,7 @@
 //! - [`provision`]: makes tenants and keys, for the admin surface, the command line and `--dev`.
 //! - [`telemetry`]: metrics, log and traces, all made of one record per request.
 //! - [`outbound`]: the one way out, to addresses that others name; [`deliveries`] sends webhooks.
+//! - [`resealing`]: seals anew, in the background, what older master keys sealed.
 //! - [`error`]: the one error of all of them.
 //!
 //! Models, validation and routing are in the crate `vestibule_api`, generated from the documents.
@@ -26,6 +27,7 @@ pub mod key_uses;
 pub mod limiter;
 pub mod outbound;
 pub mod provision;
+pub mod resealing;
 pub mod serve;
 pub mod store;
 pub mod telemetry;

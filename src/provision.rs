@@ -10,12 +10,13 @@ use secrecy::SecretString;
 use crate::context::{Clock, Ids};
 use crate::domain::admin::{CREDENTIAL_BYTES, Credential, KeyRequest, credential, settings};
 use crate::domain::audit::AuditEntry;
+use crate::domain::erasure::Whose;
 use crate::domain::key::{Kept, Key, KeyKind, KeySecret, KeyState};
 use crate::domain::key_rotation;
 use crate::domain::sealing::{MasterKeys, Place, Sealed};
 use crate::domain::tenant::{Directory, Tenant};
 use crate::error::{Error, Result, Thing};
-use crate::store::Store;
+use crate::store::{Erasure, Store};
 
 pub use webhooks::open_webhook_secrets;
 
@@ -59,6 +60,7 @@ impl Provision<'_> {
             identity_secret: self.seal_identity_secret(&id, &secret),
             created_at: self.clock.now_ms(),
             revoked_at: None,
+            erased_at: None,
             id,
         };
         let audit = self.audit(&tenant.id, "tenant.create", &tenant.id);
@@ -141,6 +143,19 @@ impl Provision<'_> {
                 self.found_by(generation, &credential.lookup)
             }
         }
+    }
+
+    /// Erases what is held of a person or a tenant, or a large part of it.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such tenant.
+    pub async fn erase(&self, tenant: &str, whose: &Whose) -> Result<Erasure> {
+        let subject = match whose {
+            Whose::Person(subject) => Some(subject.clone()),
+            Whose::Everything => None,
+        };
+        let entry = || self.audit(tenant, "tenant.erase", tenant).about(subject.clone());
+        self.store.erase(tenant, whose, self.clock.now_ms(), entry).await
     }
 
     /// A secret of an embed key, sealed for its place.

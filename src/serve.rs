@@ -1,6 +1,7 @@
 //! One run of the service: store, master-key check, routes, listener, and a graceful end.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +10,11 @@ use secrecy::ExposeSecret as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::dev::{self, DevCredentials};
-use crate::config::Config;
+use crate::config::{Config, read_master_keys};
 use crate::context::{Context, Parts};
 use crate::deliveries::Deliveries;
 use crate::domain::api_key::KeyHash;
+use crate::domain::sealing::Sealed;
 use crate::error::Error;
 use crate::store::Store;
 use crate::telemetry::DropshotLog;
@@ -46,6 +48,8 @@ pub enum ServeError {
 const PURGE_EVERY: Duration = Duration::from_secs(30);
 /// How often it is written which keys were used.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
+/// How often the file of master keys is looked at.
+const LOOK_AT_KEYS_EVERY: Duration = Duration::from_millis(500);
 /// How long sessions are kept after their end, milliseconds.
 const KEEP_ENDED_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -64,8 +68,10 @@ pub async fn serve(
     let (mut terminate, mut interrupt) =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let store = Store::open(&config.data_dir).await?;
+    let key_file = config.master_key_file.clone();
     let running = start(config, store.clone(), dev).await?;
     ready(&running.base_url);
+    let resealing = tokio::spawn(keep_sealed(Arc::clone(&running.context), key_file));
     let purging = tokio::spawn(purge(Arc::clone(&running.context)));
     let flushing = tokio::spawn(flush(Arc::clone(&running.context)));
     let mut server = running.server;
@@ -76,6 +82,7 @@ pub async fn serve(
     };
     purging.abort();
     flushing.abort();
+    resealing.abort();
     if let Some(cause) = failed {
         return Err(ServeError::Server(cause));
     }
@@ -182,6 +189,53 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 
 fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, ServeError> {
     signal(kind).map_err(|cause| ServeError::Server(format!("signals cannot be heard: {cause}")))
+}
+
+/// Seals anew what older master keys sealed, now and whenever the file of keys changes.
+async fn keep_sealed(context: Arc<Context>, key_file: Option<PathBuf>) {
+    loop {
+        while let Err(error) = context.resealer().run().await {
+            tracing::warn!(%error, "sealing anew stopped; it goes on in a while");
+            tokio::time::sleep(PURGE_EVERY).await;
+        }
+        let Some(file) = &key_file else { return };
+        let mut told = None;
+        loop {
+            tokio::time::sleep(LOOK_AT_KEYS_EVERY).await;
+            match take_changed_keys(&context, file).await {
+                // Others may still seal by the old key, until they have looked at the file too.
+                Ok(true) => {
+                    tokio::time::sleep(2 * LOOK_AT_KEYS_EVERY).await;
+                    break;
+                }
+                Ok(false) => told = None,
+                Err(problem) if told.as_ref() == Some(&problem) => {}
+                Err(problem) => {
+                    tracing::warn!(problem, "the master keys stay what they were");
+                    told = Some(problem);
+                }
+            }
+        }
+    }
+}
+
+/// Takes over what the file of keys says; whether that is something new. Keys that do not open
+/// this database are refused.
+async fn take_changed_keys(context: &Context, file: &Path) -> Result<bool, String> {
+    let path = file.to_owned();
+    let read = tokio::task::spawn_blocking(move || read_master_keys(&path)).await;
+    let keys = read.map_err(|cut| cut.to_string())?.map_err(|bad| bad.to_string())?;
+    let fingerprints = keys.fingerprints();
+    if fingerprints == context.master_keys.fingerprints() {
+        return Ok(false);
+    }
+    let check = context.store.recall("key_check").await.map_err(|gone| gone.to_string())?;
+    if !check.is_some_and(|check| keys.opens_key_check(&Sealed(check))) {
+        return Err(format!("none of {fingerprints:?} opens this database"));
+    }
+    context.master_keys.replace(&keys);
+    tracing::info!(?fingerprints, "the list of master keys changed");
+    Ok(true)
 }
 
 /// Removes what has expired, in small slices, for as long as the service runs.

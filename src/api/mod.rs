@@ -28,6 +28,7 @@ macro_rules! unpublished {
     }};
 }
 
+mod audit;
 mod auth;
 mod backends;
 mod chat_conversations;

@@ -3,7 +3,8 @@
 use secrecy::ExposeSecret as _;
 use vestibule_api::models;
 use vestibule_api::tenants::{
-    TenantCreateRequest, TenantCreateResponse, TenantListRequest, TenantListResponse,
+    TenantCreateRequest, TenantCreateResponse, TenantEraseRequest, TenantEraseResponse,
+    TenantExportRequest, TenantExportResponse, TenantListRequest, TenantListResponse,
     TenantRevokeRequest, TenantRevokeResponse, Tenants,
 };
 use vestibule_runtime::{Refusal, Timestamp};
@@ -11,6 +12,7 @@ use vestibule_runtime::{Refusal, Timestamp};
 use super::auth::AdminCaller;
 use super::refusal::documented;
 use crate::context::Context;
+use crate::domain::erasure::{Named, Whose};
 use crate::domain::tenant::{Directory, Tenant};
 use crate::error::Result;
 
@@ -58,6 +60,61 @@ impl Tenants for Context {
         self.store.revoke_tenant(&id, self.clock.now_ms(), audit).await?;
         Ok(TenantRevokeResponse::NoContent {})
     }
+
+    async fn tenant_export(
+        &self,
+        _: AdminCaller,
+        request: TenantExportRequest,
+    ) -> Result<TenantExportResponse, Refusal> {
+        let (tenant, body) = (request.path.tenant_id.to_string(), request.body);
+        let after = body.after.map(String::from);
+        let limit = page_size(body.limit);
+        let whose = whose(body.uid, body.customer_id, body.employee_id, body.everything)?;
+        let page = self.store.held_page(&tenant, &whose, after.as_deref(), limit).await?;
+        let rows = page.rows.into_iter();
+        let items = rows
+            .map(|(table, row)| {
+                Ok(models::ExportedRow { table: documented(table)?, row: row.into() })
+            })
+            .collect::<Result<_, Refusal>>()?;
+        let next = page.next.as_deref().map(documented).transpose()?;
+        Ok(TenantExportResponse::Ok { body: models::ExportPage { items, next } })
+    }
+
+    async fn tenant_erase(
+        &self,
+        _: AdminCaller,
+        request: TenantEraseRequest,
+    ) -> Result<TenantEraseResponse, Refusal> {
+        let (tenant, body) = (request.path.tenant_id.to_string(), request.body);
+        let whose = whose(body.uid, body.customer_id, body.employee_id, body.everything)?;
+        let done = self.provision(ADMIN).erase(&tenant, &whose).await?;
+        let erased = done
+            .rows
+            .into_iter()
+            .map(|(table, rows)| {
+                let rows = documented(&rows.to_string())?;
+                Ok(models::ErasedRows { table: documented(table)?, rows })
+            })
+            .collect::<Result<_, Refusal>>()?;
+        let body = models::Erased { erased, complete: done.is_complete };
+        Ok(TenantEraseResponse::Ok { body })
+    }
+}
+
+fn whose(
+    uid: Option<impl Into<String>>,
+    customer: Option<impl Into<String>>,
+    employee: Option<impl Into<String>>,
+    everything: Option<bool>,
+) -> Result<Whose> {
+    let named = Named {
+        uid: uid.map(Into::into),
+        customer: customer.map(Into::into),
+        employee: employee.map(Into::into),
+        everything: everything.unwrap_or(false),
+    };
+    named.whose()
 }
 
 /// The documented page size as the store counts.
@@ -89,5 +146,6 @@ fn shown(tenant: Tenant) -> Result<models::Tenant, Refusal> {
         },
         created_at: Timestamp(tenant.created_at),
         revoked_at: tenant.revoked_at.map(Timestamp),
+        erased_at: tenant.erased_at.map(Timestamp),
     })
 }

@@ -39,6 +39,9 @@ pub(super) fn tenant_json(tenant: &Tenant) -> Value {
     if let Some(at) = tenant.revoked_at {
         value["revokedAt"] = time(at).into();
     }
+    if let Some(at) = tenant.erased_at {
+        value["erasedAt"] = time(at).into();
+    }
     value
 }
 

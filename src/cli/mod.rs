@@ -7,9 +7,11 @@ mod audit;
 mod banner;
 pub mod dev;
 mod doctor;
+mod erasure;
 mod failure;
 mod keys;
 mod listing;
+mod master_key;
 mod serve;
 mod sign;
 mod tenants;
@@ -54,6 +56,8 @@ enum Command {
     Doctor(doctor::Doctor),
     #[command(subcommand)]
     Audit(audit::Audit),
+    #[command(subcommand)]
+    MasterKey(master_key::MasterKey),
 }
 
 /// Reads the arguments of this process, does what they say, and gives the exit code.
@@ -68,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Webhooks(webhooks) => webhooks.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Audit(audit) => audit.run(),
+        Command::MasterKey(master_key) => master_key.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

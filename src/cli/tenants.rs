@@ -8,7 +8,7 @@ use vestibule_runtime::Part;
 
 use super::listing::{columns, directory_name, tenant_json, time};
 use super::workplace::{Desk, Workplace};
-use super::{Failure, print_json, print_line};
+use super::{Failure, erasure, print_json, print_line};
 use crate::domain::tenant::{Directory, Tenant};
 
 const PAGE: u32 = 200;
@@ -19,6 +19,8 @@ const PAGE: u32 = 200;
 Examples:
   vestibule tenants create Acme --directory strict
   vestibule tenants list --json | jq -r '.items[].tenantId'
+  vestibule tenants export ten_… --uid user-42 > user-42.jsonl
+  vestibule tenants erase ten_… --uid user-42
 
 Exit codes: 0 done, 1 refused or not found, 2 unusable input or configuration")]
 pub(super) enum Tenants {
@@ -31,6 +33,8 @@ pub(super) enum Tenants {
         json: bool,
     },
     Create(Create),
+    Export(erasure::Export),
+    Erase(erasure::Erase),
     /// End a tenant for good, with all its keys and sessions
     Revoke {
         /// ten_…
@@ -75,6 +79,8 @@ impl Tenants {
         match self {
             Self::List { workplace, json } => list(workplace, json),
             Self::Create(create) => create.run(),
+            Self::Export(export) => export.run(),
+            Self::Erase(erase) => erase.run(),
             Self::Revoke { id, workplace, json } => revoke(&id, workplace, json),
         }
     }

@@ -9,6 +9,7 @@ use crate::config::{DataAccess, Overrides};
 use crate::context::{Clock, Ids};
 use crate::domain::sealing::MasterKeys;
 use crate::provision::Provision;
+use crate::resealing::Resealer;
 use crate::store::Store;
 
 /// The flags that say which data directory.
@@ -27,7 +28,9 @@ pub(super) struct Desk {
     pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) ids: Ids,
-    master_keys: MasterKeys,
+    pub(super) master_keys: MasterKeys,
+    /// The file they stand in, if they do.
+    pub(super) master_key_file: Option<PathBuf>,
 }
 
 impl Workplace {
@@ -43,7 +46,7 @@ impl Workplace {
         self,
         work: impl AsyncFnOnce(&Desk) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let DataAccess { data_dir, master_keys, .. } = self.access()?;
+        let DataAccess { data_dir, master_keys, master_key_file, .. } = self.access()?;
         let shown = data_dir.display();
         // A mistyped path must not become a second, empty database.
         if !data_dir.is_dir() {
@@ -61,7 +64,7 @@ impl Workplace {
         runtime.block_on(async {
             let store = Store::open(&data_dir).await?;
             let (clock, ids) = (Clock::default(), Ids::default());
-            let desk = Desk { store, clock, ids, master_keys };
+            let desk = Desk { store, clock, ids, master_keys, master_key_file };
             let done = match desk.require_fitting_keys().await {
                 Ok(()) => work(&desk).await,
                 Err(failure) => Err(failure),
@@ -75,8 +78,14 @@ impl Workplace {
 impl Desk {
     /// Makes things in the name of the command line.
     pub(super) fn provision(&self) -> Provision<'_> {
-        let Self { store, clock, ids, master_keys } = self;
+        let Self { store, clock, ids, master_keys, .. } = self;
         Provision { store, keys: master_keys, clock, ids, actor: "cli" }
+    }
+
+    /// Seals anew by the first master key.
+    pub(super) fn resealer(&self) -> Resealer<'_> {
+        let Self { store, clock, ids, master_keys: keys, .. } = self;
+        Resealer { store, keys, clock, ids }
     }
 
     async fn require_fitting_keys(&self) -> Result<(), Failure> {

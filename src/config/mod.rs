@@ -4,6 +4,7 @@
 //! and how to mend it. Knows nothing of HTTP, the store or the command line's syntax.
 
 mod key_file;
+mod key_list;
 mod layers;
 mod outgoing;
 mod secret;
@@ -23,6 +24,7 @@ use crate::domain::sealing::MasterKeys;
 use layers::{Layers, Setting};
 
 pub use key_file::{read_private, write_private};
+pub use key_list::{add_last, keep_first, move_first, read_master_keys};
 pub use outgoing::Webhooks;
 
 /// Where the service listens when nobody says otherwise.
@@ -41,6 +43,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// They seal secrets at rest; the first seals, all open.
     pub master_keys: MasterKeys,
+    /// The file that they stand in, if they do: it may change while the service runs.
+    pub master_key_file: Option<PathBuf>,
     /// Opens the admin surface. `None` only in `--dev`, until the demo credentials are known.
     pub admin_token: Option<SecretString>,
     /// See [`Log`].
@@ -107,6 +111,8 @@ pub struct DataAccess {
     pub data_dir: PathBuf,
     /// The configured master keys, or those that `--dev` left in the data directory.
     pub master_keys: Option<MasterKeys>,
+    /// As [`Config::master_key_file`].
+    pub master_key_file: Option<PathBuf>,
     /// As [`Config::public_url`], of the configured address.
     pub public_url: String,
 }
@@ -159,6 +165,7 @@ impl Config {
             clock_offset_ms: read_clock_offset(&layers, dev)?,
             admin_token: secret::admin_token(&layers, dev)?,
             master_keys: secret::master_keys(&layers, &data_dir, dev)?,
+            master_key_file: secret::master_key_file(&layers, &data_dir),
             data_dir,
         };
         Ok(config)
@@ -180,10 +187,11 @@ impl DataAccess {
         let layers = read_layers(overrides, std::env::vars_os())?;
         let data_dir = read_data_dir(&layers);
         let master_keys = secret::known_master_keys(&layers, &data_dir)?;
+        let master_key_file = secret::master_key_file(&layers, &data_dir);
         let bind = layers.get("bind").map_or(Ok(DEFAULT_BIND), read_bind)?;
         let public_url = layers.get("public_url").map(read_public_url).transpose()?;
         let public_url = public_url.unwrap_or_else(|| url_of(bind));
-        Ok(Self { data_dir, master_keys, public_url })
+        Ok(Self { data_dir, master_keys, master_key_file, public_url })
     }
 }
 

@@ -55,6 +55,14 @@ pub(super) fn known_master_keys(
     parse_master_keys(&place, &split(&read_private(&place, &path)?)).map(Some)
 }
 
+/// The file of the master keys, if they stand in one.
+pub(super) fn master_key_file(layers: &Layers, data_dir: &Path) -> Option<PathBuf> {
+    match layers.get(MASTER_KEYS) {
+        Some(setting) => setting.is_file.then(|| PathBuf::from(setting.text())),
+        None => Some(data_dir.join(MASTER_KEY_FILE)).filter(|path| path.exists()),
+    }
+}
+
 /// The admin token; `None` in `--dev` when none is given.
 pub(super) fn admin_token(layers: &Layers, dev: bool) -> Result<Option<SecretString>, ConfigError> {
     let make = "make one with: echo adm_$(openssl rand -hex 32)";
@@ -81,7 +89,7 @@ pub(super) fn admin_token(layers: &Layers, dev: bool) -> Result<Option<SecretStr
     Err(ConfigError::new(&setting.place, problem, make))
 }
 
-fn parse_master_keys(place: &str, texts: &[String]) -> Result<MasterKeys, ConfigError> {
+pub(super) fn parse_master_keys(place: &str, texts: &[String]) -> Result<MasterKeys, ConfigError> {
     MasterKeys::parse(texts.iter().map(String::as_str))
         .map_err(|bad| ConfigError::new(place, bad.to_string(), "keep it in a file of mode 0600"))
 }

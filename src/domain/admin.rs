@@ -91,7 +91,7 @@ pub fn credential(kind: KeyKind, mode: Mode, random: &[u8; CREDENTIAL_BYTES]) ->
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::option::of;
     use proptest::prelude::*;
     use proptest::sample::select;
@@ -101,7 +101,7 @@ mod tests {
     use crate::domain::key::{Identity, Scope};
     use crate::domain::key_settings::RedemptionMode;
 
-    fn request(kind: KeyKind) -> KeyRequest {
+    pub(crate) fn request(kind: KeyKind) -> KeyRequest {
         KeyRequest {
             kind,
             mode: Mode::Live,

@@ -13,6 +13,7 @@ pub mod catalogue;
 pub mod chat_session;
 pub mod chat_token;
 pub mod embed_session;
+pub mod erasure;
 mod hex;
 pub mod iframe_session;
 pub mod key;

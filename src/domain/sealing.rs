@@ -4,6 +4,7 @@
 //! another row does not open. Knows no file and no configuration: keys come in as text.
 
 use std::fmt;
+use std::sync::{Arc, RwLock};
 
 use aws_lc_rs::{aead, hkdf};
 use base64::Engine as _;
@@ -31,8 +32,9 @@ pub struct Place<'a> {
     pub key: &'a str,
 }
 
-/// The service's master keys, at least one: the first seals and signs, all open and verify.
-pub struct MasterKeys(Vec<MasterKey>);
+/// The service's master keys, at least one: the first seals and signs, all open and verify. The
+/// list may be replaced while it is used.
+pub struct MasterKeys(RwLock<Arc<Vec<MasterKey>>>);
 
 /// Why a list of master keys is refused. One line: what is wrong, and the repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,7 +79,52 @@ impl MasterKeys {
         if keys.is_empty() {
             return Err(BadMasterKey::Missing);
         }
-        Ok(Self(keys))
+        Ok(Self(RwLock::new(Arc::new(keys))))
+    }
+
+    /// Goes on with the keys of `other`. What is under way ends with those that it began with.
+    pub fn replace(&self, other: &Self) {
+        let keys = other.all();
+        *self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = keys;
+    }
+
+    /// A name for each key, first to last: 16 hex digits that tell nothing else of it.
+    pub fn fingerprints(&self) -> Vec<String> {
+        self.all().iter().map(MasterKey::fingerprint).collect()
+    }
+
+    /// Which of the keys sealed a value for `place`, counted from 0; `None` when none of them did.
+    pub fn sealer(&self, place: Place<'_>, sealed: &Sealed) -> Option<usize> {
+        self.all().iter().position(|key| key.open(place, sealed).is_some())
+    }
+
+    /// The value sealed by the first key; `None` when it is already.
+    ///
+    /// # Errors
+    /// As [`MasterKeys::open`].
+    pub fn reseal(
+        &self,
+        place: Place<'_>,
+        nonce: [u8; NONCE],
+        sealed: &Sealed,
+    ) -> Result<Option<Sealed>> {
+        match self.sealer(place, sealed) {
+            Some(0) => Ok(None),
+            Some(_) | None => Ok(Some(self.seal(place, nonce, &self.open(place, sealed)?))),
+        }
+    }
+
+    /// The key-check row sealed by the first key; `None` when it is already.
+    ///
+    /// # Errors
+    /// As [`MasterKeys::open`].
+    pub fn reseal_key_check(&self, nonce: [u8; NONCE], check: &Sealed) -> Result<Option<Sealed>> {
+        self.reseal(KEY_CHECK, nonce, check)
+    }
+
+    /// Which of the keys sealed the key-check row.
+    pub fn key_check_sealer(&self, check: &Sealed) -> Option<usize> {
+        self.sealer(KEY_CHECK, check)
     }
 
     /// Seals `plain` for `place`. `nonce` must be fresh random bytes, never used before.
@@ -90,7 +137,7 @@ impl MasterKeys {
         let mut sealed = Vec::with_capacity(NONCE + plain.len() + aead::AES_256_GCM.tag_len());
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(plain);
-        let tag = self.0[0]
+        let tag = self.all()[0]
             .sealing
             .seal_in_place_separate_tag(
                 aead::Nonce::assume_unique_for_key(nonce),
@@ -107,7 +154,7 @@ impl MasterKeys {
     /// # Errors
     /// `Internal` when no key opens it: another master key, another place, or a damaged value.
     pub fn open(&self, place: Place<'_>, sealed: &Sealed) -> Result<SecretString> {
-        self.0.iter().find_map(|key| key.open(place, sealed)).ok_or_else(|| {
+        self.all().iter().find_map(|key| key.open(place, sealed)).ok_or_else(|| {
             let Place { table, column, .. } = place;
             Error::Internal(format!(
                 "a sealed value of {table}.{column} does not open: it was sealed by another master \
@@ -130,7 +177,7 @@ impl MasterKeys {
     /// The key that signs tokens of one tenant and audience. A few microseconds: not worth a
     /// cache.
     pub fn derive(&self, tenant: &str, audience: &str) -> [u8; 32] {
-        self.0[0].derive(tenant, audience)
+        self.all()[0].derive(tenant, audience)
     }
 
     /// The keys that verify tokens of one tenant and audience, the signing one first.
@@ -139,13 +186,18 @@ impl MasterKeys {
         tenant: &'a str,
         audience: &'a str,
     ) -> impl Iterator<Item = [u8; 32]> + 'a {
-        self.0.iter().map(move |key| key.derive(tenant, audience))
+        let keys = self.all();
+        (0..keys.len()).map(move |at| keys[at].derive(tenant, audience))
+    }
+
+    fn all(&self) -> Arc<Vec<MasterKey>> {
+        Arc::clone(&self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 }
 
 impl fmt::Debug for MasterKeys {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "MasterKeys({} redacted)", self.0.len())
+        write!(out, "MasterKeys({} redacted)", self.all().len())
     }
 }
 
@@ -162,7 +214,8 @@ impl Place<'_> {
     }
 }
 
-const NONCE: usize = aead::NONCE_LEN;
+/// Bytes of a nonce.
+pub const NONCE: usize = aead::NONCE_LEN;
 const REMEDY: &str = "openssl rand -hex 32";
 const KEY_CHECK: Place<'static> =
     Place { table: "key_check", column: "sealed", tenant: "", key: "" };
@@ -189,6 +242,10 @@ impl MasterKey {
         let nonce = aead::Nonce::assume_unique_for_key(*nonce);
         let plain = self.sealing.open_in_place(nonce, place.additional_data(), &mut text).ok()?;
         Some(SecretString::from(std::str::from_utf8(plain).ok()?))
+    }
+
+    fn fingerprint(&self) -> String {
+        hex::encode(&expand(&self.root, &[b"fingerprint"])[..8])
     }
 
     fn derive(&self, tenant: &str, audience: &str) -> [u8; 32] {

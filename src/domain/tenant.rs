@@ -26,4 +26,6 @@ pub struct Tenant {
     pub created_at: i64,
     /// When it was revoked; from then on all its keys and sessions are dead.
     pub revoked_at: Option<i64>,
+    /// When everything of it was erased; its name and secret are gone since.
+    pub erased_at: Option<i64>,
 }

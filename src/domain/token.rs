@@ -48,6 +48,10 @@ impl Audience {
     }
 }
 
+/// The longest that a token of any surface lives, seconds: how long the key that signed it must
+/// still verify.
+pub const LONGEST_LIFETIME_S: i64 = 60 * 60;
+
 /// The claims of one surface's token.
 pub trait Claims: Serialize + DeserializeOwned {
     /// The surface.

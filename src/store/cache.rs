@@ -66,6 +66,15 @@ impl Caches {
         }
     }
 
+    /// Drops everything.
+    pub(super) fn drop_everything(&self) {
+        self.drop_keys();
+        self.sessions.drop_all();
+        self.catalogues.drop_all();
+        self.sources.drop_all();
+        self.themes.drop_all();
+    }
+
     /// Drops everything that depends on a key or its tenant.
     pub(super) fn drop_keys(&self) {
         self.keys_by_lookup.drop_all();

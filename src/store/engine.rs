@@ -109,6 +109,13 @@ impl Connection {
         }
     }
 
+    /// Takes what was overwritten out of the files; false when that has to wait for a reader.
+    pub(super) async fn checkpoint(&mut self) -> Result<bool, Failure> {
+        match &mut self.driver {
+            Driver::Sqlite(conn) => conn.checkpoint().await,
+        }
+    }
+
     /// Leaves the connection outside any transaction, by a new one when nothing else helps.
     pub(super) async fn recover(&mut self) {
         self.subscribers.forget();

@@ -139,6 +139,13 @@ impl Writer {
         self.execute(Sql::Text("COMMIT"), Vec::new()).await.map(drop)
     }
 
+    /// Moves the log into the database and empties it; false when a reader still needs it.
+    pub(super) async fn checkpoint(&mut self) -> Result<bool, Failure> {
+        let sql = Sql::Text("PRAGMA wal_checkpoint(TRUNCATE)");
+        let row = self.fetch(sql, Vec::new()).await?.pop();
+        row.map_or(Ok(true), |mut row| Ok(row.int(0)? == 0))
+    }
+
     pub(super) async fn recover(&mut self) {
         if self.execute(Sql::Text("ROLLBACK"), Vec::new()).await.is_ok() {
             return;
@@ -315,6 +322,8 @@ fn writer_options(file: &Path) -> SqliteConnectOptions {
         // Each commit walks the cache's table; what is written lies close together, so a few
         // megabytes are enough.
         .pragma("cache_size", "-4096")
+        // What is erased is gone from the file, not only from its lists.
+        .pragma("secure_delete", "ON")
         // Statements of many rows keep what they overwrite until they end: not in files.
         .pragma("temp_store", "MEMORY")
 }

@@ -72,7 +72,7 @@ pub(super) async fn require(conn: &mut Connection, id: &str) -> Result<(), Failu
 
 macro_rules! columns {
     () => {
-        "tenant_id, name, directory, identity_secret, created_at, revoked_at"
+        "tenant_id, name, directory, identity_secret, created_at, revoked_at, erased_at"
     };
 }
 
@@ -83,13 +83,14 @@ const SELECT_PAGE: &str = concat!(
     " FROM tenants WHERE tenant_id > $1 ORDER BY tenant_id LIMIT $2"
 );
 const INSERT: &str =
-    concat!("INSERT INTO tenants (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6)");
+    concat!("INSERT INTO tenants (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)");
 const UPSERT: &str = concat!(
     "INSERT INTO tenants (",
     columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant_id) DO UPDATE SET \
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant_id) DO UPDATE SET \
      name = excluded.name, directory = excluded.directory, \
-     identity_secret = excluded.identity_secret, revoked_at = excluded.revoked_at"
+     identity_secret = excluded.identity_secret, revoked_at = excluded.revoked_at, \
+     erased_at = excluded.erased_at"
 );
 
 struct CreateTenant {
@@ -160,6 +161,7 @@ async fn write(conn: &mut Connection, sql: &'static str, tenant: &Tenant) -> Res
         tenant.identity_secret.0.as_slice().into(),
         tenant.created_at.into(),
         tenant.revoked_at.into(),
+        tenant.erased_at.into(),
     ];
     conn.execute(sql, values).await.map(drop)
 }
@@ -177,5 +179,6 @@ fn tenant(mut row: Row) -> Result<Tenant, Failure> {
         identity_secret: Sealed(row.bytes(3)?),
         created_at: row.int(4)?,
         revoked_at: row.opt_int(5)?,
+        erased_at: row.opt_int(6)?,
     })
 }

@@ -94,6 +94,14 @@ impl Queue {
         heard.await.map_err(|_| interrupted())?
     }
 
+    /// Takes what was overwritten out of the files, behind what is queued; false when a reader
+    /// still needs it, and the next checkpoint does it.
+    pub(super) async fn checkpoint(&self) -> Result<bool> {
+        let (answer, heard) = oneshot::channel();
+        self.send(Message::Checkpoint(answer)).await?;
+        heard.await.map_err(|_| interrupted())?
+    }
+
     /// Writes what is queued and closes the connection. Later writes are refused.
     pub(super) async fn close(&self) {
         let (closed, heard) = oneshot::channel();
@@ -128,6 +136,7 @@ struct Counters {
 enum Message {
     Opening(Box<QueuedOpening>),
     Job(Box<dyn AnyJob>),
+    Checkpoint(oneshot::Sender<Result<bool>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -191,7 +200,7 @@ async fn write_all(
     counters: Arc<Counters>,
 ) {
     let mut messages = Vec::with_capacity(BATCH);
-    let mut closing = Vec::new();
+    let (mut closing, mut checkpoints) = (Vec::new(), Vec::new());
     let (mut expected, mut patience) = (0, Duration::ZERO);
     while queue.recv_many(&mut messages, BATCH).await > 0 {
         gather(&mut queue, &mut messages, expected, patience).await;
@@ -203,6 +212,7 @@ async fn write_all(
                     batch.opening_answers.push(queued.answer);
                 }
                 Message::Job(job) => batch.jobs.push(job),
+                Message::Checkpoint(answer) => checkpoints.push(answer),
                 Message::Close(closed) => {
                     queue.close();
                     closing.push(closed);
@@ -215,6 +225,9 @@ async fn write_all(
         if written.catch_unwind().await.is_err() {
             tracing::error!("a write panicked; its batch was rolled back");
             conn.recover().await;
+        }
+        for answer in checkpoints.drain(..) {
+            let _ = answer.send(conn.checkpoint().await.map_err(Error::from));
         }
         expected = BATCH.min(size + queue.len());
         patience = MOST_GATHERING.min(start.elapsed() / 4);

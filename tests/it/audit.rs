@@ -1,16 +1,21 @@
-//! The audit: `vestibule audit verify|tail` as processes, on the data directory of a service.
+//! The audit, and what is erased beside it: lists and erasures over the wire, `vestibule audit` and
+//! `vestibule tenants export|erase` as processes.
 
 use std::process::Command;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::callers::admin;
 use crate::cli::Desk;
+use crate::keyring::{demo_tenant, make_key, make_tenant};
 use crate::process::Process;
-use crate::requests::open_iframe;
+use crate::requests::{open_iframe, post};
+use crate::service::Service;
 use crate::tools::python;
 
 /// Runs statements on the database as somebody who has the file and no scruples.
-fn tamper(data: &std::path::Path, sql: &str) {
+pub fn tamper(data: &std::path::Path, sql: &str) {
     let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
                   c.executescript(sys.argv[2]); c.commit()";
     let file = data.join("vestibule.db");
@@ -92,4 +97,107 @@ async fn tail_shows_the_latest_that_fit_without_anybody_in_clear() {
     assert!(lines[0]["subject"].as_str().is_some_and(|it| it.starts_with("sub_")), "{}", ended.out);
     assert_eq!(lines[1]["previous"], lines[0]["hash"]);
     assert!(!ended.out.contains("canary"), "{}", ended.out);
+}
+
+#[tokio::test]
+async fn the_list_is_filtered_and_paged_latest_first() {
+    let service = Service::start(|_| {});
+    let (tenant, _) = make_tenant(&service, json!({ "name": "Audited" })).await;
+    for label in ["a", "b", "c"] {
+        make_key(&service, &tenant, "iframe", json!({ "label": label })).await;
+    }
+    let list = async |query: &str| {
+        let path = format!("/audit?tenantId={tenant}{query}");
+        let listed = admin(&service, Method::GET, &path, None).await;
+        assert_eq!(listed.status, 200, "{}", listed.text);
+        listed.body
+    };
+    let all = list("").await;
+    let sequences = |body: &Value| -> Vec<i64> {
+        let items = body["items"].as_array().expect("items").iter();
+        items.map(|it| it["sequence"].as_i64().expect("a number")).collect()
+    };
+    assert_eq!(sequences(&all), [4, 3, 2, 1]);
+    assert_eq!(all["items"][0]["previous"], all["items"][1]["hash"]);
+    assert_eq!(sequences(&list("&action=key.create&actor=admin").await), [4, 3, 2]);
+    assert_eq!(sequences(&list("&since=9007199254740991").await), Vec::<i64>::new());
+    let (mut seen, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = list(&format!("&limit=3{after}")).await;
+        seen.extend(sequences(&page));
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("&after={next}");
+    }
+    assert_eq!(seen, [4, 3, 2, 1]);
+}
+
+#[tokio::test]
+async fn an_erased_user_is_gone_with_every_session_and_named_in_no_file() {
+    let service = Service::start(|_| {});
+    let (demo, tenant) = (&service.demo.demo, demo_tenant(&service).await);
+    let body =
+        json!({ "uid": "canary-uid", "srcs": demo.iframe.source_ids, "limits": {"daily": 3} });
+    let created = open_iframe(&service.base_url, demo, &body).await;
+    assert_eq!(created.status, 200, "{}", created.text);
+    let person = json!({ "uid": "canary-uid" });
+    let call = async |act: &str| {
+        let path = format!("/tenants/{tenant}/{act}");
+        admin(&service, Method::POST, &path, Some(person.clone())).await
+    };
+    let exported = call("export").await;
+    assert_eq!(exported.status, 200, "{}", exported.text);
+    assert!(exported.text.contains("canary-uid"), "{}", exported.text);
+    let erased = call("erase").await;
+    let expected = json!({
+        "erased": [{"table": "sessions", "rows": 1}, {"table": "uid_limits", "rows": 1}],
+        "complete": true,
+    });
+    assert_eq!(erased.body, expected, "{}", erased.text);
+    let key = json!({ "cache_key": created.body["cache_key"] });
+    let redeem = format!("{}/api/v1/iframe/token", service.base_url);
+    post(&redeem, &[], &key).await.refused(404, "cache_key_not_found");
+    assert_eq!(call("erase").await.body, json!({ "erased": [], "complete": true }));
+    for name in ["vestibule.db", "vestibule.db-wal"] {
+        let bytes = std::fs::read(service.data().join(name)).unwrap_or_default();
+        let canary = b"canary-uid";
+        assert!(!bytes.windows(canary.len()).any(|it| it == canary), "{name}");
+    }
+    let both = json!({ "uid": "a", "customerId": "b" });
+    for (body, pointer, keyword) in [(json!({}), "/uid", "required"), (both, "/customerId", "not")]
+    {
+        let path = format!("/tenants/{tenant}/erase");
+        let refused = admin(&service, Method::POST, &path, Some(body)).await;
+        refused.refused(400, "invalid_input");
+        assert_eq!(refused.violations()[0].1, pointer, "{}", refused.text);
+        assert_eq!(refused.violations()[0].2, keyword, "{}", refused.text);
+    }
+}
+
+#[test]
+fn commands_export_and_erase_a_tenant_that_others_outlive() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let _process = Process::start(data.path(), 0);
+    let desk = Desk { data_dir: data.path() };
+    let made = desk.json(&["tenants", "create", "Canary and Sons"]);
+    let tenant = made["tenant"]["tenantId"].as_str().expect("an id").to_owned();
+    let create = ["keys", "create", "--tenant", &tenant, "--kind", "iframe", "--label", "L"];
+    desk.json(&create);
+    let exported = desk.run(&["tenants", "export", &tenant, "--everything"]);
+    assert_eq!(exported.code, 0, "{}", exported.err);
+    let tables: Vec<Value> = exported
+        .out
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["table"].take())
+        .collect();
+    assert_eq!(tables, ["key_secrets", "keys", "audit", "audit"]);
+    assert!(exported.err.contains("4 rows"), "{}", exported.err);
+    desk.says(2, &["tenants", "erase", &tenant], "--uid");
+    desk.says(2, &["tenants", "erase", &tenant, "--everything"], "add --yes");
+    desk.says(0, &["tenants", "erase", &tenant, "--uid", "nobody"], "nothing of it was held");
+    desk.says(0, &["tenants", "erase", &tenant, "--everything", "--yes"], "keys         1");
+    let listed = desk.json(&["tenants", "list"]).to_string();
+    assert!(listed.contains("erasedAt") && !listed.contains("Canary and Sons"), "{listed}");
+    desk.says(0, &["audit", "verify"], "hold");
+    let unknown = "ten_bbbbbbbbbbbbbbbbbbbbbbbbbb";
+    desk.says(1, &["tenants", "erase", unknown, "--uid", "a"], "tenant not found");
 }

@@ -158,6 +158,7 @@ impl Wallet {
             "WebhookSecretRotate" => json!({ "overlapSeconds": 60 }),
             "ReplayFailed" => json!({ "since": "2026-01-01T00:00:00.000Z" }),
             "KeyCreate" => json!({ "tenantId": tenant_id, "kind": "embed", "label": "a" }),
+            "TenantExport" | "TenantErase" => json!({ "uid": "nobody" }),
             other => panic!("tell Wallet::body what {} accepts as {other}", operation.id),
         })
     }

@@ -109,6 +109,14 @@ async fn call_the_admin_surface(service: &Service) -> Vec<&'static str> {
     let keys = operator.key_list().tenant_id(id).kind("embed").send().await.expect("a list");
     assert_eq!(keys.items.len(), 1);
     operator.key_revoke().key_id(key).send().await.expect("a key");
+    let acts = operator.audit_list().tenant_id(id).action("key.pause").send().await;
+    assert_eq!(acts.expect("a list").items.len(), 1);
+    let all: admin::types::TenantExport = model(json!({ "everything": true, "limit": 1 }));
+    let page = operator.tenant_export().tenant_id(id).body(all).send().await.expect("a tenant");
+    assert_eq!(page.items[0].table, "sessions");
+    let person: admin::types::TenantErase = model(json!({ "employeeId": EMPLOYEE }));
+    let erased = operator.tenant_erase().tenant_id(id).body(person).send().await;
+    assert!(erased.expect("a tenant").complete);
     operator.tenant_revoke().tenant_id(id).send().await.expect("a tenant");
     vec![
         "tenantCreate",
@@ -130,6 +138,9 @@ async fn call_the_admin_surface(service: &Service) -> Vec<&'static str> {
         "webhookDeliveryList",
         "webhookDeliveryReplay",
         "webhookReplayFailed",
+        "tenantExport",
+        "tenantErase",
+        "auditList",
     ]
 }
 

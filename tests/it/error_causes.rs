@@ -150,7 +150,7 @@ async fn admin_targets(callers: &Callers<'_>, produced: &mut Produced) {
     lost.target.key_id = format!("key_{}", "a".repeat(26));
     lost.target.webhook_id = format!("whk_{}", "a".repeat(26));
     lost.target.delivery_id = format!("msg_{}", "a".repeat(26));
-    for id in ["tenantRevoke", "keyCreate", "webhookCreate"] {
+    for id in ["tenantRevoke", "tenantExport", "tenantErase", "keyCreate", "webhookCreate"] {
         let admin = operation(id);
         produced.note(admin, "tenant_not_found", &lost.send(admin, lost.body(admin)).await);
     }

@@ -77,7 +77,17 @@ async fn a_lost_table(produced: &mut Produced) {
     let callers = Callers::new(&service).await;
     drop_table(&service, "audit");
     drop_table(&service, "webhooks");
-    let written = ["iframeSessionCreate", "keyCreate", "keyRevoke", "tenantCreate", "tenantRevoke"];
+    drop_table(&service, "audit_chains");
+    let written = [
+        "auditList",
+        "iframeSessionCreate",
+        "keyCreate",
+        "keyRevoke",
+        "tenantCreate",
+        "tenantErase",
+        "tenantExport",
+        "tenantRevoke",
+    ];
     let of_webhooks = OPERATIONS.iter().map(|it| it.id).filter(|id| id.starts_with("webhook"));
     for id in written.into_iter().chain(of_webhooks) {
         let operation = operation(id);
@@ -236,6 +246,7 @@ async fn broken_keys_and_tenants(produced: &mut Produced) {
         identity_secret: Sealed(vec![0; 64]),
         created_at: context.clock.now_ms(),
         revoked_at: None,
+        erased_at: None,
     };
     context.store.create_tenant(nameless, audit(context, "ten_1")).await.expect("stored");
     let list = operation("tenantList");

@@ -38,6 +38,7 @@ mod keyring;
 mod keys;
 mod ledger;
 mod linters;
+mod master_key;
 mod parameters;
 mod planted_faults;
 mod process;

@@ -32,14 +32,16 @@ const ARROWS: &[(&str, &[&str])] = &[
             "limiter",
             "outbound",
             "provision",
+            "resealing",
             "store",
             "telemetry",
             "verified_tokens",
         ],
     ),
     ("provision", &["context", "domain", "error", "store"]),
+    ("resealing", &["context", "domain", "error", "store"]),
     ("serve", &["api", "config", "context", "deliveries", "domain", "error", "store", "telemetry"]),
-    ("cli", &["config", "context", "domain", "error", "provision", "serve", "store"]),
+    ("cli", &["config", "context", "domain", "error", "provision", "resealing", "serve", "store"]),
     ("main", &["cli"]),
     ("lib", &["serve"]),
 ];
@@ -50,6 +52,7 @@ const ARROW_EXCEPTIONS: &[(&str, &str)] = &[
     ("src/api/chat_sessions.rs", "provision"),
     ("src/api/dev.rs", "cli"),
     ("src/context.rs", "cli"),
+    ("src/resealing/tests.rs", "provision"),
     ("src/serve.rs", "cli"),
 ];
 

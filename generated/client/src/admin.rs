@@ -111,6 +111,236 @@ pub mod types {
             Self(value)
         }
     }
+    /// A place in the audit. Take it from `next`; its content has no meaning for callers.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct AuditCursor(::std::string::String);
+    impl ::std::ops::Deref for AuditCursor {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<AuditCursor> for ::std::string::String {
+        fn from(value: AuditCursor) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for AuditCursor {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 18usize {
+                return Err("longer than 18 characters".into());
+            }
+            if value.chars().count() < 1usize {
+                return Err("shorter than 1 characters".into());
+            }
+            static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+            { ::regress::Regex::new("^[1-9][0-9]*$").unwrap() });
+            if PATTERN.find(value).is_none() {
+                return Err("doesn't match pattern \"^[1-9][0-9]*$\"".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for AuditCursor {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for AuditCursor {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for AuditCursor {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// What changed, counts and generations. Never a secret, and nobody in clear.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    #[serde(transparent)]
+    pub struct AuditDetail(pub ::serde_json::Value);
+    impl ::std::ops::Deref for AuditDetail {
+        type Target = ::serde_json::Value;
+        fn deref(&self) -> &::serde_json::Value {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<AuditDetail> for ::serde_json::Value {
+        fn from(value: AuditDetail) -> Self {
+            value.0
+        }
+    }
+    impl ::std::convert::From<::serde_json::Value> for AuditDetail {
+        fn from(value: ::serde_json::Value) -> Self {
+            Self(value)
+        }
+    }
+    /// One act. `tenantId` is absent where it belongs to no tenant.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct AuditEntry {
+        /// What was done.
+        pub action: ::std::string::String,
+        /// Who did it, e.g. `admin`, `cli` or the id of a key.
+        pub actor: ::std::string::String,
+        /// When it was done, in UTC.
+        pub at: ::chrono::DateTime<::chrono::offset::Utc>,
+        /// The entry's id.
+        #[serde(rename = "auditId")]
+        pub audit_id: ::std::string::String,
+        pub detail: AuditDetail,
+        pub hash: Sha256,
+        pub previous: Sha256,
+        /// Its place in the chain of its tenant, from 1 without gaps.
+        pub sequence: i64,
+        /// The pseudonym of the person it was about.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub subject: ::std::option::Option<::std::string::String>,
+        /// The id of what it was done to.
+        pub target: ::std::string::String,
+        /// A tenant's id.
+        #[serde(
+            rename = "tenantId",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub tenant_id: ::std::option::Option<::std::string::String>,
+    }
+    impl AuditEntry {
+        pub fn builder() -> builder::AuditEntry {
+            Default::default()
+        }
+    }
+    /// An instant in milliseconds since 1970.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    #[serde(transparent)]
+    pub struct AuditInstant(pub i64);
+    impl ::std::ops::Deref for AuditInstant {
+        type Target = i64;
+        fn deref(&self) -> &i64 {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<AuditInstant> for i64 {
+        fn from(value: AuditInstant) -> Self {
+            value.0
+        }
+    }
+    impl ::std::convert::From<i64> for AuditInstant {
+        fn from(value: i64) -> Self {
+            Self(value)
+        }
+    }
+    impl ::std::fmt::Display for AuditInstant {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+    impl ::std::str::FromStr for AuditInstant {
+        type Err = <i64 as ::std::str::FromStr>::Err;
+        fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+            Ok(Self(value.parse()?))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for AuditInstant {
+        type Error = <i64 as ::std::str::FromStr>::Err;
+        fn try_from(value: &str) -> ::std::result::Result<Self, Self::Error> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<String> for AuditInstant {
+        type Error = <i64 as ::std::str::FromStr>::Err;
+        fn try_from(value: String) -> ::std::result::Result<Self, Self::Error> {
+            value.parse()
+        }
+    }
+    /// One page of the audit, latest first. `next` is present when there is more to look at.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct AuditList {
+        /// The entries of this page.
+        pub items: ::std::vec::Vec<AuditEntry>,
+        /// A place in the audit. Take it from `next`; its content has no meaning for callers.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub next: ::std::option::Option<::std::string::String>,
+    }
+    impl AuditList {
+        pub fn builder() -> builder::AuditList {
+            Default::default()
+        }
+    }
+    /// A word of an audit entry; it must be the whole word.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct AuditWord(::std::string::String);
+    impl ::std::ops::Deref for AuditWord {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<AuditWord> for ::std::string::String {
+        fn from(value: AuditWord) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for AuditWord {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 255usize {
+                return Err("longer than 255 characters".into());
+            }
+            if value.chars().count() < 1usize {
+                return Err("shorter than 1 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for AuditWord {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for AuditWord {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for AuditWord {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
     /// What a key may cost at most. A member that is absent sets no ceiling.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
     #[serde(deny_unknown_fields)]
@@ -550,6 +780,32 @@ pub mod types {
             Directory::Open
         }
     }
+    /// How many rows of each table were removed.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Erased {
+        /// False when there was more than one request may remove; send it again.
+        pub complete: bool,
+        /// The tables of which rows were removed.
+        pub erased: ::std::vec::Vec<ErasedRows>,
+    }
+    impl Erased {
+        pub fn builder() -> builder::Erased {
+            Default::default()
+        }
+    }
+    /// How many rows of one table were removed.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct ErasedRows {
+        /// How many.
+        pub rows: i64,
+        /// What the rows were of.
+        pub table: ::std::string::String,
+    }
+    impl ErasedRows {
+        pub fn builder() -> builder::ErasedRows {
+            Default::default()
+        }
+    }
     /// Every refusal and every failure, on every surface, is this object.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Error {
@@ -564,6 +820,52 @@ pub mod types {
     impl Error {
         pub fn builder() -> builder::Error {
             Default::default()
+        }
+    }
+    /// One page of rows. `next` is present when there are more.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct ExportPage {
+        /// The rows of this page.
+        pub items: ::std::vec::Vec<ExportedRow>,
+        /// Where the following page begins. Its content has no meaning for callers.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub next: ::std::option::Option<::std::string::String>,
+    }
+    impl ExportPage {
+        pub fn builder() -> builder::ExportPage {
+            Default::default()
+        }
+    }
+    /// One row of one table.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct ExportedRow {
+        pub row: HeldRow,
+        /// What the row is of, e.g. `sessions` or `conversations`.
+        pub table: ::std::string::String,
+    }
+    impl ExportedRow {
+        pub fn builder() -> builder::ExportedRow {
+            Default::default()
+        }
+    }
+    /// The row's members as they are kept. Times are milliseconds since 1970.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    #[serde(transparent)]
+    pub struct HeldRow(pub ::serde_json::Value);
+    impl ::std::ops::Deref for HeldRow {
+        type Target = ::serde_json::Value;
+        fn deref(&self) -> &::serde_json::Value {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<HeldRow> for ::serde_json::Value {
+        fn from(value: HeldRow) -> Self {
+            value.0
+        }
+    }
+    impl ::std::convert::From<::serde_json::Value> for HeldRow {
+        fn from(value: ::serde_json::Value) -> Self {
+            Self(value)
         }
     }
     /// Whether customers of a chat key prove who they are. `off` ignores customer tokens, `optional`
@@ -1770,6 +2072,47 @@ pub mod types {
             Default::default()
         }
     }
+    /// A SHA-256 in lower-case hex.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    #[serde(transparent)]
+    pub struct Sha256(pub ::std::string::String);
+    impl ::std::ops::Deref for Sha256 {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<Sha256> for ::std::string::String {
+        fn from(value: Sha256) -> Self {
+            value.0
+        }
+    }
+    impl ::std::convert::From<::std::string::String> for Sha256 {
+        fn from(value: ::std::string::String) -> Self {
+            Self(value)
+        }
+    }
+    impl ::std::fmt::Display for Sha256 {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+    impl ::std::str::FromStr for Sha256 {
+        type Err = ::std::convert::Infallible;
+        fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+            Ok(Self(value.to_string()))
+        }
+    }
     /// A tenant. `revokedAt` is present once it was revoked.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Tenant {
@@ -1779,6 +2122,12 @@ pub mod types {
         /// Whether employee and chat ids are checked when an embed session is opened. `open` means they
         /// are the tenant's own and are looked up on use; `strict` means unknown ones are refused.
         pub directory: ::std::string::String,
+        /// When everything of it was erased, in UTC. Its name is gone since.
+        #[serde(
+            rename = "erasedAt",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub erased_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
         /// The tenant's name, for people.
         pub name: ::std::string::String,
         /// When it was revoked, in UTC.
@@ -1879,6 +2228,484 @@ pub mod types {
     impl TenantCreated {
         pub fn builder() -> builder::TenantCreated {
             Default::default()
+        }
+    }
+    /// Whose data is erased.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
+    #[serde(deny_unknown_fields)]
+    pub struct TenantErase {
+        /// The customer of the chat surface, as claimed or proved.
+        #[serde(
+            rename = "customerId",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub customer_id: ::std::option::Option<TenantEraseCustomerId>,
+        /// The employee of the embed surface.
+        #[serde(
+            rename = "employeeId",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub employee_id: ::std::option::Option<TenantEraseEmployeeId>,
+        /// True for everything that the tenant owns.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub everything: ::std::option::Option<bool>,
+        /// The user of the iframe surface.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub uid: ::std::option::Option<TenantEraseUid>,
+    }
+    impl TenantErase {
+        pub fn builder() -> builder::TenantErase {
+            Default::default()
+        }
+    }
+    /// The customer of the chat surface, as claimed or proved.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct TenantEraseCustomerId(::std::string::String);
+    impl ::std::ops::Deref for TenantEraseCustomerId {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<TenantEraseCustomerId> for ::std::string::String {
+        fn from(value: TenantEraseCustomerId) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for TenantEraseCustomerId {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 255usize {
+                return Err("longer than 255 characters".into());
+            }
+            if value.chars().count() < 1usize {
+                return Err("shorter than 1 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for TenantEraseCustomerId {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for TenantEraseCustomerId {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for TenantEraseCustomerId {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// The employee of the embed surface.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct TenantEraseEmployeeId(::std::string::String);
+    impl ::std::ops::Deref for TenantEraseEmployeeId {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<TenantEraseEmployeeId> for ::std::string::String {
+        fn from(value: TenantEraseEmployeeId) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for TenantEraseEmployeeId {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 255usize {
+                return Err("longer than 255 characters".into());
+            }
+            if value.chars().count() < 1usize {
+                return Err("shorter than 1 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for TenantEraseEmployeeId {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for TenantEraseEmployeeId {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for TenantEraseEmployeeId {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// The user of the iframe surface.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct TenantEraseUid(::std::string::String);
+    impl ::std::ops::Deref for TenantEraseUid {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<TenantEraseUid> for ::std::string::String {
+        fn from(value: TenantEraseUid) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for TenantEraseUid {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 255usize {
+                return Err("longer than 255 characters".into());
+            }
+            if value.chars().count() < 1usize {
+                return Err("shorter than 1 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for TenantEraseUid {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for TenantEraseUid {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for TenantEraseUid {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// Whose data is exported, and from where in the list.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    #[serde(deny_unknown_fields)]
+    pub struct TenantExport {
+        /// The `next` of the page before.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub after: ::std::option::Option<TenantExportAfter>,
+        /// The customer of the chat surface, as claimed or proved.
+        #[serde(
+            rename = "customerId",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub customer_id: ::std::option::Option<TenantExportCustomerId>,
+        /// The employee of the embed surface.
+        #[serde(
+            rename = "employeeId",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub employee_id: ::std::option::Option<TenantExportEmployeeId>,
+        /// True for everything that the tenant owns.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub everything: ::std::option::Option<bool>,
+        /// How many rows a page has at most.
+        #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU64, 50>")]
+        pub limit: ::std::num::NonZeroU64,
+        /// The user of the iframe surface.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub uid: ::std::option::Option<TenantExportUid>,
+    }
+    impl ::std::default::Default for TenantExport {
+        fn default() -> Self {
+            Self {
+                after: Default::default(),
+                customer_id: Default::default(),
+                employee_id: Default::default(),
+                everything: Default::default(),
+                limit: defaults::default_nzu64::<::std::num::NonZeroU64, 50>(),
+                uid: Default::default(),
+            }
+        }
+    }
+    impl TenantExport {
+        pub fn builder() -> builder::TenantExport {
+            Default::default()
+        }
+    }
+    /// The `next` of the page before.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct TenantExportAfter(::std::string::String);
+    impl ::std::ops::Deref for TenantExportAfter {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<TenantExportAfter> for ::std::string::String {
+        fn from(value: TenantExportAfter) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for TenantExportAfter {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 4096usize {
+                return Err("longer than 4096 characters".into());
+            }
+            if value.chars().count() < 1usize {
+                return Err("shorter than 1 characters".into());
+            }
+            static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+            { ::regress::Regex::new("^[A-Za-z0-9_-]+$").unwrap() });
+            if PATTERN.find(value).is_none() {
+                return Err("doesn't match pattern \"^[A-Za-z0-9_-]+$\"".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for TenantExportAfter {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for TenantExportAfter {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for TenantExportAfter {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// The customer of the chat surface, as claimed or proved.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct TenantExportCustomerId(::std::string::String);
+    impl ::std::ops::Deref for TenantExportCustomerId {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<TenantExportCustomerId> for ::std::string::String {
+        fn from(value: TenantExportCustomerId) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for TenantExportCustomerId {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 255usize {
+                return Err("longer than 255 characters".into());
+            }
+            if value.chars().count() < 1usize {
+                return Err("shorter than 1 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for TenantExportCustomerId {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for TenantExportCustomerId {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for TenantExportCustomerId {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// The employee of the embed surface.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct TenantExportEmployeeId(::std::string::String);
+    impl ::std::ops::Deref for TenantExportEmployeeId {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<TenantExportEmployeeId> for ::std::string::String {
+        fn from(value: TenantExportEmployeeId) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for TenantExportEmployeeId {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 255usize {
+                return Err("longer than 255 characters".into());
+            }
+            if value.chars().count() < 1usize {
+                return Err("shorter than 1 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for TenantExportEmployeeId {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for TenantExportEmployeeId {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for TenantExportEmployeeId {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// The user of the iframe surface.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct TenantExportUid(::std::string::String);
+    impl ::std::ops::Deref for TenantExportUid {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<TenantExportUid> for ::std::string::String {
+        fn from(value: TenantExportUid) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for TenantExportUid {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 255usize {
+                return Err("longer than 255 characters".into());
+            }
+            if value.chars().count() < 1usize {
+                return Err("shorter than 1 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for TenantExportUid {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for TenantExportUid {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for TenantExportUid {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
         }
     }
     /// A tenant's id.
@@ -2692,6 +3519,282 @@ pub mod types {
     /// Types for composing complex structures.
     pub mod builder {
         #[derive(Clone, Debug)]
+        pub struct AuditEntry {
+            action: ::std::result::Result<::std::string::String, ::std::string::String>,
+            actor: ::std::result::Result<::std::string::String, ::std::string::String>,
+            at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            audit_id: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            detail: ::std::result::Result<super::AuditDetail, ::std::string::String>,
+            hash: ::std::result::Result<super::Sha256, ::std::string::String>,
+            previous: ::std::result::Result<super::Sha256, ::std::string::String>,
+            sequence: ::std::result::Result<i64, ::std::string::String>,
+            subject: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            target: ::std::result::Result<::std::string::String, ::std::string::String>,
+            tenant_id: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for AuditEntry {
+            fn default() -> Self {
+                Self {
+                    action: Err("no value supplied for action".to_string()),
+                    actor: Err("no value supplied for actor".to_string()),
+                    at: Err("no value supplied for at".to_string()),
+                    audit_id: Err("no value supplied for audit_id".to_string()),
+                    detail: Err("no value supplied for detail".to_string()),
+                    hash: Err("no value supplied for hash".to_string()),
+                    previous: Err("no value supplied for previous".to_string()),
+                    sequence: Err("no value supplied for sequence".to_string()),
+                    subject: Ok(Default::default()),
+                    target: Err("no value supplied for target".to_string()),
+                    tenant_id: Ok(Default::default()),
+                }
+            }
+        }
+        impl AuditEntry {
+            pub fn action<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.action = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for action: {e}")
+                    });
+                self
+            }
+            pub fn actor<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.actor = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for actor: {e}")
+                    });
+                self
+            }
+            pub fn at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.at = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for at: {e}"));
+                self
+            }
+            pub fn audit_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.audit_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for audit_id: {e}")
+                    });
+                self
+            }
+            pub fn detail<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::AuditDetail>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.detail = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for detail: {e}")
+                    });
+                self
+            }
+            pub fn hash<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::Sha256>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.hash = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for hash: {e}")
+                    });
+                self
+            }
+            pub fn previous<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::Sha256>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.previous = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for previous: {e}")
+                    });
+                self
+            }
+            pub fn sequence<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.sequence = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for sequence: {e}")
+                    });
+                self
+            }
+            pub fn subject<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.subject = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for subject: {e}")
+                    });
+                self
+            }
+            pub fn target<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.target = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for target: {e}")
+                    });
+                self
+            }
+            pub fn tenant_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.tenant_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for tenant_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AuditEntry> for super::AuditEntry {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AuditEntry,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    action: value.action?,
+                    actor: value.actor?,
+                    at: value.at?,
+                    audit_id: value.audit_id?,
+                    detail: value.detail?,
+                    hash: value.hash?,
+                    previous: value.previous?,
+                    sequence: value.sequence?,
+                    subject: value.subject?,
+                    target: value.target?,
+                    tenant_id: value.tenant_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AuditEntry> for AuditEntry {
+            fn from(value: super::AuditEntry) -> Self {
+                Self {
+                    action: Ok(value.action),
+                    actor: Ok(value.actor),
+                    at: Ok(value.at),
+                    audit_id: Ok(value.audit_id),
+                    detail: Ok(value.detail),
+                    hash: Ok(value.hash),
+                    previous: Ok(value.previous),
+                    sequence: Ok(value.sequence),
+                    subject: Ok(value.subject),
+                    target: Ok(value.target),
+                    tenant_id: Ok(value.tenant_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct AuditList {
+            items: ::std::result::Result<
+                ::std::vec::Vec<super::AuditEntry>,
+                ::std::string::String,
+            >,
+            next: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for AuditList {
+            fn default() -> Self {
+                Self {
+                    items: Err("no value supplied for items".to_string()),
+                    next: Ok(Default::default()),
+                }
+            }
+        }
+        impl AuditList {
+            pub fn items<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::AuditEntry>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.items = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for items: {e}")
+                    });
+                self
+            }
+            pub fn next<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.next = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for next: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AuditList> for super::AuditList {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AuditList,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    items: value.items?,
+                    next: value.next?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AuditList> for AuditList {
+            fn from(value: super::AuditList) -> Self {
+                Self {
+                    items: Ok(value.items),
+                    next: Ok(value.next),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Ceilings {
             live_sessions: ::std::result::Result<
                 ::std::option::Option<::std::num::NonZeroU64>,
@@ -3263,6 +4366,125 @@ pub mod types {
             }
         }
         #[derive(Clone, Debug)]
+        pub struct Erased {
+            complete: ::std::result::Result<bool, ::std::string::String>,
+            erased: ::std::result::Result<
+                ::std::vec::Vec<super::ErasedRows>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for Erased {
+            fn default() -> Self {
+                Self {
+                    complete: Err("no value supplied for complete".to_string()),
+                    erased: Err("no value supplied for erased".to_string()),
+                }
+            }
+        }
+        impl Erased {
+            pub fn complete<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.complete = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for complete: {e}")
+                    });
+                self
+            }
+            pub fn erased<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::ErasedRows>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.erased = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for erased: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Erased> for super::Erased {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Erased,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    complete: value.complete?,
+                    erased: value.erased?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Erased> for Erased {
+            fn from(value: super::Erased) -> Self {
+                Self {
+                    complete: Ok(value.complete),
+                    erased: Ok(value.erased),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct ErasedRows {
+            rows: ::std::result::Result<i64, ::std::string::String>,
+            table: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for ErasedRows {
+            fn default() -> Self {
+                Self {
+                    rows: Err("no value supplied for rows".to_string()),
+                    table: Err("no value supplied for table".to_string()),
+                }
+            }
+        }
+        impl ErasedRows {
+            pub fn rows<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rows = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rows: {e}")
+                    });
+                self
+            }
+            pub fn table<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.table = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for table: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ErasedRows> for super::ErasedRows {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ErasedRows,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    rows: value.rows?,
+                    table: value.table?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ErasedRows> for ErasedRows {
+            fn from(value: super::ErasedRows) -> Self {
+                Self {
+                    rows: Ok(value.rows),
+                    table: Ok(value.table),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Error {
             details: ::std::result::Result<super::Details, ::std::string::String>,
             error: ::std::result::Result<::std::string::String, ::std::string::String>,
@@ -3352,6 +4574,128 @@ pub mod types {
                     error: Ok(value.error),
                     message: Ok(value.message),
                     request_id: Ok(value.request_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct ExportPage {
+            items: ::std::result::Result<
+                ::std::vec::Vec<super::ExportedRow>,
+                ::std::string::String,
+            >,
+            next: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for ExportPage {
+            fn default() -> Self {
+                Self {
+                    items: Err("no value supplied for items".to_string()),
+                    next: Ok(Default::default()),
+                }
+            }
+        }
+        impl ExportPage {
+            pub fn items<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::ExportedRow>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.items = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for items: {e}")
+                    });
+                self
+            }
+            pub fn next<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.next = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for next: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ExportPage> for super::ExportPage {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ExportPage,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    items: value.items?,
+                    next: value.next?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ExportPage> for ExportPage {
+            fn from(value: super::ExportPage) -> Self {
+                Self {
+                    items: Ok(value.items),
+                    next: Ok(value.next),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct ExportedRow {
+            row: ::std::result::Result<super::HeldRow, ::std::string::String>,
+            table: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for ExportedRow {
+            fn default() -> Self {
+                Self {
+                    row: Err("no value supplied for row".to_string()),
+                    table: Err("no value supplied for table".to_string()),
+                }
+            }
+        }
+        impl ExportedRow {
+            pub fn row<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::HeldRow>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.row = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for row: {e}")
+                    });
+                self
+            }
+            pub fn table<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.table = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for table: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ExportedRow> for super::ExportedRow {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ExportedRow,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    row: value.row?,
+                    table: value.table?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ExportedRow> for ExportedRow {
+            fn from(value: super::ExportedRow) -> Self {
+                Self {
+                    row: Ok(value.row),
+                    table: Ok(value.table),
                 }
             }
         }
@@ -5678,6 +7022,10 @@ pub mod types {
                 ::std::string::String,
                 ::std::string::String,
             >,
+            erased_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
             name: ::std::result::Result<::std::string::String, ::std::string::String>,
             revoked_at: ::std::result::Result<
                 ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
@@ -5693,6 +7041,7 @@ pub mod types {
                 Self {
                     created_at: Err("no value supplied for created_at".to_string()),
                     directory: Err("no value supplied for directory".to_string()),
+                    erased_at: Ok(Default::default()),
                     name: Err("no value supplied for name".to_string()),
                     revoked_at: Ok(Default::default()),
                     tenant_id: Err("no value supplied for tenant_id".to_string()),
@@ -5721,6 +7070,20 @@ pub mod types {
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for directory: {e}")
+                    });
+                self
+            }
+            pub fn erased_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.erased_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for erased_at: {e}")
                     });
                 self
             }
@@ -5771,6 +7134,7 @@ pub mod types {
                 Ok(Self {
                     created_at: value.created_at?,
                     directory: value.directory?,
+                    erased_at: value.erased_at?,
                     name: value.name?,
                     revoked_at: value.revoked_at?,
                     tenant_id: value.tenant_id?,
@@ -5782,6 +7146,7 @@ pub mod types {
                 Self {
                     created_at: Ok(value.created_at),
                     directory: Ok(value.directory),
+                    erased_at: Ok(value.erased_at),
                     name: Ok(value.name),
                     revoked_at: Ok(value.revoked_at),
                     tenant_id: Ok(value.tenant_id),
@@ -5911,6 +7276,259 @@ pub mod types {
                 Self {
                     identity_secret: Ok(value.identity_secret),
                     tenant: Ok(value.tenant),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct TenantErase {
+            customer_id: ::std::result::Result<
+                ::std::option::Option<super::TenantEraseCustomerId>,
+                ::std::string::String,
+            >,
+            employee_id: ::std::result::Result<
+                ::std::option::Option<super::TenantEraseEmployeeId>,
+                ::std::string::String,
+            >,
+            everything: ::std::result::Result<
+                ::std::option::Option<bool>,
+                ::std::string::String,
+            >,
+            uid: ::std::result::Result<
+                ::std::option::Option<super::TenantEraseUid>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for TenantErase {
+            fn default() -> Self {
+                Self {
+                    customer_id: Ok(Default::default()),
+                    employee_id: Ok(Default::default()),
+                    everything: Ok(Default::default()),
+                    uid: Ok(Default::default()),
+                }
+            }
+        }
+        impl TenantErase {
+            pub fn customer_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::TenantEraseCustomerId>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.customer_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for customer_id: {e}")
+                    });
+                self
+            }
+            pub fn employee_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::TenantEraseEmployeeId>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.employee_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for employee_id: {e}")
+                    });
+                self
+            }
+            pub fn everything<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<bool>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.everything = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for everything: {e}")
+                    });
+                self
+            }
+            pub fn uid<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::TenantEraseUid>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.uid = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for uid: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<TenantErase> for super::TenantErase {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: TenantErase,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    customer_id: value.customer_id?,
+                    employee_id: value.employee_id?,
+                    everything: value.everything?,
+                    uid: value.uid?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::TenantErase> for TenantErase {
+            fn from(value: super::TenantErase) -> Self {
+                Self {
+                    customer_id: Ok(value.customer_id),
+                    employee_id: Ok(value.employee_id),
+                    everything: Ok(value.everything),
+                    uid: Ok(value.uid),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct TenantExport {
+            after: ::std::result::Result<
+                ::std::option::Option<super::TenantExportAfter>,
+                ::std::string::String,
+            >,
+            customer_id: ::std::result::Result<
+                ::std::option::Option<super::TenantExportCustomerId>,
+                ::std::string::String,
+            >,
+            employee_id: ::std::result::Result<
+                ::std::option::Option<super::TenantExportEmployeeId>,
+                ::std::string::String,
+            >,
+            everything: ::std::result::Result<
+                ::std::option::Option<bool>,
+                ::std::string::String,
+            >,
+            limit: ::std::result::Result<::std::num::NonZeroU64, ::std::string::String>,
+            uid: ::std::result::Result<
+                ::std::option::Option<super::TenantExportUid>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for TenantExport {
+            fn default() -> Self {
+                Self {
+                    after: Ok(Default::default()),
+                    customer_id: Ok(Default::default()),
+                    employee_id: Ok(Default::default()),
+                    everything: Ok(Default::default()),
+                    limit: Ok(
+                        super::defaults::default_nzu64::<::std::num::NonZeroU64, 50>(),
+                    ),
+                    uid: Ok(Default::default()),
+                }
+            }
+        }
+        impl TenantExport {
+            pub fn after<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::TenantExportAfter>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.after = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for after: {e}")
+                    });
+                self
+            }
+            pub fn customer_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::TenantExportCustomerId>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.customer_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for customer_id: {e}")
+                    });
+                self
+            }
+            pub fn employee_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::TenantExportEmployeeId>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.employee_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for employee_id: {e}")
+                    });
+                self
+            }
+            pub fn everything<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<bool>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.everything = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for everything: {e}")
+                    });
+                self
+            }
+            pub fn limit<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::num::NonZeroU64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.limit = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for limit: {e}")
+                    });
+                self
+            }
+            pub fn uid<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::TenantExportUid>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.uid = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for uid: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<TenantExport> for super::TenantExport {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: TenantExport,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    after: value.after?,
+                    customer_id: value.customer_id?,
+                    employee_id: value.employee_id?,
+                    everything: value.everything?,
+                    limit: value.limit?,
+                    uid: value.uid?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::TenantExport> for TenantExport {
+            fn from(value: super::TenantExport) -> Self {
+                Self {
+                    after: Ok(value.after),
+                    customer_id: Ok(value.customer_id),
+                    employee_id: Ok(value.employee_id),
+                    everything: Ok(value.everything),
+                    limit: Ok(value.limit),
+                    uid: Ok(value.uid),
                 }
             }
         }
@@ -6974,6 +8592,15 @@ pub mod types {
         {
             T::try_from(V).unwrap()
         }
+        pub(super) fn default_nzu64<T, const V: u64>() -> T
+        where
+            T: ::std::convert::TryFrom<::std::num::NonZeroU64>,
+            <T as ::std::convert::TryFrom<
+                ::std::num::NonZeroU64,
+            >>::Error: ::std::fmt::Debug,
+        {
+            T::try_from(::std::num::NonZeroU64::try_from(V).unwrap()).unwrap()
+        }
     }
     /// Error types.
     pub mod error {
@@ -7082,6 +8709,40 @@ const _: () = {
     {}
 };
 impl Client {
+    /// List the audit
+    ///
+    /// Lists who did what to what, latest first. All filters must fit. A page looks at a bounded
+    /// number of entries: with a rare filter it may hold fewer than `limit`, even none, while there
+    /// is a `next`. Entries are chained: `hash` is the SHA-256 of the entry with the `previous`
+    /// hash of its tenant's chain, in the form that `vestibule audit verify` checks.
+    ///
+    /// Sends a `GET` request to `/api/admin/v1/audit`
+    ///
+    /// Arguments:
+    /// - `action`: Only this kind of act.
+    /// - `actor`: Only what this actor did.
+    /// - `after`: The `next` of the page before.
+    /// - `limit`: How many entries a page has at most.
+    /// - `since`: Only entries from this instant on, in milliseconds since 1970.
+    /// - `target`: Only what was done to this.
+    /// - `tenant_id`: Only the chain of this tenant.
+    /// - `until`: Only entries before this instant, in milliseconds since 1970.
+    /// ```ignore
+    /// let response = client.audit_list()
+    ///    .action(action)
+    ///    .actor(actor)
+    ///    .after(after)
+    ///    .limit(limit)
+    ///    .since(since)
+    ///    .target(target)
+    ///    .tenant_id(tenant_id)
+    ///    .until(until)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn audit_list(&self) -> builder::AuditList<'_> {
+        builder::AuditList::new(self)
+    }
     /// List keys
     ///
     /// Lists keys, revoked ones too, in an order that does not change between pages. `tenantId` and
@@ -7308,6 +8969,55 @@ impl Client {
     /// ```
     pub fn tenant_revoke(&self) -> builder::TenantRevoke<'_> {
         builder::TenantRevoke::new(self)
+    }
+    /// Erase a person or a tenant
+    ///
+    /// Removes what is held about one person, or everything of a tenant, for good. Name exactly one
+    /// of `uid`, `customerId`, `employeeId` and `everything: true`. Sessions go first and stop
+    /// working within a second. The audit keeps its entries, which name people by pseudonyms
+    /// alone; with `everything` the key of the pseudonyms is destroyed, and the tenant's record
+    /// stays without its name and secrets, so that its id is never used again. Large holdings are
+    /// removed in slices: when `complete` is false, send the request again. Erasing what is gone
+    /// changes nothing and is answered alike.
+    ///
+    /// Sends a `POST` request to `/api/admin/v1/tenants/{tenantId}/erase`
+    ///
+    /// Arguments:
+    /// - `tenant_id`: The tenant.
+    /// - `body`
+    /// ```ignore
+    /// let response = client.tenant_erase()
+    ///    .tenant_id(tenant_id)
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn tenant_erase(&self) -> builder::TenantErase<'_> {
+        builder::TenantErase::new(self)
+    }
+    /// Export what is held about a person or a tenant
+    ///
+    /// Lists every row of every table that is about one person, or all of a tenant's, in pages.
+    /// Name exactly one of `uid`, `customerId`, `employeeId` and `everything: true`. Secrets and
+    /// hashes are left out. Acts of the audit are listed with the person's pseudonym. `next` of
+    /// one page is `after` of the following one, and the last page has no `next`; it may hold
+    /// fewer rows than `limit`, even none, while there is a `next`. The person stands in the body,
+    /// so that no log of addresses shows them.
+    ///
+    /// Sends a `POST` request to `/api/admin/v1/tenants/{tenantId}/export`
+    ///
+    /// Arguments:
+    /// - `tenant_id`: The tenant.
+    /// - `body`
+    /// ```ignore
+    /// let response = client.tenant_export()
+    ///    .tenant_id(tenant_id)
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn tenant_export(&self) -> builder::TenantExport<'_> {
+        builder::TenantExport::new(self)
     }
     /// List webhook endpoints
     ///
@@ -7568,6 +9278,201 @@ pub mod builder {
         encode_path, ByteStream, ClientInfo, ClientHooks, Error, OperationInfo,
         RequestBuilderExt, ResponseValue,
     };
+    /// Builder for [`Client::audit_list`]
+    ///
+    /// [`Client::audit_list`]: super::Client::audit_list
+    #[derive(Debug, Clone)]
+    pub struct AuditList<'a> {
+        client: &'a super::Client,
+        action: Result<Option<types::AuditWord>, String>,
+        actor: Result<Option<types::AuditWord>, String>,
+        after: Result<Option<types::AuditCursor>, String>,
+        limit: Result<Option<::std::num::NonZeroU64>, String>,
+        since: Result<Option<types::AuditInstant>, String>,
+        target: Result<Option<types::AuditWord>, String>,
+        tenant_id: Result<Option<types::TenantId>, String>,
+        until: Result<Option<types::AuditInstant>, String>,
+    }
+    impl<'a> AuditList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                action: Ok(None),
+                actor: Ok(None),
+                after: Ok(None),
+                limit: Ok(None),
+                since: Ok(None),
+                target: Ok(None),
+                tenant_id: Ok(None),
+                until: Ok(None),
+            }
+        }
+        pub fn action<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::AuditWord>,
+        {
+            self.action = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `AuditWord` for action failed".to_string());
+            self
+        }
+        pub fn actor<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::AuditWord>,
+        {
+            self.actor = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `AuditWord` for actor failed".to_string());
+            self
+        }
+        pub fn after<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::AuditCursor>,
+        {
+            self.after = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `AuditCursor` for after failed".to_string());
+            self
+        }
+        pub fn limit<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::num::NonZeroU64>,
+        {
+            self.limit = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: num :: NonZeroU64` for limit failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn since<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::AuditInstant>,
+        {
+            self.since = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `AuditInstant` for since failed".to_string()
+                });
+            self
+        }
+        pub fn target<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::AuditWord>,
+        {
+            self.target = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `AuditWord` for target failed".to_string());
+            self
+        }
+        pub fn tenant_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TenantId>,
+        {
+            self.tenant_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `TenantId` for tenant_id failed".to_string()
+                });
+            self
+        }
+        pub fn until<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::AuditInstant>,
+        {
+            self.until = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `AuditInstant` for until failed".to_string()
+                });
+            self
+        }
+        /// Sends a `GET` request to `/api/admin/v1/audit`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::AuditList>, Error<types::Error>> {
+            let Self {
+                client,
+                action,
+                actor,
+                after,
+                limit,
+                since,
+                target,
+                tenant_id,
+                until,
+            } = self;
+            let action = action.map_err(Error::InvalidRequest)?;
+            let actor = actor.map_err(Error::InvalidRequest)?;
+            let after = after.map_err(Error::InvalidRequest)?;
+            let limit = limit.map_err(Error::InvalidRequest)?;
+            let since = since.map_err(Error::InvalidRequest)?;
+            let target = target.map_err(Error::InvalidRequest)?;
+            let tenant_id = tenant_id.map_err(Error::InvalidRequest)?;
+            let until = until.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/api/admin/v1/audit", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("action", &action))
+                .query(&progenitor_client::QueryParam::new("actor", &actor))
+                .query(&progenitor_client::QueryParam::new("after", &after))
+                .query(&progenitor_client::QueryParam::new("limit", &limit))
+                .query(&progenitor_client::QueryParam::new("since", &since))
+                .query(&progenitor_client::QueryParam::new("target", &target))
+                .query(&progenitor_client::QueryParam::new("tenantId", &tenant_id))
+                .query(&progenitor_client::QueryParam::new("until", &until))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "audit_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
     /// Builder for [`Client::key_list`]
     ///
     /// [`Client::key_list`]: super::Client::key_list
@@ -8557,6 +10462,226 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 204u16 => Ok(ResponseValue::empty(response)),
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::tenant_erase`]
+    ///
+    /// [`Client::tenant_erase`]: super::Client::tenant_erase
+    #[derive(Debug, Clone)]
+    pub struct TenantErase<'a> {
+        client: &'a super::Client,
+        tenant_id: Result<types::TenantId, String>,
+        body: Result<types::builder::TenantErase, String>,
+    }
+    impl<'a> TenantErase<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                tenant_id: Err("tenant_id was not initialized".to_string()),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn tenant_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TenantId>,
+        {
+            self.tenant_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `TenantId` for tenant_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TenantErase>,
+            <V as std::convert::TryInto<types::TenantErase>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `TenantErase` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::TenantErase,
+            ) -> types::builder::TenantErase,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        /// Sends a `POST` request to `/api/admin/v1/tenants/{tenantId}/erase`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Erased>, Error<types::Error>> {
+            let Self { client, tenant_id, body } = self;
+            let tenant_id = tenant_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| types::TenantErase::try_from(v).map_err(|e| e.to_string()))
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/admin/v1/tenants/{}/erase", client.baseurl, encode_path(&
+                tenant_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "tenant_erase",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::tenant_export`]
+    ///
+    /// [`Client::tenant_export`]: super::Client::tenant_export
+    #[derive(Debug, Clone)]
+    pub struct TenantExport<'a> {
+        client: &'a super::Client,
+        tenant_id: Result<types::TenantId, String>,
+        body: Result<types::builder::TenantExport, String>,
+    }
+    impl<'a> TenantExport<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                tenant_id: Err("tenant_id was not initialized".to_string()),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn tenant_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TenantId>,
+        {
+            self.tenant_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `TenantId` for tenant_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TenantExport>,
+            <V as std::convert::TryInto<types::TenantExport>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `TenantExport` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::TenantExport,
+            ) -> types::builder::TenantExport,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        /// Sends a `POST` request to `/api/admin/v1/tenants/{tenantId}/export`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::ExportPage>, Error<types::Error>> {
+            let Self { client, tenant_id, body } = self;
+            let tenant_id = tenant_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::TenantExport::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/admin/v1/tenants/{}/export", client.baseurl, encode_path(&
+                tenant_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "tenant_export",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
                 400u16..=499u16 => {
                     Err(
                         Error::ErrorResponse(

@@ -11,6 +11,137 @@
 /// be used to explicitly deviate from permitted values.
 pub mod operations {
     use vestibule_client::admin::*;
+    pub struct AuditListWhen(::httpmock::When);
+    impl AuditListWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::GET)
+                    .path_matches(regex::Regex::new("^/api/admin/v1/audit$").unwrap()),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn action<'a, T>(self, value: T) -> Self
+        where
+            T: Into<Option<&'a types::AuditWord>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("action", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("action"))
+            }
+        }
+        pub fn actor<'a, T>(self, value: T) -> Self
+        where
+            T: Into<Option<&'a types::AuditWord>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("actor", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("actor"))
+            }
+        }
+        pub fn after<'a, T>(self, value: T) -> Self
+        where
+            T: Into<Option<&'a types::AuditCursor>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("after", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("after"))
+            }
+        }
+        pub fn limit<T>(self, value: T) -> Self
+        where
+            T: Into<Option<::std::num::NonZeroU64>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("limit", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("limit"))
+            }
+        }
+        pub fn since<'a, T>(self, value: T) -> Self
+        where
+            T: Into<Option<&'a types::AuditInstant>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("since", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("since"))
+            }
+        }
+        pub fn target<'a, T>(self, value: T) -> Self
+        where
+            T: Into<Option<&'a types::AuditWord>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("target", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("target"))
+            }
+        }
+        pub fn tenant_id<'a, T>(self, value: T) -> Self
+        where
+            T: Into<Option<&'a types::TenantId>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("tenantId", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("tenantId"))
+            }
+        }
+        pub fn until<'a, T>(self, value: T) -> Self
+        where
+            T: Into<Option<&'a types::AuditInstant>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("until", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("until"))
+            }
+        }
+    }
+    pub struct AuditListThen(::httpmock::Then);
+    impl AuditListThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::AuditList) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
     pub struct KeyListWhen(::httpmock::When);
     impl KeyListWhen {
         pub fn new(inner: ::httpmock::When) -> Self {
@@ -673,6 +804,133 @@ pub mod operations {
         }
         pub fn no_content(self) -> Self {
             Self(self.0.status(204u16))
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct TenantEraseWhen(::httpmock::When);
+    impl TenantEraseWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::POST)
+                    .path_matches(
+                        regex::Regex::new("^/api/admin/v1/tenants/[^/]*/erase$").unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn tenant_id(self, value: &types::TenantId) -> Self {
+            let re = regex::Regex::new(
+                    &format!("^/api/admin/v1/tenants/{}/erase$", value.to_string()),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn body(self, value: &types::TenantErase) -> Self {
+            Self(self.0.json_body_obj(value))
+        }
+    }
+    pub struct TenantEraseThen(::httpmock::Then);
+    impl TenantEraseThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::Erased) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct TenantExportWhen(::httpmock::When);
+    impl TenantExportWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::POST)
+                    .path_matches(
+                        regex::Regex::new("^/api/admin/v1/tenants/[^/]*/export$")
+                            .unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn tenant_id(self, value: &types::TenantId) -> Self {
+            let re = regex::Regex::new(
+                    &format!("^/api/admin/v1/tenants/{}/export$", value.to_string()),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn body(self, value: &types::TenantExport) -> Self {
+            Self(self.0.json_body_obj(value))
+        }
+    }
+    pub struct TenantExportThen(::httpmock::Then);
+    impl TenantExportThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::ExportPage) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
         }
         pub fn client_error(self, status: u16, value: &types::Error) -> Self {
             assert_eq!(status / 100u16, 4u16);
@@ -1546,6 +1804,9 @@ pub mod operations {
 /// adds a method for each operation. These are the equivalent of
 /// type-checked [`mock()`](::httpmock::MockServer::mock) calls.
 pub trait MockServerExt {
+    fn audit_list<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::AuditListWhen, operations::AuditListThen);
     fn key_list<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::KeyListWhen, operations::KeyListThen);
@@ -1579,6 +1840,12 @@ pub trait MockServerExt {
     fn tenant_revoke<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::TenantRevokeWhen, operations::TenantRevokeThen);
+    fn tenant_erase<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::TenantEraseWhen, operations::TenantEraseThen);
+    fn tenant_export<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::TenantExportWhen, operations::TenantExportThen);
     fn webhook_list<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::WebhookListWhen, operations::WebhookListThen);
@@ -1629,6 +1896,17 @@ pub trait MockServerExt {
         F: FnOnce(operations::WebhookTestWhen, operations::WebhookTestThen);
 }
 impl MockServerExt for ::httpmock::MockServer {
+    fn audit_list<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::AuditListWhen, operations::AuditListThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::AuditListWhen::new(when),
+                operations::AuditListThen::new(then),
+            )
+        })
+    }
     fn key_list<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::KeyListWhen, operations::KeyListThen),
@@ -1747,6 +2025,28 @@ impl MockServerExt for ::httpmock::MockServer {
             config_fn(
                 operations::TenantRevokeWhen::new(when),
                 operations::TenantRevokeThen::new(then),
+            )
+        })
+    }
+    fn tenant_erase<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::TenantEraseWhen, operations::TenantEraseThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::TenantEraseWhen::new(when),
+                operations::TenantEraseThen::new(then),
+            )
+        })
+    }
+    fn tenant_export<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::TenantExportWhen, operations::TenantExportThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::TenantExportWhen::new(when),
+                operations::TenantExportThen::new(then),
             )
         })
     }

@@ -14,6 +14,7 @@ pub mod models;
 pub mod reference;
 pub mod register;
 pub mod schemas;
+pub mod audit;
 pub mod chat_conversations;
 pub mod chat_sessions;
 pub mod embed_sessions;

@@ -104,6 +104,236 @@ impl ::std::convert::From<::std::vec::Vec<OriginPattern>> for AllowedOrigins {
         Self(value)
     }
 }
+/// A place in the audit. Take it from `next`; its content has no meaning for callers.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct AuditCursor(::std::string::String);
+impl ::std::ops::Deref for AuditCursor {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<AuditCursor> for ::std::string::String {
+    fn from(value: AuditCursor) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for AuditCursor {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 18usize {
+            return Err("longer than 18 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+        { ::regress::Regex::new("^[1-9][0-9]*$").unwrap() });
+        if PATTERN.find(value).is_none() {
+            return Err("doesn't match pattern \"^[1-9][0-9]*$\"".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for AuditCursor {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for AuditCursor {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for AuditCursor {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// One act. `tenantId` is absent where it belongs to no tenant.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct AuditEntry {
+    /// What was done.
+    pub action: ::std::string::String,
+    /// Who did it, e.g. `admin`, `cli` or the id of a key.
+    pub actor: ::std::string::String,
+    pub at: ::vestibule_runtime::Timestamp,
+    /// The entry's id.
+    #[serde(rename = "auditId")]
+    pub audit_id: ::std::string::String,
+    pub detail: ::serde_json::Value,
+    pub hash: Sha256,
+    pub previous: Sha256,
+    /// Its place in the chain of its tenant, from 1 without gaps.
+    pub sequence: i64,
+    /// The pseudonym of the person it was about.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub subject: ::std::option::Option<::std::string::String>,
+    /// The id of what it was done to.
+    pub target: ::std::string::String,
+    #[serde(rename = "tenantId", skip_serializing_if = "::std::option::Option::is_none")]
+    pub tenant_id: ::std::option::Option<TenantId>,
+}
+/// An instant in milliseconds since 1970.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(transparent)]
+pub struct AuditInstant(pub i64);
+impl ::std::ops::Deref for AuditInstant {
+    type Target = i64;
+    fn deref(&self) -> &i64 {
+        &self.0
+    }
+}
+impl ::std::convert::From<AuditInstant> for i64 {
+    fn from(value: AuditInstant) -> Self {
+        value.0
+    }
+}
+impl ::std::convert::From<i64> for AuditInstant {
+    fn from(value: i64) -> Self {
+        Self(value)
+    }
+}
+impl ::std::fmt::Display for AuditInstant {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+impl ::std::str::FromStr for AuditInstant {
+    type Err = <i64 as ::std::str::FromStr>::Err;
+    fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+        Ok(Self(value.parse()?))
+    }
+}
+impl ::std::convert::TryFrom<&str> for AuditInstant {
+    type Error = <i64 as ::std::str::FromStr>::Err;
+    fn try_from(value: &str) -> ::std::result::Result<Self, Self::Error> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<String> for AuditInstant {
+    type Error = <i64 as ::std::str::FromStr>::Err;
+    fn try_from(value: String) -> ::std::result::Result<Self, Self::Error> {
+        value.parse()
+    }
+}
+/// One page of the audit, latest first. `next` is present when there is more to look at.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct AuditList {
+    /// The entries of this page.
+    pub items: ::std::vec::Vec<AuditEntry>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub next: ::std::option::Option<AuditCursor>,
+}
+/// The query parameters of `auditList`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct AuditListQuery {
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub action: ::std::option::Option<AuditWord>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub actor: ::std::option::Option<AuditWord>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub after: ::std::option::Option<AuditCursor>,
+    #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU64, 50>")]
+    pub limit: ::std::num::NonZeroU64,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub since: ::std::option::Option<AuditInstant>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub target: ::std::option::Option<AuditWord>,
+    #[serde(rename = "tenantId", skip_serializing_if = "::std::option::Option::is_none")]
+    pub tenant_id: ::std::option::Option<TenantId>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub until: ::std::option::Option<AuditInstant>,
+}
+impl ::std::default::Default for AuditListQuery {
+    fn default() -> Self {
+        Self {
+            action: Default::default(),
+            actor: Default::default(),
+            after: Default::default(),
+            limit: defaults::default_nzu64::<::std::num::NonZeroU64, 50>(),
+            since: Default::default(),
+            target: Default::default(),
+            tenant_id: Default::default(),
+            until: Default::default(),
+        }
+    }
+}
+/// A word of an audit entry; it must be the whole word.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct AuditWord(::std::string::String);
+impl ::std::ops::Deref for AuditWord {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<AuditWord> for ::std::string::String {
+    fn from(value: AuditWord) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for AuditWord {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for AuditWord {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for AuditWord {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for AuditWord {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
 /// UI/runtime capability granted to the generated iframe session.
 #[derive(
     ::serde::Deserialize,
@@ -1250,6 +1480,24 @@ pub struct EmbedSession {
 pub struct EmbedSessionEnvelope {
     pub data: EmbedSession,
 }
+/// How many rows of each table were removed.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Erased {
+    /// False when there was more than one request may remove; send it again.
+    pub complete: bool,
+    /// The tables of which rows were removed.
+    pub erased: ::std::vec::Vec<ErasedRows>,
+}
+/// How many rows of one table were removed.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct ErasedRows {
+    /// How many.
+    pub rows: i64,
+    /// What the rows were of.
+    pub table: ::std::string::String,
+}
 /// Every refusal and every failure, on every surface, is this object.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -1261,6 +1509,24 @@ pub struct Error {
     pub message: ::std::string::String,
     /// Names this request in the service's log, and is the X-Request-Id header too. Quote it when you report a problem.
     pub request_id: ::std::string::String,
+}
+/// One page of rows. `next` is present when there are more.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct ExportPage {
+    /// The rows of this page.
+    pub items: ::std::vec::Vec<ExportedRow>,
+    /// Where the following page begins. Its content has no meaning for callers.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub next: ::std::option::Option<::std::string::String>,
+}
+/// One row of one table.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct ExportedRow {
+    pub row: ::serde_json::Value,
+    /// What the row is of, e.g. `sessions` or `conversations`.
+    pub table: ::std::string::String,
 }
 /// Deprecated fallback. Prefer configuring response mode on the theme; this request parameter is only used if the theme is missing a response_mode. * `full` - full * `basic` - basic
 #[derive(
@@ -3767,6 +4033,47 @@ impl ::std::convert::TryFrom<::std::string::String> for SessionState {
         value.parse()
     }
 }
+/// A SHA-256 in lower-case hex.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+#[serde(transparent)]
+pub struct Sha256(pub ::std::string::String);
+impl ::std::ops::Deref for Sha256 {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<Sha256> for ::std::string::String {
+    fn from(value: Sha256) -> Self {
+        value.0
+    }
+}
+impl ::std::convert::From<::std::string::String> for Sha256 {
+    fn from(value: ::std::string::String) -> Self {
+        Self(value)
+    }
+}
+impl ::std::fmt::Display for Sha256 {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+impl ::std::str::FromStr for Sha256 {
+    type Err = ::std::convert::Infallible;
+    fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+        Ok(Self(value.to_string()))
+    }
+}
 /// The id of a source (connection) of the tenant, a string or an integer as the source was created.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(untagged)]
@@ -4008,6 +4315,8 @@ pub struct Tenant {
     #[serde(rename = "createdAt")]
     pub created_at: ::vestibule_runtime::Timestamp,
     pub directory: Directory,
+    #[serde(rename = "erasedAt", skip_serializing_if = "::std::option::Option::is_none")]
+    pub erased_at: ::std::option::Option<::vestibule_runtime::Timestamp>,
     /// The tenant's name, for people.
     pub name: ::std::string::String,
     #[serde(
@@ -4093,6 +4402,486 @@ pub struct TenantCreated {
     #[serde(rename = "identitySecret")]
     pub identity_secret: ::std::string::String,
     pub tenant: Tenant,
+}
+/// Whose data is erased.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct TenantErase {
+    /// The customer of the chat surface, as claimed or proved.
+    #[serde(
+        rename = "customerId",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub customer_id: ::std::option::Option<TenantEraseCustomerId>,
+    /// The employee of the embed surface.
+    #[serde(
+        rename = "employeeId",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub employee_id: ::std::option::Option<TenantEraseEmployeeId>,
+    /// True for everything that the tenant owns.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub everything: ::std::option::Option<bool>,
+    /// The user of the iframe surface.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub uid: ::std::option::Option<TenantEraseUid>,
+}
+/// The customer of the chat surface, as claimed or proved.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct TenantEraseCustomerId(::std::string::String);
+impl ::std::ops::Deref for TenantEraseCustomerId {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<TenantEraseCustomerId> for ::std::string::String {
+    fn from(value: TenantEraseCustomerId) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for TenantEraseCustomerId {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for TenantEraseCustomerId {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for TenantEraseCustomerId {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for TenantEraseCustomerId {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// The employee of the embed surface.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct TenantEraseEmployeeId(::std::string::String);
+impl ::std::ops::Deref for TenantEraseEmployeeId {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<TenantEraseEmployeeId> for ::std::string::String {
+    fn from(value: TenantEraseEmployeeId) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for TenantEraseEmployeeId {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for TenantEraseEmployeeId {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for TenantEraseEmployeeId {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for TenantEraseEmployeeId {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// The path parameters of `tenantErase`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct TenantErasePath {
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+}
+/// The user of the iframe surface.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct TenantEraseUid(::std::string::String);
+impl ::std::ops::Deref for TenantEraseUid {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<TenantEraseUid> for ::std::string::String {
+    fn from(value: TenantEraseUid) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for TenantEraseUid {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for TenantEraseUid {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for TenantEraseUid {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for TenantEraseUid {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// Whose data is exported, and from where in the list.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct TenantExport {
+    /// The `next` of the page before.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub after: ::std::option::Option<TenantExportAfter>,
+    /// The customer of the chat surface, as claimed or proved.
+    #[serde(
+        rename = "customerId",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub customer_id: ::std::option::Option<TenantExportCustomerId>,
+    /// The employee of the embed surface.
+    #[serde(
+        rename = "employeeId",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub employee_id: ::std::option::Option<TenantExportEmployeeId>,
+    /// True for everything that the tenant owns.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub everything: ::std::option::Option<bool>,
+    /// How many rows a page has at most.
+    #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU64, 50>")]
+    pub limit: ::std::num::NonZeroU64,
+    /// The user of the iframe surface.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub uid: ::std::option::Option<TenantExportUid>,
+}
+impl ::std::default::Default for TenantExport {
+    fn default() -> Self {
+        Self {
+            after: Default::default(),
+            customer_id: Default::default(),
+            employee_id: Default::default(),
+            everything: Default::default(),
+            limit: defaults::default_nzu64::<::std::num::NonZeroU64, 50>(),
+            uid: Default::default(),
+        }
+    }
+}
+/// The `next` of the page before.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct TenantExportAfter(::std::string::String);
+impl ::std::ops::Deref for TenantExportAfter {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<TenantExportAfter> for ::std::string::String {
+    fn from(value: TenantExportAfter) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for TenantExportAfter {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 4096usize {
+            return Err("longer than 4096 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+        { ::regress::Regex::new("^[A-Za-z0-9_-]+$").unwrap() });
+        if PATTERN.find(value).is_none() {
+            return Err("doesn't match pattern \"^[A-Za-z0-9_-]+$\"".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for TenantExportAfter {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for TenantExportAfter {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for TenantExportAfter {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// The customer of the chat surface, as claimed or proved.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct TenantExportCustomerId(::std::string::String);
+impl ::std::ops::Deref for TenantExportCustomerId {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<TenantExportCustomerId> for ::std::string::String {
+    fn from(value: TenantExportCustomerId) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for TenantExportCustomerId {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for TenantExportCustomerId {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for TenantExportCustomerId {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for TenantExportCustomerId {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// The employee of the embed surface.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct TenantExportEmployeeId(::std::string::String);
+impl ::std::ops::Deref for TenantExportEmployeeId {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<TenantExportEmployeeId> for ::std::string::String {
+    fn from(value: TenantExportEmployeeId) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for TenantExportEmployeeId {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for TenantExportEmployeeId {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for TenantExportEmployeeId {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for TenantExportEmployeeId {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// The path parameters of `tenantExport`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct TenantExportPath {
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+}
+/// The user of the iframe surface.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct TenantExportUid(::std::string::String);
+impl ::std::ops::Deref for TenantExportUid {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<TenantExportUid> for ::std::string::String {
+    fn from(value: TenantExportUid) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for TenantExportUid {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for TenantExportUid {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for TenantExportUid {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for TenantExportUid {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
 }
 /// A tenant's id.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -5279,6 +6068,80 @@ impl ::schemars::JsonSchema for AllowedOrigins {
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "AllowedOrigins")
     }
 }
+impl ::schemars::JsonSchema for AuditCursor {
+    fn schema_name() -> String {
+        "AuditCursor".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "AuditCursor")
+    }
+}
+/// Stands for the schema `AuditDetail`, whose values are kept verbatim.
+#[derive(Clone, Copy, Debug)]
+pub struct AuditDetail;
+impl ::schemars::JsonSchema for AuditDetail {
+    fn schema_name() -> String {
+        "AuditDetail".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "AuditDetail")
+    }
+}
+impl ::schemars::JsonSchema for AuditEntry {
+    fn schema_name() -> String {
+        "AuditEntry".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<AuditDetail>();
+        generator.subschema_for::<Sha256>();
+        generator.subschema_for::<TenantId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "AuditEntry")
+    }
+}
+impl ::schemars::JsonSchema for AuditInstant {
+    fn schema_name() -> String {
+        "AuditInstant".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "AuditInstant")
+    }
+}
+impl ::schemars::JsonSchema for AuditList {
+    fn schema_name() -> String {
+        "AuditList".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<AuditCursor>();
+        generator.subschema_for::<AuditEntry>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "AuditList")
+    }
+}
+impl ::schemars::JsonSchema for AuditWord {
+    fn schema_name() -> String {
+        "AuditWord".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "AuditWord")
+    }
+}
 impl ::schemars::JsonSchema for Capability {
     fn schema_name() -> String {
         "Capability".into()
@@ -5598,6 +6461,29 @@ impl ::schemars::JsonSchema for EmbedSessionEnvelope {
         )
     }
 }
+impl ::schemars::JsonSchema for Erased {
+    fn schema_name() -> String {
+        "Erased".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<ErasedRows>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "Erased")
+    }
+}
+impl ::schemars::JsonSchema for ErasedRows {
+    fn schema_name() -> String {
+        "ErasedRows".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "ErasedRows")
+    }
+}
 impl ::schemars::JsonSchema for Error {
     fn schema_name() -> String {
         "Error".into()
@@ -5608,6 +6494,30 @@ impl ::schemars::JsonSchema for Error {
         generator.subschema_for::<Details>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "Error")
+    }
+}
+impl ::schemars::JsonSchema for ExportPage {
+    fn schema_name() -> String {
+        "ExportPage".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<ExportedRow>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "ExportPage")
+    }
+}
+impl ::schemars::JsonSchema for ExportedRow {
+    fn schema_name() -> String {
+        "ExportedRow".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<HeldRow>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "ExportedRow")
     }
 }
 impl ::schemars::JsonSchema for FallbackResponseMode {
@@ -5622,6 +6532,20 @@ impl ::schemars::JsonSchema for FallbackResponseMode {
             crate::documents::iframe(),
             "FallbackResponseMode",
         )
+    }
+}
+/// Stands for the schema `HeldRow`, whose values are kept verbatim.
+#[derive(Clone, Copy, Debug)]
+pub struct HeldRow;
+impl ::schemars::JsonSchema for HeldRow {
+    fn schema_name() -> String {
+        "HeldRow".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "HeldRow")
     }
 }
 impl ::schemars::JsonSchema for IconKind {
@@ -6284,6 +7208,17 @@ impl ::schemars::JsonSchema for SessionState {
         )
     }
 }
+impl ::schemars::JsonSchema for Sha256 {
+    fn schema_name() -> String {
+        "Sha256".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "Sha256")
+    }
+}
 impl ::schemars::JsonSchema for SourceId {
     fn schema_name() -> String {
         "SourceId".into()
@@ -6352,6 +7287,28 @@ impl ::schemars::JsonSchema for TenantCreated {
         generator.subschema_for::<Tenant>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "TenantCreated")
+    }
+}
+impl ::schemars::JsonSchema for TenantErase {
+    fn schema_name() -> String {
+        "TenantErase".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "TenantErase")
+    }
+}
+impl ::schemars::JsonSchema for TenantExport {
+    fn schema_name() -> String {
+        "TenantExport".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "TenantExport")
     }
 }
 impl ::schemars::JsonSchema for TenantId {
@@ -6652,6 +7609,26 @@ impl ::schemars::JsonSchema for Widget {
         ::vestibule_runtime::json_schema_of(crate::documents::chat(), "Widget")
     }
 }
+impl ::schemars::JsonSchema for AuditListQuery {
+    fn schema_name() -> String {
+        "AuditListQuery".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<AuditCursor>();
+        generator.subschema_for::<AuditInstant>();
+        generator.subschema_for::<AuditWord>();
+        generator.subschema_for::<TenantId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/audit",
+            "get",
+            "query",
+        )
+    }
+}
 impl ::schemars::JsonSchema for KeyListQuery {
     fn schema_name() -> String {
         "KeyListQuery".into()
@@ -6803,6 +7780,40 @@ impl ::schemars::JsonSchema for TenantRevokePath {
             crate::documents::admin(),
             "/api/admin/v1/tenants/{tenantId}",
             "delete",
+            "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for TenantErasePath {
+    fn schema_name() -> String {
+        "TenantErasePath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TenantId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/erase",
+            "post",
+            "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for TenantExportPath {
+    fn schema_name() -> String {
+        "TenantExportPath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TenantId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/export",
+            "post",
             "path",
         )
     }

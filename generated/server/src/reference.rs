@@ -9,6 +9,7 @@
 pub static PAGES: &[(&str, &str)] = &[
     ("/docs/api/index.md", include_str!("../../docs/index.md")),
     ("/docs/api/errors.md", include_str!("../../docs/errors.md")),
+    ("/docs/api/auditList.md", include_str!("../../docs/auditList.md")),
     ("/docs/api/keyList.md", include_str!("../../docs/keyList.md")),
     ("/docs/api/keyCreate.md", include_str!("../../docs/keyCreate.md")),
     ("/docs/api/keyRevoke.md", include_str!("../../docs/keyRevoke.md")),
@@ -20,6 +21,8 @@ pub static PAGES: &[(&str, &str)] = &[
     ("/docs/api/tenantList.md", include_str!("../../docs/tenantList.md")),
     ("/docs/api/tenantCreate.md", include_str!("../../docs/tenantCreate.md")),
     ("/docs/api/tenantRevoke.md", include_str!("../../docs/tenantRevoke.md")),
+    ("/docs/api/tenantErase.md", include_str!("../../docs/tenantErase.md")),
+    ("/docs/api/tenantExport.md", include_str!("../../docs/tenantExport.md")),
     ("/docs/api/webhookList.md", include_str!("../../docs/webhookList.md")),
     ("/docs/api/webhookCreate.md", include_str!("../../docs/webhookCreate.md")),
     ("/docs/api/webhookDelete.md", include_str!("../../docs/webhookDelete.md")),

@@ -11,15 +11,17 @@ use dropshot::{
 };
 use vestibule_runtime::{Operation, OperationInfo};
 /// Everything the documents ask of the service.
-pub trait Service: crate::chat_conversations::ChatConversations + crate::chat_sessions::ChatSessions + crate::embed_sessions::EmbedSessions + crate::iframe_sessions::IframeSessions + crate::iframe_tokens::IframeTokens + crate::keys::Keys + crate::sessions::Sessions + crate::tenants::Tenants + crate::webhooks::Webhooks {}
+pub trait Service: crate::audit::Audit + crate::chat_conversations::ChatConversations + crate::chat_sessions::ChatSessions + crate::embed_sessions::EmbedSessions + crate::iframe_sessions::IframeSessions + crate::iframe_tokens::IframeTokens + crate::keys::Keys + crate::sessions::Sessions + crate::tenants::Tenants + crate::webhooks::Webhooks {}
 impl<
-    S: crate::chat_conversations::ChatConversations + crate::chat_sessions::ChatSessions
-        + crate::embed_sessions::EmbedSessions + crate::iframe_sessions::IframeSessions
-        + crate::iframe_tokens::IframeTokens + crate::keys::Keys
-        + crate::sessions::Sessions + crate::tenants::Tenants + crate::webhooks::Webhooks,
+    S: crate::audit::Audit + crate::chat_conversations::ChatConversations
+        + crate::chat_sessions::ChatSessions + crate::embed_sessions::EmbedSessions
+        + crate::iframe_sessions::IframeSessions + crate::iframe_tokens::IframeTokens
+        + crate::keys::Keys + crate::sessions::Sessions + crate::tenants::Tenants
+        + crate::webhooks::Webhooks,
 > Service for S {}
 /// Every operation of every document.
 pub static OPERATIONS: &[&OperationInfo] = &[
+    <crate::audit::AuditList as Operation>::INFO,
     <crate::keys::KeyList as Operation>::INFO,
     <crate::keys::KeyCreate as Operation>::INFO,
     <crate::keys::KeyRevoke as Operation>::INFO,
@@ -31,6 +33,8 @@ pub static OPERATIONS: &[&OperationInfo] = &[
     <crate::tenants::TenantList as Operation>::INFO,
     <crate::tenants::TenantCreate as Operation>::INFO,
     <crate::tenants::TenantRevoke as Operation>::INFO,
+    <crate::tenants::TenantErase as Operation>::INFO,
+    <crate::tenants::TenantExport as Operation>::INFO,
     <crate::webhooks::WebhookList as Operation>::INFO,
     <crate::webhooks::WebhookCreate as Operation>::INFO,
     <crate::webhooks::WebhookDelete as Operation>::INFO,
@@ -52,6 +56,7 @@ pub static OPERATIONS: &[&OperationInfo] = &[
 ];
 /// Compiles every schema now rather than at the first request.
 pub fn compile_schemas() {
+    LazyLock::force(&crate::audit::AUDIT_LIST_CHECKS);
     LazyLock::force(&crate::keys::KEY_LIST_CHECKS);
     LazyLock::force(&crate::keys::KEY_CREATE_CHECKS);
     LazyLock::force(&crate::keys::KEY_REVOKE_CHECKS);
@@ -63,6 +68,8 @@ pub fn compile_schemas() {
     LazyLock::force(&crate::tenants::TENANT_LIST_CHECKS);
     LazyLock::force(&crate::tenants::TENANT_CREATE_CHECKS);
     LazyLock::force(&crate::tenants::TENANT_REVOKE_CHECKS);
+    LazyLock::force(&crate::tenants::TENANT_ERASE_CHECKS);
+    LazyLock::force(&crate::tenants::TENANT_EXPORT_CHECKS);
     LazyLock::force(&crate::webhooks::WEBHOOK_LIST_CHECKS);
     LazyLock::force(&crate::webhooks::WEBHOOK_CREATE_CHECKS);
     LazyLock::force(&crate::webhooks::WEBHOOK_DELETE_CHECKS);
@@ -100,9 +107,11 @@ pub fn all<S: Service>(
 ///
 /// # Errors
 /// When two paths collide.
-pub fn admin<S: crate::keys::Keys + crate::tenants::Tenants + crate::webhooks::Webhooks>(
-    api: &mut ApiDescription<Arc<S>>,
-) -> Result<(), ApiDescriptionRegisterError> {
+pub fn admin<
+    S: crate::audit::Audit + crate::keys::Keys + crate::tenants::Tenants
+        + crate::webhooks::Webhooks,
+>(api: &mut ApiDescription<Arc<S>>) -> Result<(), ApiDescriptionRegisterError> {
+    crate::audit::register(api)?;
     crate::keys::register(api)?;
     crate::tenants::register(api)?;
     crate::webhooks::register(api)?;

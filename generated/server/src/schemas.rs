@@ -26,6 +26,54 @@ pub mod admin {
         ));
         &SCHEMA
     }
+    /// `AuditCursor`.
+    pub fn audit_cursor() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "AuditCursor",
+        ));
+        &SCHEMA
+    }
+    /// `AuditDetail`.
+    pub fn audit_detail() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "AuditDetail",
+        ));
+        &SCHEMA
+    }
+    /// `AuditEntry`.
+    pub fn audit_entry() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "AuditEntry",
+        ));
+        &SCHEMA
+    }
+    /// `AuditInstant`.
+    pub fn audit_instant() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "AuditInstant",
+        ));
+        &SCHEMA
+    }
+    /// `AuditList`.
+    pub fn audit_list() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "AuditList",
+        ));
+        &SCHEMA
+    }
+    /// `AuditWord`.
+    pub fn audit_word() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "AuditWord",
+        ));
+        &SCHEMA
+    }
     /// `Ceilings`.
     pub fn ceilings() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
@@ -122,11 +170,51 @@ pub mod admin {
         ));
         &SCHEMA
     }
+    /// `Erased`.
+    pub fn erased() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "Erased",
+        ));
+        &SCHEMA
+    }
+    /// `ErasedRows`.
+    pub fn erased_rows() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "ErasedRows",
+        ));
+        &SCHEMA
+    }
     /// `Error`.
     pub fn error() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
             "Error",
+        ));
+        &SCHEMA
+    }
+    /// `ExportPage`.
+    pub fn export_page() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "ExportPage",
+        ));
+        &SCHEMA
+    }
+    /// `ExportedRow`.
+    pub fn exported_row() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "ExportedRow",
+        ));
+        &SCHEMA
+    }
+    /// `HeldRow`.
+    pub fn held_row() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "HeldRow",
         ));
         &SCHEMA
     }
@@ -370,6 +458,14 @@ pub mod admin {
         ));
         &SCHEMA
     }
+    /// `Sha256`.
+    pub fn sha256() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "Sha256",
+        ));
+        &SCHEMA
+    }
     /// `Tenant`.
     pub fn tenant() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
@@ -391,6 +487,22 @@ pub mod admin {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::admin(),
             "TenantCreated",
+        ));
+        &SCHEMA
+    }
+    /// `TenantErase`.
+    pub fn tenant_erase() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "TenantErase",
+        ));
+        &SCHEMA
+    }
+    /// `TenantExport`.
+    pub fn tenant_export() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "TenantExport",
         ));
         &SCHEMA
     }

@@ -50,6 +50,60 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "admin",
+        name: "AuditCursor",
+        set: admin::set,
+        valid: admin::audit_cursor::valid,
+        broken: admin::audit_cursor::broken,
+        breakages: admin::audit_cursor::breakages,
+        boundaries: admin::audit_cursor::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "AuditDetail",
+        set: admin::set,
+        valid: admin::audit_detail::valid,
+        broken: admin::audit_detail::broken,
+        breakages: admin::audit_detail::breakages,
+        boundaries: admin::audit_detail::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "AuditEntry",
+        set: admin::set,
+        valid: admin::audit_entry::valid,
+        broken: admin::audit_entry::broken,
+        breakages: admin::audit_entry::breakages,
+        boundaries: admin::audit_entry::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "AuditInstant",
+        set: admin::set,
+        valid: admin::audit_instant::valid,
+        broken: admin::audit_instant::broken,
+        breakages: admin::audit_instant::breakages,
+        boundaries: admin::audit_instant::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "AuditList",
+        set: admin::set,
+        valid: admin::audit_list::valid,
+        broken: admin::audit_list::broken,
+        breakages: admin::audit_list::breakages,
+        boundaries: admin::audit_list::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "AuditWord",
+        set: admin::set,
+        valid: admin::audit_word::valid,
+        broken: admin::audit_word::broken,
+        breakages: admin::audit_word::breakages,
+        boundaries: admin::audit_word::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
         name: "Ceilings",
         set: admin::set,
         valid: admin::ceilings::valid,
@@ -158,12 +212,57 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "admin",
+        name: "Erased",
+        set: admin::set,
+        valid: admin::erased::valid,
+        broken: admin::erased::broken,
+        breakages: admin::erased::breakages,
+        boundaries: admin::erased::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "ErasedRows",
+        set: admin::set,
+        valid: admin::erased_rows::valid,
+        broken: admin::erased_rows::broken,
+        breakages: admin::erased_rows::breakages,
+        boundaries: admin::erased_rows::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
         name: "Error",
         set: admin::set,
         valid: admin::error::valid,
         broken: admin::error::broken,
         breakages: admin::error::breakages,
         boundaries: admin::error::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "ExportPage",
+        set: admin::set,
+        valid: admin::export_page::valid,
+        broken: admin::export_page::broken,
+        breakages: admin::export_page::breakages,
+        boundaries: admin::export_page::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "ExportedRow",
+        set: admin::set,
+        valid: admin::exported_row::valid,
+        broken: admin::exported_row::broken,
+        breakages: admin::exported_row::breakages,
+        boundaries: admin::exported_row::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "HeldRow",
+        set: admin::set,
+        valid: admin::held_row::valid,
+        broken: admin::held_row::broken,
+        breakages: admin::held_row::breakages,
+        boundaries: admin::held_row::boundaries,
     },
     SchemaStrategies {
         document: "admin",
@@ -437,6 +536,15 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "admin",
+        name: "Sha256",
+        set: admin::set,
+        valid: admin::sha256::valid,
+        broken: admin::sha256::broken,
+        breakages: admin::sha256::breakages,
+        boundaries: admin::sha256::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
         name: "Tenant",
         set: admin::set,
         valid: admin::tenant::valid,
@@ -461,6 +569,24 @@ pub static ALL: &[SchemaStrategies] = &[
         broken: admin::tenant_created::broken,
         breakages: admin::tenant_created::breakages,
         boundaries: admin::tenant_created::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "TenantErase",
+        set: admin::set,
+        valid: admin::tenant_erase::valid,
+        broken: admin::tenant_erase::broken,
+        breakages: admin::tenant_erase::breakages,
+        boundaries: admin::tenant_erase::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "TenantExport",
+        set: admin::set,
+        valid: admin::tenant_export::valid,
+        broken: admin::tenant_export::broken,
+        breakages: admin::tenant_export::breakages,
+        boundaries: admin::tenant_export::boundaries,
     },
     SchemaStrategies {
         document: "admin",
@@ -1255,6 +1381,126 @@ pub mod admin {
             strategy::boundaries(set(), &reference("AllowedOrigins"))
         }
     }
+    /// Values of `AuditCursor`.
+    pub mod audit_cursor {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("AuditCursor"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("AuditCursor"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("AuditCursor"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("AuditCursor"))
+        }
+    }
+    /// Values of `AuditDetail`.
+    pub mod audit_detail {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("AuditDetail"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("AuditDetail"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("AuditDetail"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("AuditDetail"))
+        }
+    }
+    /// Values of `AuditEntry`.
+    pub mod audit_entry {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("AuditEntry"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("AuditEntry"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("AuditEntry"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("AuditEntry"))
+        }
+    }
+    /// Values of `AuditInstant`.
+    pub mod audit_instant {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("AuditInstant"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("AuditInstant"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("AuditInstant"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("AuditInstant"))
+        }
+    }
+    /// Values of `AuditList`.
+    pub mod audit_list {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("AuditList"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("AuditList"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("AuditList"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("AuditList"))
+        }
+    }
+    /// Values of `AuditWord`.
+    pub mod audit_word {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("AuditWord"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("AuditWord"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("AuditWord"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("AuditWord"))
+        }
+    }
     /// Values of `Ceilings`.
     pub mod ceilings {
         use super::*;
@@ -1495,6 +1741,46 @@ pub mod admin {
             strategy::boundaries(set(), &reference("Directory"))
         }
     }
+    /// Values of `Erased`.
+    pub mod erased {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("Erased"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("Erased"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("Erased"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("Erased"))
+        }
+    }
+    /// Values of `ErasedRows`.
+    pub mod erased_rows {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("ErasedRows"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("ErasedRows"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("ErasedRows"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("ErasedRows"))
+        }
+    }
     /// Values of `Error`.
     pub mod error {
         use super::*;
@@ -1513,6 +1799,66 @@ pub mod admin {
         /// Accepted values at every boundary.
         pub fn boundaries() -> Vec<Boundary> {
             strategy::boundaries(set(), &reference("Error"))
+        }
+    }
+    /// Values of `ExportPage`.
+    pub mod export_page {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("ExportPage"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("ExportPage"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("ExportPage"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("ExportPage"))
+        }
+    }
+    /// Values of `ExportedRow`.
+    pub mod exported_row {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("ExportedRow"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("ExportedRow"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("ExportedRow"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("ExportedRow"))
+        }
+    }
+    /// Values of `HeldRow`.
+    pub mod held_row {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("HeldRow"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("HeldRow"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("HeldRow"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("HeldRow"))
         }
     }
     /// Values of `IdentityProof`.
@@ -2115,6 +2461,26 @@ pub mod admin {
             strategy::boundaries(set(), &reference("SessionRevokedEvent"))
         }
     }
+    /// Values of `Sha256`.
+    pub mod sha256 {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("Sha256"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("Sha256"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("Sha256"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("Sha256"))
+        }
+    }
     /// Values of `Tenant`.
     pub mod tenant {
         use super::*;
@@ -2173,6 +2539,46 @@ pub mod admin {
         /// Accepted values at every boundary.
         pub fn boundaries() -> Vec<Boundary> {
             strategy::boundaries(set(), &reference("TenantCreated"))
+        }
+    }
+    /// Values of `TenantErase`.
+    pub mod tenant_erase {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("TenantErase"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("TenantErase"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("TenantErase"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("TenantErase"))
+        }
+    }
+    /// Values of `TenantExport`.
+    pub mod tenant_export {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("TenantExport"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("TenantExport"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("TenantExport"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("TenantExport"))
         }
     }
     /// Values of `TenantId`.

@@ -70,6 +70,53 @@ pub trait Tenants: Authenticate {
     ) -> impl Future<Output = Result<TenantRevokeResponse, runtime::Refusal>> + Send {
         std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
     }
+    /// Erase a person or a tenant
+    ///
+    /// Removes what is held about one person, or everything of a tenant, for good. Name exactly one
+    /// of `uid`, `customerId`, `employeeId` and `everything: true`. Sessions go first and stop
+    /// working within a second. The audit keeps its entries, which name people by pseudonyms
+    /// alone; with `everything` the key of the pseudonyms is destroyed, and the tenant's record
+    /// stays without its name and secrets, so that its id is never used again. Large holdings are
+    /// removed in slices: when `complete` is false, send the request again. Erasing what is gone
+    /// changes nothing and is answered alike.
+    #[cfg(not(feature = "unfinished"))]
+    fn tenant_erase(
+        &self,
+        caller: Self::AdminKey,
+        request: TenantEraseRequest,
+    ) -> impl Future<Output = Result<TenantEraseResponse, runtime::Refusal>> + Send;
+    /// Answers 501 until `src/api/tenants.rs` has this method.
+    #[cfg(feature = "unfinished")]
+    fn tenant_erase(
+        &self,
+        _: Self::AdminKey,
+        _: TenantEraseRequest,
+    ) -> impl Future<Output = Result<TenantEraseResponse, runtime::Refusal>> + Send {
+        std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+    }
+    /// Export what is held about a person or a tenant
+    ///
+    /// Lists every row of every table that is about one person, or all of a tenant's, in pages.
+    /// Name exactly one of `uid`, `customerId`, `employeeId` and `everything: true`. Secrets and
+    /// hashes are left out. Acts of the audit are listed with the person's pseudonym. `next` of
+    /// one page is `after` of the following one, and the last page has no `next`; it may hold
+    /// fewer rows than `limit`, even none, while there is a `next`. The person stands in the body,
+    /// so that no log of addresses shows them.
+    #[cfg(not(feature = "unfinished"))]
+    fn tenant_export(
+        &self,
+        caller: Self::AdminKey,
+        request: TenantExportRequest,
+    ) -> impl Future<Output = Result<TenantExportResponse, runtime::Refusal>> + Send;
+    /// Answers 501 until `src/api/tenants.rs` has this method.
+    #[cfg(feature = "unfinished")]
+    fn tenant_export(
+        &self,
+        _: Self::AdminKey,
+        _: TenantExportRequest,
+    ) -> impl Future<Output = Result<TenantExportResponse, runtime::Refusal>> + Send {
+        std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+    }
 }
 /// Registers the operations tagged `tenants`.
 ///
@@ -123,6 +170,38 @@ pub fn register<S: Tenants>(
                 "Ends a tenant for good: its keys and its sessions stop working within a second. The record\nstays in the list. Revoking a revoked tenant changes nothing and is answered alike.",
             )
             .tag("tenants"),
+    )?;
+    api.register(
+        ApiEndpoint::new(
+                "tenantErase".to_owned(),
+                tenant_erase::<S>,
+                http::Method::POST,
+                "application/json",
+                "/api/admin/v1/tenants/{tenantId}/erase",
+                ApiEndpointVersions::All,
+            )
+            .summary("Erase a person or a tenant")
+            .description(
+                "Removes what is held about one person, or everything of a tenant, for good. Name exactly one\nof `uid`, `customerId`, `employeeId` and `everything: true`. Sessions go first and stop\nworking within a second. The audit keeps its entries, which name people by pseudonyms\nalone; with `everything` the key of the pseudonyms is destroyed, and the tenant's record\nstays without its name and secrets, so that its id is never used again. Large holdings are\nremoved in slices: when `complete` is false, send the request again. Erasing what is gone\nchanges nothing and is answered alike.",
+            )
+            .tag("tenants")
+            .request_body_max_bytes(16384),
+    )?;
+    api.register(
+        ApiEndpoint::new(
+                "tenantExport".to_owned(),
+                tenant_export::<S>,
+                http::Method::POST,
+                "application/json",
+                "/api/admin/v1/tenants/{tenantId}/export",
+                ApiEndpointVersions::All,
+            )
+            .summary("Export what is held about a person or a tenant")
+            .description(
+                "Lists every row of every table that is about one person, or all of a tenant's, in pages.\nName exactly one of `uid`, `customerId`, `employeeId` and `everything: true`. Secrets and\nhashes are left out. Acts of the audit are listed with the person's pseudonym. `next` of\none page is `after` of the following one, and the last page has no `next`; it may hold\nfewer rows than `limit`, even none, while there is a `next`. The person stands in the body,\nso that no log of addresses shows them.",
+            )
+            .tag("tenants")
+            .request_body_max_bytes(16384),
     )?;
     Ok(())
 }
@@ -636,6 +715,432 @@ async fn tenant_revoke<S: Tenants>(
             received,
         };
         service.tenant_revoke(caller, request).await
+    };
+    runtime::serve(context, incoming, &codes::STANDARD, handle).await
+}
+/// `tenantErase`: POST /api/admin/v1/tenants/{tenantId}/erase
+#[derive(Clone, Copy, Debug)]
+pub struct TenantErase;
+impl runtime::Operation for TenantErase {
+    const INFO: &'static runtime::OperationInfo = &runtime::OperationInfo {
+        document: "admin",
+        id: "tenantErase",
+        method: http::Method::POST,
+        path: "/api/admin/v1/tenants/{tenantId}/erase",
+        body: Some(runtime::BodyInfo {
+            schema: "TenantErase",
+            max_bytes: 16384,
+            refused: codes::INVALID_INPUT,
+        }),
+        parameters_refused: codes::INVALID_INPUT,
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
+        ],
+        challenge: "Bearer realm=\"vestibule\"",
+        cors: false,
+        answers: &[
+            (200, &[]),
+            (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
+            (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
+            (404, &[codes::TENANT_NOT_FOUND]),
+            (408, &[codes::REQUEST_TIMEOUT]),
+            (413, &[codes::PAYLOAD_TOO_LARGE]),
+            (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (500, &[codes::INTERNAL]),
+            (503, &[codes::UNAVAILABLE]),
+        ],
+    };
+    fn metadata() -> dropshot::ExtractorMetadata {
+        let json = dropshot::ApiEndpointBodyContentType::Json;
+        let mut parameters = Vec::new();
+        parameters
+            .extend(
+                <dropshot::Path<
+                    models::TenantErasePath,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        parameters
+            .extend(
+                <dropshot::TypedBody<
+                    models::TenantErase,
+                > as dropshot::ExclusiveExtractor>::metadata(json)
+                    .parameters,
+            );
+        dropshot::ExtractorMetadata {
+            extension_mode: dropshot::ExtensionMode::None,
+            parameters,
+        }
+    }
+}
+/// A `tenantErase` request whose every documented constraint holds.
+#[derive(Debug)]
+pub struct TenantEraseRequest {
+    /// The path parameters.
+    pub path: models::TenantErasePath,
+    /// The body.
+    pub body: models::TenantErase,
+    /// The request as it came: headers, raw bytes, peer.
+    pub received: runtime::Received,
+}
+/// Every documented answer of `tenantErase`.
+#[derive(Debug)]
+pub enum TenantEraseResponse {
+    /// What was removed.
+    Ok {
+        /// The body.
+        body: models::Erased,
+    },
+    /// The body is not JSON, or the request breaks a constraint. All violations are listed.
+    BadRequest(runtime::Told),
+    /// The admin key is missing or not valid.
+    Unauthorized(runtime::Told),
+    /// There is no such tenant.
+    NotFound(runtime::Told),
+    /// The body did not arrive in time. The connection is closed.
+    RequestTimeout(runtime::Told),
+    /// The body is larger than 16 KiB. The connection is closed.
+    ContentTooLarge(runtime::Told),
+    /// The body is not `application/json`.
+    UnsupportedMediaType(runtime::Told),
+    /// A defect of the service. The request id names it in the log.
+    InternalServerError(runtime::Told),
+    /// The service cannot answer at the moment. The request may be sent again.
+    ServiceUnavailable(runtime::Told),
+}
+impl runtime::Answer for TenantEraseResponse {
+    fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
+        let (refusal, status) = runtime::documented::<
+            TenantErase,
+        >(refusal, codes::INTERNAL);
+        let told = runtime::Told::new(refusal, request_id);
+        match status.as_u16() {
+            400 => Self::BadRequest(told),
+            401 => Self::Unauthorized(told),
+            404 => Self::NotFound(told),
+            408 => Self::RequestTimeout(told),
+            413 => Self::ContentTooLarge(told),
+            415 => Self::UnsupportedMediaType(told),
+            500 => Self::InternalServerError(told),
+            503 => Self::ServiceUnavailable(told),
+            _ => Self::InternalServerError(told),
+        }
+    }
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Ok { .. } => None,
+            Self::BadRequest(told) => Some(told.code()),
+            Self::Unauthorized(told) => Some(told.code()),
+            Self::NotFound(told) => Some(told.code()),
+            Self::RequestTimeout(told) => Some(told.code()),
+            Self::ContentTooLarge(told) => Some(told.code()),
+            Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::InternalServerError(told) => Some(told.code()),
+            Self::ServiceUnavailable(told) => Some(told.code()),
+        }
+    }
+}
+impl dropshot::HttpResponse for TenantEraseResponse {
+    fn to_result(self) -> Result<http::Response<dropshot::Body>, dropshot::HttpError> {
+        match self {
+            Self::Ok { body } => runtime::success(http::StatusCode::OK, Some(&body), &[]),
+            Self::BadRequest(told) => {
+                Ok(told.into_response(http::StatusCode::BAD_REQUEST))
+            }
+            Self::Unauthorized(told) => {
+                Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
+            }
+            Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::RequestTimeout(told) => {
+                Ok(told.into_response(http::StatusCode::REQUEST_TIMEOUT))
+            }
+            Self::ContentTooLarge(told) => {
+                Ok(told.into_response(http::StatusCode::PAYLOAD_TOO_LARGE))
+            }
+            Self::UnsupportedMediaType(told) => {
+                Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
+            }
+            Self::InternalServerError(told) => {
+                Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
+            }
+            Self::ServiceUnavailable(told) => {
+                Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+        }
+    }
+    fn response_metadata() -> dropshot::ApiEndpointResponse {
+        dropshot::ApiEndpointResponse {
+            description: Some("What was removed.".to_owned()),
+            ..<dropshot::HttpResponseOk<
+                models::Erased,
+            > as dropshot::HttpResponse>::response_metadata()
+        }
+    }
+    fn status_code(&self) -> http::StatusCode {
+        match self {
+            Self::Ok { .. } => http::StatusCode::OK,
+            Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
+            Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
+            Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
+            Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+pub(crate) static TENANT_ERASE_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|| runtime::Checks {
+    path: Some(
+        runtime::parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/erase",
+            "post",
+            "path",
+        ),
+    ),
+    query: runtime::parameters(
+        crate::documents::admin(),
+        "/api/admin/v1/tenants/{tenantId}/erase",
+        "post",
+        "query",
+    ),
+    headers: None,
+    body: Some(runtime::Schema::component(crate::documents::admin(), "TenantErase")),
+});
+async fn tenant_erase<S: Tenants>(
+    context: dropshot::RequestContext<Arc<S>>,
+    incoming: runtime::Incoming<TenantErase>,
+) -> Result<runtime::Served<TenantEraseResponse>, runtime::ErrorBody<models::Error>> {
+    let handle = |service: Arc<S>, received: runtime::Received| async move {
+        let caller = service.admin_key(&received).await?;
+        let mut checked = TENANT_ERASE_CHECKS.run(&received, &codes::STANDARD)?;
+        let request = TenantEraseRequest {
+            path: checked.path(codes::INVALID_INPUT)?,
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        };
+        service.tenant_erase(caller, request).await
+    };
+    runtime::serve(context, incoming, &codes::STANDARD, handle).await
+}
+/// `tenantExport`: POST /api/admin/v1/tenants/{tenantId}/export
+#[derive(Clone, Copy, Debug)]
+pub struct TenantExport;
+impl runtime::Operation for TenantExport {
+    const INFO: &'static runtime::OperationInfo = &runtime::OperationInfo {
+        document: "admin",
+        id: "tenantExport",
+        method: http::Method::POST,
+        path: "/api/admin/v1/tenants/{tenantId}/export",
+        body: Some(runtime::BodyInfo {
+            schema: "TenantExport",
+            max_bytes: 16384,
+            refused: codes::INVALID_INPUT,
+        }),
+        parameters_refused: codes::INVALID_INPUT,
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
+        ],
+        challenge: "Bearer realm=\"vestibule\"",
+        cors: false,
+        answers: &[
+            (200, &[]),
+            (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
+            (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
+            (404, &[codes::TENANT_NOT_FOUND]),
+            (408, &[codes::REQUEST_TIMEOUT]),
+            (413, &[codes::PAYLOAD_TOO_LARGE]),
+            (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (500, &[codes::INTERNAL]),
+            (503, &[codes::UNAVAILABLE]),
+        ],
+    };
+    fn metadata() -> dropshot::ExtractorMetadata {
+        let json = dropshot::ApiEndpointBodyContentType::Json;
+        let mut parameters = Vec::new();
+        parameters
+            .extend(
+                <dropshot::Path<
+                    models::TenantExportPath,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        parameters
+            .extend(
+                <dropshot::TypedBody<
+                    models::TenantExport,
+                > as dropshot::ExclusiveExtractor>::metadata(json)
+                    .parameters,
+            );
+        dropshot::ExtractorMetadata {
+            extension_mode: dropshot::ExtensionMode::None,
+            parameters,
+        }
+    }
+}
+/// A `tenantExport` request whose every documented constraint holds.
+#[derive(Debug)]
+pub struct TenantExportRequest {
+    /// The path parameters.
+    pub path: models::TenantExportPath,
+    /// The body.
+    pub body: models::TenantExport,
+    /// The request as it came: headers, raw bytes, peer.
+    pub received: runtime::Received,
+}
+/// Every documented answer of `tenantExport`.
+#[derive(Debug)]
+pub enum TenantExportResponse {
+    /// One page of rows.
+    Ok {
+        /// The body.
+        body: models::ExportPage,
+    },
+    /// The body is not JSON, or the request breaks a constraint. All violations are listed.
+    BadRequest(runtime::Told),
+    /// The admin key is missing or not valid.
+    Unauthorized(runtime::Told),
+    /// There is no such tenant.
+    NotFound(runtime::Told),
+    /// The body did not arrive in time. The connection is closed.
+    RequestTimeout(runtime::Told),
+    /// The body is larger than 16 KiB. The connection is closed.
+    ContentTooLarge(runtime::Told),
+    /// The body is not `application/json`.
+    UnsupportedMediaType(runtime::Told),
+    /// A defect of the service. The request id names it in the log.
+    InternalServerError(runtime::Told),
+    /// The service cannot answer at the moment. The request may be sent again.
+    ServiceUnavailable(runtime::Told),
+}
+impl runtime::Answer for TenantExportResponse {
+    fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
+        let (refusal, status) = runtime::documented::<
+            TenantExport,
+        >(refusal, codes::INTERNAL);
+        let told = runtime::Told::new(refusal, request_id);
+        match status.as_u16() {
+            400 => Self::BadRequest(told),
+            401 => Self::Unauthorized(told),
+            404 => Self::NotFound(told),
+            408 => Self::RequestTimeout(told),
+            413 => Self::ContentTooLarge(told),
+            415 => Self::UnsupportedMediaType(told),
+            500 => Self::InternalServerError(told),
+            503 => Self::ServiceUnavailable(told),
+            _ => Self::InternalServerError(told),
+        }
+    }
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Ok { .. } => None,
+            Self::BadRequest(told) => Some(told.code()),
+            Self::Unauthorized(told) => Some(told.code()),
+            Self::NotFound(told) => Some(told.code()),
+            Self::RequestTimeout(told) => Some(told.code()),
+            Self::ContentTooLarge(told) => Some(told.code()),
+            Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::InternalServerError(told) => Some(told.code()),
+            Self::ServiceUnavailable(told) => Some(told.code()),
+        }
+    }
+}
+impl dropshot::HttpResponse for TenantExportResponse {
+    fn to_result(self) -> Result<http::Response<dropshot::Body>, dropshot::HttpError> {
+        match self {
+            Self::Ok { body } => {
+                runtime::success(
+                    http::StatusCode::OK,
+                    Some(&body),
+                    &[("cache-control", Some("no-store".to_owned()))],
+                )
+            }
+            Self::BadRequest(told) => {
+                Ok(told.into_response(http::StatusCode::BAD_REQUEST))
+            }
+            Self::Unauthorized(told) => {
+                Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
+            }
+            Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::RequestTimeout(told) => {
+                Ok(told.into_response(http::StatusCode::REQUEST_TIMEOUT))
+            }
+            Self::ContentTooLarge(told) => {
+                Ok(told.into_response(http::StatusCode::PAYLOAD_TOO_LARGE))
+            }
+            Self::UnsupportedMediaType(told) => {
+                Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
+            }
+            Self::InternalServerError(told) => {
+                Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
+            }
+            Self::ServiceUnavailable(told) => {
+                Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+        }
+    }
+    fn response_metadata() -> dropshot::ApiEndpointResponse {
+        dropshot::ApiEndpointResponse {
+            description: Some("One page of rows.".to_owned()),
+            ..<dropshot::HttpResponseOk<
+                models::ExportPage,
+            > as dropshot::HttpResponse>::response_metadata()
+        }
+    }
+    fn status_code(&self) -> http::StatusCode {
+        match self {
+            Self::Ok { .. } => http::StatusCode::OK,
+            Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
+            Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
+            Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
+            Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+pub(crate) static TENANT_EXPORT_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|| runtime::Checks {
+    path: Some(
+        runtime::parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/export",
+            "post",
+            "path",
+        ),
+    ),
+    query: runtime::parameters(
+        crate::documents::admin(),
+        "/api/admin/v1/tenants/{tenantId}/export",
+        "post",
+        "query",
+    ),
+    headers: None,
+    body: Some(runtime::Schema::component(crate::documents::admin(), "TenantExport")),
+});
+async fn tenant_export<S: Tenants>(
+    context: dropshot::RequestContext<Arc<S>>,
+    incoming: runtime::Incoming<TenantExport>,
+) -> Result<runtime::Served<TenantExportResponse>, runtime::ErrorBody<models::Error>> {
+    let handle = |service: Arc<S>, received: runtime::Received| async move {
+        let caller = service.admin_key(&received).await?;
+        let mut checked = TENANT_EXPORT_CHECKS.run(&received, &codes::STANDARD)?;
+        let request = TenantExportRequest {
+            path: checked.path(codes::INVALID_INPUT)?,
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        };
+        service.tenant_export(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }

@@ -15,6 +15,7 @@ export const headers = {
 
 /** Who may call an operation, any one of them, by its `operationId`; nobody in particular where there is none. */
 export const callers = {
+    auditList: ["adminKey"],
     keyList: ["adminKey"],
     keyCreate: ["adminKey"],
     keyRevoke: ["adminKey"],
@@ -26,6 +27,8 @@ export const callers = {
     tenantList: ["adminKey"],
     tenantCreate: ["adminKey"],
     tenantRevoke: ["adminKey"],
+    tenantErase: ["adminKey"],
+    tenantExport: ["adminKey"],
     webhookList: ["adminKey"],
     webhookCreate: ["adminKey"],
     webhookDelete: ["adminKey"],

@@ -80,6 +80,7 @@ impl Seeding<'_> {
             identity_secret: self.at.seal_identity_secret(id, &secret),
             created_at: there.map_or(now, |there| there.created_at),
             revoked_at: None,
+            erased_at: None,
         };
         self.at.store.put_tenant(tenant, self.at.audit(id, "tenant.put", id)).await?;
         Ok(true)

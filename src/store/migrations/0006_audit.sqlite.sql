@@ -2,6 +2,9 @@
 -- twin differs in BYTEA for BLOB, in no WITHOUT ROWID, in BIGSERIAL for INTEGER, in how a default
 -- draws 32 random bytes and in how a trigger is written.
 
+-- When everything of a tenant was erased; its record stays without name and secret.
+ALTER TABLE tenants ADD COLUMN erased_at BIGINT;
+
 -- What is to be chained: rows of the release before. The service moves them when it opens.
 DROP TRIGGER audit_keeps_its_rows;
 DROP TRIGGER audit_keeps_its_words;

@@ -34,7 +34,7 @@ async fn at(store: &Store, sql: &'static str, position: i64) {
 }
 
 /// Every chain, walked to its end.
-async fn verify(store: &Store) -> Result<Vec<(String, i64)>, Break> {
+pub(super) async fn verify(store: &Store) -> Result<Vec<(String, i64)>, Break> {
     let (mut chains, mut name) = (Vec::new(), None::<String>);
     while let Some(next) = store.audit_chain_behind(name.as_deref()).await.expect("reads") {
         let mut walk = Walk::new(&next, &[]);

@@ -3,6 +3,7 @@
 mod audit;
 mod concurrency;
 mod doors;
+mod erasure;
 mod operators;
 mod restarts;
 
@@ -41,6 +42,7 @@ fn tenant(id: &str) -> Tenant {
         identity_secret: Sealed(vec![1, 2, 3]),
         created_at: NOW,
         revoked_at: None,
+        erased_at: None,
     }
 }
 

@@ -17,6 +17,7 @@ impl<T: CliConfig> Cli<T> {
     }
     pub fn get_command(cmd: CliCommand) -> ::clap::Command {
         match cmd {
+            CliCommand::AuditList => Self::cli_audit_list(),
             CliCommand::KeyList => Self::cli_key_list(),
             CliCommand::KeyCreate => Self::cli_key_create(),
             CliCommand::KeyRead => Self::cli_key_read(),
@@ -28,6 +29,8 @@ impl<T: CliConfig> Cli<T> {
             CliCommand::TenantList => Self::cli_tenant_list(),
             CliCommand::TenantCreate => Self::cli_tenant_create(),
             CliCommand::TenantRevoke => Self::cli_tenant_revoke(),
+            CliCommand::TenantErase => Self::cli_tenant_erase(),
+            CliCommand::TenantExport => Self::cli_tenant_export(),
             CliCommand::WebhookList => Self::cli_webhook_list(),
             CliCommand::WebhookCreate => Self::cli_webhook_create(),
             CliCommand::WebhookRead => Self::cli_webhook_read(),
@@ -40,6 +43,72 @@ impl<T: CliConfig> Cli<T> {
             CliCommand::WebhookSecretRotate => Self::cli_webhook_secret_rotate(),
             CliCommand::WebhookTest => Self::cli_webhook_test(),
         }
+    }
+    pub fn cli_audit_list() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("action")
+                    .long("action")
+                    .value_parser(::clap::value_parser!(types::AuditWord))
+                    .required(false)
+                    .help("Only this kind of act."),
+            )
+            .arg(
+                ::clap::Arg::new("actor")
+                    .long("actor")
+                    .value_parser(::clap::value_parser!(types::AuditWord))
+                    .required(false)
+                    .help("Only what this actor did."),
+            )
+            .arg(
+                ::clap::Arg::new("after")
+                    .long("after")
+                    .value_parser(::clap::value_parser!(types::AuditCursor))
+                    .required(false)
+                    .help("The `next` of the page before."),
+            )
+            .arg(
+                ::clap::Arg::new("limit")
+                    .long("limit")
+                    .value_parser(::clap::value_parser!(::std::num::NonZeroU64))
+                    .required(false)
+                    .help("How many entries a page has at most."),
+            )
+            .arg(
+                ::clap::Arg::new("since")
+                    .long("since")
+                    .value_parser(::clap::value_parser!(types::AuditInstant))
+                    .required(false)
+                    .help(
+                        "Only entries from this instant on, in milliseconds since 1970.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("target")
+                    .long("target")
+                    .value_parser(::clap::value_parser!(types::AuditWord))
+                    .required(false)
+                    .help("Only what was done to this."),
+            )
+            .arg(
+                ::clap::Arg::new("tenant-id")
+                    .long("tenant-id")
+                    .value_parser(::clap::value_parser!(types::TenantId))
+                    .required(false)
+                    .help("Only the chain of this tenant."),
+            )
+            .arg(
+                ::clap::Arg::new("until")
+                    .long("until")
+                    .value_parser(::clap::value_parser!(types::AuditInstant))
+                    .required(false)
+                    .help(
+                        "Only entries before this instant, in milliseconds since 1970.",
+                    ),
+            )
+            .about(
+                "List the audit\n\nLists who did what to what, latest first. All filters must fit. A page looks at a bounded\nnumber of entries: with a rare filter it may hold fewer than `limit`, even none, while there\nis a `next`. Entries are chained: `hash` is the SHA-256 of the entry with the `previous`\nhash of its tenant's chain, in the form that `vestibule audit verify` checks.",
+            )
     }
     pub fn cli_key_list() -> ::clap::Command {
         ::clap::Command::new("")
@@ -526,6 +595,118 @@ impl<T: CliConfig> Cli<T> {
                 "Revoke a tenant\n\nEnds a tenant for good: its keys and its sessions stop working within a second. The record\nstays in the list. Revoking a revoked tenant changes nothing and is answered alike.",
             )
     }
+    pub fn cli_tenant_erase() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("customer-id")
+                    .long("customer-id")
+                    .value_parser(::clap::value_parser!(types::TenantEraseCustomerId))
+                    .required(false)
+                    .help("The customer of the chat surface, as claimed or proved."),
+            )
+            .arg(
+                ::clap::Arg::new("employee-id")
+                    .long("employee-id")
+                    .value_parser(::clap::value_parser!(types::TenantEraseEmployeeId))
+                    .required(false)
+                    .help("The employee of the embed surface."),
+            )
+            .arg(
+                ::clap::Arg::new("everything")
+                    .long("everything")
+                    .value_parser(::clap::value_parser!(bool))
+                    .required(false)
+                    .help("True for everything that the tenant owns."),
+            )
+            .arg(
+                ::clap::Arg::new("tenant-id")
+                    .long("tenant-id")
+                    .value_parser(::clap::value_parser!(types::TenantId))
+                    .required(true)
+                    .help("The tenant."),
+            )
+            .arg(
+                ::clap::Arg::new("uid")
+                    .long("uid")
+                    .value_parser(::clap::value_parser!(types::TenantEraseUid))
+                    .required(false)
+                    .help("The user of the iframe surface."),
+            )
+            .arg(
+                ::clap::Arg::new("json-body")
+                    .long("json-body")
+                    .value_name("JSON-FILE")
+                    .required(false)
+                    .value_parser(::clap::value_parser!(std::path::PathBuf))
+                    .help("Path to a file that contains the full json body."),
+            )
+            .about(
+                "Erase a person or a tenant\n\nRemoves what is held about one person, or everything of a tenant, for good. Name exactly one\nof `uid`, `customerId`, `employeeId` and `everything: true`. Sessions go first and stop\nworking within a second. The audit keeps its entries, which name people by pseudonyms\nalone; with `everything` the key of the pseudonyms is destroyed, and the tenant's record\nstays without its name and secrets, so that its id is never used again. Large holdings are\nremoved in slices: when `complete` is false, send the request again. Erasing what is gone\nchanges nothing and is answered alike.",
+            )
+    }
+    pub fn cli_tenant_export() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("after")
+                    .long("after")
+                    .value_parser(::clap::value_parser!(types::TenantExportAfter))
+                    .required(false)
+                    .help("The `next` of the page before."),
+            )
+            .arg(
+                ::clap::Arg::new("customer-id")
+                    .long("customer-id")
+                    .value_parser(::clap::value_parser!(types::TenantExportCustomerId))
+                    .required(false)
+                    .help("The customer of the chat surface, as claimed or proved."),
+            )
+            .arg(
+                ::clap::Arg::new("employee-id")
+                    .long("employee-id")
+                    .value_parser(::clap::value_parser!(types::TenantExportEmployeeId))
+                    .required(false)
+                    .help("The employee of the embed surface."),
+            )
+            .arg(
+                ::clap::Arg::new("everything")
+                    .long("everything")
+                    .value_parser(::clap::value_parser!(bool))
+                    .required(false)
+                    .help("True for everything that the tenant owns."),
+            )
+            .arg(
+                ::clap::Arg::new("limit")
+                    .long("limit")
+                    .value_parser(::clap::value_parser!(::std::num::NonZeroU64))
+                    .required(false)
+                    .help("How many rows a page has at most."),
+            )
+            .arg(
+                ::clap::Arg::new("tenant-id")
+                    .long("tenant-id")
+                    .value_parser(::clap::value_parser!(types::TenantId))
+                    .required(true)
+                    .help("The tenant."),
+            )
+            .arg(
+                ::clap::Arg::new("uid")
+                    .long("uid")
+                    .value_parser(::clap::value_parser!(types::TenantExportUid))
+                    .required(false)
+                    .help("The user of the iframe surface."),
+            )
+            .arg(
+                ::clap::Arg::new("json-body")
+                    .long("json-body")
+                    .value_name("JSON-FILE")
+                    .required(false)
+                    .value_parser(::clap::value_parser!(std::path::PathBuf))
+                    .help("Path to a file that contains the full json body."),
+            )
+            .about(
+                "Export what is held about a person or a tenant\n\nLists every row of every table that is about one person, or all of a tenant's, in pages.\nName exactly one of `uid`, `customerId`, `employeeId` and `everything: true`. Secrets and\nhashes are left out. Acts of the audit are listed with the person's pseudonym. `next` of\none page is `after` of the following one, and the last page has no `next`; it may hold\nfewer rows than `limit`, even none, while there is a `next`. The person stands in the body,\nso that no log of addresses shows them.",
+            )
+    }
     pub fn cli_webhook_list() -> ::clap::Command {
         ::clap::Command::new("")
             .arg(
@@ -886,6 +1067,7 @@ impl<T: CliConfig> Cli<T> {
         matches: &::clap::ArgMatches,
     ) -> anyhow::Result<()> {
         match cmd {
+            CliCommand::AuditList => self.execute_audit_list(matches).await,
             CliCommand::KeyList => self.execute_key_list(matches).await,
             CliCommand::KeyCreate => self.execute_key_create(matches).await,
             CliCommand::KeyRead => self.execute_key_read(matches).await,
@@ -897,6 +1079,8 @@ impl<T: CliConfig> Cli<T> {
             CliCommand::TenantList => self.execute_tenant_list(matches).await,
             CliCommand::TenantCreate => self.execute_tenant_create(matches).await,
             CliCommand::TenantRevoke => self.execute_tenant_revoke(matches).await,
+            CliCommand::TenantErase => self.execute_tenant_erase(matches).await,
+            CliCommand::TenantExport => self.execute_tenant_export(matches).await,
             CliCommand::WebhookList => self.execute_webhook_list(matches).await,
             CliCommand::WebhookCreate => self.execute_webhook_create(matches).await,
             CliCommand::WebhookRead => self.execute_webhook_read(matches).await,
@@ -918,6 +1102,48 @@ impl<T: CliConfig> Cli<T> {
                 self.execute_webhook_secret_rotate(matches).await
             }
             CliCommand::WebhookTest => self.execute_webhook_test(matches).await,
+        }
+    }
+    pub async fn execute_audit_list(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.audit_list();
+        if let Some(value) = matches.get_one::<types::AuditWord>("action") {
+            request = request.action(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::AuditWord>("actor") {
+            request = request.actor(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::AuditCursor>("after") {
+            request = request.after(value.clone());
+        }
+        if let Some(value) = matches.get_one::<::std::num::NonZeroU64>("limit") {
+            request = request.limit(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::AuditInstant>("since") {
+            request = request.since(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::AuditWord>("target") {
+            request = request.target(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::TenantId>("tenant-id") {
+            request = request.tenant_id(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::AuditInstant>("until") {
+            request = request.until(value.clone());
+        }
+        self.config.execute_audit_list(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
         }
     }
     pub async fn execute_key_list(
@@ -1263,6 +1489,100 @@ impl<T: CliConfig> Cli<T> {
         match result {
             Ok(r) => {
                 self.config.success_no_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_tenant_erase(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.tenant_erase();
+        if let Some(value) = matches.get_one::<std::path::PathBuf>("json-body") {
+            let body_txt = std::fs::read_to_string(value)
+                .with_context(|| format!("failed to read {}", value.display()))?;
+            let body_value = serde_json::from_str::<types::TenantErase>(&body_txt)
+                .with_context(|| format!("failed to parse {}", value.display()))?;
+            request = request.body(body_value);
+        }
+        if let Some(value) = matches
+            .get_one::<types::TenantEraseCustomerId>("customer-id")
+        {
+            request = request.body_map(|body| { body.customer_id(value.clone()) });
+        }
+        if let Some(value) = matches
+            .get_one::<types::TenantEraseEmployeeId>("employee-id")
+        {
+            request = request.body_map(|body| { body.employee_id(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<bool>("everything") {
+            request = request.body_map(|body| { body.everything(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<types::TenantId>("tenant-id") {
+            request = request.tenant_id(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::TenantEraseUid>("uid") {
+            request = request.body_map(|body| { body.uid(value.clone()) });
+        }
+        self.config.execute_tenant_erase(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_tenant_export(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.tenant_export();
+        if let Some(value) = matches.get_one::<std::path::PathBuf>("json-body") {
+            let body_txt = std::fs::read_to_string(value)
+                .with_context(|| format!("failed to read {}", value.display()))?;
+            let body_value = serde_json::from_str::<types::TenantExport>(&body_txt)
+                .with_context(|| format!("failed to parse {}", value.display()))?;
+            request = request.body(body_value);
+        }
+        if let Some(value) = matches.get_one::<types::TenantExportAfter>("after") {
+            request = request.body_map(|body| { body.after(value.clone()) });
+        }
+        if let Some(value) = matches
+            .get_one::<types::TenantExportCustomerId>("customer-id")
+        {
+            request = request.body_map(|body| { body.customer_id(value.clone()) });
+        }
+        if let Some(value) = matches
+            .get_one::<types::TenantExportEmployeeId>("employee-id")
+        {
+            request = request.body_map(|body| { body.employee_id(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<bool>("everything") {
+            request = request.body_map(|body| { body.everything(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<::std::num::NonZeroU64>("limit") {
+            request = request.body_map(|body| { body.limit(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<types::TenantId>("tenant-id") {
+            request = request.tenant_id(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::TenantExportUid>("uid") {
+            request = request.body_map(|body| { body.uid(value.clone()) });
+        }
+        self.config.execute_tenant_export(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
                 Ok(())
             }
             Err(r) => {
@@ -1625,6 +1945,13 @@ pub trait CliConfig {
     fn list_end_error<T>(&self, value: &Error<T>)
     where
         T: serde::Serialize + std::fmt::Debug;
+    fn execute_audit_list(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::AuditList,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
     fn execute_key_list(
         &self,
         matches: &::clap::ArgMatches,
@@ -1699,6 +2026,20 @@ pub trait CliConfig {
         &self,
         matches: &::clap::ArgMatches,
         request: &mut builder::TenantRevoke,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_tenant_erase(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::TenantErase,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_tenant_export(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::TenantExport,
     ) -> anyhow::Result<()> {
         Ok(())
     }
@@ -1782,6 +2123,7 @@ pub trait CliConfig {
 }
 #[derive(Copy, Clone, Debug)]
 pub enum CliCommand {
+    AuditList,
     KeyList,
     KeyCreate,
     KeyRead,
@@ -1793,6 +2135,8 @@ pub enum CliCommand {
     TenantList,
     TenantCreate,
     TenantRevoke,
+    TenantErase,
+    TenantExport,
     WebhookList,
     WebhookCreate,
     WebhookRead,
@@ -1808,10 +2152,11 @@ pub enum CliCommand {
 impl CliCommand {
     pub fn iter() -> impl Iterator<Item = CliCommand> {
         vec![
-            CliCommand::KeyList, CliCommand::KeyCreate, CliCommand::KeyRead,
-            CliCommand::KeyRevoke, CliCommand::KeyUpdate, CliCommand::KeyPause,
-            CliCommand::KeyResume, CliCommand::KeyRotate, CliCommand::TenantList,
-            CliCommand::TenantCreate, CliCommand::TenantRevoke, CliCommand::WebhookList,
+            CliCommand::AuditList, CliCommand::KeyList, CliCommand::KeyCreate,
+            CliCommand::KeyRead, CliCommand::KeyRevoke, CliCommand::KeyUpdate,
+            CliCommand::KeyPause, CliCommand::KeyResume, CliCommand::KeyRotate,
+            CliCommand::TenantList, CliCommand::TenantCreate, CliCommand::TenantRevoke,
+            CliCommand::TenantErase, CliCommand::TenantExport, CliCommand::WebhookList,
             CliCommand::WebhookCreate, CliCommand::WebhookRead,
             CliCommand::WebhookDelete, CliCommand::WebhookUpdate,
             CliCommand::WebhookDeliveryList, CliCommand::WebhookDeliveryReplay,
@@ -1822,6 +2167,7 @@ impl CliCommand {
     }
     pub fn operation_id(&self) -> &'static str {
         match self {
+            CliCommand::AuditList => "audit_list",
             CliCommand::KeyList => "key_list",
             CliCommand::KeyCreate => "key_create",
             CliCommand::KeyRead => "key_read",
@@ -1833,6 +2179,8 @@ impl CliCommand {
             CliCommand::TenantList => "tenant_list",
             CliCommand::TenantCreate => "tenant_create",
             CliCommand::TenantRevoke => "tenant_revoke",
+            CliCommand::TenantErase => "tenant_erase",
+            CliCommand::TenantExport => "tenant_export",
             CliCommand::WebhookList => "webhook_list",
             CliCommand::WebhookCreate => "webhook_create",
             CliCommand::WebhookRead => "webhook_read",

@@ -32,6 +32,7 @@ pub enum Proof {
 /// where there are none. `None` when there is no such operation.
 pub fn proofs(operation: &str) -> Option<&'static [Proof]> {
     match operation {
+        "audit_list" => Some(&[Proof::Bearer]),
         "key_list" => Some(&[Proof::Bearer]),
         "key_create" => Some(&[Proof::Bearer]),
         "key_revoke" => Some(&[Proof::Bearer]),
@@ -43,6 +44,8 @@ pub fn proofs(operation: &str) -> Option<&'static [Proof]> {
         "tenant_list" => Some(&[Proof::Bearer]),
         "tenant_create" => Some(&[Proof::Bearer]),
         "tenant_revoke" => Some(&[Proof::Bearer]),
+        "tenant_erase" => Some(&[Proof::Bearer]),
+        "tenant_export" => Some(&[Proof::Bearer]),
         "webhook_list" => Some(&[Proof::Bearer]),
         "webhook_create" => Some(&[Proof::Bearer]),
         "webhook_delete" => Some(&[Proof::Bearer]),

@@ -1,0 +1,131 @@
+//! Rotating the master key of a service that is in use: nobody is refused, and the old key can go.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use vestibule::cli::dev::TenantCredentials;
+
+use crate::audit::tamper;
+use crate::cli::Desk;
+use crate::process::Process;
+use crate::requests::{get, open_embed, open_iframe, post};
+
+/// What callers saw while the key was rotated.
+#[derive(Default)]
+struct Seen {
+    stop: AtomicBool,
+    answers: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Seen {
+    fn note(&self, status: u16, expected: u16) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+        if status != expected {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Opens sessions, signed by secrets that are being sealed anew, and reads with every token that it
+/// was ever given.
+async fn call(base: String, demo: TenantCredentials, seen: Arc<Seen>) {
+    let inbox = json!({ "employeeId": demo.embed.employee_id, "capabilities": ["showChatsList"] });
+    let link = json!({ "uid": "u1", "srcs": demo.iframe.source_ids });
+    let mut tokens = Vec::new();
+    while !seen.stop.load(Ordering::Relaxed) {
+        let opened = open_embed(&base, &demo, &inbox).await;
+        seen.note(opened.status.as_u16(), 201);
+        if let Some(token) = opened.body["data"]["embedToken"].as_str() {
+            tokens.push(token.to_owned());
+        }
+        let created = open_iframe(&base, &demo, &link).await;
+        seen.note(created.status.as_u16(), 200);
+        for token in tokens.iter().take(1).chain(tokens.last()) {
+            let read = get(&format!("{base}/v1/embed/session"), token).await;
+            seen.note(read.status.as_u16(), 200);
+        }
+    }
+    for token in &tokens {
+        let read = get(&format!("{base}/v1/embed/session"), token).await;
+        seen.note(read.status.as_u16(), 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_rotation_under_load_refuses_nobody_and_the_old_key_can_go() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let process = Process::start(data.path(), 0);
+    let desk = Desk { data_dir: data.path() };
+    let before = desk.json(&["master-key", "status"]);
+    let old = before["keys"][0]["key"].clone();
+    desk.says(1, &["master-key", "rotate", "--retire"], "there is one key");
+    let seen = Arc::<Seen>::default();
+    let callers: Vec<_> = (0..4)
+        .map(|_| {
+            let demo = process.demo.demo.clone();
+            tokio::spawn(call(process.base_url.clone(), demo, Arc::clone(&seen)))
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let rotated = tokio::task::block_in_place(|| desk.json(&["master-key", "rotate"]));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    seen.stop.store(true, Ordering::Relaxed);
+    for caller in callers {
+        caller.await.expect("no caller panics");
+    }
+    let (answers, refused) =
+        (seen.answers.load(Ordering::Relaxed), seen.refused.load(Ordering::Relaxed));
+    println!("{answers} answers during the rotation, {refused} refused");
+    assert!(answers > 50, "{answers}");
+    assert_eq!(refused, 0, "of {answers}");
+
+    let after = desk.json(&["master-key", "status"]);
+    assert_eq!(after["keys"][0]["key"], rotated["key"]);
+    assert_eq!((&after["keys"][1]["key"], &after["keys"][1]["seals"]), (&old, &json!(0)));
+    assert_eq!(after["resealing"]["done"], true, "{after}");
+    desk.says(0, &["master-key", "status"], "`rotate --retire` removes the others");
+    desk.says(1, &["master-key", "rotate", "--retire"], "live until");
+    tamper(
+        data.path(),
+        "UPDATE meta SET value = CAST(json_set(CAST(value AS TEXT), '$.since', 0) AS BLOB) \
+         WHERE name = 'resealing';",
+    );
+    desk.says(0, &["master-key", "rotate", "--retire"], "1 old keys are gone");
+    let alone = desk.json(&["master-key", "status"]);
+    assert_eq!(alone["keys"].as_array().map(Vec::len), Some(1), "{alone}");
+    drop(process);
+    let process = Process::start(data.path(), 0);
+    let (base, demo) = (&process.base_url, &process.demo.demo);
+    let link = json!({ "uid": "u1", "srcs": demo.iframe.source_ids });
+    let created = open_iframe(base, demo, &link).await;
+    let key = json!({ "cache_key": created.body["cache_key"] });
+    let redeemed = post(&format!("{base}/api/v1/iframe/token"), &[], &key).await;
+    assert_eq!(redeemed.status, 200, "{}", redeemed.text);
+}
+
+/// The service of somebody who added a first key by hand and started it again.
+#[test]
+fn a_start_with_a_new_first_key_seals_everything_anew_in_the_background() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    drop(Process::start(data.path(), 0));
+    let file = data.path().join("master.key");
+    let old = std::fs::read_to_string(&file).expect("it is there");
+    let new = "c81e93a05d7f4b26a1f0683ce52d97b44e0f7a1c6b39d285f71e0a94c3d86b27";
+    vestibule::config::write_private(&file, &format!("{new}\n{old}")).expect("it is ours");
+    let _process = Process::start(data.path(), 0);
+    let desk = Desk { data_dir: data.path() };
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        let status = desk.json(&["master-key", "status"]);
+        if status["resealing"]["done"] == true {
+            assert_eq!(status["keys"][1]["seals"], 0, "{status}");
+            assert!(status["keys"][0]["seals"].as_u64() > Some(2), "{status}");
+            return;
+        }
+        assert!(std::time::Instant::now() < deadline, "{status}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
