@@ -96,13 +96,14 @@ pub(super) async fn note(
 macro_rules! select {
     ($condition:literal) => {
         concat!(
-            "SELECT d.delivery_id, d.webhook_id, d.event, d.status, d.note, d.attempts, d.next_at, \
-             d.created_at, a.started_at, a.duration_ms, a.status_code, a.error, a.answer FROM \
+            "SELECT page.delivery_id, page.webhook_id, page.event, page.status, page.note, \
+             page.attempts, page.next_at, page.created_at, a.started_at, a.duration_ms, \
+             a.status_code, a.error, a.answer FROM \
              (SELECT * FROM webhook_deliveries WHERE tenant_id = $1 AND webhook_id = $2 ",
             $condition,
-            ") AS d LEFT JOIN webhook_attempts AS a ON a.tenant_id = d.tenant_id \
-             AND a.delivery_id = d.delivery_id AND a.number > d.attempts - $6 \
-             ORDER BY d.delivery_id DESC, a.number"
+            ") AS page LEFT JOIN webhook_attempts AS a ON a.tenant_id = page.tenant_id \
+             AND a.delivery_id = page.delivery_id AND a.number > page.attempts - $6 \
+             ORDER BY page.delivery_id DESC, a.number"
         )
     };
 }
