@@ -149,15 +149,19 @@ pub struct Clock {
 
 impl Clock {
     /// Now, milliseconds since 1970.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     pub fn now_ms(&self) -> i64 {
         let held_at = self.held_at_ms.load(Ordering::Relaxed);
         if held_at != 0 {
             return held_at;
         }
+        Self::system_now_ms().saturating_add(self.offset_ms.load(Ordering::Relaxed))
+    }
+
+    /// Now by the system's clock, which nobody moves; for what people compare with other logs.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
+    pub fn system_now_ms() -> i64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let real = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-        real.saturating_add(self.offset_ms.load(Ordering::Relaxed))
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Moves the clock away from the system's; `--dev` and tests alone may call this.

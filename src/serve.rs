@@ -10,14 +10,15 @@ use secrecy::ExposeSecret as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::dev::{self, DevCredentials};
-use crate::config::{Config, read_master_keys};
-use crate::context::{Context, Parts};
+use crate::config::{Config, RequestLogBounds, read_master_keys};
+use crate::context::{Clock, Context, Parts};
 use crate::deliveries::Deliveries;
 use crate::domain::api_key::KeyHash;
 use crate::domain::sealing::Sealed;
 use crate::error::Error;
 use crate::store::Store;
-use crate::telemetry::DropshotLog;
+use crate::telemetry::request_log::{RequestLog, Writer};
+use crate::telemetry::{DropshotLog, Telemetry, listener};
 
 /// Why the service did not start, or stopped on its own.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,17 @@ pub enum ServeError {
         /// What the system says.
         cause: String,
     },
+    /// The address for the metrics cannot be listened on.
+    #[error("cannot show metrics at {bind}: {cause}")]
+    MetricsBind {
+        /// The address.
+        bind: SocketAddr,
+        /// What the system says.
+        cause: String,
+    },
+    /// The request log cannot be opened.
+    #[error("the request log cannot be opened: {0}")]
+    RequestLog(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] Error),
@@ -97,6 +109,9 @@ pub async fn serve(
     }
     flush_once(&context).await;
     store.close().await;
+    if let Some(writer) = running.request_log {
+        writer.close();
+    }
     Ok(())
 }
 
@@ -110,6 +125,10 @@ pub struct Running {
     pub deliveries: Deliveries,
     /// Where it answers.
     pub base_url: String,
+    /// Where its metrics can be read.
+    pub metrics: Option<SocketAddr>,
+    /// Writes the request log; to be closed at the end.
+    pub request_log: Option<Writer>,
 }
 
 /// Starts a service on an open store.
@@ -129,13 +148,14 @@ pub async fn start(
     let bind = with_port(config.bind)?;
     let public_url = config.public_url(bind);
     let offset_ms = config.clock_offset_ms;
+    let (telemetry, request_log) = telemetry(&config.data_dir, config.request_log)?;
     let parts = Parts {
         store,
         master_keys: config.master_keys,
         public_url: public_url.clone(),
         admin_token,
         limits: config.limits,
-        telemetry: Arc::default(),
+        telemetry,
         outbound: config.outbound,
         webhooks: config.webhooks,
         dev,
@@ -149,9 +169,35 @@ pub async fn start(
     if let Some(demo) = &context.dev {
         dev::seed(provision, demo, &public_url).await?;
     }
+    let metrics = match config.metrics_bind {
+        Some(bind) => Some(show_metrics(bind, &context).await?),
+        None => None,
+    };
     let server = answer_at(bind, Arc::clone(&context), is_dev)?;
     let deliveries = Deliveries::start(Arc::clone(&context));
-    Ok(Running { server, context, deliveries, base_url: public_url })
+    Ok(Running { server, context, deliveries, base_url: public_url, metrics, request_log })
+}
+
+/// Where the records of requests go, and the thread that writes some of them down.
+fn telemetry(
+    data_dir: &Path,
+    bounds: Option<RequestLogBounds>,
+) -> Result<(Arc<Telemetry>, Option<Writer>), ServeError> {
+    let started = bounds.map(|bounds| RequestLog::start(data_dir, bounds)).transpose();
+    let (log, writer) = started.map_err(|cause| ServeError::RequestLog(cause.to_string()))?.unzip();
+    let operations = vestibule_api::register::OPERATIONS;
+    Ok((Arc::new(Telemetry::new(operations, log, Clock::system_now_ms)), writer))
+}
+
+async fn show_metrics(bind: SocketAddr, context: &Arc<Context>) -> Result<SocketAddr, ServeError> {
+    // The service ends when nobody holds its context any more; a listener must not hold it.
+    let context = Arc::downgrade(context);
+    let text = move || {
+        let context = context.upgrade()?;
+        context.telemetry.exposition(context.store.figures())
+    };
+    let shown = listener::show(bind, Arc::new(text)).await;
+    shown.map_err(|cause| ServeError::MetricsBind { bind, cause: cause.to_string() })
 }
 
 /// The address with a port: the public URL must be known before the first request, and dropshot

@@ -16,6 +16,7 @@ use crate::domain::session::Grant;
 use crate::domain::theme::ResolvedTheme;
 use crate::error::{Error, Result};
 use crate::store::Redeemed;
+use crate::telemetry::metrics::{LimitMode, REDEEM_PER_MINUTE};
 
 impl IframeTokens for Context {
     async fn iframe_token_redeem(
@@ -24,7 +25,9 @@ impl IframeTokens for Context {
     ) -> Result<IframeTokenRedeemResponse, Refusal> {
         self.require_same_origin(request.received.origin())?;
         let now = self.clock.now_ms();
-        self.redemptions.count(request.received.peer.ip(), now)?;
+        self.redemptions.count(request.received.peer.ip(), now).inspect_err(|_| {
+            self.telemetry.metrics.limit_hit(REDEEM_PER_MINUTE, LimitMode::Enforced);
+        })?;
         let hash = KeyHash::of(&request.body.cache_key);
         request.received.notes.token(TokenPrefix(hash.prefix()));
         let redeemed = self.store.redeem_cache_key(hash.bytes(), now, self.ids.id("aud_")).await?;

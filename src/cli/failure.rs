@@ -111,15 +111,21 @@ impl From<ServeError> for Failure {
             }
             ServeError::NoAdminToken => "set admin.token or admin.token_file, or give --dev",
             ServeError::Bind { .. } => "give --bind an address of this machine with a free port",
-            ServeError::Store(_) | ServeError::Server(_) => {
+            ServeError::MetricsBind { .. } => {
+                "give metrics.bind an address of this machine with a free port"
+            }
+            ServeError::Store(_) | ServeError::Server(_) | ServeError::RequestLog(_) => {
                 "check that the data directory is this service's and writable"
             }
         };
         match error {
-            ServeError::WrongMasterKey | ServeError::NoAdminToken | ServeError::Bind { .. } => {
-                Self::unusable(error.to_string(), help)
+            ServeError::WrongMasterKey
+            | ServeError::NoAdminToken
+            | ServeError::Bind { .. }
+            | ServeError::MetricsBind { .. } => Self::unusable(error.to_string(), help),
+            ServeError::Store(_) | ServeError::Server(_) | ServeError::RequestLog(_) => {
+                Self::refused(error.to_string(), help)
             }
-            ServeError::Store(_) | ServeError::Server(_) => Self::refused(error.to_string(), help),
         }
     }
 }

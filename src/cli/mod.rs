@@ -14,6 +14,7 @@ mod listing;
 mod master_key;
 mod serve;
 mod sign;
+mod tail;
 mod tenants;
 mod token;
 mod webhooks;
@@ -45,6 +46,7 @@ struct Cli {
 enum Command {
     Serve(serve::Serve),
     Sign(sign::Sign),
+    Tail(tail::Tail),
     #[command(subcommand)]
     Token(token::Token),
     #[command(subcommand)]
@@ -66,6 +68,7 @@ pub fn main() -> ExitCode {
     let done = match command {
         Command::Serve(serve) => serve.run(),
         Command::Sign(sign) => sign.run(),
+        Command::Tail(tail) => tail.run(),
         Command::Token(token) => token.run(),
         Command::Keys(keys) => keys.run(),
         Command::Tenants(tenants) => tenants.run(),

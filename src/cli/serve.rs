@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use secrecy::SecretString;
+use tokio::runtime::Handle;
 
 use super::banner::Banner;
 use super::dev::DevCredentials;
 use super::{Failure, print_line};
-use crate::config::{Config, ConfigError, Log, LogFormat, Overrides};
+use crate::config::{Config, ConfigError, Overrides};
 use crate::context::{Clock, Ids};
+use crate::telemetry::log::{self, LogGuard};
+#[cfg(feature = "otlp")]
+use crate::telemetry::traces::Traces;
 
 /// Ports tried after the default one.
 const NEXT_PORTS: u16 = 100;
@@ -28,7 +32,10 @@ Settings and defaults:
   bind = \"127.0.0.1:8080\"          public_url = (the bound address)
   data_dir = \"./data\"              master_keys = (required)
   admin.token = (required)         log.format = \"text\" | \"json\"
-  log.level = \"info\"               limits.redeem_per_minute = 30
+  log.level = \"info\"               metrics.bind = (none: no metrics)
+  request_log.max_bytes = 16777216 request_log.files = 4 (0: no request log)
+  otlp.endpoint = (none)           otlp.sample_percent = 100
+  limits.redeem_per_minute = 30
   limits.body_deadline_ms = 10000  limits.in_flight_bytes = 67108864
   outbound.allow = [] (networks)   outbound.http = \"refuse\" | \"allow\"
   webhooks.deadline_ms = 15000     webhooks.keep_s = 604800
@@ -78,7 +85,10 @@ impl Serve {
         }
         let mut config =
             Config::load(&Overrides { config, bind, data_dir, dev, ..Overrides::default() })?;
-        start_log(config.log);
+        let runtime = tokio::runtime::Runtime::new().map_err(|cause| {
+            Failure::refused(format!("no threads can be started ({cause})"), "raise the limits")
+        })?;
+        let told = Told::start(&config, runtime.handle())?;
         if config.dev
             && !config.bind_is_chosen
             && let Some(free) = next_free(config.bind)
@@ -97,10 +107,43 @@ impl Serve {
                 failure.report();
             }
         };
-        let runtime = tokio::runtime::Runtime::new().map_err(|cause| {
-            Failure::refused(format!("no threads can be started ({cause})"), "raise the limits")
+        let served = runtime.block_on(crate::serve(config, credentials, ready));
+        told.close();
+        served.map_err(Failure::from)
+    }
+}
+
+/// The log, and in a build with them the traces.
+struct Told {
+    #[cfg(feature = "otlp")]
+    traces: Option<Traces>,
+    log: LogGuard,
+}
+
+impl Told {
+    #[cfg(not(feature = "otlp"))]
+    fn start(config: &Config, _: &Handle) -> Result<Self, Failure> {
+        Ok(Self { log: log::start(config.log, None) })
+    }
+
+    #[cfg(feature = "otlp")]
+    fn start(config: &Config, runtime: &Handle) -> Result<Self, Failure> {
+        let started = config.otlp.as_ref().map(|otlp| Traces::start(otlp, runtime)).transpose();
+        let traces = started.map_err(|cause| {
+            let help = "check otlp.endpoint and the variables OTEL_EXPORTER_OTLP_…";
+            Failure::unusable(format!("traces cannot be sent ({cause})"), help)
         })?;
-        runtime.block_on(crate::serve(config, credentials, ready)).map_err(Failure::from)
+        let log = log::start(config.log, traces.as_ref().map(Traces::layer));
+        Ok(Self { traces, log })
+    }
+
+    /// Sends and writes what waits.
+    fn close(self) {
+        #[cfg(feature = "otlp")]
+        if let Some(traces) = self.traces {
+            traces.close();
+        }
+        drop(self.log);
     }
 }
 
@@ -155,19 +198,4 @@ fn next_free(wanted: SocketAddr) -> Option<SocketAddr> {
     }
     let ports = (wanted.port()..wanted.port().saturating_add(NEXT_PORTS)).skip(1);
     ports.map(|port| SocketAddr::new(wanted.ip(), port)).find(|address| !is_taken(address))
-}
-
-/// Events go to standard error; the level is ours, other crates only warn.
-fn start_log(log: Log) {
-    let filter = format!("warn,vestibule={level},vestibule_runtime={level}", level = log.level);
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-        .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
-        .with_writer(std::io::stderr);
-    match log.format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => {
-            builder.json().flatten_event(true).with_current_span(true).with_span_list(false).init()
-        }
-    }
 }

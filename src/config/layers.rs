@@ -35,6 +35,11 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("admin.token", Shape::Secret),
     ("log.format", Shape::Text),
     ("log.level", Shape::Text),
+    ("metrics.bind", Shape::Text),
+    ("request_log.max_bytes", Shape::Integer),
+    ("request_log.files", Shape::Integer),
+    ("otlp.endpoint", Shape::Text),
+    ("otlp.sample_percent", Shape::Integer),
     ("limits.redeem_per_minute", Shape::Integer),
     ("limits.body_deadline_ms", Shape::Integer),
     ("limits.in_flight_bytes", Shape::Integer),
@@ -250,7 +255,10 @@ fn nearest(key: &str) -> &'static str {
         let whole = strsim::normalized_damerau_levenshtein(key, known);
         whole.max(0.9 * strsim::normalized_damerau_levenshtein(&last(key), &last(known)))
     };
-    let best = KEYS.iter().map(|(known, _)| *known).max_by(|a, b| score(a).total_cmp(&score(b)));
+    // Of equals the one that says least.
+    let nearer =
+        |a: &&str, b: &&str| score(a).total_cmp(&score(b)).then_with(|| b.len().cmp(&a.len()));
+    let best = KEYS.iter().map(|(known, _)| *known).max_by(nearer);
     best.expect("there is at least one key")
 }
 

@@ -8,6 +8,7 @@ mod key_list;
 mod layers;
 mod outgoing;
 mod secret;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use layers::{Layers, Setting};
 pub use key_file::{read_private, write_private};
 pub use key_list::{add_last, keep_first, move_first, read_master_keys};
 pub use outgoing::Webhooks;
+pub use telemetry::{Otlp, RequestLogBounds};
 
 /// Where the service listens when nobody says otherwise.
 pub const DEFAULT_BIND: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -49,6 +51,12 @@ pub struct Config {
     pub admin_token: Option<SecretString>,
     /// See [`Log`].
     pub log: Log,
+    /// Where the metrics can be read; `None` when nowhere.
+    pub metrics_bind: Option<SocketAddr>,
+    /// See [`RequestLogBounds`]; `None` when no request is logged.
+    pub request_log: Option<RequestLogBounds>,
+    /// See [`Otlp`]; `None` when no traces are sent.
+    pub otlp: Option<Otlp>,
     /// See [`Limits`].
     pub limits: Limits,
     /// Where requests of the service's own may go.
@@ -159,6 +167,9 @@ impl Config {
             bind_is_chosen,
             public_url: layers.get("public_url").map(read_public_url).transpose()?,
             log: read_log(&layers)?,
+            metrics_bind: layers.get("metrics.bind").map(read_bind).transpose()?,
+            request_log: telemetry::request_log(&layers)?,
+            otlp: telemetry::otlp(&layers)?,
             limits: read_limits(&layers)?,
             outbound: outgoing::policy(&layers, dev)?,
             webhooks: outgoing::webhooks(&layers)?,

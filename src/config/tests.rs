@@ -126,6 +126,21 @@ const BAD_VALUES: &[BadValue] = &[
     ),
     (
         "",
+        &[("VESTIBULE__METRICS__BIND", "9090")],
+        "VESTIBULE__METRICS__BIND: `9090` is no socket address; write address and port, like 127.0.0.1:8080 or [::1]:8080",
+    ),
+    (
+        "[metrics]\nbnd = \"127.0.0.1:9090\"",
+        &[],
+        "vestibule.toml:2: there is no setting `metrics.bnd`; the nearest known one is `metrics.bind`",
+    ),
+    (
+        "[request_log]\nmax_bytes = 1",
+        &[],
+        "vestibule.toml:2: request_log.max_bytes: `1` is not an integer of the allowed range; write an integer from 4096 to 1073741824",
+    ),
+    (
+        "",
         &[("VESTIBULE__LOG__FORMAT", "xml")],
         "VESTIBULE__LOG__FORMAT: `xml` is none of its values; write one of text, json",
     ),
@@ -263,4 +278,40 @@ fn dev_makes_one_master_key_and_keeps_it() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("it is ours");
     let refused = case.load_with("", &unset, &flags).expect_err("others may read it");
     assert!(refused.contains("has mode 0644"), "{refused}");
+}
+
+#[test]
+fn what_the_service_tells_of_itself_is_off_or_bounded_unless_set() {
+    let case = Case::new();
+    let config = case.load("", &[]).expect("good");
+    assert_eq!((config.metrics_bind, config.otlp), (None, None));
+    let bounds = RequestLogBounds { max_bytes: 16 << 20, files: 4 };
+    assert_eq!(config.request_log, Some(bounds));
+    let toml = "[metrics]\nbind = \"127.0.0.1:9090\"\n[request_log]\nfiles = 0";
+    let config = case.load(toml, &[]).expect("good");
+    assert_eq!(config.metrics_bind.map(|bind| bind.port()), Some(9090));
+    assert_eq!(config.request_log, None);
+}
+
+#[cfg(not(feature = "otlp"))]
+#[test]
+fn a_build_without_traces_refuses_to_be_told_where_they_go() {
+    let endpoint = [("VESTIBULE__OTLP__ENDPOINT", "http://127.0.0.1:4318")];
+    let refused = Case::new().load("", &endpoint).expect_err("it sends none");
+    let line = "VESTIBULE__OTLP__ENDPOINT: this build sends no traces; take the setting out, or \
+                build with the feature `otlp`";
+    assert_eq!(refused, line);
+}
+
+#[cfg(feature = "otlp")]
+#[test]
+fn traces_go_to_the_base_url_of_a_collector() {
+    let load = |url| Case::new().load("", &[("VESTIBULE__OTLP__ENDPOINT", url)]);
+    let config = load("http://127.0.0.1:4318/").expect("good");
+    let otlp = Otlp { endpoint: "http://127.0.0.1:4318".to_owned(), sample_percent: 100 };
+    assert_eq!(config.otlp, Some(otlp));
+    for bad in ["127.0.0.1:4318", "grpc://a.example", "http://u:p@a.example", "http://a/?b"] {
+        let refused = load(bad).expect_err(bad);
+        assert!(refused.contains("is no base URL; write the base URL of a collector"), "{refused}");
+    }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use quick_cache::{Equivalent, OptionsBuilder, Weighter, sync};
 
 use super::catalogue::Catalogue;
+use super::figures::CacheFigures;
 use crate::domain::key::{Kept, Key, KeySettings};
 use crate::domain::session::{Grant, Session};
 use crate::domain::tenant::Tenant;
@@ -41,6 +42,8 @@ pub(super) struct Cache<V> {
     entries: sync::Cache<Name, Entry<V>, ByWeight>,
     /// Counts what was dropped, so that a value read before a write is not kept after it.
     dropped: AtomicU64,
+    hits: AtomicU64,
+    misses: AtomicU64,
     weigh: fn(&V) -> u64,
 }
 
@@ -75,6 +78,20 @@ impl Caches {
         self.themes.drop_all();
     }
 
+    /// What each of them was asked.
+    pub(super) fn figures(&self) -> Vec<CacheFigures> {
+        vec![
+            self.keys_by_lookup.figures("keys_by_lookup"),
+            self.keys.figures("keys"),
+            self.tenants.figures("tenants"),
+            self.sessions.figures("sessions"),
+            self.origins.figures("origins"),
+            self.catalogues.figures("catalogues"),
+            self.sources.figures("sources"),
+            self.themes.figures("themes"),
+        ]
+    }
+
     /// Drops everything that depends on a key or its tenant.
     pub(super) fn drop_keys(&self) {
         self.keys_by_lookup.drop_all();
@@ -94,7 +111,13 @@ impl<V> Cache<V> {
             .expect("the sizes are positive");
         let entries =
             sync::Cache::with_options(options, ByWeight, Default::default(), Default::default());
-        Self { entries, dropped: AtomicU64::new(0), weigh }
+        let [dropped, hits, misses] = [0; 3].map(AtomicU64::new);
+        Self { entries, dropped, hits, misses, weigh }
+    }
+
+    fn figures(&self, name: &'static str) -> CacheFigures {
+        let [hits, misses] = [&self.hits, &self.misses].map(|it| it.load(Ordering::Relaxed));
+        CacheFigures { name, hits, misses }
     }
 
     /// The value by its name, from memory when it is fresh, else from `read`.
@@ -109,8 +132,10 @@ impl<V> Cache<V> {
         if let Some(entry) = self.entries.get(&Named(tenant, id))
             && now.duration_since(entry.read_at) < FRESH
         {
+            self.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(Some(entry.value));
         }
+        self.misses.fetch_add(1, Ordering::Relaxed);
         let dropped = self.dropped.load(Ordering::SeqCst);
         let Some(value) = read.await?.map(Arc::new) else {
             return Ok(None);

@@ -37,6 +37,20 @@ pub(super) enum Door {
     Iframe { cache_key_hash: Vec<u8>, max_redemptions: u32, limits: LimitsChange },
 }
 
+/// The surfaces by name, in the order of [`Door::surface`].
+pub(super) const SURFACES: [&str; 3] = ["embed", "chat", "iframe"];
+
+impl Door {
+    /// Its place in [`SURFACES`].
+    fn surface(&self) -> usize {
+        match self {
+            Self::Embed { .. } => 0,
+            Self::Chat { .. } => 1,
+            Self::Iframe { .. } => 2,
+        }
+    }
+}
+
 /// An opened session, and on the chat surface the conversation it speaks in.
 pub(super) struct Opened {
     pub(super) session: Session,
@@ -51,6 +65,11 @@ impl Opening {
     /// `Internal` for a grant that JSON cannot hold.
     pub(super) fn new(session: Session, audit: AuditEntry, door: Door) -> Result<Self> {
         Ok(Self { granted: to_json(&session.grant)?, session, audit, door })
+    }
+
+    /// The place of its surface in [`SURFACES`].
+    pub(super) fn surface(&self) -> usize {
+        self.door.surface()
     }
 
     pub(super) fn opened(self, continued: Continued) -> Opened {
@@ -183,8 +202,8 @@ fn session_row<'a>(
     let Opening { session, granted, door, .. } = opening;
     let mut granted: Value = granted.into();
     let (mut hash, mut max, mut conversation_id) = (None, None, None);
-    let surface = match door {
-        Door::Embed { .. } => "embed",
+    match door {
+        Door::Embed { .. } => {}
         Door::Chat { conversation, .. } => {
             if let Some(continued) = continued {
                 let mut grant = session.grant.clone();
@@ -192,20 +211,18 @@ fn session_row<'a>(
                 granted = to_json(&grant)?.into();
             }
             conversation_id = Some(continued.unwrap_or(conversation).id.as_str());
-            "chat"
         }
         Door::Iframe { cache_key_hash, max_redemptions, .. } => {
             (hash, max) = (Some(cache_key_hash.as_slice()), Some(i64::from(*max_redemptions)));
-            "iframe"
         }
-    };
+    }
     rows.extend([
         session.tenant.as_str().into(),
         session.id.as_str().into(),
         session.key_id.as_str().into(),
         session.key_generation.into(),
         session.token_id.as_str().into(),
-        surface.into(),
+        SURFACES[door.surface()].into(),
         session.issued_at.into(),
         session.expires_at.into(),
         session.revoked_at.into(),

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::audit;
 use super::cache::Caches;
 use super::engine::{Connection, Failure};
-use super::openings::{self, Opened, Opening};
+use super::openings::{self, Opened, Opening, SURFACES};
 use crate::error::{Error, Result};
 
 /// A write that is not the opening of a session.
@@ -80,6 +80,17 @@ impl Queue {
         }
     }
 
+    /// Sessions whose opening was committed, by surface.
+    pub(super) fn opened(&self) -> [(&'static str, u64); 3] {
+        let read = |place: usize| self.counters.opened[place].load(Ordering::Relaxed);
+        [0, 1, 2].map(|place| (SURFACES[place], read(place)))
+    }
+
+    /// Writes that wait.
+    pub(super) fn depth(&self) -> usize {
+        self.sender.max_capacity() - self.sender.capacity()
+    }
+
     pub(super) async fn open(&self, opening: Opening) -> Result<Opened> {
         let (answer, heard) = oneshot::channel();
         let queued = QueuedOpening { opening, answer };
@@ -131,6 +142,8 @@ impl Queue {
 struct Counters {
     commits: AtomicU64,
     writes: AtomicU64,
+    /// Openings among them, by the place of their surface.
+    opened: [AtomicU64; SURFACES.len()],
 }
 
 enum Message {
@@ -284,6 +297,10 @@ impl Batch {
         }
         counters.commits.fetch_add(1, Ordering::Relaxed);
         counters.writes.fetch_add(self.size() as u64, Ordering::Relaxed);
+        for (opening, outcome) in self.openings.iter().zip(&self.opening_outcomes) {
+            let opened = u64::from(outcome.is_ok());
+            counters.opened[opening.surface()].fetch_add(opened, Ordering::Relaxed);
+        }
         done
     }
 

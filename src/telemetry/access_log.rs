@@ -13,6 +13,9 @@ pub(super) fn span(asked: &Asked<'_>) -> Span {
     let Asked { operation, method, route, request_id, trace } = asked;
     tracing::info_span!(
         "request",
+        // Known to traces alone; what stays empty is not written.
+        otel.kind = Empty,
+        otel.name = Empty,
         request_id,
         method,
         route,

@@ -1,4 +1,5 @@
-//! Canaries: after use of everything that is secret, none of it lies in the database or the log.
+//! Canaries: after use of everything that is secret, none of it lies in the database, its
+//! write-ahead log, the log, the request log, the metrics or the traces.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -10,7 +11,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use vestibule::cli::dev::TenantCredentials;
 
-use crate::process::Process;
+use crate::process::{LOG, Process};
 use crate::requests::{
     Answer, get, now_ms, open_chat, open_embed, open_iframe, post, send, signed,
 };
@@ -20,10 +21,16 @@ use crate::webhook_receiver::Receiver;
 const SHOWN: [&str; 3] = ["banner.txt", "dev-credentials.json", "master.key"];
 
 #[tokio::test]
-async fn nothing_secret_lies_in_database_or_log() {
+async fn nothing_secret_lies_in_database_logs_metrics_or_traces() {
     let data = tempfile::tempdir().expect("a temporary directory");
+    let metrics = free_address();
     // The log says as much as it can.
-    let process = Process::start_with(data.path(), 0, &[("VESTIBULE__LOG__LEVEL", "trace")]);
+    let settings = [("VESTIBULE__LOG__LEVEL", "trace"), ("VESTIBULE__METRICS__BIND", &metrics)];
+    #[cfg(feature = "otlp")]
+    let collector = crate::traces::Collector::start(data.path());
+    #[cfg(feature = "otlp")]
+    let settings = [settings[0], settings[1], ("VESTIBULE__OTLP__ENDPOINT", &collector.endpoint)];
+    let process = Process::start_with(data.path(), 0, &settings);
     let mut canaries = Canaries::default();
     canaries.add_credentials(&process);
     use_every_door(&process, &mut canaries).await;
@@ -32,10 +39,27 @@ async fn nothing_secret_lies_in_database_or_log() {
     present_secrets_wrongly(&process, &canaries).await;
     let key = std::fs::read_to_string(data.path().join("master.key")).expect("--dev made it");
     canaries.add("master key", key.trim());
+    let shown = get(&format!("http://{metrics}/metrics"), "nobody's").await;
+    assert!(shown.text.contains("embed_refusals_total"), "{}", shown.text);
+    std::fs::write(data.path().join(METRICS), shown.text).expect("the directory is ours");
     // Once with the write-ahead log in place, once with everything in the database.
-    canaries.search(data.path());
+    let open = ["vestibule.db", "vestibule.db-wal", LOG, REQUEST_LOG, METRICS];
+    canaries.require_none(data.path(), &open);
     assert!(process.terminate().success());
-    canaries.search(data.path());
+    canaries.require_none(data.path(), &["vestibule.db", LOG, REQUEST_LOG, METRICS]);
+    #[cfg(feature = "otlp")]
+    canaries.require_none(data.path(), &[crate::traces::RECEIVED]);
+    canaries.require_found_where_planted(data.path());
+}
+
+/// What the metrics said, for the search.
+const METRICS: &str = "metrics.txt";
+const REQUEST_LOG: &str = "requests.jsonl";
+
+/// An address of this machine that was free a moment ago.
+fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("it listens").to_string()
 }
 
 /// Secrets in use, by what they are.
@@ -71,8 +95,32 @@ impl Canaries {
         self.add("admin token", &demo.admin.token);
     }
 
+    /// Nothing is found, although every one of `places` was looked through.
+    fn require_none(&self, data_dir: &Path, places: &[&str]) {
+        let Search { found, searched, unseen } = self.search(data_dir);
+        assert_eq!(found, Vec::<String>::new());
+        assert_eq!(unseen, 0, "what is no secret was not found");
+        for place in places {
+            assert!(searched.iter().any(|name| name == place), "{place} was not searched");
+        }
+    }
+
+    /// The search would have found each secret, at the end of any of the files.
+    fn require_found_where_planted(&self, data_dir: &Path) {
+        for (number, (what, secret)) in self.secrets.iter().enumerate() {
+            let place = [LOG, REQUEST_LOG, METRICS, "vestibule.db"][number % 4];
+            let path = data_dir.join(place);
+            let before = std::fs::read(&path).expect("our file");
+            let part = &secret.as_bytes()[secret.len() - RUN..];
+            std::fs::write(&path, [&before, part].concat()).expect("our file");
+            let found = self.search(data_dir).found;
+            assert!(found.iter().any(|it| it.contains(place)), "{what} in {place}: {found:?}");
+            std::fs::write(&path, before).expect("our file");
+        }
+    }
+
     /// Looks for any run of bytes of any secret in every file that is not meant to show them.
-    fn search(&self, data_dir: &Path) {
+    fn search(&self, data_dir: &Path) -> Search {
         let secret: HashMap<_, _> = self
             .secrets
             .iter()
@@ -80,20 +128,33 @@ impl Canaries {
             .collect();
         let mut public: HashSet<Run> =
             self.found.iter().map(|id| first_run(id.as_bytes())).collect();
+        let (mut found, mut searched) = (Vec::new(), Vec::new());
         for entry in std::fs::read_dir(data_dir).expect("the data directory") {
             let path = entry.expect("an entry").path();
             let name = path.file_name().and_then(|name| name.to_str()).expect("our names");
             if SHOWN.contains(&name) {
                 continue;
             }
+            searched.push(name.to_owned());
             for run in std::fs::read(&path).expect("our file").windows(RUN).map(first_run) {
-                let what = secret.get(&run);
-                assert_eq!(what, None, "in {name}: {}", String::from_utf8_lossy(&run));
+                if let Some(what) = secret.get(&run) {
+                    found.push(format!("{what} in {name}: {}", String::from_utf8_lossy(&run)));
+                }
                 public.remove(&run);
             }
         }
-        assert_eq!(public, HashSet::new(), "what is no secret was not found");
+        Search { found, searched, unseen: public.len() }
     }
+}
+
+/// What a search came to.
+struct Search {
+    /// Secrets and where.
+    found: Vec<String>,
+    /// Files that were looked through.
+    searched: Vec<String>,
+    /// Ids that should have been seen and were not.
+    unseen: usize,
 }
 
 /// As many bytes of a secret as may lie nowhere.

@@ -1,5 +1,6 @@
 //! A service in this process: its own data directory, a free port, the demo tenants.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, mpsc};
 
@@ -17,6 +18,8 @@ pub struct Service {
     pub demo: DevCredentials,
     /// What its handlers share: clock, store, keys.
     pub context: Arc<Context>,
+    /// Where its metrics can be read, if it was told to show them.
+    pub metrics: Option<SocketAddr>,
     runtime: Option<tokio::runtime::Runtime>,
     data: TempDir,
 }
@@ -53,11 +56,13 @@ impl Service {
             let store = Store::open(&config.data_dir).await.expect("the store opens");
             let running = vestibule::serve::start(config, store, Some(given)).await;
             let running = running.unwrap_or_else(|bad| panic!("the service does not start: {bad}"));
-            started.send((running.base_url, running.context)).expect("the test waits");
+            let vestibule::serve::Running { base_url, context, metrics, .. } = &running;
+            let told = (base_url.clone(), Arc::clone(context), *metrics);
+            started.send(told).expect("the test waits");
             let _ = running.server.await;
         });
-        let (base_url, context) = running.recv().expect("the service starts");
-        Self { base_url, demo, context, runtime: Some(runtime), data }
+        let (base_url, context, metrics) = running.recv().expect("the service starts");
+        Self { base_url, demo, context, metrics, runtime: Some(runtime), data }
     }
 
     /// The address of a path.

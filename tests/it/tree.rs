@@ -12,8 +12,8 @@ use crate::constraints::none;
 
 /// Which part of the service may name which others.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("api", &["domain", "store", "context", "error"]),
-    ("telemetry", &[]),
+    ("api", &["domain", "store", "context", "error", "telemetry"]),
+    ("telemetry", &["config", "store"]),
     ("store", &["domain", "error"]),
     ("domain", &["error"]),
     ("error", &[]),
@@ -41,7 +41,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("provision", &["context", "domain", "error", "store"]),
     ("resealing", &["context", "domain", "error", "store"]),
     ("serve", &["api", "config", "context", "deliveries", "domain", "error", "store", "telemetry"]),
-    ("cli", &["config", "context", "domain", "error", "provision", "resealing", "serve", "store"]),
+    (
+        "cli",
+        &[
+            "config",
+            "context",
+            "domain",
+            "error",
+            "provision",
+            "resealing",
+            "serve",
+            "store",
+            "telemetry",
+        ],
+    ),
     ("main", &["cli"]),
     ("lib", &["serve"]),
 ];
@@ -67,7 +80,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("SystemTime", &["src/context.rs"]),
     ("Utc", &[]),
     ("aws_lc_rs::rand", &["src/context.rs"]),
-    ("std::fs", &["src/config/", "src/cli/", "src/store/"]),
+    ("std::fs", &["src/config/", "src/cli/", "src/store/", "src/telemetry/"]),
     ("std::env", &["src/config/", "src/cli/"]),
 ];
 
@@ -221,6 +234,18 @@ fn packages_depend_downwards() {
     for (path, text) in generated() {
         assert!(!names(&blanked(&text), "vestibule"), "{path} names the service");
     }
+}
+
+/// Whoever wants traces asks for them; nobody else builds what sends them.
+#[test]
+fn traces_are_no_part_of_the_usual_build() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("a manifest");
+    let manifest: toml::Table = manifest.parse().expect("a manifest is TOML");
+    assert_eq!(manifest["features"].get("default"), None, "nothing is on by itself");
+    let dependencies = manifest["dependencies"].as_table().expect("a table");
+    let of_traces = dependencies.iter().filter(|(name, _)| name.contains("opentelemetry"));
+    let optional = of_traces.map(|(_, it)| it.get("optional").and_then(toml::Value::as_bool));
+    assert_eq!(optional.collect::<Vec<_>>(), [Some(true); 5]);
 }
 
 #[test]

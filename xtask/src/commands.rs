@@ -25,6 +25,8 @@ const DENY: &str = "0.20.2";
 /// that nobody wrote.
 const FEATURES: &str = "strategies";
 const UNFINISHED: &str = "unfinished";
+/// Not in the usual build either: what it adds to the tree is for those who want it.
+const TRACES: &str = "otlp";
 
 /// One program and why it runs.
 struct Step<'a> {
@@ -57,11 +59,49 @@ const TEST_UNFINISHED: Step<'static> = Step {
     ],
 };
 
+/// The build that sends traces, against a small collector on loopback.
+const TEST_TRACES: Step<'static> = Step {
+    name: "tests of the build with traces",
+    program: "cargo",
+    arguments: &[
+        "test",
+        "--package",
+        "vestibule",
+        "--features",
+        TRACES,
+        "--lib",
+        "--test",
+        "it",
+        "--quiet",
+        "--",
+        "config::",
+        "secrets::",
+        "traces::",
+    ],
+};
+
+const CLIPPY_TRACES: Step<'static> = Step {
+    name: "clippy of the build with traces",
+    program: "cargo",
+    arguments: &[
+        "clippy",
+        "--package",
+        "vestibule",
+        "--all-targets",
+        "--features",
+        TRACES,
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ],
+};
+
 /// Runs every test; with a filter those of the usual build alone.
 pub fn test(root: &Path, filter: &[String]) -> Result<ExitCode, String> {
     let places = test_places(root)?;
     if filter.is_empty() {
-        return all(root, &[TEST, TEST_UNFINISHED], &places);
+        return all(root, &[TEST, TEST_UNFINISHED, TEST_TRACES], &places);
     }
     let mut command = command(root, &TEST);
     finish(&TEST, command.args(filter).envs(places))
@@ -149,10 +189,12 @@ pub fn ci(root: &Path) -> Result<ExitCode, String> {
             arguments: &["xtask", "diff", "--allow-no-base"],
         },
         Step { name: "clippy", program: "cargo", arguments: &clippy },
+        CLIPPY_TRACES,
         Step { name: "cargo-deny is here", program: "cargo", arguments: &install },
         Step { name: "licences, bans, sources", program: &deny, arguments: &check },
         TEST,
         TEST_UNFINISHED,
+        TEST_TRACES,
     ];
     let code = all(root, &steps, &places)?;
     if code == ExitCode::SUCCESS {
