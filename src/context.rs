@@ -16,6 +16,7 @@ use crate::domain::outbound::OutboundPolicy;
 use crate::domain::sealing::MasterKeys;
 use crate::domain::session::{AuditEntry, FreshIds};
 use crate::domain::token::Tokens;
+use crate::error::Result;
 use crate::key_uses::KeyUses;
 use crate::limiter::Limiter;
 use crate::outbound::Outbound;
@@ -119,6 +120,16 @@ impl Context {
     pub fn fresh_ids(&self) -> FreshIds {
         let session = self.ids.id_at("ses_", self.clock.now_ms());
         FreshIds { session, token: self.ids.id("tok_") }
+    }
+
+    /// Hears of what other instances and commands did with tenants' signing keys.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer; what was known stays.
+    pub async fn hear_of_signing_keys(&self) -> Result<()> {
+        let all = self.store.signing_keys(self.clock.now_ms()).await?;
+        self.master_keys.signing.replace(all);
+        Ok(())
     }
 
     /// A line of the audit, now.

@@ -88,8 +88,8 @@ pub enum Error {
     /// The cache key was redeemed as often as it may be.
     #[error("the cache key is used up")]
     CacheKeyUsed,
-    /// A key has two credentials already, and a third may not be accepted beside them.
-    #[error("two credentials of the key are accepted already")]
+    /// Two generations are accepted already, and a third may not be accepted beside them.
+    #[error("an earlier rotation is not over: two generations are accepted")]
     RotationInProgress {
         /// When the older one ends, milliseconds since 1970.
         ends_at: i64,

@@ -58,6 +58,8 @@ pub enum ServeError {
 
 /// How often what has expired is removed.
 const PURGE_EVERY: Duration = Duration::from_secs(30);
+/// How often an instance asks what became of tenants' signing keys: a new one is pending for longer.
+const HEAR_EVERY: Duration = Duration::from_millis(500);
 /// How often it is written which keys were used.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
 /// How often the file of master keys is looked at.
@@ -86,6 +88,7 @@ pub async fn serve(
     let resealing = tokio::spawn(keep_sealed(Arc::clone(&running.context), key_file));
     let purging = tokio::spawn(purge(Arc::clone(&running.context)));
     let flushing = tokio::spawn(flush(Arc::clone(&running.context)));
+    let hearing = tokio::spawn(hear(Arc::clone(&running.context)));
     let mut server = running.server;
     let failed = tokio::select! {
         _ = terminate.recv() => None,
@@ -95,6 +98,7 @@ pub async fn serve(
     purging.abort();
     flushing.abort();
     resealing.abort();
+    hearing.abort();
     if let Some(cause) = failed {
         return Err(ServeError::Server(cause));
     }
@@ -169,6 +173,7 @@ pub async fn start(
     if let Some(demo) = &context.dev {
         dev::seed(provision, demo, &public_url).await?;
     }
+    context.hear_of_signing_keys().await?;
     let metrics = match config.metrics_bind {
         Some(bind) => Some(show_metrics(bind, &context).await?),
         None => None,
@@ -290,6 +295,16 @@ async fn purge(context: Arc<Context>) {
         tokio::time::sleep(PURGE_EVERY).await;
         if let Err(error) = purge_all(&context).await {
             tracing::warn!(%error, "purging failed; the next round tries again");
+        }
+    }
+}
+
+/// Hears of signing keys for as long as the service runs.
+async fn hear(context: Arc<Context>) {
+    loop {
+        tokio::time::sleep(HEAR_EVERY).await;
+        if let Err(error) = context.hear_of_signing_keys().await {
+            tracing::warn!(%error, "signing keys could not be read; the next round tries again");
         }
     }
 }

@@ -36,6 +36,7 @@ impl VerifiedTokens {
         let digest = digest::digest(&digest::SHA256, token.as_bytes());
         let digest = digest.as_ref().try_into().expect("SHA-256 gives 32 bytes");
         if let Some(claims) = self.0.get(&digest) {
+            token::require_accepted_key(tokens, &*claims, now_ms)?;
             token::require_in_time(&*claims, now_ms)?;
             return Ok(claims);
         }

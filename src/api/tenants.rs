@@ -3,9 +3,10 @@
 use secrecy::ExposeSecret as _;
 use vestibule_api::models;
 use vestibule_api::tenants::{
-    TenantCreateRequest, TenantCreateResponse, TenantEraseRequest, TenantEraseResponse,
-    TenantExportRequest, TenantExportResponse, TenantListRequest, TenantListResponse,
-    TenantRevokeRequest, TenantRevokeResponse, Tenants,
+    SigningKeyListRequest, SigningKeyListResponse, SigningKeyRotateRequest,
+    SigningKeyRotateResponse, TenantCreateRequest, TenantCreateResponse, TenantEraseRequest,
+    TenantEraseResponse, TenantExportRequest, TenantExportResponse, TenantListRequest,
+    TenantListResponse, TenantRevokeRequest, TenantRevokeResponse, Tenants,
 };
 use vestibule_runtime::{Refusal, Timestamp};
 
@@ -13,8 +14,9 @@ use super::auth::AdminCaller;
 use super::refusal::documented;
 use crate::context::Context;
 use crate::domain::erasure::{Named, Whose};
+use crate::domain::signing_key::{FIRST, SigningKey, SigningState};
 use crate::domain::tenant::{Directory, Tenant};
-use crate::error::Result;
+use crate::error::{Error, Result, Thing};
 
 /// Who acts in the audit when the admin surface is used.
 pub const ADMIN: &str = "admin";
@@ -100,6 +102,34 @@ impl Tenants for Context {
         let body = models::Erased { erased, complete: done.is_complete };
         Ok(TenantEraseResponse::Ok { body })
     }
+
+    async fn signing_key_list(
+        &self,
+        _: AdminCaller,
+        request: SigningKeyListRequest,
+    ) -> Result<SigningKeyListResponse, Refusal> {
+        let id = request.path.tenant_id.as_str();
+        let tenant = self.store.tenant(id).await?.filter(|tenant| tenant.revoked_at.is_none());
+        tenant.ok_or(Error::NotFound(Thing::Tenant))?;
+        let mut all = self.store.signing_keys_of(id).await?;
+        if all.is_empty() {
+            all.push(SigningKey::first(id));
+        }
+        Ok(SigningKeyListResponse::Ok { body: signing_keys(&all, self.clock.now_ms()) })
+    }
+
+    async fn signing_key_rotate(
+        &self,
+        _: AdminCaller,
+        request: SigningKeyRotateRequest,
+    ) -> Result<SigningKeyRotateResponse, Refusal> {
+        let (id, now) = (request.path.tenant_id.as_str(), self.clock.now_ms());
+        let overlap_s = u32::try_from(request.body.overlap_seconds).unwrap_or(u32::MAX);
+        let audit = self.audit(id, ADMIN, "signing_key.rotate", id);
+        let all = self.store.rotate_signing_key(id, overlap_s, now, audit).await?;
+        self.hear_of_signing_keys().await?;
+        Ok(SigningKeyRotateResponse::Ok { body: signing_keys(&all, now) })
+    }
 }
 
 fn whose(
@@ -115,6 +145,21 @@ fn whose(
         everything: everything.unwrap_or(false),
     };
     named.whose()
+}
+
+fn signing_keys(all: &[SigningKey], now_ms: i64) -> models::SigningKeyList {
+    let items = all.iter().map(|key| models::SigningKey {
+        generation: key.generation,
+        state: match key.state(now_ms) {
+            SigningState::Pending => models::SigningKeyState::Pending,
+            SigningState::Active => models::SigningKeyState::Active,
+            SigningState::VerifyOnly => models::SigningKeyState::VerifyOnly,
+            SigningState::Retired => models::SigningKeyState::Retired,
+        },
+        active_from: (key.generation > FIRST).then_some(Timestamp(key.active_from)),
+        accepted_until: key.accepted_until.map(Timestamp),
+    });
+    models::SigningKeyList { items: items.collect() }
 }
 
 /// The documented page size as the store counts.

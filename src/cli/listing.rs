@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::admin::Credential;
 use crate::domain::key::{Key, KeyKind, KeyUse, LISTED_ORIGINS, MOST_ORIGINS};
 use crate::domain::key_update;
+use crate::domain::signing_key::{FIRST, SigningKey};
 use crate::domain::tenant::{Directory, Tenant};
 
 /// Rows under a head, each column as wide as its widest cell.
@@ -41,6 +42,18 @@ pub(super) fn tenant_json(tenant: &Tenant) -> Value {
     }
     if let Some(at) = tenant.erased_at {
         value["erasedAt"] = time(at).into();
+    }
+    value
+}
+
+/// A generation of a tenant's signing key as the admin document shows it.
+pub(super) fn signing_key_json(key: &SigningKey, now_ms: i64) -> Value {
+    let mut value = json!({"generation": key.generation, "state": key.state(now_ms).name()});
+    if key.generation > FIRST {
+        value["activeFrom"] = time(key.active_from).into();
+    }
+    if let Some(end) = key.accepted_until {
+        value["acceptedUntil"] = time(end).into();
     }
     value
 }

@@ -3,12 +3,13 @@
 use clap::{Args, Subcommand, ValueEnum};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
-use vestibule_api::schemas;
+use vestibule_api::{models, schemas};
 use vestibule_runtime::Part;
 
-use super::listing::{columns, directory_name, tenant_json, time};
+use super::listing::{columns, directory_name, signing_key_json, tenant_json, time};
 use super::workplace::{Desk, Workplace};
 use super::{Failure, erasure, print_json, print_line};
+use crate::domain::signing_key::{FIRST, SigningKey};
 use crate::domain::tenant::{Directory, Tenant};
 
 const PAGE: u32 = 200;
@@ -18,6 +19,7 @@ const PAGE: u32 = 200;
 #[command(after_help = "\
 Examples:
   vestibule tenants create Acme --directory strict
+  vestibule tenants rotate-signing-key ten_… --overlap 3600
   vestibule tenants list --json | jq -r '.items[].tenantId'
   vestibule tenants export ten_… --uid user-42 > user-42.jsonl
   vestibule tenants erase ten_… --uid user-42
@@ -35,6 +37,23 @@ pub(super) enum Tenants {
     Create(Create),
     Export(erasure::Export),
     Erase(erasure::Erase),
+    /// Begin a new generation of the key that signs a tenant's session tokens
+    ///
+    /// Tokens of the old one stay valid for the overlap. A running service takes the new one up
+    /// within three seconds.
+    RotateSigningKey {
+        /// ten_…
+        #[arg(value_name = "TENANT")]
+        id: String,
+        /// Seconds for which older tokens stay valid; 0 ends them all [default: twelve hours]
+        #[arg(long, value_name = "S")]
+        overlap: Option<u32>,
+        #[command(flatten)]
+        workplace: Workplace,
+        /// Print {"items":[…]}, the generations
+        #[arg(long)]
+        json: bool,
+    },
     /// End a tenant for good, with all its keys and sessions
     Revoke {
         /// ten_…
@@ -81,6 +100,9 @@ impl Tenants {
             Self::Create(create) => create.run(),
             Self::Export(export) => export.run(),
             Self::Erase(erase) => erase.run(),
+            Self::RotateSigningKey { id, overlap, workplace, json } => {
+                rotate_signing_key(&id, overlap, workplace, json)
+            }
             Self::Revoke { id, workplace, json } => revoke(&id, workplace, json),
         }
     }
@@ -118,6 +140,43 @@ fn list(workplace: Workplace, json: bool) -> Result<(), Failure> {
     }
     let rows: Vec<_> = tenants.iter().map(row).collect();
     print_line(&columns(["TENANT", "NAME", "DIRECTORY", "CREATED", "REVOKED"], &rows))
+}
+
+fn rotate_signing_key(
+    id: &str,
+    overlap: Option<u32>,
+    workplace: Workplace,
+    json: bool,
+) -> Result<(), Failure> {
+    let usual = models::SigningKeyRotate::default().overlap_seconds;
+    let overlap = overlap.map_or(usual, i64::from);
+    let body = json!({"overlapSeconds": overlap});
+    let violations = schemas::admin::signing_key_rotate().check(Part::Body, &body);
+    if !violations.is_empty() {
+        return Err(Failure::broken(&violations, &[("/overlapSeconds", "--overlap")]));
+    }
+    let overlap_s = u32::try_from(overlap).unwrap_or(u32::MAX);
+    let (all, now) = workplace.work(async |desk| {
+        let now = desk.clock.now_ms();
+        let audit = desk.provision().audit(id, "signing_key.rotate", id);
+        Ok((desk.store.rotate_signing_key(id, overlap_s, now, audit).await?, now))
+    })?;
+    if json {
+        let items: Vec<_> = all.iter().map(|key| signing_key_json(key, now)).collect();
+        return print_json(&json!({"items": items}));
+    }
+    let rows: Vec<_> = all.iter().map(|key| signing_key_row(key, now)).collect();
+    print_line(&columns(["GENERATION", "STATE", "ACTIVE FROM", "ACCEPTED UNTIL"], &rows))?;
+    print_line(&format!("{id} has a new signing key, which signs in a few seconds"))
+}
+
+fn signing_key_row(key: &SigningKey, now_ms: i64) -> [String; 4] {
+    [
+        key.generation.to_string(),
+        key.state(now_ms).name().to_owned(),
+        if key.generation > FIRST { time(key.active_from) } else { String::new() },
+        key.accepted_until.map(time).unwrap_or_default(),
+    ]
 }
 
 fn revoke(id: &str, workplace: Workplace, json: bool) -> Result<(), Failure> {

@@ -13,6 +13,7 @@ use crate::context::Clock;
 use crate::domain::sealing::MasterKeys;
 use crate::domain::token::{Audience, EmbedClaims, IframeClaims, Tokens};
 use crate::domain::{chat_token, token};
+use crate::store::Store;
 
 /// Look into session tokens.
 #[derive(Debug, Subcommand)]
@@ -67,7 +68,7 @@ impl Token {
 impl Inspect {
     fn run(self) -> Result<(), Failure> {
         let token = read_token(&self.token)?;
-        let keys = self.workplace.access()?.master_keys;
+        let keys = known_keys(self.workplace)?;
         let now_s = Clock::default().now_ms().div_euclid(1000);
         let inspection = inspect(&token, keys, now_s).ok_or_else(|| {
             let help = "give a whole embed, iframe or chat token; a cache key (ck_…) is none, \
@@ -85,6 +86,19 @@ impl Inspect {
         }
         Ok(())
     }
+}
+
+/// The master keys, if they are known, and with a database what became of signing keys.
+fn known_keys(workplace: Workplace) -> Result<Option<MasterKeys>, Failure> {
+    let access = workplace.clone().access()?;
+    if let Some(keys) = &access.master_keys
+        && Store::is_in(&access.data_dir)
+    {
+        // Retired ones too: age alone makes no token look forged.
+        let all = workplace.work(async |desk| Ok(desk.store.signing_keys(0).await?))?;
+        keys.signing.replace(all);
+    }
+    Ok(access.master_keys)
 }
 
 impl Inspection {

@@ -13,7 +13,7 @@ use crate::resealing::Resealer;
 use crate::store::Store;
 
 /// The flags that say which data directory.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct Workplace {
     /// The data directory of the service [default: ./data]
     #[arg(long, value_name = "D")]

@@ -35,7 +35,8 @@ pub struct ChatClaims {
 pub fn mint(keys: &MasterKeys, claims: &ChatClaims) -> String {
     let json = serde_json::to_vec(claims).expect("strings and integers are JSON");
     let payload = URL_SAFE_NO_PAD.encode(json);
-    let key = hmac::Key::new(hmac::HMAC_SHA256, &keys.derive(&claims.tid, AUDIENCE));
+    let key =
+        hmac::Key::new(hmac::HMAC_SHA256, &keys.signing_key(&claims.tid, AUDIENCE, claims.iat));
     let mac = URL_SAFE_NO_PAD.encode(hmac::sign(&key, payload.as_bytes()));
     format!("{payload}.{mac}")
 }
@@ -46,7 +47,8 @@ pub fn mint(keys: &MasterKeys, claims: &ChatClaims) -> String {
 /// `InvalidToken`; `TokenExpired` only when all else is right with it.
 pub fn verify(keys: &MasterKeys, token: &str, now_ms: i64) -> Result<ChatClaims> {
     let (payload, mac, claims) = parse(token).ok_or(Error::InvalidToken)?;
-    keys.derive_all(&claims.tid, AUDIENCE)
+    keys.verifying_keys(&claims.tid, AUDIENCE, claims.iat, now_ms)
+        .into_iter()
         .map(|key| hmac::Key::new(hmac::HMAC_SHA256, &key))
         .find(|key| hmac::verify(key, payload.as_bytes(), &mac).is_ok())
         .ok_or(Error::InvalidToken)?;
@@ -165,7 +167,10 @@ mod tests {
         let json =
             br#"{"tid":"ten_a","sid":"s","cid":"c","iat":1700000000,"exp":1700003600,"x":1}"#;
         let payload = URL_SAFE_NO_PAD.encode(json);
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &keys(&[KEY]).derive("ten_a", AUDIENCE));
+        let key = hmac::Key::new(
+            hmac::HMAC_SHA256,
+            &keys(&[KEY]).signing_key("ten_a", AUDIENCE, 1_700_000_000),
+        );
         let mac = URL_SAFE_NO_PAD.encode(hmac::sign(&key, payload.as_bytes()));
         assert!(verify(&keys(&[KEY]), &format!("{payload}.{mac}"), NOW).is_err());
     }

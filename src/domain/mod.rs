@@ -26,6 +26,7 @@ pub mod outbound;
 pub mod sealing;
 pub mod session;
 pub mod signature;
+pub mod signing_key;
 pub mod tenant;
 pub mod theme;
 pub mod token;

@@ -13,6 +13,7 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::hex;
+use super::signing_key::{FIRST, SigningKeys};
 use crate::error::{Error, Result};
 
 /// A nonce of 12 bytes and the ciphertext with its tag, as they lie in the database.
@@ -34,7 +35,11 @@ pub struct Place<'a> {
 
 /// The service's master keys, at least one: the first seals and signs, all open and verify. The
 /// list may be replaced while it is used.
-pub struct MasterKeys(RwLock<Arc<Vec<MasterKey>>>);
+pub struct MasterKeys {
+    list: RwLock<Arc<Vec<MasterKey>>>,
+    /// Which generation of a tenant's derived keys signs and verifies.
+    pub signing: SigningKeys,
+}
 
 /// Why a list of master keys is refused. One line: what is wrong, and the repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,13 +84,13 @@ impl MasterKeys {
         if keys.is_empty() {
             return Err(BadMasterKey::Missing);
         }
-        Ok(Self(RwLock::new(Arc::new(keys))))
+        Ok(Self { list: RwLock::new(Arc::new(keys)), signing: SigningKeys::default() })
     }
 
     /// Goes on with the keys of `other`. What is under way ends with those that it began with.
     pub fn replace(&self, other: &Self) {
         let keys = other.all();
-        *self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = keys;
+        *self.list.write().unwrap_or_else(std::sync::PoisonError::into_inner) = keys;
     }
 
     /// A name for each key, first to last: 16 hex digits that tell nothing else of it.
@@ -174,24 +179,30 @@ impl MasterKeys {
         self.open(KEY_CHECK, check).is_ok_and(|text| text.expose_secret() == KEY_CHECK_TEXT)
     }
 
-    /// The key that signs tokens of one tenant and audience. A few microseconds: not worth a
-    /// cache.
-    pub fn derive(&self, tenant: &str, audience: &str) -> [u8; 32] {
-        self.all()[0].derive(tenant, audience)
+    /// The key that signs a tenant's token for an audience, issued at `issued_s` (seconds since
+    /// 1970). A few microseconds: not worth a cache.
+    pub fn signing_key(&self, tenant: &str, audience: &str, issued_s: i64) -> [u8; 32] {
+        let generation = self.signing.signing(tenant, issued_s.saturating_mul(1000));
+        self.all()[0].derive(tenant, audience, generation)
     }
 
-    /// The keys that verify tokens of one tenant and audience, the signing one first.
-    pub fn derive_all<'a>(
-        &'a self,
-        tenant: &'a str,
-        audience: &'a str,
-    ) -> impl Iterator<Item = [u8; 32]> + 'a {
-        let keys = self.all();
-        (0..keys.len()).map(move |at| keys[at].derive(tenant, audience))
+    /// The keys that verify such a token at `now_ms`, the signing one first; none when the
+    /// generation that signed it is retired.
+    pub fn verifying_keys(
+        &self,
+        tenant: &str,
+        audience: &str,
+        issued_s: i64,
+        now_ms: i64,
+    ) -> Vec<[u8; 32]> {
+        let issued_ms = issued_s.saturating_mul(1000);
+        let generation = self.signing.verifying(tenant, issued_ms, now_ms);
+        let Some(generation) = generation else { return Vec::new() };
+        self.all().iter().map(|key| key.derive(tenant, audience, generation)).collect()
     }
 
     fn all(&self) -> Arc<Vec<MasterKey>> {
-        Arc::clone(&self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+        Arc::clone(&self.list.read().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 }
 
@@ -248,10 +259,15 @@ impl MasterKey {
         hex::encode(&expand(&self.root, &[b"fingerprint"])[..8])
     }
 
-    fn derive(&self, tenant: &str, audience: &str) -> [u8; 32] {
+    fn derive(&self, tenant: &str, audience: &str, generation: i64) -> [u8; 32] {
         // The length keeps ("a", "bc") and ("ab", "c") apart.
         let length = (tenant.len() as u64).to_be_bytes();
-        expand(&self.root, &[b"session", &length, tenant.as_bytes(), audience.as_bytes()])
+        let (tenant, audience) = (tenant.as_bytes(), audience.as_bytes());
+        if generation == FIRST {
+            return expand(&self.root, &[b"session", &length, tenant, audience]);
+        }
+        let generation = generation.to_be_bytes();
+        expand(&self.root, &[b"session generation", &generation, &length, tenant, audience])
     }
 }
 

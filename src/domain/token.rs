@@ -175,7 +175,8 @@ impl Tokens {
     /// # Errors
     /// `Internal` when the token would be longer than [`MAX_BYTES`].
     pub fn mint<C: Claims>(&self, claims: &C) -> Result<String> {
-        let key = self.keys.derive(claims.frame().tid, C::AUDIENCE.name());
+        let Frame { tid, iat, .. } = claims.frame();
+        let key = self.keys.signing_key(tid, C::AUDIENCE.name(), iat);
         let header = jsonwebtoken::Header::new(Algorithm::HS256);
         let token = jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(&key))
             .map_err(|error| Error::Internal(format!("a token cannot be signed: {error}")))?;
@@ -191,14 +192,15 @@ impl Tokens {
     /// `InvalidToken`; `TokenExpired` only when all else is right with it.
     pub fn verify<C: Claims>(&self, token: &str, now_ms: i64) -> Result<C> {
         require_plain_header(token).map_err(|_| Error::InvalidToken)?;
-        let tenant = peek_tenant(token).ok_or(Error::InvalidToken)?;
+        let peeked = peek(token).ok_or(Error::InvalidToken)?;
         let rules = match C::AUDIENCE {
             Audience::Embed => &self.embed,
             Audience::Iframe => &self.iframe,
         };
         let claims: C = self
             .keys
-            .derive_all(&tenant, C::AUDIENCE.name())
+            .verifying_keys(&peeked.tid, C::AUDIENCE.name(), peeked.iat, now_ms)
+            .into_iter()
             .find_map(|key| {
                 jsonwebtoken::decode(token, &DecodingKey::from_secret(&key), rules).ok()
             })
@@ -217,15 +219,26 @@ pub fn require_in_time<C: Claims>(claims: &C, now_ms: i64) -> Result<()> {
     require_frame_in_time(claims.frame(), C::AUDIENCE.max_lifetime_s(), now_ms)
 }
 
-/// The tenant that a token claims to be of. Unverified: good for choosing a key, for nothing else.
-pub fn peek_tenant(token: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Peek {
-        tid: String,
-    }
-    let payload = token.split('.').nth(1)?;
-    let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
-    Some(serde_json::from_slice::<Peek>(&payload).ok()?.tid)
+/// The generation's part of a verdict, for verdicts that are remembered.
+///
+/// # Errors
+/// `InvalidToken` when the signing key of that time is retired.
+pub fn require_accepted_key<C: Claims>(tokens: &Tokens, claims: &C, now_ms: i64) -> Result<()> {
+    let Frame { tid, iat, .. } = claims.frame();
+    let generation = tokens.keys.signing.verifying(tid, iat.saturating_mul(1000), now_ms);
+    generation.map(drop).ok_or(Error::InvalidToken)
+}
+
+/// What chooses the key of a token. Unverified: good for that and for nothing else.
+#[derive(Deserialize)]
+struct Peeked {
+    tid: String,
+    iat: i64,
+}
+
+fn peek(token: &str) -> Option<Peeked> {
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    serde_json::from_slice(&payload).ok()
 }
 
 /// Header and claims as they stand, for people to read. Nothing is verified.

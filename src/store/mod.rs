@@ -28,6 +28,7 @@ mod purge;
 mod script;
 mod sealed_values;
 mod sessions;
+mod signing_keys;
 mod sources;
 mod sqlite;
 mod subscribers;
@@ -100,6 +101,11 @@ impl Store {
     /// `Unavailable` when the file cannot be read.
     pub async fn migrations(data_dir: &Path) -> Result<Option<Migrations>> {
         sqlite::migrations(data_dir).await
+    }
+
+    /// Whether a store was ever opened in `data_dir`.
+    pub fn is_in(data_dir: &Path) -> bool {
+        sqlite::file(data_dir).is_file()
     }
 
     /// Writes everything queued, then closes all connections. Later calls are `Unavailable`.

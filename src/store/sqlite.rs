@@ -29,6 +29,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "keys", include_str!("migrations/0003_keys.sqlite.sql")),
     (6, "audit", include_str!("migrations/0006_audit.sqlite.sql")),
     (7, "webhooks", include_str!("migrations/0007_webhooks.sqlite.sql")),
+    (8, "signing_keys", include_str!("migrations/0008_signing_keys.sqlite.sql")),
 ];
 
 /// Below this, SQLite can lose a committed transaction when a WAL is reset.
@@ -55,7 +56,7 @@ pub(super) async fn open(
     data_dir: &Path,
     queued: Arc<Notify>,
 ) -> Result<(engine::Connection, engine::Readers)> {
-    let file = data_dir.join("vestibule.db");
+    let file = file(data_dir);
     let lock = lock(data_dir.to_owned()).await?;
     make_private(&file).map_err(|error| unusable(&file, &error))?;
     let mut writer = Writer::connect(writer_options(&file)).await?;
@@ -109,6 +110,11 @@ pub(super) async fn migrations(data_dir: &Path) -> Result<Option<Migrations>> {
     let known = applied.iter().filter(is_known).count();
     let foreign = applied.len() - known;
     Ok(Some(Migrations { applied: known, known: MIGRATIONS.len(), foreign }))
+}
+
+/// Where the database of a data directory lies.
+pub(super) fn file(data_dir: &Path) -> PathBuf {
+    data_dir.join("vestibule.db")
 }
 
 /// The one connection that writes.

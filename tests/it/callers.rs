@@ -152,6 +152,7 @@ impl Wallet {
             "RedeemCacheKey" => json!({ "cache_key": self.cache_key }),
             "TenantCreate" => json!({ "name": "Acme" }),
             "KeyUpdate" => json!({ "label": "b" }),
+            "SigningKeyRotate" => json!({ "overlapSeconds": 60 }),
             "KeyRotate" => json!({ "overlapSeconds": 60 }),
             "WebhookCreate" => json!({ "url": DEAF, "events": ["session.created"] }),
             "WebhookUpdate" => json!({ "description": "changed" }),

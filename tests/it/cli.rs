@@ -289,7 +289,7 @@ fn tenants_and_keys_are_made_listed_and_ended() {
         let rotated = desk.json(&["keys", "rotate", key, "--overlap", "60"]);
         assert_eq!(rotated["key"]["generations"].as_array().map(Vec::len), Some(2), "{rotated}");
         assert_ne!(rotated["credential"], made["credential"]);
-        desk.says(1, &["keys", "rotate", key], "two credentials of the key are accepted already");
+        desk.says(1, &["keys", "rotate", key], "an earlier rotation is not over");
         desk.says(0, &["keys", "rotate", key, "--overlap", "0"], "is not accepted any more");
         desk.says(0, &["keys", "pause", key], "is paused");
         desk.says(0, &["keys", "resume", key], "is active");
@@ -298,6 +298,18 @@ fn tenants_and_keys_are_made_listed_and_ended() {
         desk.says(1, &["keys", "update", key, "--label", "X"], "is revoked for good");
         desk.says(1, &["keys", "rotate", key], "is revoked for good");
     }
+    let rotated = desk.json(&["tenants", "rotate-signing-key", &tenant, "--overlap", "60"]);
+    let states = rotated["items"].as_array().expect("generations").iter();
+    let states: Vec<_> = states.map(|it| it["state"].as_str().expect("a state")).collect();
+    assert_eq!(states, ["pending", "active"], "{rotated}");
+    let rotate = ["tenants", "rotate-signing-key", &tenant];
+    desk.says(1, &rotate, "an earlier rotation is not over");
+    desk.says(0, &[&rotate[..], &["--overlap", "0"]].concat(), "has a new signing key");
+    desk.says(
+        2,
+        &[&rotate[..], &["--overlap", "43201"]].concat(),
+        "--overlap breaks maximum 43200",
+    );
     desk.says(0, &["tenants", "revoke", &tenant], "is revoked since");
     let listed = desk.json(&["tenants", "list"]);
     let acme = listed["items"]

@@ -150,7 +150,15 @@ async fn admin_targets(callers: &Callers<'_>, produced: &mut Produced) {
     lost.target.key_id = format!("key_{}", "a".repeat(26));
     lost.target.webhook_id = format!("whk_{}", "a".repeat(26));
     lost.target.delivery_id = format!("msg_{}", "a".repeat(26));
-    for id in ["tenantRevoke", "tenantExport", "tenantErase", "keyCreate", "webhookCreate"] {
+    for id in [
+        "tenantRevoke",
+        "tenantExport",
+        "tenantErase",
+        "keyCreate",
+        "webhookCreate",
+        "signingKeyList",
+        "signingKeyRotate",
+    ] {
         let admin = operation(id);
         produced.note(admin, "tenant_not_found", &lost.send(admin, lost.body(admin)).await);
     }
@@ -161,6 +169,10 @@ async fn admin_targets(callers: &Callers<'_>, produced: &mut Produced) {
     let rotate = operation("keyRotate");
     let (mut rotating, body) = (Callers::new(callers.service).await, json!({}));
     rotating.target = Target::create(callers.service).await;
+    produced.note_success(rotate, &rotating.send(rotate, bytes(&body)).await);
+    let third = rotating.send(rotate, bytes(&body)).await;
+    produced.note(rotate, "rotation_in_progress", &third);
+    let rotate = operation("signingKeyRotate");
     produced.note_success(rotate, &rotating.send(rotate, bytes(&body)).await);
     let third = rotating.send(rotate, bytes(&body)).await;
     produced.note(rotate, "rotation_in_progress", &third);

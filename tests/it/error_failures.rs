@@ -77,6 +77,7 @@ async fn a_lost_table(produced: &mut Produced) {
     let callers = Callers::new(&service).await;
     drop_table(&service, "audit");
     drop_table(&service, "webhooks");
+    drop_table(&service, "signing_keys");
     drop_table(&service, "audit_chains");
     let written = [
         "auditList",
@@ -87,6 +88,8 @@ async fn a_lost_table(produced: &mut Produced) {
         "tenantErase",
         "tenantExport",
         "tenantRevoke",
+        "signingKeyList",
+        "signingKeyRotate",
     ];
     let of_webhooks = OPERATIONS.iter().map(|it| it.id).filter(|id| id.starts_with("webhook"));
     for id in written.into_iter().chain(of_webhooks) {

@@ -52,6 +52,7 @@ mod secrets;
 mod service;
 mod shutdown;
 mod signatures;
+mod signing_keys;
 mod smoke;
 mod start;
 mod strict_json;

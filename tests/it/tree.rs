@@ -28,6 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "config",
             "domain",
+            "error",
             "key_uses",
             "limiter",
             "outbound",

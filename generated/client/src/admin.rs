@@ -2113,6 +2113,112 @@ pub mod types {
             Ok(Self(value.to_string()))
         }
     }
+    /// One generation of the key that signs a tenant's session tokens. `activeFrom` is absent for the
+    /// first one, `acceptedUntil` while nothing follows.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct SigningKey {
+        /// Until when it verifies, in UTC.
+        #[serde(
+            rename = "acceptedUntil",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub accepted_until: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        /// From when on it signs, in UTC.
+        #[serde(
+            rename = "activeFrom",
+            skip_serializing_if = "::std::option::Option::is_none"
+        )]
+        pub active_from: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        /// Counts up with each rotation.
+        pub generation: i64,
+        pub state: SigningKeyState,
+    }
+    impl SigningKey {
+        pub fn builder() -> builder::SigningKey {
+            Default::default()
+        }
+    }
+    /// The generations of a tenant's signing key, newest first.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct SigningKeyList {
+        /// The generations.
+        pub items: ::std::vec::Vec<SigningKey>,
+    }
+    impl SigningKeyList {
+        pub fn builder() -> builder::SigningKeyList {
+            Default::default()
+        }
+    }
+    /// How long tokens of the old generation are valid.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    #[serde(deny_unknown_fields)]
+    pub struct SigningKeyRotate {
+        /// For how many seconds the old generation verifies once the new one signs: twelve hours
+        /// unless given, which no session outlives. 0 ends all older tokens.
+        #[serde(
+            rename = "overlapSeconds",
+            default = "defaults::default_u64::<i64, 43200>"
+        )]
+        pub overlap_seconds: i64,
+    }
+    impl ::std::default::Default for SigningKeyRotate {
+        fn default() -> Self {
+            Self {
+                overlap_seconds: defaults::default_u64::<i64, 43200>(),
+            }
+        }
+    }
+    impl SigningKeyRotate {
+        pub fn builder() -> builder::SigningKeyRotate {
+            Default::default()
+        }
+    }
+    /// What a generation does. `pending` is made known, `active` signs and verifies, `verify-only`
+    /// verifies what it signed, `retired` does nothing any more.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    #[serde(transparent)]
+    pub struct SigningKeyState(pub ::std::string::String);
+    impl ::std::ops::Deref for SigningKeyState {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<SigningKeyState> for ::std::string::String {
+        fn from(value: SigningKeyState) -> Self {
+            value.0
+        }
+    }
+    impl ::std::convert::From<::std::string::String> for SigningKeyState {
+        fn from(value: ::std::string::String) -> Self {
+            Self(value)
+        }
+    }
+    impl ::std::fmt::Display for SigningKeyState {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+    impl ::std::str::FromStr for SigningKeyState {
+        type Err = ::std::convert::Infallible;
+        fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+            Ok(Self(value.to_string()))
+        }
+    }
     /// A tenant. `revokedAt` is present once it was revoked.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Tenant {
@@ -7013,6 +7119,193 @@ pub mod types {
             }
         }
         #[derive(Clone, Debug)]
+        pub struct SigningKey {
+            accepted_until: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            active_from: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            generation: ::std::result::Result<i64, ::std::string::String>,
+            state: ::std::result::Result<super::SigningKeyState, ::std::string::String>,
+        }
+        impl ::std::default::Default for SigningKey {
+            fn default() -> Self {
+                Self {
+                    accepted_until: Ok(Default::default()),
+                    active_from: Ok(Default::default()),
+                    generation: Err("no value supplied for generation".to_string()),
+                    state: Err("no value supplied for state".to_string()),
+                }
+            }
+        }
+        impl SigningKey {
+            pub fn accepted_until<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.accepted_until = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for accepted_until: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn active_from<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.active_from = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for active_from: {e}")
+                    });
+                self
+            }
+            pub fn generation<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.generation = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for generation: {e}")
+                    });
+                self
+            }
+            pub fn state<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SigningKeyState>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.state = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for state: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SigningKey> for super::SigningKey {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SigningKey,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    accepted_until: value.accepted_until?,
+                    active_from: value.active_from?,
+                    generation: value.generation?,
+                    state: value.state?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SigningKey> for SigningKey {
+            fn from(value: super::SigningKey) -> Self {
+                Self {
+                    accepted_until: Ok(value.accepted_until),
+                    active_from: Ok(value.active_from),
+                    generation: Ok(value.generation),
+                    state: Ok(value.state),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SigningKeyList {
+            items: ::std::result::Result<
+                ::std::vec::Vec<super::SigningKey>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for SigningKeyList {
+            fn default() -> Self {
+                Self {
+                    items: Err("no value supplied for items".to_string()),
+                }
+            }
+        }
+        impl SigningKeyList {
+            pub fn items<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::SigningKey>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.items = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for items: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SigningKeyList> for super::SigningKeyList {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SigningKeyList,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { items: value.items? })
+            }
+        }
+        impl ::std::convert::From<super::SigningKeyList> for SigningKeyList {
+            fn from(value: super::SigningKeyList) -> Self {
+                Self { items: Ok(value.items) }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SigningKeyRotate {
+            overlap_seconds: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for SigningKeyRotate {
+            fn default() -> Self {
+                Self {
+                    overlap_seconds: Ok(super::defaults::default_u64::<i64, 43200>()),
+                }
+            }
+        }
+        impl SigningKeyRotate {
+            pub fn overlap_seconds<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.overlap_seconds = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for overlap_seconds: {e}"
+                        )
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SigningKeyRotate> for super::SigningKeyRotate {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SigningKeyRotate,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    overlap_seconds: value.overlap_seconds?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SigningKeyRotate> for SigningKeyRotate {
+            fn from(value: super::SigningKeyRotate) -> Self {
+                Self {
+                    overlap_seconds: Ok(value.overlap_seconds),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Tenant {
             created_at: ::std::result::Result<
                 ::chrono::DateTime<::chrono::offset::Utc>,
@@ -9019,6 +9312,49 @@ impl Client {
     pub fn tenant_export(&self) -> builder::TenantExport<'_> {
         builder::TenantExport::new(self)
     }
+    /// List the generations of a tenant's signing key
+    ///
+    /// Lists the generations of the key that signs the tenant's session tokens, newest first, retired
+    /// ones too. The keys themselves are derived and shown nowhere.
+    ///
+    /// Sends a `GET` request to `/api/admin/v1/tenants/{tenantId}/signing-keys`
+    ///
+    /// Arguments:
+    /// - `tenant_id`: The tenant.
+    /// ```ignore
+    /// let response = client.signing_key_list()
+    ///    .tenant_id(tenant_id)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn signing_key_list(&self) -> builder::SigningKeyList<'_> {
+        builder::SigningKeyList::new(self)
+    }
+    /// Rotate a tenant's signing key
+    ///
+    /// Begins a new generation of the key that signs the tenant's session tokens. It is `pending` for
+    /// two to three seconds, so that every instance knows it, then `active`. The one before is
+    /// `verify-only` from then on for `overlapSeconds`, so that every token it signed stays valid,
+    /// then `retired`. With an overlap of 0 all older tokens of the tenant end when the new
+    /// generation begins: for a key that others may know.
+    ///
+    /// While an older generation verifies still, another overlap is refused.
+    ///
+    /// Sends a `POST` request to `/api/admin/v1/tenants/{tenantId}/signing-keys/rotate`
+    ///
+    /// Arguments:
+    /// - `tenant_id`: The tenant.
+    /// - `body`
+    /// ```ignore
+    /// let response = client.signing_key_rotate()
+    ///    .tenant_id(tenant_id)
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn signing_key_rotate(&self) -> builder::SigningKeyRotate<'_> {
+        builder::SigningKeyRotate::new(self)
+    }
     /// List webhook endpoints
     ///
     /// Lists the endpoints of a tenant in an order that does not change between pages; a tenant that
@@ -10675,6 +11011,200 @@ pub mod builder {
                 .build()?;
             let info = OperationInfo {
                 operation_id: "tenant_export",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::signing_key_list`]
+    ///
+    /// [`Client::signing_key_list`]: super::Client::signing_key_list
+    #[derive(Debug, Clone)]
+    pub struct SigningKeyList<'a> {
+        client: &'a super::Client,
+        tenant_id: Result<types::TenantId, String>,
+    }
+    impl<'a> SigningKeyList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                tenant_id: Err("tenant_id was not initialized".to_string()),
+            }
+        }
+        pub fn tenant_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TenantId>,
+        {
+            self.tenant_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `TenantId` for tenant_id failed".to_string()
+                });
+            self
+        }
+        /// Sends a `GET` request to `/api/admin/v1/tenants/{tenantId}/signing-keys`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::SigningKeyList>, Error<types::Error>> {
+            let Self { client, tenant_id } = self;
+            let tenant_id = tenant_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/admin/v1/tenants/{}/signing-keys", client.baseurl, encode_path(&
+                tenant_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "signing_key_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::signing_key_rotate`]
+    ///
+    /// [`Client::signing_key_rotate`]: super::Client::signing_key_rotate
+    #[derive(Debug, Clone)]
+    pub struct SigningKeyRotate<'a> {
+        client: &'a super::Client,
+        tenant_id: Result<types::TenantId, String>,
+        body: Result<types::builder::SigningKeyRotate, String>,
+    }
+    impl<'a> SigningKeyRotate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                tenant_id: Err("tenant_id was not initialized".to_string()),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn tenant_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TenantId>,
+        {
+            self.tenant_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `TenantId` for tenant_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SigningKeyRotate>,
+            <V as std::convert::TryInto<
+                types::SigningKeyRotate,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `SigningKeyRotate` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::SigningKeyRotate,
+            ) -> types::builder::SigningKeyRotate,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        /// Sends a `POST` request to `/api/admin/v1/tenants/{tenantId}/signing-keys/rotate`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::SigningKeyList>, Error<types::Error>> {
+            let Self { client, tenant_id, body } = self;
+            let tenant_id = tenant_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::SigningKeyRotate::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/admin/v1/tenants/{}/signing-keys/rotate", client.baseurl,
+                encode_path(& tenant_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "signing_key_rotate",
             };
             client.pre(&mut request, &info).await?;
             let result = client.exec(request, &info).await;

@@ -953,6 +953,138 @@ pub mod operations {
             )
         }
     }
+    pub struct SigningKeyListWhen(::httpmock::When);
+    impl SigningKeyListWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::GET)
+                    .path_matches(
+                        regex::Regex::new("^/api/admin/v1/tenants/[^/]*/signing-keys$")
+                            .unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn tenant_id(self, value: &types::TenantId) -> Self {
+            let re = regex::Regex::new(
+                    &format!(
+                        "^/api/admin/v1/tenants/{}/signing-keys$", value.to_string()
+                    ),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+    }
+    pub struct SigningKeyListThen(::httpmock::Then);
+    impl SigningKeyListThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::SigningKeyList) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct SigningKeyRotateWhen(::httpmock::When);
+    impl SigningKeyRotateWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::POST)
+                    .path_matches(
+                        regex::Regex::new(
+                                "^/api/admin/v1/tenants/[^/]*/signing-keys/rotate$",
+                            )
+                            .unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn tenant_id(self, value: &types::TenantId) -> Self {
+            let re = regex::Regex::new(
+                    &format!(
+                        "^/api/admin/v1/tenants/{}/signing-keys/rotate$", value
+                        .to_string()
+                    ),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn body(self, value: &types::SigningKeyRotate) -> Self {
+            Self(self.0.json_body_obj(value))
+        }
+    }
+    pub struct SigningKeyRotateThen(::httpmock::Then);
+    impl SigningKeyRotateThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::SigningKeyList) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
     pub struct WebhookListWhen(::httpmock::When);
     impl WebhookListWhen {
         pub fn new(inner: ::httpmock::When) -> Self {
@@ -1846,6 +1978,12 @@ pub trait MockServerExt {
     fn tenant_export<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::TenantExportWhen, operations::TenantExportThen);
+    fn signing_key_list<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::SigningKeyListWhen, operations::SigningKeyListThen);
+    fn signing_key_rotate<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::SigningKeyRotateWhen, operations::SigningKeyRotateThen);
     fn webhook_list<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::WebhookListWhen, operations::WebhookListThen);
@@ -2047,6 +2185,28 @@ impl MockServerExt for ::httpmock::MockServer {
             config_fn(
                 operations::TenantExportWhen::new(when),
                 operations::TenantExportThen::new(then),
+            )
+        })
+    }
+    fn signing_key_list<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::SigningKeyListWhen, operations::SigningKeyListThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::SigningKeyListWhen::new(when),
+                operations::SigningKeyListThen::new(then),
+            )
+        })
+    }
+    fn signing_key_rotate<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::SigningKeyRotateWhen, operations::SigningKeyRotateThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::SigningKeyRotateWhen::new(when),
+                operations::SigningKeyRotateThen::new(then),
             )
         })
     }

@@ -83,7 +83,7 @@ pub mod nonces {
 pub trait Authenticate: Host {
     /// Who a `AdminKey` credential proved.
     type AdminKey: Send;
-    /// Checks the credential of `auditList`, `keyList`, `keyCreate`, `keyRevoke`, `keyRead`, `keyUpdate`, `keyPause`, `keyResume`, `keyRotate`, `tenantList`, `tenantCreate`, `tenantRevoke`, `tenantErase`, `tenantExport`, `webhookList`, `webhookCreate`, `webhookDelete`, `webhookRead`, `webhookUpdate`, `webhookDeliveryList`, `webhookDeliveryReplay`, `webhookExampleRead`, `webhookReplayFailed`, `webhookSecretRotate`, `webhookTest`, `sessionRead`.
+    /// Checks the credential of `auditList`, `keyList`, `keyCreate`, `keyRevoke`, `keyRead`, `keyUpdate`, `keyPause`, `keyResume`, `keyRotate`, `tenantList`, `tenantCreate`, `tenantRevoke`, `tenantErase`, `tenantExport`, `signingKeyList`, `signingKeyRotate`, `webhookList`, `webhookCreate`, `webhookDelete`, `webhookRead`, `webhookUpdate`, `webhookDeliveryList`, `webhookDeliveryReplay`, `webhookExampleRead`, `webhookReplayFailed`, `webhookSecretRotate`, `webhookTest`, `sessionRead`.
     fn admin_key(
         &self,
         request: &Received,

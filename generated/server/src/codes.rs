@@ -116,10 +116,10 @@ pub const REQUEST_TIMEOUT: Code = Code {
     name: "request_timeout",
     message: "The body did not arrive in time. Send the whole request again within ten seconds.",
 };
-/// Two credentials of this key are accepted already. Wait until details.ends_at_ms, or rotate with overlapSeconds 0, which ends both.
+/// An earlier rotation is not over, two generations are accepted. Wait until details.ends_at_ms, or rotate with overlapSeconds 0, which ends all older ones.
 pub const ROTATION_IN_PROGRESS: Code = Code {
     name: "rotation_in_progress",
-    message: "Two credentials of this key are accepted already. Wait until details.ends_at_ms, or rotate with overlapSeconds 0, which ends both.",
+    message: "An earlier rotation is not over, two generations are accepted. Wait until details.ends_at_ms, or rotate with overlapSeconds 0, which ends all older ones.",
 };
 /// A secret key was sent by a browser. Call this operation from your backend, and replace the key because the page has exposed it.
 pub const SECRET_KEY_IN_BROWSER: Code = Code {

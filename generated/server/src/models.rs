@@ -4074,6 +4074,124 @@ impl ::std::str::FromStr for Sha256 {
         Ok(Self(value.to_string()))
     }
 }
+/// One generation of the key that signs a tenant's session tokens. `activeFrom` is absent for the
+/// first one, `acceptedUntil` while nothing follows.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct SigningKey {
+    #[serde(
+        rename = "acceptedUntil",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub accepted_until: ::std::option::Option<::vestibule_runtime::Timestamp>,
+    #[serde(
+        rename = "activeFrom",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub active_from: ::std::option::Option<::vestibule_runtime::Timestamp>,
+    /// Counts up with each rotation.
+    pub generation: i64,
+    pub state: SigningKeyState,
+}
+/// The generations of a tenant's signing key, newest first.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct SigningKeyList {
+    /// The generations.
+    pub items: ::std::vec::Vec<SigningKey>,
+}
+/// The path parameters of `signingKeyList`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct SigningKeyListPath {
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+}
+/// How long tokens of the old generation are valid.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct SigningKeyRotate {
+    /// For how many seconds the old generation verifies once the new one signs: twelve hours
+    /// unless given, which no session outlives. 0 ends all older tokens.
+    #[serde(rename = "overlapSeconds", default = "defaults::default_u64::<i64, 43200>")]
+    pub overlap_seconds: i64,
+}
+impl ::std::default::Default for SigningKeyRotate {
+    fn default() -> Self {
+        Self {
+            overlap_seconds: defaults::default_u64::<i64, 43200>(),
+        }
+    }
+}
+/// The path parameters of `signingKeyRotate`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct SigningKeyRotatePath {
+    #[serde(rename = "tenantId")]
+    pub tenant_id: TenantId,
+}
+/// What a generation does. `pending` is made known, `active` signs and verifies, `verify-only`
+/// verifies what it signed, `retired` does nothing any more.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum SigningKeyState {
+    #[serde(rename = "pending")]
+    Pending,
+    #[serde(rename = "active")]
+    Active,
+    #[serde(rename = "verify-only")]
+    VerifyOnly,
+    #[serde(rename = "retired")]
+    Retired,
+}
+impl ::std::fmt::Display for SigningKeyState {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::Pending => f.write_str("pending"),
+            Self::Active => f.write_str("active"),
+            Self::VerifyOnly => f.write_str("verify-only"),
+            Self::Retired => f.write_str("retired"),
+        }
+    }
+}
+impl ::std::str::FromStr for SigningKeyState {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "pending" => Ok(Self::Pending),
+            "active" => Ok(Self::Active),
+            "verify-only" => Ok(Self::VerifyOnly),
+            "retired" => Ok(Self::Retired),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for SigningKeyState {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SigningKeyState {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
 /// The id of a source (connection) of the tenant, a string or an integer as the source was created.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(untagged)]
@@ -7219,6 +7337,55 @@ impl ::schemars::JsonSchema for Sha256 {
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "Sha256")
     }
 }
+impl ::schemars::JsonSchema for SigningKey {
+    fn schema_name() -> String {
+        "SigningKey".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<SigningKeyState>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "SigningKey")
+    }
+}
+impl ::schemars::JsonSchema for SigningKeyList {
+    fn schema_name() -> String {
+        "SigningKeyList".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<SigningKey>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "SigningKeyList")
+    }
+}
+impl ::schemars::JsonSchema for SigningKeyRotate {
+    fn schema_name() -> String {
+        "SigningKeyRotate".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::admin(),
+            "SigningKeyRotate",
+        )
+    }
+}
+impl ::schemars::JsonSchema for SigningKeyState {
+    fn schema_name() -> String {
+        "SigningKeyState".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::admin(), "SigningKeyState")
+    }
+}
 impl ::schemars::JsonSchema for SourceId {
     fn schema_name() -> String {
         "SourceId".into()
@@ -7813,6 +7980,40 @@ impl ::schemars::JsonSchema for TenantExportPath {
         ::vestibule_runtime::json_schema_of_parameters(
             crate::documents::admin(),
             "/api/admin/v1/tenants/{tenantId}/export",
+            "post",
+            "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for SigningKeyListPath {
+    fn schema_name() -> String {
+        "SigningKeyListPath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TenantId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/signing-keys",
+            "get",
+            "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for SigningKeyRotatePath {
+    fn schema_name() -> String {
+        "SigningKeyRotatePath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TenantId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/signing-keys/rotate",
             "post",
             "path",
         )

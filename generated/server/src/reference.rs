@@ -23,6 +23,8 @@ pub static PAGES: &[(&str, &str)] = &[
     ("/docs/api/tenantRevoke.md", include_str!("../../docs/tenantRevoke.md")),
     ("/docs/api/tenantErase.md", include_str!("../../docs/tenantErase.md")),
     ("/docs/api/tenantExport.md", include_str!("../../docs/tenantExport.md")),
+    ("/docs/api/signingKeyList.md", include_str!("../../docs/signingKeyList.md")),
+    ("/docs/api/signingKeyRotate.md", include_str!("../../docs/signingKeyRotate.md")),
     ("/docs/api/webhookList.md", include_str!("../../docs/webhookList.md")),
     ("/docs/api/webhookCreate.md", include_str!("../../docs/webhookCreate.md")),
     ("/docs/api/webhookDelete.md", include_str!("../../docs/webhookDelete.md")),

@@ -35,6 +35,8 @@ pub static OPERATIONS: &[&OperationInfo] = &[
     <crate::tenants::TenantRevoke as Operation>::INFO,
     <crate::tenants::TenantErase as Operation>::INFO,
     <crate::tenants::TenantExport as Operation>::INFO,
+    <crate::tenants::SigningKeyList as Operation>::INFO,
+    <crate::tenants::SigningKeyRotate as Operation>::INFO,
     <crate::webhooks::WebhookList as Operation>::INFO,
     <crate::webhooks::WebhookCreate as Operation>::INFO,
     <crate::webhooks::WebhookDelete as Operation>::INFO,
@@ -70,6 +72,8 @@ pub fn compile_schemas() {
     LazyLock::force(&crate::tenants::TENANT_REVOKE_CHECKS);
     LazyLock::force(&crate::tenants::TENANT_ERASE_CHECKS);
     LazyLock::force(&crate::tenants::TENANT_EXPORT_CHECKS);
+    LazyLock::force(&crate::tenants::SIGNING_KEY_LIST_CHECKS);
+    LazyLock::force(&crate::tenants::SIGNING_KEY_ROTATE_CHECKS);
     LazyLock::force(&crate::webhooks::WEBHOOK_LIST_CHECKS);
     LazyLock::force(&crate::webhooks::WEBHOOK_CREATE_CHECKS);
     LazyLock::force(&crate::webhooks::WEBHOOK_DELETE_CHECKS);

@@ -466,6 +466,38 @@ pub mod admin {
         ));
         &SCHEMA
     }
+    /// `SigningKey`.
+    pub fn signing_key() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "SigningKey",
+        ));
+        &SCHEMA
+    }
+    /// `SigningKeyList`.
+    pub fn signing_key_list() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "SigningKeyList",
+        ));
+        &SCHEMA
+    }
+    /// `SigningKeyRotate`.
+    pub fn signing_key_rotate() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "SigningKeyRotate",
+        ));
+        &SCHEMA
+    }
+    /// `SigningKeyState`.
+    pub fn signing_key_state() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "SigningKeyState",
+        ));
+        &SCHEMA
+    }
     /// `Tenant`.
     pub fn tenant() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(

@@ -545,6 +545,42 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "admin",
+        name: "SigningKey",
+        set: admin::set,
+        valid: admin::signing_key::valid,
+        broken: admin::signing_key::broken,
+        breakages: admin::signing_key::breakages,
+        boundaries: admin::signing_key::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "SigningKeyList",
+        set: admin::set,
+        valid: admin::signing_key_list::valid,
+        broken: admin::signing_key_list::broken,
+        breakages: admin::signing_key_list::breakages,
+        boundaries: admin::signing_key_list::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "SigningKeyRotate",
+        set: admin::set,
+        valid: admin::signing_key_rotate::valid,
+        broken: admin::signing_key_rotate::broken,
+        breakages: admin::signing_key_rotate::breakages,
+        boundaries: admin::signing_key_rotate::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
+        name: "SigningKeyState",
+        set: admin::set,
+        valid: admin::signing_key_state::valid,
+        broken: admin::signing_key_state::broken,
+        breakages: admin::signing_key_state::breakages,
+        boundaries: admin::signing_key_state::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
         name: "Tenant",
         set: admin::set,
         valid: admin::tenant::valid,
@@ -2479,6 +2515,86 @@ pub mod admin {
         /// Accepted values at every boundary.
         pub fn boundaries() -> Vec<Boundary> {
             strategy::boundaries(set(), &reference("Sha256"))
+        }
+    }
+    /// Values of `SigningKey`.
+    pub mod signing_key {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SigningKey"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SigningKey"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SigningKey"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SigningKey"))
+        }
+    }
+    /// Values of `SigningKeyList`.
+    pub mod signing_key_list {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SigningKeyList"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SigningKeyList"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SigningKeyList"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SigningKeyList"))
+        }
+    }
+    /// Values of `SigningKeyRotate`.
+    pub mod signing_key_rotate {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SigningKeyRotate"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SigningKeyRotate"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SigningKeyRotate"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SigningKeyRotate"))
+        }
+    }
+    /// Values of `SigningKeyState`.
+    pub mod signing_key_state {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SigningKeyState"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SigningKeyState"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SigningKeyState"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SigningKeyState"))
         }
     }
     /// Values of `Tenant`.

@@ -117,6 +117,51 @@ pub trait Tenants: Authenticate {
     ) -> impl Future<Output = Result<TenantExportResponse, runtime::Refusal>> + Send {
         std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
     }
+    /// List the generations of a tenant's signing key
+    ///
+    /// Lists the generations of the key that signs the tenant's session tokens, newest first, retired
+    /// ones too. The keys themselves are derived and shown nowhere.
+    #[cfg(not(feature = "unfinished"))]
+    fn signing_key_list(
+        &self,
+        caller: Self::AdminKey,
+        request: SigningKeyListRequest,
+    ) -> impl Future<Output = Result<SigningKeyListResponse, runtime::Refusal>> + Send;
+    /// Answers 501 until `src/api/tenants.rs` has this method.
+    #[cfg(feature = "unfinished")]
+    fn signing_key_list(
+        &self,
+        _: Self::AdminKey,
+        _: SigningKeyListRequest,
+    ) -> impl Future<Output = Result<SigningKeyListResponse, runtime::Refusal>> + Send {
+        std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+    }
+    /// Rotate a tenant's signing key
+    ///
+    /// Begins a new generation of the key that signs the tenant's session tokens. It is `pending` for
+    /// two to three seconds, so that every instance knows it, then `active`. The one before is
+    /// `verify-only` from then on for `overlapSeconds`, so that every token it signed stays valid,
+    /// then `retired`. With an overlap of 0 all older tokens of the tenant end when the new
+    /// generation begins: for a key that others may know.
+    ///
+    /// While an older generation verifies still, another overlap is refused.
+    #[cfg(not(feature = "unfinished"))]
+    fn signing_key_rotate(
+        &self,
+        caller: Self::AdminKey,
+        request: SigningKeyRotateRequest,
+    ) -> impl Future<Output = Result<SigningKeyRotateResponse, runtime::Refusal>> + Send;
+    /// Answers 501 until `src/api/tenants.rs` has this method.
+    #[cfg(feature = "unfinished")]
+    fn signing_key_rotate(
+        &self,
+        _: Self::AdminKey,
+        _: SigningKeyRotateRequest,
+    ) -> impl Future<
+        Output = Result<SigningKeyRotateResponse, runtime::Refusal>,
+    > + Send {
+        std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+    }
 }
 /// Registers the operations tagged `tenants`.
 ///
@@ -199,6 +244,37 @@ pub fn register<S: Tenants>(
             .summary("Export what is held about a person or a tenant")
             .description(
                 "Lists every row of every table that is about one person, or all of a tenant's, in pages.\nName exactly one of `uid`, `customerId`, `employeeId` and `everything: true`. Secrets and\nhashes are left out. Acts of the audit are listed with the person's pseudonym. `next` of\none page is `after` of the following one, and the last page has no `next`; it may hold\nfewer rows than `limit`, even none, while there is a `next`. The person stands in the body,\nso that no log of addresses shows them.",
+            )
+            .tag("tenants")
+            .request_body_max_bytes(16384),
+    )?;
+    api.register(
+        ApiEndpoint::new(
+                "signingKeyList".to_owned(),
+                signing_key_list::<S>,
+                http::Method::GET,
+                "application/json",
+                "/api/admin/v1/tenants/{tenantId}/signing-keys",
+                ApiEndpointVersions::All,
+            )
+            .summary("List the generations of a tenant's signing key")
+            .description(
+                "Lists the generations of the key that signs the tenant's session tokens, newest first, retired\nones too. The keys themselves are derived and shown nowhere.",
+            )
+            .tag("tenants"),
+    )?;
+    api.register(
+        ApiEndpoint::new(
+                "signingKeyRotate".to_owned(),
+                signing_key_rotate::<S>,
+                http::Method::POST,
+                "application/json",
+                "/api/admin/v1/tenants/{tenantId}/signing-keys/rotate",
+                ApiEndpointVersions::All,
+            )
+            .summary("Rotate a tenant's signing key")
+            .description(
+                "Begins a new generation of the key that signs the tenant's session tokens. It is `pending` for\ntwo to three seconds, so that every instance knows it, then `active`. The one before is\n`verify-only` from then on for `overlapSeconds`, so that every token it signed stays valid,\nthen `retired`. With an overlap of 0 all older tokens of the tenant end when the new\ngeneration begins: for a key that others may know.\n\nWhile an older generation verifies still, another overlap is refused.",
             )
             .tag("tenants")
             .request_body_max_bytes(16384),
@@ -1141,6 +1217,396 @@ async fn tenant_export<S: Tenants>(
             received,
         };
         service.tenant_export(caller, request).await
+    };
+    runtime::serve(context, incoming, &codes::STANDARD, handle).await
+}
+/// `signingKeyList`: GET /api/admin/v1/tenants/{tenantId}/signing-keys
+#[derive(Clone, Copy, Debug)]
+pub struct SigningKeyList;
+impl runtime::Operation for SigningKeyList {
+    const INFO: &'static runtime::OperationInfo = &runtime::OperationInfo {
+        document: "admin",
+        id: "signingKeyList",
+        method: http::Method::GET,
+        path: "/api/admin/v1/tenants/{tenantId}/signing-keys",
+        body: None,
+        parameters_refused: codes::INVALID_INPUT,
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
+        ],
+        challenge: "Bearer realm=\"vestibule\"",
+        cors: false,
+        answers: &[
+            (200, &[]),
+            (400, &[codes::INVALID_INPUT]),
+            (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
+            (404, &[codes::TENANT_NOT_FOUND]),
+            (500, &[codes::INTERNAL]),
+            (503, &[codes::UNAVAILABLE]),
+        ],
+    };
+    fn metadata() -> dropshot::ExtractorMetadata {
+        let json = dropshot::ApiEndpointBodyContentType::Json;
+        let mut parameters = Vec::new();
+        parameters
+            .extend(
+                <dropshot::Path<
+                    models::SigningKeyListPath,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        dropshot::ExtractorMetadata {
+            extension_mode: dropshot::ExtensionMode::None,
+            parameters,
+        }
+    }
+}
+/// A `signingKeyList` request whose every documented constraint holds.
+#[derive(Debug)]
+pub struct SigningKeyListRequest {
+    /// The path parameters.
+    pub path: models::SigningKeyListPath,
+    /// The request as it came: headers, raw bytes, peer.
+    pub received: runtime::Received,
+}
+/// Every documented answer of `signingKeyList`.
+#[derive(Debug)]
+pub enum SigningKeyListResponse {
+    /// All generations.
+    Ok {
+        /// The body.
+        body: models::SigningKeyList,
+    },
+    /// A path or query parameter breaks a constraint or is unknown.
+    BadRequest(runtime::Told),
+    /// The admin key is missing or not valid.
+    Unauthorized(runtime::Told),
+    /// There is no such tenant, or it was revoked.
+    NotFound(runtime::Told),
+    /// A defect of the service. The request id names it in the log.
+    InternalServerError(runtime::Told),
+    /// The service cannot answer at the moment. The request may be sent again.
+    ServiceUnavailable(runtime::Told),
+}
+impl runtime::Answer for SigningKeyListResponse {
+    fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
+        let (refusal, status) = runtime::documented::<
+            SigningKeyList,
+        >(refusal, codes::INTERNAL);
+        let told = runtime::Told::new(refusal, request_id);
+        match status.as_u16() {
+            400 => Self::BadRequest(told),
+            401 => Self::Unauthorized(told),
+            404 => Self::NotFound(told),
+            500 => Self::InternalServerError(told),
+            503 => Self::ServiceUnavailable(told),
+            _ => Self::InternalServerError(told),
+        }
+    }
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Ok { .. } => None,
+            Self::BadRequest(told) => Some(told.code()),
+            Self::Unauthorized(told) => Some(told.code()),
+            Self::NotFound(told) => Some(told.code()),
+            Self::InternalServerError(told) => Some(told.code()),
+            Self::ServiceUnavailable(told) => Some(told.code()),
+        }
+    }
+}
+impl dropshot::HttpResponse for SigningKeyListResponse {
+    fn to_result(self) -> Result<http::Response<dropshot::Body>, dropshot::HttpError> {
+        match self {
+            Self::Ok { body } => runtime::success(http::StatusCode::OK, Some(&body), &[]),
+            Self::BadRequest(told) => {
+                Ok(told.into_response(http::StatusCode::BAD_REQUEST))
+            }
+            Self::Unauthorized(told) => {
+                Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
+            }
+            Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::InternalServerError(told) => {
+                Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
+            }
+            Self::ServiceUnavailable(told) => {
+                Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+        }
+    }
+    fn response_metadata() -> dropshot::ApiEndpointResponse {
+        dropshot::ApiEndpointResponse {
+            description: Some("All generations.".to_owned()),
+            ..<dropshot::HttpResponseOk<
+                models::SigningKeyList,
+            > as dropshot::HttpResponse>::response_metadata()
+        }
+    }
+    fn status_code(&self) -> http::StatusCode {
+        match self {
+            Self::Ok { .. } => http::StatusCode::OK,
+            Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
+            Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
+            Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+pub(crate) static SIGNING_KEY_LIST_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|| runtime::Checks {
+    path: Some(
+        runtime::parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/signing-keys",
+            "get",
+            "path",
+        ),
+    ),
+    query: runtime::parameters(
+        crate::documents::admin(),
+        "/api/admin/v1/tenants/{tenantId}/signing-keys",
+        "get",
+        "query",
+    ),
+    headers: None,
+    body: None,
+});
+async fn signing_key_list<S: Tenants>(
+    context: dropshot::RequestContext<Arc<S>>,
+    incoming: runtime::Incoming<SigningKeyList>,
+) -> Result<runtime::Served<SigningKeyListResponse>, runtime::ErrorBody<models::Error>> {
+    let handle = |service: Arc<S>, received: runtime::Received| async move {
+        let caller = service.admin_key(&received).await?;
+        let mut checked = SIGNING_KEY_LIST_CHECKS.run(&received, &codes::STANDARD)?;
+        let request = SigningKeyListRequest {
+            path: checked.path(codes::INVALID_INPUT)?,
+            received,
+        };
+        service.signing_key_list(caller, request).await
+    };
+    runtime::serve(context, incoming, &codes::STANDARD, handle).await
+}
+/// `signingKeyRotate`: POST /api/admin/v1/tenants/{tenantId}/signing-keys/rotate
+#[derive(Clone, Copy, Debug)]
+pub struct SigningKeyRotate;
+impl runtime::Operation for SigningKeyRotate {
+    const INFO: &'static runtime::OperationInfo = &runtime::OperationInfo {
+        document: "admin",
+        id: "signingKeyRotate",
+        method: http::Method::POST,
+        path: "/api/admin/v1/tenants/{tenantId}/signing-keys/rotate",
+        body: Some(runtime::BodyInfo {
+            schema: "SigningKeyRotate",
+            max_bytes: 16384,
+            refused: codes::INVALID_INPUT,
+        }),
+        parameters_refused: codes::INVALID_INPUT,
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
+        ],
+        challenge: "Bearer realm=\"vestibule\"",
+        cors: false,
+        answers: &[
+            (200, &[]),
+            (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
+            (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
+            (404, &[codes::TENANT_NOT_FOUND]),
+            (408, &[codes::REQUEST_TIMEOUT]),
+            (409, &[codes::ROTATION_IN_PROGRESS]),
+            (413, &[codes::PAYLOAD_TOO_LARGE]),
+            (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (500, &[codes::INTERNAL]),
+            (503, &[codes::UNAVAILABLE]),
+        ],
+    };
+    fn metadata() -> dropshot::ExtractorMetadata {
+        let json = dropshot::ApiEndpointBodyContentType::Json;
+        let mut parameters = Vec::new();
+        parameters
+            .extend(
+                <dropshot::Path<
+                    models::SigningKeyRotatePath,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        parameters
+            .extend(
+                <dropshot::TypedBody<
+                    models::SigningKeyRotate,
+                > as dropshot::ExclusiveExtractor>::metadata(json)
+                    .parameters,
+            );
+        dropshot::ExtractorMetadata {
+            extension_mode: dropshot::ExtensionMode::None,
+            parameters,
+        }
+    }
+}
+/// A `signingKeyRotate` request whose every documented constraint holds.
+#[derive(Debug)]
+pub struct SigningKeyRotateRequest {
+    /// The path parameters.
+    pub path: models::SigningKeyRotatePath,
+    /// The body.
+    pub body: models::SigningKeyRotate,
+    /// The request as it came: headers, raw bytes, peer.
+    pub received: runtime::Received,
+}
+/// Every documented answer of `signingKeyRotate`.
+#[derive(Debug)]
+pub enum SigningKeyRotateResponse {
+    /// A new generation is pending.
+    Ok {
+        /// The body.
+        body: models::SigningKeyList,
+    },
+    /// The body is not JSON, or the request breaks a constraint. All violations are listed.
+    BadRequest(runtime::Told),
+    /// The admin key is missing or not valid.
+    Unauthorized(runtime::Told),
+    /// There is no such tenant, or it was revoked.
+    NotFound(runtime::Told),
+    /// The body did not arrive in time. The connection is closed.
+    RequestTimeout(runtime::Told),
+    /// An older generation verifies still. `details.ends_at_ms` says until when.
+    Conflict(runtime::Told),
+    /// The body is larger than 16 KiB. The connection is closed.
+    ContentTooLarge(runtime::Told),
+    /// The body is not `application/json`.
+    UnsupportedMediaType(runtime::Told),
+    /// A defect of the service. The request id names it in the log.
+    InternalServerError(runtime::Told),
+    /// The service cannot answer at the moment. The request may be sent again.
+    ServiceUnavailable(runtime::Told),
+}
+impl runtime::Answer for SigningKeyRotateResponse {
+    fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
+        let (refusal, status) = runtime::documented::<
+            SigningKeyRotate,
+        >(refusal, codes::INTERNAL);
+        let told = runtime::Told::new(refusal, request_id);
+        match status.as_u16() {
+            400 => Self::BadRequest(told),
+            401 => Self::Unauthorized(told),
+            404 => Self::NotFound(told),
+            408 => Self::RequestTimeout(told),
+            409 => Self::Conflict(told),
+            413 => Self::ContentTooLarge(told),
+            415 => Self::UnsupportedMediaType(told),
+            500 => Self::InternalServerError(told),
+            503 => Self::ServiceUnavailable(told),
+            _ => Self::InternalServerError(told),
+        }
+    }
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Ok { .. } => None,
+            Self::BadRequest(told) => Some(told.code()),
+            Self::Unauthorized(told) => Some(told.code()),
+            Self::NotFound(told) => Some(told.code()),
+            Self::RequestTimeout(told) => Some(told.code()),
+            Self::Conflict(told) => Some(told.code()),
+            Self::ContentTooLarge(told) => Some(told.code()),
+            Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::InternalServerError(told) => Some(told.code()),
+            Self::ServiceUnavailable(told) => Some(told.code()),
+        }
+    }
+}
+impl dropshot::HttpResponse for SigningKeyRotateResponse {
+    fn to_result(self) -> Result<http::Response<dropshot::Body>, dropshot::HttpError> {
+        match self {
+            Self::Ok { body } => runtime::success(http::StatusCode::OK, Some(&body), &[]),
+            Self::BadRequest(told) => {
+                Ok(told.into_response(http::StatusCode::BAD_REQUEST))
+            }
+            Self::Unauthorized(told) => {
+                Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
+            }
+            Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::RequestTimeout(told) => {
+                Ok(told.into_response(http::StatusCode::REQUEST_TIMEOUT))
+            }
+            Self::Conflict(told) => Ok(told.into_response(http::StatusCode::CONFLICT)),
+            Self::ContentTooLarge(told) => {
+                Ok(told.into_response(http::StatusCode::PAYLOAD_TOO_LARGE))
+            }
+            Self::UnsupportedMediaType(told) => {
+                Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
+            }
+            Self::InternalServerError(told) => {
+                Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
+            }
+            Self::ServiceUnavailable(told) => {
+                Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+        }
+    }
+    fn response_metadata() -> dropshot::ApiEndpointResponse {
+        dropshot::ApiEndpointResponse {
+            description: Some("A new generation is pending.".to_owned()),
+            ..<dropshot::HttpResponseOk<
+                models::SigningKeyList,
+            > as dropshot::HttpResponse>::response_metadata()
+        }
+    }
+    fn status_code(&self) -> http::StatusCode {
+        match self {
+            Self::Ok { .. } => http::StatusCode::OK,
+            Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
+            Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
+            Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict { .. } => http::StatusCode::CONFLICT,
+            Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+pub(crate) static SIGNING_KEY_ROTATE_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(||
+runtime::Checks {
+    path: Some(
+        runtime::parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/signing-keys/rotate",
+            "post",
+            "path",
+        ),
+    ),
+    query: runtime::parameters(
+        crate::documents::admin(),
+        "/api/admin/v1/tenants/{tenantId}/signing-keys/rotate",
+        "post",
+        "query",
+    ),
+    headers: None,
+    body: Some(runtime::Schema::component(crate::documents::admin(), "SigningKeyRotate")),
+});
+async fn signing_key_rotate<S: Tenants>(
+    context: dropshot::RequestContext<Arc<S>>,
+    incoming: runtime::Incoming<SigningKeyRotate>,
+) -> Result<
+    runtime::Served<SigningKeyRotateResponse>,
+    runtime::ErrorBody<models::Error>,
+> {
+    let handle = |service: Arc<S>, received: runtime::Received| async move {
+        let caller = service.admin_key(&received).await?;
+        let mut checked = SIGNING_KEY_ROTATE_CHECKS.run(&received, &codes::STANDARD)?;
+        let request = SigningKeyRotateRequest {
+            path: checked.path(codes::INVALID_INPUT)?,
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        };
+        service.signing_key_rotate(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }

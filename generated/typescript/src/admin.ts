@@ -265,6 +265,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/v1/tenants/{tenantId}/signing-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the generations of a tenant's signing key
+         * @description Lists the generations of the key that signs the tenant's session tokens, newest first, retired
+         *     ones too. The keys themselves are derived and shown nowhere.
+         */
+        get: operations["signingKeyList"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/v1/tenants/{tenantId}/signing-keys/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate a tenant's signing key
+         * @description Begins a new generation of the key that signs the tenant's session tokens. It is `pending` for
+         *     two to three seconds, so that every instance knows it, then `active`. The one before is
+         *     `verify-only` from then on for `overlapSeconds`, so that every token it signed stays valid,
+         *     then `retired`. With an overlap of 0 all older tokens of the tenant end when the new
+         *     generation begins: for a key that others may know.
+         *
+         *     While an older generation verifies still, another overlap is refused.
+         */
+        post: operations["signingKeyRotate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/v1/tenants/{tenantId}/webhooks": {
         parameters: {
             query?: never;
@@ -1638,6 +1685,78 @@ export interface components {
          */
         Sha256: string;
         /**
+         * @description One generation of the key that signs a tenant's session tokens. `activeFrom` is absent for the
+         *     first one, `acceptedUntil` while nothing follows.
+         * @example {
+         *       "activeFrom": "2026-06-01T08:30:03.000Z",
+         *       "generation": 2,
+         *       "state": "pending"
+         *     }
+         */
+        SigningKey: {
+            /**
+             * Format: date-time
+             * @description Until when it verifies, in UTC.
+             * @example 2026-06-01T20:30:03.000Z
+             */
+            acceptedUntil?: string;
+            /**
+             * Format: date-time
+             * @description From when on it signs, in UTC.
+             * @example 2026-06-01T08:30:03.000Z
+             */
+            activeFrom?: string;
+            /**
+             * @description Counts up with each rotation.
+             * @example 2
+             */
+            generation: number;
+            state: components["schemas"]["SigningKeyState"];
+        };
+        /**
+         * @description The generations of a tenant's signing key, newest first.
+         * @example {
+         *       "items": [
+         *         {
+         *           "activeFrom": "2026-06-01T08:30:03.000Z",
+         *           "generation": 2,
+         *           "state": "pending"
+         *         },
+         *         {
+         *           "acceptedUntil": "2026-06-01T20:30:03.000Z",
+         *           "generation": 1,
+         *           "state": "active"
+         *         }
+         *       ]
+         *     }
+         */
+        SigningKeyList: {
+            /** @description The generations. */
+            items: components["schemas"]["SigningKey"][];
+        };
+        /**
+         * @description How long tokens of the old generation are valid.
+         * @example {
+         *       "overlapSeconds": 43200
+         *     }
+         */
+        SigningKeyRotate: {
+            /**
+             * @description For how many seconds the old generation verifies once the new one signs: twelve hours
+             *     unless given, which no session outlives. 0 ends all older tokens.
+             * @default 43200
+             * @example 43200
+             */
+            overlapSeconds?: number;
+        };
+        /**
+         * @description What a generation does. `pending` is made known, `active` signs and verifies, `verify-only`
+         *     verifies what it signed, `retired` does nothing any more.
+         * @example active
+         * @enum {string}
+         */
+        SigningKeyState: "pending" | "active" | "verify-only" | "retired";
+        /**
          * @description A tenant. `revokedAt` is present once it was revoked.
          * @example {
          *       "createdAt": "2026-05-08T12:00:00.000Z",
@@ -2149,6 +2268,10 @@ export type SessionExpiredEvent = components['schemas']['SessionExpiredEvent'];
 export type SessionRenewedEvent = components['schemas']['SessionRenewedEvent'];
 export type SessionRevokedEvent = components['schemas']['SessionRevokedEvent'];
 export type Sha256 = components['schemas']['Sha256'];
+export type SigningKey = components['schemas']['SigningKey'];
+export type SigningKeyList = components['schemas']['SigningKeyList'];
+export type SigningKeyRotate = components['schemas']['SigningKeyRotate'];
+export type SigningKeyState = components['schemas']['SigningKeyState'];
 export type Tenant = components['schemas']['Tenant'];
 export type TenantCreate = components['schemas']['TenantCreate'];
 export type TenantCreated = components['schemas']['TenantCreated'];
@@ -3292,6 +3415,187 @@ export interface operations {
             };
             /** @description The body did not arrive in time. The connection is closed. */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is larger than 16 KiB. The connection is closed. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body is not `application/json`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    signingKeyList: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant. */
+                tenantId: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All generations. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SigningKeyList"];
+                };
+            };
+            /** @description A path or query parameter breaks a constraint or is unknown. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or not valid. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such tenant, or it was revoked. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    signingKeyRotate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant. */
+                tenantId: components["schemas"]["TenantId"];
+            };
+            cookie?: never;
+        };
+        /** @description How long tokens of the old generation are valid. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SigningKeyRotate"];
+            };
+        };
+        responses: {
+            /** @description A new generation is pending. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SigningKeyList"];
+                };
+            };
+            /** @description The body is not JSON, or the request breaks a constraint. All violations are listed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The admin key is missing or not valid. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such tenant, or it was revoked. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The body did not arrive in time. The connection is closed. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description An older generation verifies still. `details.ends_at_ms` says until when. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

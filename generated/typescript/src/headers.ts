@@ -29,6 +29,8 @@ export const callers = {
     tenantRevoke: ["adminKey"],
     tenantErase: ["adminKey"],
     tenantExport: ["adminKey"],
+    signingKeyList: ["adminKey"],
+    signingKeyRotate: ["adminKey"],
     webhookList: ["adminKey"],
     webhookCreate: ["adminKey"],
     webhookDelete: ["adminKey"],

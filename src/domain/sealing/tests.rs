@@ -41,7 +41,7 @@ proptest! {
         d in "[ab]{0,4}",
     ) {
         let keys = keys(&[KEY]);
-        prop_assert_eq!(keys.derive(&a, &b) == keys.derive(&c, &d), (a, b) == (c, d));
+        prop_assert_eq!(keys.signing_key(&a, &b, 0) == keys.signing_key(&c, &d, 0), (a, b) == (c, d));
     }
 
     /// Random bytes are accepted as a master key, in hex and in either base64.
@@ -49,7 +49,7 @@ proptest! {
     fn random_keys_are_accepted(bytes: [u8; 32]) {
         prop_assume!(pattern_in(&bytes).is_none());
         let forms = [hex::encode(&bytes), STANDARD.encode(bytes), URL_SAFE_NO_PAD.encode(bytes)];
-        let derived = forms.map(|form| keys(&[&form]).derive("t", "a"));
+        let derived = forms.map(|form| keys(&[&form]).signing_key("t", "a", 0));
         prop_assert_eq!(derived[0], derived[1]);
         prop_assert_eq!(derived[0], derived[2]);
     }
@@ -88,9 +88,12 @@ fn the_first_key_seals_and_all_open() {
     let new = rotated.seal(PLACE, [2; 12], &SecretString::from("new"));
     assert!(keys(&[OTHER]).open(PLACE, &new).is_ok());
     assert!(keys(&[KEY]).open(PLACE, &new).is_err());
-    assert_eq!(rotated.derive("t", "a"), keys(&[OTHER]).derive("t", "a"));
-    let all: Vec<_> = rotated.derive_all("t", "a").collect();
-    assert_eq!(all, [keys(&[OTHER]).derive("t", "a"), keys(&[KEY]).derive("t", "a")]);
+    assert_eq!(rotated.signing_key("t", "a", 0), keys(&[OTHER]).signing_key("t", "a", 0));
+    let all = rotated.verifying_keys("t", "a", 0, 0);
+    assert_eq!(
+        all,
+        [keys(&[OTHER]).signing_key("t", "a", 0), keys(&[KEY]).signing_key("t", "a", 0)]
+    );
 }
 
 #[test]
@@ -131,4 +134,17 @@ fn debug_shows_no_secret() {
     let keys = keys(&[KEY]);
     let sealed = keys.seal(PLACE, [1; 12], &SecretString::from("x"));
     assert_eq!(format!("{keys:?} {sealed:?}"), "MasterKeys(1 redacted) Sealed(29 bytes)");
+}
+
+#[test]
+fn generations_have_keys_of_their_own_and_the_first_is_as_ever() {
+    use crate::domain::signing_key;
+    let (plain, rotated) = (keys(&[KEY]), keys(&[KEY]));
+    rotated.signing.replace(signing_key::rotated("t", &[], 60, 0).expect("the first rotation"));
+    let of = |keys: &MasterKeys, issued_s| keys.signing_key("t", "a", issued_s);
+    assert_eq!(of(&rotated, 2), of(&plain, 2));
+    assert_ne!(of(&rotated, 3), of(&plain, 3));
+    assert_eq!(rotated.verifying_keys("t", "a", 3, 100_000), [of(&rotated, 3)]);
+    assert_eq!(rotated.verifying_keys("t", "a", 2, 62_999), [of(&plain, 2)]);
+    assert!(rotated.verifying_keys("t", "a", 2, 63_000).is_empty(), "retired");
 }

@@ -31,6 +31,8 @@ impl<T: CliConfig> Cli<T> {
             CliCommand::TenantRevoke => Self::cli_tenant_revoke(),
             CliCommand::TenantErase => Self::cli_tenant_erase(),
             CliCommand::TenantExport => Self::cli_tenant_export(),
+            CliCommand::SigningKeyList => Self::cli_signing_key_list(),
+            CliCommand::SigningKeyRotate => Self::cli_signing_key_rotate(),
             CliCommand::WebhookList => Self::cli_webhook_list(),
             CliCommand::WebhookCreate => Self::cli_webhook_create(),
             CliCommand::WebhookRead => Self::cli_webhook_read(),
@@ -707,6 +709,49 @@ impl<T: CliConfig> Cli<T> {
                 "Export what is held about a person or a tenant\n\nLists every row of every table that is about one person, or all of a tenant's, in pages.\nName exactly one of `uid`, `customerId`, `employeeId` and `everything: true`. Secrets and\nhashes are left out. Acts of the audit are listed with the person's pseudonym. `next` of\none page is `after` of the following one, and the last page has no `next`; it may hold\nfewer rows than `limit`, even none, while there is a `next`. The person stands in the body,\nso that no log of addresses shows them.",
             )
     }
+    pub fn cli_signing_key_list() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("tenant-id")
+                    .long("tenant-id")
+                    .value_parser(::clap::value_parser!(types::TenantId))
+                    .required(true)
+                    .help("The tenant."),
+            )
+            .about(
+                "List the generations of a tenant's signing key\n\nLists the generations of the key that signs the tenant's session tokens, newest first, retired\nones too. The keys themselves are derived and shown nowhere.",
+            )
+    }
+    pub fn cli_signing_key_rotate() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("overlap-seconds")
+                    .long("overlap-seconds")
+                    .value_parser(::clap::value_parser!(i64))
+                    .required(false)
+                    .help(
+                        "For how many seconds the old generation verifies once the new one signs: twelve hours\nunless given, which no session outlives. 0 ends all older tokens.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("tenant-id")
+                    .long("tenant-id")
+                    .value_parser(::clap::value_parser!(types::TenantId))
+                    .required(true)
+                    .help("The tenant."),
+            )
+            .arg(
+                ::clap::Arg::new("json-body")
+                    .long("json-body")
+                    .value_name("JSON-FILE")
+                    .required(false)
+                    .value_parser(::clap::value_parser!(std::path::PathBuf))
+                    .help("Path to a file that contains the full json body."),
+            )
+            .about(
+                "Rotate a tenant's signing key\n\nBegins a new generation of the key that signs the tenant's session tokens. It is `pending` for\ntwo to three seconds, so that every instance knows it, then `active`. The one before is\n`verify-only` from then on for `overlapSeconds`, so that every token it signed stays valid,\nthen `retired`. With an overlap of 0 all older tokens of the tenant end when the new\ngeneration begins: for a key that others may know.\n\nWhile an older generation verifies still, another overlap is refused.",
+            )
+    }
     pub fn cli_webhook_list() -> ::clap::Command {
         ::clap::Command::new("")
             .arg(
@@ -1081,6 +1126,10 @@ impl<T: CliConfig> Cli<T> {
             CliCommand::TenantRevoke => self.execute_tenant_revoke(matches).await,
             CliCommand::TenantErase => self.execute_tenant_erase(matches).await,
             CliCommand::TenantExport => self.execute_tenant_export(matches).await,
+            CliCommand::SigningKeyList => self.execute_signing_key_list(matches).await,
+            CliCommand::SigningKeyRotate => {
+                self.execute_signing_key_rotate(matches).await
+            }
             CliCommand::WebhookList => self.execute_webhook_list(matches).await,
             CliCommand::WebhookCreate => self.execute_webhook_create(matches).await,
             CliCommand::WebhookRead => self.execute_webhook_read(matches).await,
@@ -1591,6 +1640,58 @@ impl<T: CliConfig> Cli<T> {
             }
         }
     }
+    pub async fn execute_signing_key_list(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.signing_key_list();
+        if let Some(value) = matches.get_one::<types::TenantId>("tenant-id") {
+            request = request.tenant_id(value.clone());
+        }
+        self.config.execute_signing_key_list(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_signing_key_rotate(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.signing_key_rotate();
+        if let Some(value) = matches.get_one::<std::path::PathBuf>("json-body") {
+            let body_txt = std::fs::read_to_string(value)
+                .with_context(|| format!("failed to read {}", value.display()))?;
+            let body_value = serde_json::from_str::<types::SigningKeyRotate>(&body_txt)
+                .with_context(|| format!("failed to parse {}", value.display()))?;
+            request = request.body(body_value);
+        }
+        if let Some(value) = matches.get_one::<i64>("overlap-seconds") {
+            request = request.body_map(|body| { body.overlap_seconds(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<types::TenantId>("tenant-id") {
+            request = request.tenant_id(value.clone());
+        }
+        self.config.execute_signing_key_rotate(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
     pub async fn execute_webhook_list(
         &self,
         matches: &::clap::ArgMatches,
@@ -2043,6 +2144,20 @@ pub trait CliConfig {
     ) -> anyhow::Result<()> {
         Ok(())
     }
+    fn execute_signing_key_list(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::SigningKeyList,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_signing_key_rotate(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::SigningKeyRotate,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
     fn execute_webhook_list(
         &self,
         matches: &::clap::ArgMatches,
@@ -2137,6 +2252,8 @@ pub enum CliCommand {
     TenantRevoke,
     TenantErase,
     TenantExport,
+    SigningKeyList,
+    SigningKeyRotate,
     WebhookList,
     WebhookCreate,
     WebhookRead,
@@ -2156,8 +2273,9 @@ impl CliCommand {
             CliCommand::KeyRead, CliCommand::KeyRevoke, CliCommand::KeyUpdate,
             CliCommand::KeyPause, CliCommand::KeyResume, CliCommand::KeyRotate,
             CliCommand::TenantList, CliCommand::TenantCreate, CliCommand::TenantRevoke,
-            CliCommand::TenantErase, CliCommand::TenantExport, CliCommand::WebhookList,
-            CliCommand::WebhookCreate, CliCommand::WebhookRead,
+            CliCommand::TenantErase, CliCommand::TenantExport,
+            CliCommand::SigningKeyList, CliCommand::SigningKeyRotate,
+            CliCommand::WebhookList, CliCommand::WebhookCreate, CliCommand::WebhookRead,
             CliCommand::WebhookDelete, CliCommand::WebhookUpdate,
             CliCommand::WebhookDeliveryList, CliCommand::WebhookDeliveryReplay,
             CliCommand::WebhookExampleRead, CliCommand::WebhookReplayFailed,
@@ -2181,6 +2299,8 @@ impl CliCommand {
             CliCommand::TenantRevoke => "tenant_revoke",
             CliCommand::TenantErase => "tenant_erase",
             CliCommand::TenantExport => "tenant_export",
+            CliCommand::SigningKeyList => "signing_key_list",
+            CliCommand::SigningKeyRotate => "signing_key_rotate",
             CliCommand::WebhookList => "webhook_list",
             CliCommand::WebhookCreate => "webhook_create",
             CliCommand::WebhookRead => "webhook_read",

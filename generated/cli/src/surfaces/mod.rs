@@ -46,6 +46,8 @@ pub fn proofs(operation: &str) -> Option<&'static [Proof]> {
         "tenant_revoke" => Some(&[Proof::Bearer]),
         "tenant_erase" => Some(&[Proof::Bearer]),
         "tenant_export" => Some(&[Proof::Bearer]),
+        "signing_key_list" => Some(&[Proof::Bearer]),
+        "signing_key_rotate" => Some(&[Proof::Bearer]),
         "webhook_list" => Some(&[Proof::Bearer]),
         "webhook_create" => Some(&[Proof::Bearer]),
         "webhook_delete" => Some(&[Proof::Bearer]),
