@@ -70,7 +70,7 @@ async fn the_token_has_a_plain_header_and_the_claims_of_its_session() {
     let expected = json!({
         "iss": service.base_url, "aud": "vestibule:iframe", "sub": "\u{fc}ser@example.org",
         "tid": demo_tenant(&service).await, "sid": redeemed.body["session_id"], "jti": null,
-        "iat": 1_800_000_000, "nbf": 1_800_000_000, "exp": 1_800_000_060, "kg": 0,
+        "iat": 1_800_000_000, "nbf": 1_800_000_000, "exp": 1_800_000_060, "kg": 1,
     });
     assert_eq!(claims, expected);
 }

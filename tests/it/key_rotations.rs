@@ -5,7 +5,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::callers::{admin, text};
-use crate::keyring::{Made, demo_tenant, make_key, open_with, read_jwt, revoke_key, set_key};
+use crate::keyring::{
+    Made, demo_tenant, make_key, make_tenant, open_with, read_jwt, revoke_key, set_key,
+};
 use crate::requests::{Answer, get, post};
 use crate::service::Service;
 
@@ -199,4 +201,41 @@ async fn rotation_under_load_refuses_nobody() {
     }
     assert!(by_new > 0 && by_new < opened, "{by_new} of {opened}");
     println!("rotation under load: {opened} sessions, {by_new} by the new secret, 0 refusals");
+}
+
+/// Who did what to the key stands in the audit with the generation, what changed, and no secret.
+#[tokio::test]
+async fn the_audit_says_which_generation_opened_and_what_changed() {
+    let service = Service::start(|_| {});
+    let (tenant, _) = make_tenant(&service, json!({ "name": "Audited" })).await;
+    let old = make_key(&service, &tenant, "embed", json!({})).await;
+    let new = rotated(&service, &old, 60).await;
+    for key in [&old, &new] {
+        assert_eq!(open(&service, key).await.status, 201);
+    }
+    let path = format!("/keys/{}", old.id);
+    let change = json!({ "label": "Renamed", "idleTimeoutSeconds": 90 });
+    for _ in 0..2 {
+        admin(&service, Method::PATCH, &path, Some(change.clone())).await;
+    }
+    let chain = service.context.store.audit_chain(&tenant, 0, 100).await.expect("reads");
+    let acts: Vec<(String, Value)> = chain
+        .into_iter()
+        .map(|found| {
+            let record = found.record.expect("readable");
+            (record.action, serde_json::from_str(&record.detail).expect("JSON"))
+        })
+        .collect();
+    let of = |action: &str| -> Vec<&Value> {
+        acts.iter().filter(|(name, _)| name == action).map(|(_, detail)| detail).collect()
+    };
+    assert_eq!(of("key.rotate"), [&json!({ "generation": 2, "overlap_s": 60 })]);
+    assert_eq!(of("session.open"), [&json!({ "generation": 1 }), &json!({ "generation": 2 })]);
+    let changed = json!({ "changed": {
+        "label": { "from": "of a test", "to": "Renamed" },
+        "idleTimeoutSeconds": { "from": null, "to": 90 },
+    } });
+    assert_eq!(of("key.update"), [&changed], "changing nothing says nothing");
+    let all = format!("{acts:?}");
+    assert!(!all.contains(&old.secret) && !all.contains(&new.secret), "{all}");
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::catalogue::{Flow, QuickQuestion};
-use crate::domain::key::KeyKind;
+use crate::domain::key::{KeyKind, KeyUse, NotedUse};
+use crate::domain::key_update::KeyChange;
 use crate::domain::theme::ThemeSettings;
 use crate::error::Thing;
 use crate::store::DirectoryKind;
@@ -91,6 +92,42 @@ async fn a_revoked_session_is_seen_at_once_and_elsewhere_within_a_second() {
     assert_eq!(revoked_at(store.clone()).await, Some(NOW));
     tokio::time::sleep(Duration::from_millis(1050)).await;
     assert_eq!(revoked_at(elsewhere).await, Some(NOW));
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_key_is_seen_elsewhere_within_a_second() {
+    let (dir, store) = furnished().await;
+    let elsewhere = Store::open(dir.path()).await.expect("a second instance");
+    let seen = async || {
+        let key = elsewhere.key_by_lookup("lookup_key_chat").await.expect("reads").expect("there");
+        (key.state, key.label.clone())
+    };
+    assert_eq!(seen().await, (KeyState::Active, "Embed".to_owned()));
+    let paused = store.set_key_state("ten_a", "key_chat", KeyState::Paused, audit("ten_a"));
+    paused.await.expect("pauses");
+    let change = KeyChange { label: Some("Renamed".into()), ..KeyChange::default() };
+    store.update_key("ten_a", "key_chat", change, audit("ten_a")).await.expect("changes");
+    tokio::time::sleep(Duration::from_millis(1050)).await;
+    assert_eq!(seen().await, (KeyState::Paused, "Renamed".to_owned()));
+}
+
+#[tokio::test]
+async fn uses_go_forward_and_what_is_noted_of_a_lost_key_is_dropped() {
+    let (_dir, store) = furnished().await;
+    let noted = |key: &str, at| NotedUse {
+        tenant: "ten_a".into(),
+        key: key.into(),
+        at,
+        origins: vec![("https://a.example".into(), at)],
+    };
+    for at in [NOW + 5, NOW] {
+        let all = vec![noted("key_chat", at), noted("key_lost", at)];
+        store.note_key_uses(all).await.expect("writes");
+    }
+    let uses = store.key_uses("key_a", "key_z").await.expect("reads");
+    assert_eq!(uses.len(), 1, "{uses:?}");
+    let origins = vec!["https://a.example".to_owned()];
+    assert_eq!(uses["key_chat"], KeyUse { last_used_at: Some(NOW + 5), origins });
 }
 
 #[tokio::test]
