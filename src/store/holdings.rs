@@ -186,6 +186,12 @@ pub(super) static HOLDINGS: &[Holding] = &[
         ..PLAIN
     },
     Holding {
+        table: "signing_keys",
+        key: &["generation"],
+        shown: &["generation", "active_from", "signs_until", "accepted_until"],
+        ..PLAIN
+    },
+    Holding {
         table: "keys",
         key: &["key_id"],
         shown: &[
