@@ -12,12 +12,13 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::context::Context;
 use crate::domain::session::seconds;
 use crate::domain::webhook::{
-    self, Attempt, ID_HEADER, Outgoing, SIGNATURE_HEADER, TIMESTAMP_HEADER,
+    self, Attempt, ID_HEADER, Outgoing, SIGNATURE_HEADER, TIMESTAMP_HEADER, Verdict,
 };
 use crate::error::Result;
 use crate::outbound::Reply;
 use crate::provision::open_webhook_secrets;
 use crate::store::{Bounds, ClaimRequest, Settled};
+use crate::telemetry::metrics::Delivery;
 
 /// Who acts in the audit when an endpoint is disabled by its own answers.
 const SERVICE: &str = "service";
@@ -170,9 +171,14 @@ async fn send(context: Arc<Context>, delivery: Outgoing, lease: String) {
     let event = event.name();
     tracing::info!(id, webhook, event, status, error, ?verdict, "webhook attempt");
     let audit = context.audit(&delivery.tenant, SERVICE, "webhook.disable", &webhook);
+    let outcome = match &verdict {
+        Verdict::Delivered => Delivery::Delivered,
+        Verdict::Retry(_) => Delivery::Retried,
+        Verdict::Exhausted | Verdict::Gone => Delivery::GivenUp,
+    };
     let settled = Settled { delivery, lease, attempt, verdict, audit };
     match context.store.settle_delivery(settled).await {
-        Ok(true) => {}
+        Ok(true) => context.telemetry.metrics.webhook_delivery(outcome),
         Ok(false) => tracing::warn!(id, "a webhook delivery outlived its lease"),
         Err(error) => tracing::error!(%error, id, "a webhook attempt cannot be noted"),
     }

@@ -92,7 +92,8 @@ pub(super) fn begin(span: &Span, asked: &Asked<'_>) {
     span.record("otel.name", format!("{} {}", asked.method, asked.route.unwrap_or_default()));
     let Some(parent) = asked.trace else { return };
     let flags = if parent.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
-    let (trace, span_id) = (TraceId::from(parent.trace_id), SpanId::from(parent.span_id));
+    let (trace, span_id) =
+        (TraceId::from_bytes(parent.trace_id), SpanId::from_bytes(parent.span_id));
     let context = SpanContext::new(trace, span_id, flags, true, TraceState::default());
     // Refused only for a span that has begun already.
     let _ = span.set_parent(Context::new().with_remote_span_context(context));

@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["context", "domain", "error"]),
     ("key_uses", &["domain", "error", "store"]),
     ("outbound", &["domain"]),
-    ("deliveries", &["context", "domain", "error", "outbound", "provision", "store"]),
+    ("deliveries", &["context", "domain", "error", "outbound", "provision", "store", "telemetry"]),
     (
         "context",
         &[
