@@ -175,6 +175,7 @@ fn chat_claims() -> ChatClaims {
         tid: "ten_aaaaaaaaaaaaaaaaaaaaaaaaaa".into(),
         sid: "ses_aaaaaaaaaaaaaaaaaaaaaaaaaa".into(),
         cid: "3c90c3cc-0d44-4b50-8888-8dd25736052a".into(),
+        jti: "tok_k5xw2vq7m3n4p6r7sabcdefghi".into(),
         iat: NOW / 1000,
         exp: NOW / 1000 + 3600,
     }

@@ -116,9 +116,9 @@ impl Context {
         }
     }
 
-    /// The ids of a session about to be opened.
-    pub fn fresh_ids(&self) -> FreshIds {
-        let session = self.ids.id_at("ses_", self.clock.now_ms());
+    /// The ids of a session about to be opened at `now_ms`.
+    pub fn fresh_ids(&self, now_ms: i64) -> FreshIds {
+        let session = self.ids.id_at("ses_", now_ms);
         FreshIds { session, token: self.ids.id("tok_") }
     }
 
@@ -210,9 +210,8 @@ impl Ids {
         base32::with_prefix(prefix, u128::from_be_bytes(self.bytes()))
     }
 
-    /// Like [`Ids::id`], but later ones sort after earlier ones: 43 bits of `now_ms`, 85 random
-    /// ones. Rows under such ids are appended to their tables instead of spread over them, which
-    /// saves most of the pages a commit writes. For what need not be guessed, not for secrets.
+    /// Like [`Ids::id`], but later ones sort after earlier ones, 43 bits of `now_ms`, 85
+    /// random ones. That saves most of the pages a commit writes. For what need not be guessed, not for secrets.
     pub fn id_at(&self, prefix: &str, now_ms: i64) -> String {
         let number = base32::number_at(now_ms, u128::from_be_bytes(self.bytes()));
         base32::with_prefix(prefix, number)

@@ -67,6 +67,21 @@ pub enum Error {
         /// The origin that was sent; `None` when there was none.
         origin: Option<String>,
     },
+    /// The key that opened the session does not work any more.
+    #[error("the session's key is disabled")]
+    KeyDisabled,
+    /// The key may not trigger these intents any more.
+    #[error("the key may not trigger an intent any more")]
+    IntentNotAllowed {
+        /// The intents that the session was given and the key does not offer now.
+        missing: Vec<String>,
+    },
+    /// The session is over or about to be, by what became of it.
+    #[error("the session has ended: {}", .0)]
+    SessionEnded(&'static str),
+    /// The session has lived as long as it may.
+    #[error("the session's longest lifetime is used up")]
+    LifetimeExhausted,
     /// One of the sources is not the tenant's.
     #[error("unknown source")]
     UnknownSource {

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use dropshot::{ConfigDropshot, HandlerTaskMode, HttpServer, ServerBuilder};
@@ -64,6 +64,9 @@ const HEAR_EVERY: Duration = Duration::from_millis(500);
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
 /// How often the file of master keys is looked at.
 const LOOK_AT_KEYS_EVERY: Duration = Duration::from_millis(500);
+/// How often uses of sessions are written. Other instances hear of a use this much later, which
+/// `domain::session` allows for.
+const WRITE_USES_EVERY: Duration = Duration::from_secs(1);
 /// How long sessions are kept after their end, milliseconds.
 const KEEP_ENDED_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -112,6 +115,9 @@ pub async fn serve(
         Err(_) => tracing::warn!("some clients did not finish; their connections are cut"),
     }
     flush_once(&context).await;
+    if let Err(error) = store.write_uses().await {
+        tracing::warn!(%error, "the last uses of sessions were not written");
+    }
     store.close().await;
     if let Some(writer) = running.request_log {
         writer.close();
@@ -179,6 +185,7 @@ pub async fn start(
         None => None,
     };
     let server = answer_at(bind, Arc::clone(&context), is_dev)?;
+    tokio::spawn(write_uses(Arc::downgrade(&context)));
     let deliveries = Deliveries::start(Arc::clone(&context));
     Ok(Running { server, context, deliveries, base_url: public_url, metrics, request_log })
 }
@@ -240,6 +247,17 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 
 fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, ServeError> {
     signal(kind).map_err(|cause| ServeError::Server(format!("signals cannot be heard: {cause}")))
+}
+
+/// Writes uses of sessions for as long as the service runs.
+async fn write_uses(context: Weak<Context>) {
+    loop {
+        tokio::time::sleep(WRITE_USES_EVERY).await;
+        let Some(context) = context.upgrade() else { return };
+        if let Err(error) = context.store.write_uses().await {
+            tracing::warn!(%error, "uses of sessions were not written; the next round tries again");
+        }
+    }
 }
 
 /// Seals anew what older master keys sealed, now and whenever the file of keys changes.

@@ -6,10 +6,11 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use secrecy::SecretString;
 use vestibule_api::authenticate::{Authenticate, headers, nonces, windows};
-use vestibule_runtime::{KnownCaller, Received, Refusal, TokenPrefix};
+use vestibule_runtime::{KnownCaller, Part, Received, Refusal, TokenPrefix};
 
 use crate::context::Context;
 use crate::domain::api_key::KeyHash;
+use crate::domain::caller::Caller;
 use crate::domain::key::{Key, KeyKind, KeyState};
 use crate::domain::origin::Origin;
 use crate::domain::session::Session;
@@ -52,6 +53,12 @@ pub struct ApiKeyCaller {
     pub generation: i64,
 }
 
+impl From<ApiKeyCaller> for Caller {
+    fn from(ApiKeyCaller { key, .. }: ApiKeyCaller) -> Self {
+        Self { tenant: Some(key.tenant.clone()), may_change: true, actor: key.id.clone() }
+    }
+}
+
 /// The operator.
 pub struct AdminCaller;
 
@@ -92,12 +99,17 @@ impl Authenticate for Context {
         let (session, key) = self.session_and_key(&claims.tid, &claims.sid).await?;
         note_session(request, &session);
         chat_session::require_live(&session, key.as_deref(), now)?;
-        if chat_session::claims(&session) != Some(claims) {
+        if !chat_session::speaks(&session, &claims, now) {
             return Err(Error::InvalidToken.into());
         }
         let origin = self.page_origin(request);
-        let admitted = chat_session::admit(key.as_deref(), origin)?;
-        self.key_uses.note(admitted.key, now, origin);
+        match chat_session::admit(key.as_deref(), origin) {
+            Ok(admitted) => self.key_uses.note(admitted.key, now, origin),
+            Err(refusal) if origin.is_none_or(is_documented) => return Err(refusal.into()),
+            // Validation refuses it, which comes next.
+            Err(_) => {}
+        }
+        self.note_use(&session, key.as_deref(), now);
         Ok(SessionCaller { session })
     }
 
@@ -107,13 +119,14 @@ impl Authenticate for Context {
         let claims = self.verified_tokens.claims(&self.tokens, token, now)?;
         let (session, key) = self.session_and_key(&claims.tid, &claims.sid).await?;
         note_session(request, &session);
-        session.require_live(key.as_ref().map(|key| key.state), now)?;
-        if embed_session::claims(&session, self.tokens.issuer()).as_ref() != Some(&*claims) {
+        session.require_live(key.as_deref().map(Key::terms), now)?;
+        if !embed_session::speaks(&session, &claims, now) {
             return Err(Error::InvalidToken.into());
         }
         if let Some(key) = &key {
             self.key_uses.note(key, now, None);
         }
+        self.note_use(&session, key.as_deref(), now);
         Ok(SessionCaller { session })
     }
 
@@ -163,7 +176,7 @@ impl Context {
     }
 
     /// A session that a genuine token names, and the key that opened it.
-    async fn session_and_key(
+    pub(super) async fn session_and_key(
         &self,
         tenant: &str,
         id: &str,
@@ -171,6 +184,13 @@ impl Context {
         let session = self.store.session(tenant, id).await?.ok_or(Error::TokenRevoked)?;
         let key = self.store.key(tenant, &session.key_id).await?;
         Ok((session, key))
+    }
+
+    /// Remembers that a session is in use, where its key asks for that. Writes nothing yet.
+    pub(super) fn note_use(&self, session: &Session, key: Option<&Key>, now_ms: i64) {
+        if session.times().use_is_due(key.map(Key::terms), now_ms) {
+            self.store.note_use(session, now_ms);
+        }
     }
 
     /// Generation and text of each secret that still signs.
@@ -185,7 +205,7 @@ impl Context {
 
     /// The origin of the page that asks. Browsers send no `Origin` with a same-origin `GET`, but
     /// say so in a header that no script can set (Fetch Metadata).
-    fn page_origin<'a>(&'a self, request: &'a Received) -> Option<&'a str> {
+    pub(super) fn page_origin<'a>(&'a self, request: &'a Received) -> Option<&'a str> {
         let same = request.headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
         request.origin().or_else(|| same.then_some(self.public_url.as_str()))
     }
@@ -202,6 +222,13 @@ impl Context {
             Some(_) | None => Err(Error::OriginNotAllowed { origin: Some(text.to_owned()) }),
         }
     }
+}
+
+/// Whether the document allows such an origin at all. One that it does not allow is left to
+/// validation, which comes before any handler.
+fn is_documented(origin: &str) -> bool {
+    let schema = vestibule_api::schemas::chat::page_origin();
+    schema.check(Part::Header, &origin.into()).is_empty()
 }
 
 fn works_as(key: &Key, kind: KeyKind) -> bool {

@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 use vestibule_api::chat_sessions::{
-    ChatSessionCreateRequest, ChatSessionCreateResponse, ChatSessions,
+    ChatSessionCreateRequest, ChatSessionCreateResponse, ChatSessionEndRequest,
+    ChatSessionEndResponse, ChatSessionRefreshRequest, ChatSessionRefreshResponse, ChatSessions,
 };
 use vestibule_api::models;
 use vestibule_runtime::{Part, Refusal, Timestamp, Violation};
 
-use super::auth::note_key;
+use super::auth::{SessionCaller, note_key};
 use super::refusal::documented;
 use crate::context::Context;
 use crate::domain::catalogue::{Intent, OfferedQuestion, offered_intents, offered_questions};
@@ -45,8 +46,43 @@ impl ChatSessions for Context {
         let generation = generation.unwrap_or_default();
         let opened = self.open_chat(&admitted, generation, &customer.await?, opening).await?;
         let catalogue = self.store.catalogue(&opened.session.tenant).await?;
-        let body = self.chat_session(&admitted, &opened, &catalogue)?;
+        let OpenedChat { session, conversation } = &opened;
+        let body = self.chat_session(&admitted, session, &conversation.id, &catalogue)?;
         Ok(ChatSessionCreateResponse::Ok { body })
+    }
+
+    async fn chat_session_refresh(
+        &self,
+        caller: SessionCaller,
+        request: ChatSessionRefreshRequest,
+    ) -> Result<ChatSessionRefreshResponse, Refusal> {
+        let SessionCaller { session } = caller;
+        let renewed = self.renew(&session, &session.id).await.map_err(as_of_a_page)?;
+        let key = self.store.key(&session.tenant, &session.key_id).await?;
+        let admitted = chat_session::admit(key.as_deref(), self.page_origin(&request.received))?;
+        let catalogue = self.store.catalogue(&session.tenant).await?;
+        let conversation = renewed.grant.chat().unwrap_or_default();
+        let body = self.chat_session(&admitted, &renewed, conversation, &catalogue)?;
+        Ok(ChatSessionRefreshResponse::Ok { body })
+    }
+
+    async fn chat_session_end(
+        &self,
+        caller: SessionCaller,
+        _: ChatSessionEndRequest,
+    ) -> Result<ChatSessionEndResponse, Refusal> {
+        let SessionCaller { session } = caller;
+        self.end(&session, &session.id).await?;
+        Ok(ChatSessionEndResponse::NoContent {})
+    }
+}
+
+/// A page shows a token, so what ended its session is told as of a token.
+fn as_of_a_page(error: Error) -> Error {
+    match error {
+        Error::SessionEnded(_) | Error::NotFound(Thing::Session) => Error::TokenRevoked,
+        Error::KeyDisabled => Error::WidgetDisabled,
+        other => other,
     }
 }
 
@@ -77,7 +113,10 @@ impl Context {
         // merging makes of them.
         let conversation =
             chat_session::converse(tenant, customer, None, fresh, opening, now, |_| vec![])?;
-        let session = chat_session::open(*admitted, &conversation, now, self.fresh_ids());
+        let catalogue = self.store.catalogue(tenant).await?;
+        let intents = offered_names(admitted.allowed_intents, &catalogue);
+        let ids = self.fresh_ids(now);
+        let session = chat_session::open(*admitted, &conversation, intents, now, ids);
         let session = Session { key_generation: generation, ..session };
         let audit = self
             .audit(tenant, &admitted.key.id, "session.open", &session.id)
@@ -89,10 +128,10 @@ impl Context {
     fn chat_session(
         &self,
         admitted: &Admitted<'_>,
-        opened: &OpenedChat,
+        session: &Session,
+        conversation: &str,
         catalogue: &Catalogue,
     ) -> Result<models::ChatSession, Refusal> {
-        let OpenedChat { session, conversation } = opened;
         let claims = chat_session::claims(session)
             .ok_or_else(|| Error::Internal("a chat session of another surface".into()))?;
         let allowed = admitted.allowed_intents;
@@ -100,14 +139,20 @@ impl Context {
         let questions = offered_questions(allowed, &catalogue.flows, &catalogue.questions);
         Ok(models::ChatSession {
             session_token: chat_token::mint(&self.master_keys, &claims),
-            conversation_id: documented(&conversation.id)?,
+            conversation_id: documented(conversation)?,
             expires_at: Timestamp(session.expires_at),
-            expires_in: session.remaining_s(session.issued_at),
+            expires_in: session.remaining_s(session.token_issued_at()),
             widget: models::Widget { label: admitted.key.label.clone() },
             intents: intents.collect::<Result<_, _>>()?,
             quick_questions: questions.iter().map(question).collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// The names of the intents that a key offers.
+pub(super) fn offered_names(allowed: Option<&[String]>, catalogue: &Catalogue) -> Vec<String> {
+    let offered = offered_intents(allowed, &catalogue.flows).into_iter();
+    offered.map(|intent| intent.name.clone()).collect()
 }
 
 /// The document's own limits, on the variables of a conversation as a whole.

@@ -54,7 +54,8 @@ impl Context {
         caller: &SignedCaller,
         asked: Request,
     ) -> Result<Session> {
-        let (now, ids) = (self.clock.now_ms(), self.fresh_ids());
+        let now = self.clock.now_ms();
+        let ids = self.fresh_ids(now);
         let employee = asked.employee.clone();
         let session = embed_session::open(&caller.key, caller.generation, asked, now, ids)?;
         self.require_known_people(&session, &employee).await?;
@@ -67,7 +68,11 @@ impl Context {
     }
 
     /// Asks the directory of a tenant that wants it asked.
-    async fn require_known_people(&self, session: &Session, employee: &str) -> Result<()> {
+    pub(super) async fn require_known_people(
+        &self,
+        session: &Session,
+        employee: &str,
+    ) -> Result<()> {
         let tenant =
             self.store.tenant(&session.tenant).await?.ok_or(Error::NotFound(Thing::Tenant))?;
         if tenant.directory == Directory::Open {

@@ -48,7 +48,8 @@ impl Service {
             return Err(Error::InvalidApiKey);
         };
         let known = self.store.sources(&key.tenant).await?.iter().cloned().collect();
-        let (now, ids) = (self.clock.now_ms(), self.fresh_ids());
+        let now = self.clock.now_ms();
+        let ids = self.fresh_ids(now);
         let session = iframe_session::open(key, asked, &known, now, ids)?;
         let session = Session { key_generation: *generation, ..session };
         let audit = self

@@ -32,6 +32,9 @@ impl IframeTokens for Context {
         request.received.notes.token(TokenPrefix(hash.prefix()));
         let redeemed = self.store.redeem_cache_key(hash.bytes(), now, self.ids.id("aud_")).await?;
         note_session(&request.received, &redeemed.session);
+        let Redeemed { session, .. } = &redeemed;
+        let key = self.store.key(&session.tenant, &session.key_id).await?;
+        self.note_use(session, key.as_deref(), now);
         let body = self.redeemed_token(redeemed, now).await?;
         Ok(IframeTokenRedeemResponse::Ok { body })
     }

@@ -46,8 +46,11 @@ mod page_routes;
 pub mod pages;
 mod reference;
 mod refusal;
+mod renewals;
+mod session_pages;
 mod sessions;
 mod tenants;
+mod tokens;
 mod try_out;
 mod webhooks;
 

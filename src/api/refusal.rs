@@ -34,6 +34,12 @@ impl From<Error> for Refusal {
             Error::OriginNotAllowed { origin } => {
                 Self::new(codes::ORIGIN_NOT_ALLOWED).detail("origin", origin)
             }
+            Error::KeyDisabled => Self::new(codes::KEY_DISABLED),
+            Error::IntentNotAllowed { missing } => {
+                Self::new(codes::INTENT_NOT_ALLOWED).detail("missing", missing)
+            }
+            Error::SessionEnded(state) => Self::new(codes::SESSION_ENDED).detail("state", state),
+            Error::LifetimeExhausted => Self::new(codes::LIFETIME_EXHAUSTED),
             Error::UnknownSource { unknown } => {
                 Self::new(codes::UNKNOWN_SOURCE).detail("unknown", unknown)
             }

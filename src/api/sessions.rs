@@ -3,17 +3,44 @@
 use std::sync::Arc;
 
 use vestibule_api::models;
-use vestibule_api::sessions::{SessionReadRequest, SessionReadResponse, Sessions};
-use vestibule_runtime::{Refusal, Timestamp};
+use vestibule_api::sessions::{
+    SessionListRequest, SessionListResponse, SessionReadRequest, SessionReadResponse,
+    SessionRenewRequest, SessionRenewResponse, SessionRevokeManyRequest, SessionRevokeManyResponse,
+    SessionRevokeRequest, SessionRevokeResponse, Sessions,
+};
+use vestibule_runtime::{Refusal, Timestamp, Violation};
 
+use super::auth::ApiKeyCaller;
 use super::backends::Backend;
 use super::refusal::documented;
+use super::tenants::page_size;
 use crate::context::Context;
 use crate::domain::caller::Caller;
-use crate::domain::session::{Grant, Session, State, Surface};
+use crate::domain::key::Key;
+use crate::domain::session::{Overview, Session, State, Surface};
+use crate::domain::session_filter::Filter;
+use crate::domain::target::Target;
 use crate::error::{Error, Result, Thing};
+use crate::store::{SWEEP_SLICE, Sweep, Swept};
 
 impl Sessions for Context {
+    async fn session_list(
+        &self,
+        caller: ApiKeyCaller,
+        request: SessionListRequest,
+    ) -> Result<SessionListResponse, Refusal> {
+        let (caller, query) = (Caller::from(caller), request.query);
+        let after = query.after.as_ref().map(|after| after.to_string());
+        let limit = page_size(query.limit) as usize;
+        let filter = asked(&caller, query);
+        let now = self.clock.now_ms();
+        let page = self.session_page(&filter, after, limit, now).await?;
+        let items = page.items.iter().map(|(session, state)| shown(session, *state, now));
+        let items = items.collect::<Result<_, _>>()?;
+        let next = page.next.as_deref().map(documented).transpose()?;
+        Ok(SessionListResponse::Ok { body: models::SessionList { items, next } })
+    }
+
     async fn session_read(
         &self,
         caller: Backend,
@@ -22,8 +49,68 @@ impl Sessions for Context {
         let session = self.seen_session(&self.reader(caller).await?, &request.path.sid).await?;
         let key = self.store.key(&session.tenant, &session.key_id).await?;
         let now = self.clock.now_ms();
-        let state = session.state(key.map(|key| key.state), now);
-        Ok(SessionReadResponse::Ok { body: shown(&session, state, now)? })
+        let state = session.times().state(key.as_deref().map(Key::terms), now);
+        Ok(SessionReadResponse::Ok { body: shown(&session.overview(), state, now)? })
+    }
+
+    async fn session_renew(
+        &self,
+        caller: ApiKeyCaller,
+        request: SessionRenewRequest,
+    ) -> Result<SessionRenewResponse, Refusal> {
+        let caller = Caller::from(caller);
+        caller.require_change()?;
+        let session = self.seen_session(&caller, &request.path.sid).await?;
+        let renewed = self.renew(&session, &caller.actor).await?;
+        let body = models::RenewedSession {
+            sid: documented(&renewed.id)?,
+            surface: surface(renewed.grant.surface()),
+            token: self.mint(&renewed)?,
+            token_type: models::TokenType::Bearer,
+            expires_at: Timestamp(renewed.expires_at),
+            expires_in: renewed.remaining_s(renewed.token_issued_at()),
+        };
+        Ok(SessionRenewResponse::Ok { body })
+    }
+
+    async fn session_revoke(
+        &self,
+        caller: ApiKeyCaller,
+        request: SessionRevokeRequest,
+    ) -> Result<SessionRevokeResponse, Refusal> {
+        let caller = Caller::from(caller);
+        caller.require_change()?;
+        let session = self.seen_session(&caller, &request.path.sid).await?;
+        self.end(&session, &caller.actor).await?;
+        Ok(SessionRevokeResponse::NoContent {})
+    }
+
+    async fn session_revoke_many(
+        &self,
+        caller: ApiKeyCaller,
+        request: SessionRevokeManyRequest,
+    ) -> Result<SessionRevokeManyResponse, Refusal> {
+        let caller = Caller::from(caller);
+        caller.require_change()?;
+        let body = request.body;
+        let tenant = caller.meant(body.tenant_id.as_ref().map(|id| id.as_str()));
+        let Some(tenant) = tenant else { return Ok(revoked(Swept::default())) };
+        let tenant =
+            tenant.ok_or_else(|| Error::Rules(vec![Violation::body("/tenant_id", "required")]))?;
+        let now = self.clock.now_ms();
+        let sweep = Sweep {
+            audit: self.audit(tenant, &caller.actor, "session.revoke", tenant),
+            tenant: tenant.to_owned(),
+            targets: body.targets.iter().map(target).collect::<Result<_, _>>()?,
+            at: 0,
+            after: String::new(),
+            now,
+            cut: now.saturating_add(body.reauth_margin_s.saturating_mul(1000)),
+            issued_before: body.issued_before.map_or(now, |at| at.0.min(now)),
+            audit_ids: Vec::new(),
+        };
+        let ids = || (0..SWEEP_SLICE).map(|_| self.ids.id("aud_")).collect();
+        Ok(revoked(self.store.sweep_all_sessions(sweep, ids).await?))
     }
 }
 
@@ -36,34 +123,88 @@ impl Context {
         };
         found.ok_or(Error::NotFound(Thing::Session))
     }
+
+    /// Ends a session now, on behalf of `actor`.
+    pub(super) async fn end(&self, session: &Session, actor: &str) -> Result<()> {
+        let (tenant, now) = (&session.tenant, self.clock.now_ms());
+        let audit = self.audit(tenant, actor, "session.revoke", &session.id);
+        let audit = audit.about(session.grant.subject());
+        self.store.revoke_session(tenant, &session.id, now, audit).await.map(drop)
+    }
 }
 
-fn shown(session: &Session, state: State, now_ms: i64) -> Result<models::Session, Refusal> {
-    let (employee, chat, uid) = match &session.grant {
-        Grant::Embed { employee, chat, .. } => (Some(employee), chat.as_ref(), None),
-        Grant::Chat { conversation, .. } => (None, Some(conversation), None),
-        Grant::Iframe { uid, .. } => (None, None, Some(uid)),
+fn revoked(total: Swept) -> SessionRevokeManyResponse {
+    let count = |it: u64| i64::try_from(it).unwrap_or(i64::MAX);
+    let (revoked, not_revocable) = (count(total.revoked), count(total.not_revocable));
+    SessionRevokeManyResponse::Ok { body: models::RevokedSessions { revoked, not_revocable } }
+}
+
+fn target(text: &models::RevocationTarget) -> Result<Target> {
+    Target::parse(text.as_str())
+        .ok_or_else(|| Error::Internal("a target that the document allows is none".into()))
+}
+
+fn asked(caller: &Caller, query: models::SessionListQuery) -> Filter {
+    let of = |kind: &str, id: String| format!("{kind}:{id}");
+    let targets = [
+        query.uid.map(|id| Target::Subject(of("uid", id.to_string()))),
+        query.customer.map(|id| Target::Subject(of("customer", id.to_string()))),
+        query.employee.map(|id| Target::Subject(of("employee", id.to_string()))),
+        query.chat.map(|id| Target::Chat(id.to_string())),
+        query.key.map(|id| Target::Key(id.to_string())),
+    ];
+    Filter {
+        tenants: caller.tenant.iter().cloned().chain(query.tenant_id.map(String::from)).collect(),
+        surface: query.surface.map(|it| match it {
+            models::Surface::Embed => Surface::Embed,
+            models::Surface::Chat => Surface::Chat,
+            models::Surface::Iframe => Surface::Iframe,
+        }),
+        state: query.state.map(|it| match it {
+            models::SessionState::Live => State::Live,
+            models::SessionState::Expired => State::Expired,
+            models::SessionState::Revoked => State::Revoked,
+        }),
+        targets: targets.into_iter().flatten().collect(),
+        issued_after: query.issued_after.map(|at| at.0),
+        issued_before: query.issued_before.map(|at| at.0),
+    }
+}
+
+fn shown(session: &Overview, state: State, now_ms: i64) -> Result<models::Session, Refusal> {
+    let of = |kind: &str| {
+        let subject = session.subject.as_deref().and_then(|it| it.split_once(':'));
+        subject.filter(|(it, _)| *it == kind).map(|(_, id)| id.to_owned())
     };
+    let times = session.times;
     Ok(models::Session {
         sid: documented(&session.id)?,
         tenant_id: documented(&session.tenant)?,
-        surface: match session.grant.surface() {
-            Surface::Embed => models::Surface::Embed,
-            Surface::Chat => models::Surface::Chat,
-            Surface::Iframe => models::Surface::Iframe,
-        },
+        surface: surface(session.surface),
         state: match state {
             State::Live => models::SessionState::Live,
             State::Expired => models::SessionState::Expired,
             State::Revoked => models::SessionState::Revoked,
         },
         key_id: documented(&session.key_id)?,
-        employee: employee.cloned(),
-        chat: chat.cloned(),
-        uid: uid.cloned(),
-        issued_at: Timestamp(session.issued_at),
-        expires_at: Timestamp(session.expires_at),
-        expires_in: session.remaining_s(now_ms),
-        revoked_at: session.revoked_at.map(Timestamp),
+        employee: of("employee"),
+        chat: session.chat.clone(),
+        customer: of("customer"),
+        uid: of("uid"),
+        issued_at: Timestamp(times.issued_at),
+        renewed_at: times.renewed_at.map(Timestamp),
+        last_used_at: times.last_used_at.map(Timestamp),
+        expires_at: Timestamp(times.expires_at),
+        expires_in: times.remaining_s(now_ms),
+        revoked_at: times.revoked_at.map(Timestamp),
     })
+}
+
+/// A surface as the documents call it.
+pub(super) fn surface(surface: Surface) -> models::Surface {
+    match surface {
+        Surface::Embed => models::Surface::Embed,
+        Surface::Chat => models::Surface::Chat,
+        Surface::Iframe => models::Surface::Iframe,
+    }
 }

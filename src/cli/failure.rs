@@ -72,7 +72,9 @@ impl From<Error> for Failure {
             Error::NotFound(Thing::Webhook | Thing::Delivery) => {
                 "see what there is with `vestibule webhooks list` or `webhooks deliveries`"
             }
-            Error::NotFound(_) => "see what there is with `vestibule tenants list` or `keys list`",
+            Error::NotFound(_) => {
+                "see what there is with `vestibule tenants list`, `keys list` or `sessions list`"
+            }
             Error::WebhookDisabled => "enable the endpoint with the operation webhookUpdate first",
             Error::Rules(violations) => return Self::broken(violations, &[]),
             Error::RotationInProgress { .. } => {
@@ -93,6 +95,10 @@ impl From<Error> for Failure {
             | Error::InsufficientScope { .. }
             | Error::WidgetDisabled
             | Error::OriginNotAllowed { .. }
+            | Error::KeyDisabled
+            | Error::IntentNotAllowed { .. }
+            | Error::SessionEnded(_)
+            | Error::LifetimeExhausted
             | Error::UnknownSource { .. }
             | Error::ThemeConflict
             | Error::CacheKeyExpired

@@ -1,4 +1,4 @@
-//! How commands show what they found: columns for people, the admin document's members for JSON.
+//! How commands show what they found: columns for people, the documents' members for JSON.
 
 use chrono::{DateTime, SecondsFormat};
 use secrecy::ExposeSecret as _;
@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::admin::Credential;
 use crate::domain::key::{Key, KeyKind, KeyUse, LISTED_ORIGINS, MOST_ORIGINS};
 use crate::domain::key_update;
+use crate::domain::session::{Overview, State};
 use crate::domain::signing_key::{FIRST, SigningKey};
 use crate::domain::tenant::{Directory, Tenant};
 
@@ -108,6 +109,37 @@ pub(super) fn credential_lines(key: &Key, credential: &Credential) -> String {
         lines.push_str(&format!("\nsecret     {}  (shown once)", secret.expose_secret()));
     }
     lines
+}
+
+/// A session as the document of the life cycle shows it.
+pub(super) fn session_json(session: &Overview, state: State) -> Value {
+    let times = session.times;
+    let mut value = json!({
+        "sid": session.id,
+        "tenant_id": session.tenant,
+        "surface": session.surface.name(),
+        "state": state.name(),
+        "key_id": session.key_id,
+        "issued_at": time(times.issued_at),
+        "expires_at": time(times.expires_at),
+    });
+    if let Some((kind, id)) = session.subject.as_deref().and_then(|it| it.split_once(':')) {
+        value[kind] = id.into();
+    }
+    if let Some(chat) = &session.chat {
+        value["chat"] = chat.as_str().into();
+    }
+    let more = [
+        ("renewed_at", times.renewed_at),
+        ("last_used_at", times.last_used_at),
+        ("revoked_at", times.revoked_at),
+    ];
+    for (name, at) in more {
+        if let Some(at) = at {
+            value[name] = time(at).into();
+        }
+    }
+    value
 }
 
 /// A new credential as the admin document shows it, once.

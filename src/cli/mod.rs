@@ -13,6 +13,7 @@ mod keys;
 mod listing;
 mod master_key;
 mod serve;
+mod sessions;
 mod sign;
 mod tail;
 mod tenants;
@@ -52,6 +53,8 @@ enum Command {
     #[command(subcommand)]
     Keys(keys::Keys),
     #[command(subcommand)]
+    Sessions(sessions::Sessions),
+    #[command(subcommand)]
     Tenants(tenants::Tenants),
     #[command(subcommand)]
     Webhooks(webhooks::Webhooks),
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Tail(tail) => tail.run(),
         Command::Token(token) => token.run(),
         Command::Keys(keys) => keys.run(),
+        Command::Sessions(sessions) => sessions.run(),
         Command::Tenants(tenants) => tenants.run(),
         Command::Webhooks(webhooks) => webhooks.run(),
         Command::Doctor(doctor) => doctor.run(),

@@ -209,8 +209,8 @@ mod tests {
 
     #[test]
     fn chat_token_has_no_header() {
-        let (tid, sid, cid) = ("ten_a".into(), "ses_a".into(), "c".into());
-        let claims = ChatClaims { tid, sid, cid, iat: 1_700_000_000, exp: 1_700_003_600 };
+        let (tid, sid, cid, jti) = ("ten_a".into(), "ses_a".into(), "c".into(), "t".into());
+        let claims = ChatClaims { tid, sid, cid, jti, iat: 1_700_000_000, exp: 1_700_003_600 };
         let token = chat_token::mint(&keys(KEY), &claims);
         let seen = inspect(&token, Some(keys(KEY)), 1_700_000_000).expect("a token");
         assert_eq!((seen.kind, seen.expires_in, seen.verified), ("chat", Some(3600), Some(true)));

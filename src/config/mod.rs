@@ -65,7 +65,9 @@ pub struct Config {
     pub webhooks: Webhooks,
     /// How far the service's clock starts from the system's, milliseconds; `--dev` alone.
     pub clock_offset_ms: i64,
-    public_url: Option<String>,
+    /// Where browsers reach the service, when that is not where it listens. Instances that share a
+    /// database share it too: it is the issuer of their tokens.
+    pub public_url: Option<String>,
 }
 
 /// What the log looks like.

@@ -3,6 +3,9 @@
 //!
 //! How they proved it stays with the doors.
 
+use super::key::Scope;
+use crate::error::{Error, Result};
+
 /// A backend of a tenant, or the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -19,6 +22,25 @@ impl Caller {
     pub fn sees(&self, tenant: &str) -> bool {
         self.tenant.as_deref().is_none_or(|own| own == tenant)
     }
+
+    /// # Errors
+    /// `InsufficientScope` unless they may end and renew sessions.
+    pub fn require_change(&self) -> Result<()> {
+        if self.may_change {
+            return Ok(());
+        }
+        let scope = Scope::Read.name().to_owned();
+        Err(Error::InsufficientScope { scope, missing: vec![Scope::ReadWrite.name().to_owned()] })
+    }
+
+    /// The tenant that they mean when they name `named`; `None` when they may not see that one,
+    /// and `Some(None)` when they must name one and do not.
+    pub fn meant<'a>(&'a self, named: Option<&'a str>) -> Option<Option<&'a str>> {
+        match (self.tenant.as_deref(), named) {
+            (Some(own), Some(named)) => (own == named).then_some(Some(own)),
+            (own, named) => Some(own.or(named)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -34,5 +56,16 @@ mod tests {
         };
         assert!(of(Some("ten_a")).sees("ten_a") && !of(Some("ten_a")).sees("ten_b"));
         assert!(of(None).sees("ten_a") && of(None).sees("ten_b"));
+        assert_eq!(of(Some("ten_a")).meant(Some("ten_b")), None);
+        for named in [None, Some("ten_a")] {
+            assert_eq!(of(Some("ten_a")).meant(named), Some(Some("ten_a")));
+            assert_eq!(of(None).meant(named), Some(named));
+        }
+    }
+
+    #[test]
+    fn who_may_only_look_changes_nothing() {
+        let of = |may_change| Caller { tenant: None, may_change, actor: "a".to_owned() };
+        assert!(of(true).require_change().is_ok() && of(false).require_change().is_err());
     }
 }

@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 use vestibule_runtime::Violation;
 
 use super::chat_token::{ChatClaims, TTL_S};
-use super::key::{Identity, Key, KeySettings, KeyState};
+use super::key::{Identity, Key, KeySettings, KeyState, Terms};
 use super::origin::Origin;
+use super::renewal::longest_s;
 use super::session::{Conversation, FreshIds, Grant, Session, expiry_ms, seconds};
 use super::token;
 use crate::error::{Error, Result};
@@ -71,12 +72,12 @@ pub fn admit<'a>(key: Option<&'a Key>, origin: Option<&'a str>) -> Result<Admitt
 /// `WidgetDisabled` while the key is paused, as at the opening: another session would not help.
 /// Otherwise as [`Session::require_live`].
 pub fn require_live(session: &Session, key: Option<&Key>, now_ms: i64) -> Result<()> {
-    let state = key.map(|key| key.state);
-    if state == Some(KeyState::Paused) {
-        session.require_live(Some(KeyState::Active), now_ms)?;
+    let terms = key.map(Key::terms);
+    if let Some(paused @ Terms { state: KeyState::Paused, .. }) = terms {
+        session.require_live(Some(Terms { state: KeyState::Active, ..paused }), now_ms)?;
         return Err(Error::WidgetDisabled);
     }
-    session.require_live(state, now_ms)
+    session.require_live(terms, now_ms)
 }
 
 /// Finds out who speaks. `identity_secret` opens the tenant's secret and is called only for a
@@ -170,13 +171,15 @@ pub fn merge(
     Err(Error::Rules(violations))
 }
 
-/// Opens a session in a conversation.
+/// Opens a session in a conversation. `intents` are the names of those it is offered.
 pub fn open(
     admitted: Admitted<'_>,
     conversation: &Conversation,
+    intents: Vec<String>,
     now_ms: i64,
     ids: FreshIds,
 ) -> Session {
+    let ttl_s = TTL_S.min(longest_s(admitted.key));
     Session {
         tenant: admitted.key.tenant.clone(),
         id: ids.session,
@@ -184,13 +187,39 @@ pub fn open(
         key_generation: 0,
         token_id: ids.token,
         issued_at: now_ms,
-        expires_at: expiry_ms(now_ms, TTL_S),
+        ttl_s,
+        renewed_at: None,
+        earlier: Vec::new(),
+        expires_at: expiry_ms(now_ms, ttl_s),
         revoked_at: None,
+        last_used_at: None,
         grant: Grant::Chat {
             conversation: conversation.id.clone(),
             origin: admitted.origin.map(str::to_owned),
+            customer: conversation.customer_id.clone(),
+            intents,
         },
     }
+}
+
+/// Whether a key would still let a session of it in from where it was opened, and offer it what it
+/// was offered. `offered` are the names of the intents that it offers now.
+///
+/// # Errors
+/// `KeyDisabled`, `OriginNotAllowed` and `IntentNotAllowed`, in this order.
+pub fn reconsider(
+    key: &Key,
+    origin: Option<&str>,
+    intents: &[String],
+    offered: &[String],
+) -> Result<()> {
+    admit(Some(key), origin).map_err(|error| match error {
+        Error::WidgetDisabled => Error::KeyDisabled,
+        other => other,
+    })?;
+    let is_gone = |name: &&String| !offered.contains(name);
+    let missing: Vec<String> = intents.iter().filter(is_gone).cloned().collect();
+    if missing.is_empty() { Ok(()) } else { Err(Error::IntentNotAllowed { missing }) }
 }
 
 /// What a session's token says. A token speaks for a session only while they are equal. `None`
@@ -201,9 +230,16 @@ pub fn claims(session: &Session) -> Option<ChatClaims> {
         tid: session.tenant.clone(),
         sid: session.id.clone(),
         cid: conversation.clone(),
-        iat: seconds(session.issued_at),
+        jti: session.token_id.clone(),
+        iat: seconds(session.token_issued_at()),
         exp: seconds(session.expires_at),
     })
+}
+
+/// Whether a genuine token speaks for a session: its present token, or one that it superseded a
+/// moment ago.
+pub fn speaks(session: &Session, token: &ChatClaims, now_ms: i64) -> bool {
+    claims(session).as_ref() == Some(token) || session.overlap_of(&token.jti, now_ms).is_some()
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub struct ChatClaims {
     pub sid: String,
     /// The conversation.
     pub cid: String,
+    /// The token.
+    pub jti: String,
     /// Issued at, seconds since 1970.
     pub iat: i64,
     /// Over from this second on, seconds since 1970.
@@ -62,7 +64,8 @@ pub fn read_unverified(token: &str) -> Option<ChatClaims> {
     parse(token).map(|(_, _, claims)| claims)
 }
 
-const AUDIENCE: &str = "vestibule:chat";
+/// What the signing keys are derived for. Tokens do not say it.
+pub const AUDIENCE: &str = "vestibule:chat";
 
 fn parse(token: &str) -> Option<(&str, Vec<u8>, ChatClaims)> {
     if token.len() > MAX_BYTES {
@@ -95,6 +98,7 @@ mod tests {
             tid: "ten_a".into(),
             sid: "ses_a".into(),
             cid: "3c90c3cc-0d44-4b50-8888-8dd25736052a".into(),
+            jti: "tok_a".into(),
             iat: 1_700_000_000,
             exp: 1_700_003_600,
         }
@@ -164,8 +168,8 @@ mod tests {
 
     #[test]
     fn unknown_members_are_refused_even_when_signed() {
-        let json =
-            br#"{"tid":"ten_a","sid":"s","cid":"c","iat":1700000000,"exp":1700003600,"x":1}"#;
+        let json = br#"{"tid":"ten_a","sid":"s","cid":"c","jti":"t","iat":1700000000,
+            "exp":1700003600,"x":1}"#;
         let payload = URL_SAFE_NO_PAD.encode(json);
         let key = hmac::Key::new(
             hmac::HMAC_SHA256,

@@ -5,6 +5,7 @@
 use vestibule_runtime::Violation;
 
 use super::key::{Key, KeySettings, Scope};
+use super::renewal::longest_s;
 use super::session::{FreshIds, Grant, Session, expiry_ms, seconds};
 use super::tenant::Directory;
 use super::token::{Audience, EmbedClaims};
@@ -41,6 +42,7 @@ pub fn open(
     let capabilities = folded(capabilities);
     require_chat(&capabilities, chat.as_deref())?;
     require_scope(scope, &capabilities)?;
+    let ttl_s = TTL_S.min(longest_s(key));
     Ok(Session {
         tenant: key.tenant.clone(),
         id: ids.session,
@@ -48,10 +50,25 @@ pub fn open(
         key_generation: generation,
         token_id: ids.token,
         issued_at: now_ms,
-        expires_at: expiry_ms(now_ms, TTL_S),
+        ttl_s,
+        renewed_at: None,
+        earlier: Vec::new(),
+        expires_at: expiry_ms(now_ms, ttl_s),
         revoked_at: None,
+        last_used_at: None,
         grant: Grant::Embed { employee, capabilities, chat },
     })
+}
+
+/// Whether a key would still grant what a session of it may do.
+///
+/// # Errors
+/// `InsufficientScope` when it would not.
+pub fn reconsider(key: &Key, capabilities: &[String]) -> Result<()> {
+    match key.settings {
+        KeySettings::Embed { scope } => require_scope(scope, capabilities),
+        KeySettings::Chat { .. } | KeySettings::Iframe { .. } => Err(Error::KeyDisabled),
+    }
 }
 
 /// Whether the tenant's directory admits the employee and the chat. `None` for a chat that was
@@ -72,7 +89,7 @@ pub fn require_known(directory: Directory, employee: bool, chat: Option<bool>) -
 /// `None` for a session of another surface.
 pub fn claims(session: &Session, issuer: &str) -> Option<EmbedClaims> {
     let Grant::Embed { employee, capabilities, chat } = &session.grant else { return None };
-    let issued_at = seconds(session.issued_at);
+    let issued_at = seconds(session.token_issued_at());
     Some(EmbedClaims {
         iss: issuer.to_owned(),
         aud: Audience::Embed.name().to_owned(),
@@ -87,6 +104,13 @@ pub fn claims(session: &Session, issuer: &str) -> Option<EmbedClaims> {
         chat: chat.clone(),
         kg: session.key_generation,
     })
+}
+
+/// Whether a genuine token speaks for a session: its present token, or one that it superseded a
+/// moment ago, whatever that one granted.
+pub fn speaks(session: &Session, token: &EmbedClaims, now_ms: i64) -> bool {
+    claims(session, &token.iss).as_ref() == Some(token)
+        || session.overlap_of(&token.jti, now_ms).is_some()
 }
 
 /// Where the host page points its iframe. The token stays in the fragment, out of every log.
@@ -210,6 +234,26 @@ mod tests {
     }
 
     #[test]
+    fn a_key_whose_scope_was_narrowed_is_told_what_is_missing() {
+        let asked = ["showChatsList", "showSendInput"].map(str::to_owned);
+        assert!(reconsider(&key(Scope::ReadWrite), &asked).is_ok());
+        let Err(Error::InsufficientScope { missing, .. }) = reconsider(&key(Scope::Read), &asked)
+        else {
+            panic!("a read key grants no input");
+        };
+        assert_eq!(missing, ["showSendInput"]);
+    }
+
+    #[test]
+    fn a_session_lives_no_longer_than_its_key_says() {
+        let short = Key { max_lifetime_s: Some(60), ..key(Scope::Read) };
+        let capabilities = vec![LIST.to_owned()];
+        let request = Request { employee: "e".into(), capabilities, chat: None };
+        let session = open(&short, 1, request, NOW, ids()).expect("granted");
+        assert_eq!(session.remaining_s(NOW), 60);
+    }
+
+    #[test]
     fn a_strict_directory_refuses_what_it_does_not_know() {
         use Directory::{Open, Strict};
         assert!(require_known(Open, false, Some(false)).is_ok());
@@ -246,9 +290,11 @@ mod tests {
             (1_700_000_000, 1_700_000_000, 1_700_000_900)
         );
         assert_eq!((claims.cap.len(), claims.kg, claims.jti.as_str()), (1, 2, "tok_a"));
-        let chat =
-            Session { grant: Grant::Chat { conversation: "c".into(), origin: None }, ..session };
-        assert_eq!(super::claims(&chat, "vestibule"), None);
+        let other = Session {
+            grant: Grant::Iframe { uid: "u".into(), sources: vec![], context: Default::default() },
+            ..session
+        };
+        assert_eq!(super::claims(&other, "vestibule"), None);
     }
 
     proptest! {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::key::{Key, KeySettings};
+use super::renewal::longest_s;
 use super::session::{FreshIds, Grant, Session, expiry_ms, seconds};
 use super::theme::{Fallback, ResolvedTheme, ThemeSettings, resolve};
 use super::token::{Audience, IframeClaims};
@@ -71,10 +72,8 @@ pub fn open(
 ) -> Result<Session> {
     let KeySettings::Iframe { .. } = key.settings else { return Err(Error::InvalidApiKey) };
     let sources = folded(request.sources);
-    let unknown: Vec<String> = sources.iter().filter(|id| !known.contains(*id)).cloned().collect();
-    if !unknown.is_empty() {
-        return Err(Error::UnknownSource { unknown });
-    }
+    require_sources(&sources, known)?;
+    let ttl_s = request.ttl_s.min(longest_s(key));
     let context = serde_json::to_value(request.context)
         .map_err(|error| Error::Internal(format!("a session's context is not JSON: {error}")))?;
     Ok(Session {
@@ -84,10 +83,23 @@ pub fn open(
         key_generation: 0,
         token_id: ids.token,
         issued_at: now_ms,
-        expires_at: expiry_ms(now_ms, request.ttl_s),
+        ttl_s,
+        renewed_at: None,
+        earlier: Vec::new(),
+        expires_at: expiry_ms(now_ms, ttl_s),
         revoked_at: None,
+        last_used_at: None,
         grant: Grant::Iframe { uid: request.uid, sources, context },
     })
+}
+
+/// Whether all of a session's sources are still the tenant's.
+///
+/// # Errors
+/// `UnknownSource` with every one that is not.
+pub fn require_sources(sources: &[String], known: &BTreeSet<String>) -> Result<()> {
+    let unknown: Vec<String> = sources.iter().filter(|id| !known.contains(*id)).cloned().collect();
+    if unknown.is_empty() { Ok(()) } else { Err(Error::UnknownSource { unknown }) }
 }
 
 /// Reads what a session keeps.
@@ -122,8 +134,7 @@ pub fn require_redeemable(
     redeemed: u32,
     now_ms: i64,
 ) -> Result<()> {
-    let state = key.map(|key| key.state);
-    session.require_live(state, now_ms).map_err(|_| Error::CacheKeyExpired)?;
+    session.require_live(key.map(Key::terms), now_ms).map_err(|_| Error::CacheKeyExpired)?;
     if redeemed >= max_redemptions(key) { Err(Error::CacheKeyUsed) } else { Ok(()) }
 }
 
@@ -131,7 +142,7 @@ pub fn require_redeemable(
 /// they are equal. `None` for a session of another surface.
 pub fn claims(session: &Session, issuer: &str) -> Option<IframeClaims> {
     let Grant::Iframe { uid, .. } = &session.grant else { return None };
-    let issued_at = seconds(session.issued_at);
+    let issued_at = seconds(session.token_issued_at());
     Some(IframeClaims {
         iss: issuer.to_owned(),
         aud: Audience::Iframe.name().to_owned(),
@@ -144,6 +155,13 @@ pub fn claims(session: &Session, issuer: &str) -> Option<IframeClaims> {
         exp: seconds(session.expires_at),
         kg: session.key_generation,
     })
+}
+
+/// Whether a genuine token speaks for a session: its present token, or one that it superseded a
+/// moment ago.
+pub fn speaks(session: &Session, token: &IframeClaims, now_ms: i64) -> bool {
+    claims(session, &token.iss).as_ref() == Some(token)
+        || session.overlap_of(&token.jti, now_ms).is_some()
 }
 
 /// Where the host page points its iframe. The path names the session, so that the server can send

@@ -141,6 +141,15 @@ pub enum KeySettings {
     },
 }
 
+/// What a key has to say about the sessions it opened, whatever its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Whether it works.
+    pub state: KeyState,
+    /// See [`Key::idle_timeout_s`].
+    pub idle_timeout_s: Option<u32>,
+}
+
 /// One credential of a key: the one it was made with, or one that a rotation gave it.
 #[derive(Clone, Debug)]
 pub struct KeySecret {
@@ -233,6 +242,11 @@ pub struct KeyUse {
 }
 
 impl Key {
+    /// What it has to say about the sessions it opened.
+    pub fn terms(&self) -> Terms {
+        Terms { state: self.state, idle_timeout_s: self.idle_timeout_s }
+    }
+
     /// The generation of the credential that `lookup` stands for; `None` when it is none of this
     /// key's or is not accepted any more at `now_ms`.
     pub fn generation_of(&self, lookup: &str, now_ms: i64) -> Option<i64> {

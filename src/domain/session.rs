@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::audit::AuditEntry;
 use super::audit::Subject;
-use super::key::KeyState;
+use super::key::{KeyState, Terms};
 use crate::error::{Error, Result};
 
 /// One session as the store remembers it. Its token is never stored.
@@ -20,12 +20,20 @@ pub struct Session {
     pub key_generation: i64,
     /// The token's own id.
     pub token_id: String,
-    /// Milliseconds since 1970.
+    /// When it was opened, milliseconds since 1970.
     pub issued_at: i64,
+    /// How long a token of it lives, seconds, unless the session's end comes first.
+    pub ttl_s: i64,
+    /// When its token was last renewed, milliseconds since 1970.
+    pub renewed_at: Option<i64>,
+    /// The tokens that its token superseded a moment ago, the latest last.
+    pub earlier: Vec<EarlierToken>,
     /// Milliseconds since 1970; the session is dead from this instant on.
     pub expires_at: i64,
-    /// When it was revoked, milliseconds since 1970.
+    /// When it was revoked, milliseconds since 1970; maybe yet to come.
     pub revoked_at: Option<i64>,
+    /// When a use of it was last remembered, milliseconds since 1970.
+    pub last_used_at: Option<i64>,
     /// What it may do.
     pub grant: Grant,
 }
@@ -71,6 +79,12 @@ pub enum Grant {
         conversation: String,
         /// The origin it was opened from.
         origin: Option<String>,
+        /// The customer, claimed or proved.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        customer: Option<String>,
+        /// The intents that it was offered.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        intents: Vec<String>,
     },
     /// The assistant. `context` is everything else the page and the model need.
     Iframe {
@@ -83,15 +97,47 @@ pub enum Grant {
     },
 }
 
-impl Grant {
-    /// The person it was granted for, where the grant names one.
-    pub fn subject(&self) -> Option<Subject> {
-        match self {
-            Self::Embed { employee, .. } => Some(Subject::Employee(employee.clone())),
-            Self::Iframe { uid, .. } => Some(Subject::Uid(uid.clone())),
-            Self::Chat { .. } => None,
-        }
-    }
+/// A token that was superseded by a renewal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierToken {
+    /// The token's own id.
+    pub id: String,
+    /// Until when it is accepted still, milliseconds since 1970.
+    pub valid_until: i64,
+}
+
+/// A session without what it may do: what lists show and targets name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Overview {
+    /// The owner.
+    pub tenant: String,
+    /// `ses_…`.
+    pub id: String,
+    /// `key_…` of the key that opened it.
+    pub key_id: String,
+    /// Where it was opened.
+    pub surface: Surface,
+    /// For whom, as far as that is known: `employee:…`, `uid:…` or `customer:…`.
+    pub subject: Option<String>,
+    /// The only chat it may see, or the conversation it speaks in.
+    pub chat: Option<String>,
+    /// When it began, was used, and ends.
+    pub times: Times,
+}
+
+/// When a session began, was used, and ends: milliseconds since 1970, as [`Session`] has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// When it was opened.
+    pub issued_at: i64,
+    /// When its token was last renewed.
+    pub renewed_at: Option<i64>,
+    /// From when on it is dead.
+    pub expires_at: i64,
+    /// When it was revoked, maybe yet to come.
+    pub revoked_at: Option<i64>,
+    /// When a use of it was last remembered.
+    pub last_used_at: Option<i64>,
 }
 
 /// The ids of a session about to be opened, drawn by the caller.
@@ -112,35 +158,180 @@ impl Grant {
             Self::Iframe { .. } => Surface::Iframe,
         }
     }
+
+    /// The person it was granted for, as far as that is known.
+    pub fn subject(&self) -> Option<Subject> {
+        match self {
+            Self::Embed { employee, .. } => Some(Subject::Employee(employee.clone())),
+            Self::Chat { customer, .. } => customer.clone().map(Subject::Customer),
+            Self::Iframe { uid, .. } => Some(Subject::Uid(uid.clone())),
+        }
+    }
+
+    /// See [`Overview::chat`].
+    pub fn chat(&self) -> Option<&str> {
+        match self {
+            Self::Embed { chat, .. } => chat.as_deref(),
+            Self::Chat { conversation, .. } => Some(conversation),
+            Self::Iframe { .. } => None,
+        }
+    }
 }
 
-impl Session {
-    /// What became of it by now. `key` is the state of the key that opened it, `None` when that key
-    /// is gone.
-    pub fn state(&self, key: Option<KeyState>, now_ms: i64) -> State {
-        if self.revoked_at.is_some() {
+impl Surface {
+    /// Its word in documents, tables and commands.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Embed => "embed",
+            Self::Chat => "chat",
+            Self::Iframe => "iframe",
+        }
+    }
+}
+
+impl State {
+    /// Its word in documents and commands.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+impl Overview {
+    /// The person it is for, as far as that is known.
+    pub fn person(&self) -> Option<Subject> {
+        let (kind, id) = self.subject.as_deref()?.split_once(':')?;
+        match kind {
+            "employee" => Some(Subject::Employee(id.to_owned())),
+            "customer" => Some(Subject::Customer(id.to_owned())),
+            "uid" => Some(Subject::Uid(id.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+/// A person as targets and rows name them: `uid:user-1`.
+pub fn written(person: &Subject) -> String {
+    let (kind, id) = person.parts();
+    format!("{kind}:{id}")
+}
+
+impl Times {
+    /// What became of a session by now. `key` is what the key that opened it has to say, `None`
+    /// when that key is gone.
+    pub fn state(self, key: Option<Terms>, now_ms: i64) -> State {
+        if self.is_revoked(now_ms) {
             return State::Revoked;
         }
-        if now_ms >= self.expires_at {
+        if now_ms >= self.ends_at(key) {
             return State::Expired;
         }
-        match key {
+        match key.map(|key| key.state) {
             Some(KeyState::Active | KeyState::Paused) => State::Live,
             Some(KeyState::Revoked) | None => State::Revoked,
         }
     }
 
-    /// Whether the session may be used now. `key` is the state of the key that opened it, `None`
+    /// Whether it was opened before `at_ms`.
+    pub fn issued_before(self, at_ms: i64) -> bool {
+        self.issued_at < at_ms
+    }
+
+    /// Whether a use of it now should be remembered, so that it does not end for want of use.
+    pub fn use_is_due(self, key: Option<Terms>, now_ms: i64) -> bool {
+        let idle = key.and_then(|key| key.idle_timeout_s);
+        idle.is_some_and(|idle| now_ms.saturating_sub(self.last_sign()) >= quarter_ms(idle))
+    }
+
+    /// Seconds until its expiry, rounded up; 0 when it is over.
+    pub fn remaining_s(self, now_ms: i64) -> i64 {
+        let left_ms = self.expires_at.saturating_sub(now_ms).max(0);
+        left_ms / 1000 + i64::from(left_ms % 1000 > 0)
+    }
+
+    fn is_revoked(self, now_ms: i64) -> bool {
+        self.revoked_at.is_some_and(|at| at <= now_ms)
+    }
+
+    /// When its time is over, milliseconds since 1970: by its expiry or for want of use.
+    fn ends_at(self, key: Option<Terms>) -> i64 {
+        let idle = key.and_then(|key| key.idle_timeout_s);
+        let idle_end = idle.map(|idle| self.last_sign().saturating_add(patience_ms(idle)));
+        idle_end.map_or(self.expires_at, |end| end.min(self.expires_at))
+    }
+
+    /// The last sign of life that is remembered.
+    fn last_sign(self) -> i64 {
+        [self.renewed_at, self.last_used_at].into_iter().flatten().fold(self.issued_at, i64::max)
+    }
+}
+
+/// How much later than it happened a use may be read, milliseconds: until it is due to be
+/// remembered, a quarter of the time-out; until that is written and read on another instance, the
+/// rest.
+fn patience_ms(idle_timeout_s: u32) -> i64 {
+    i64::from(idle_timeout_s) * 1000 + quarter_ms(idle_timeout_s) + READ_LATE_MS
+}
+
+fn quarter_ms(idle_timeout_s: u32) -> i64 {
+    i64::from(idle_timeout_s) * 250
+}
+
+const READ_LATE_MS: i64 = 5_000;
+
+impl Session {
+    /// When it began, was used, and ends.
+    pub fn times(&self) -> Times {
+        Times {
+            issued_at: self.issued_at,
+            renewed_at: self.renewed_at,
+            expires_at: self.expires_at,
+            revoked_at: self.revoked_at,
+            last_used_at: self.last_used_at,
+        }
+    }
+
+    /// Without what it may do.
+    pub fn overview(&self) -> Overview {
+        Overview {
+            tenant: self.tenant.clone(),
+            id: self.id.clone(),
+            key_id: self.key_id.clone(),
+            surface: self.grant.surface(),
+            subject: self.grant.subject().as_ref().map(written),
+            chat: self.grant.chat().map(str::to_owned),
+            times: self.times(),
+        }
+    }
+
+    /// When its present token was issued, milliseconds since 1970.
+    pub fn token_issued_at(&self) -> i64 {
+        self.renewed_at.unwrap_or(self.issued_at)
+    }
+
+    /// Until when a superseded token of this id is accepted still, milliseconds since 1970; `None`
+    /// when it is not accepted at `now_ms`.
+    pub fn overlap_of(&self, token: &str, now_ms: i64) -> Option<i64> {
+        let mut earlier = self.earlier.iter();
+        earlier.find(|it| it.id == token && it.valid_until > now_ms).map(|it| it.valid_until)
+    }
+
+    /// Whether the session may be used now. `key` is what the key that opened it has to say, `None`
     /// when that key is gone.
     ///
     /// # Errors
     /// `TokenExpired`; else `TokenRevoked` when the session was revoked or its key does not work.
-    pub fn require_live(&self, key: Option<KeyState>, now_ms: i64) -> Result<()> {
-        if now_ms >= self.expires_at {
-            let skew_ms = now_ms.saturating_sub(self.expires_at);
+    pub fn require_live(&self, key: Option<Terms>, now_ms: i64) -> Result<()> {
+        let times = self.times();
+        let end = times.ends_at(key);
+        if now_ms >= end {
+            let skew_ms = now_ms.saturating_sub(end);
             return Err(Error::TokenExpired { server_time_ms: now_ms, skew_ms });
         }
-        if self.revoked_at.is_some() || key != Some(KeyState::Active) {
+        if times.is_revoked(now_ms) || key.map(|key| key.state) != Some(KeyState::Active) {
             return Err(Error::TokenRevoked);
         }
         Ok(())
@@ -148,8 +339,7 @@ impl Session {
 
     /// Seconds left, rounded up; 0 when it is over. Right after opening this is the whole lifetime.
     pub fn remaining_s(&self, now_ms: i64) -> i64 {
-        let left_ms = self.expires_at.saturating_sub(now_ms).max(0);
-        left_ms / 1000 + i64::from(left_ms % 1000 > 0)
+        self.times().remaining_s(now_ms)
     }
 }
 
@@ -191,74 +381,4 @@ impl Conversation {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn session(now_ms: i64, ttl_s: i64) -> Session {
-        Session {
-            tenant: "ten_a".into(),
-            id: "ses_a".into(),
-            key_id: "key_a".into(),
-            key_generation: 1,
-            token_id: "tok_a".into(),
-            issued_at: now_ms,
-            expires_at: expiry_ms(now_ms, ttl_s),
-            revoked_at: None,
-            grant: Grant::Chat { conversation: "c".into(), origin: None },
-        }
-    }
-
-    proptest! {
-        /// A new session has its whole lifetime left and never outlives it.
-        #[test]
-        fn a_new_session_has_its_whole_lifetime_left(now_ms in 0i64..1 << 42, ttl_s in 1i64..3601) {
-            let session = session(now_ms, ttl_s);
-            prop_assert_eq!(session.remaining_s(now_ms), ttl_s);
-            prop_assert!(session.expires_at - now_ms <= ttl_s * 1000);
-            prop_assert_eq!(session.expires_at % 1000, 0);
-        }
-
-        /// A session is live exactly while seconds remain.
-        #[test]
-        fn a_session_is_live_while_seconds_remain(later in 0i64..2_000_000) {
-            let session = session(1_700_000_000_123, 900);
-            let now_ms = session.issued_at + later;
-            let live = session.require_live(Some(KeyState::Active), now_ms);
-            prop_assert_eq!(live.is_ok(), session.remaining_s(now_ms) > 0);
-        }
-    }
-
-    proptest! {
-        /// What may be used is live, and what is live may be used once its key works.
-        #[test]
-        fn a_live_session_is_one_that_a_working_key_could_use(
-            later in 0i64..2_000_000,
-            revoked: bool,
-        ) {
-            let mut session = session(1_700_000_000_123, 900);
-            let now_ms = session.issued_at + later;
-            session.revoked_at = revoked.then_some(now_ms);
-            let usable = session.require_live(Some(KeyState::Active), now_ms).is_ok();
-            for key in [KeyState::Active, KeyState::Paused] {
-                prop_assert_eq!(session.state(Some(key), now_ms) == State::Live, usable);
-            }
-            for key in [Some(KeyState::Revoked), None] {
-                prop_assert_ne!(session.state(key, now_ms), State::Live);
-            }
-        }
-    }
-
-    #[test]
-    fn a_revoked_session_or_key_is_a_revoked_token() {
-        let mut session = session(1_700_000_000_000, 900);
-        let now_ms = session.issued_at;
-        for key in [None, Some(KeyState::Paused), Some(KeyState::Revoked)] {
-            assert!(matches!(session.require_live(key, now_ms), Err(Error::TokenRevoked)));
-        }
-        session.revoked_at = Some(now_ms);
-        let revoked = session.require_live(Some(KeyState::Active), now_ms);
-        assert!(matches!(revoked, Err(Error::TokenRevoked)));
-    }
-}
+mod tests;

@@ -232,7 +232,7 @@ fn kept_weight(kept: &Kept) -> usize {
 fn session_weight(session: &Session) -> u64 {
     512 + match &session.grant {
         Grant::Embed { capabilities, .. } => texts_weight(capabilities),
-        Grant::Chat { .. } => 0,
+        Grant::Chat { intents, .. } => texts_weight(intents),
         Grant::Iframe { sources, context, .. } => texts_weight(sources) + json_weight(context),
     }
 }

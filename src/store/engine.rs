@@ -185,6 +185,13 @@ impl Readers {
         }
     }
 
+    /// How many queries were run since the start.
+    pub(super) fn queries(&self) -> u64 {
+        match self {
+            Self::Sqlite(readers) => readers.queries(),
+        }
+    }
+
     pub(super) async fn close(&self) {
         match self {
             Self::Sqlite(readers) => readers.close().await,

@@ -59,6 +59,27 @@ const ENTRIES_OF: &str = "subject = $2 OR (target LIKE 'ses\\_%' ESCAPE '\\' AND
 /// In the order in which they are removed: what refers to others first, sessions before all.
 pub(super) static HOLDINGS: &[Holding] = &[
     Holding {
+        table: "session_uses",
+        key: &["session_id"],
+        shown: &["session_id", "last_used_at"],
+        of: Of {
+            uid: Some(
+                "session_id IN (SELECT session_id FROM sessions \
+                 WHERE tenant_id = $1 AND subject = 'uid:' || $2)",
+            ),
+            customer: Some(
+                "session_id IN (SELECT session_id FROM sessions WHERE tenant_id = $1 \
+                 AND (subject = 'customer:' || $2 OR chat IN (SELECT conversation_id \
+                 FROM conversations WHERE tenant_id = $1 AND customer_id = $2)))",
+            ),
+            employee: Some(
+                "session_id IN (SELECT session_id FROM sessions \
+                 WHERE tenant_id = $1 AND subject = 'employee:' || $2)",
+            ),
+        },
+        ..PLAIN
+    },
+    Holding {
         table: "sessions",
         key: &["session_id"],
         shown: &[
@@ -67,22 +88,25 @@ pub(super) static HOLDINGS: &[Holding] = &[
             "key_generation",
             "token_id",
             "surface",
+            "subject",
+            "chat",
             "issued_at",
+            "ttl_s",
+            "renewed_at",
             "expires_at",
             "revoked_at",
             "redemptions",
             "max_redemptions",
-            "conversation_id",
         ],
         json: &["granted"],
-        withheld: &["cache_key_hash"],
+        withheld: &["cache_key_hash", "earlier"],
         of: Of {
-            uid: Some("surface = 'iframe' AND json_extract(granted, '$.uid') = $2"),
+            uid: Some("subject = 'uid:' || $2"),
             customer: Some(
-                "conversation_id IN (SELECT conversation_id FROM conversations \
-                 WHERE tenant_id = $1 AND customer_id = $2)",
+                "subject = 'customer:' || $2 OR chat IN (SELECT conversation_id \
+                 FROM conversations WHERE tenant_id = $1 AND customer_id = $2)",
             ),
-            employee: Some("surface = 'embed' AND json_extract(granted, '$.employee') = $2"),
+            employee: Some("subject = 'employee:' || $2"),
         },
         ..PLAIN
     },

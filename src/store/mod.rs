@@ -27,6 +27,11 @@ mod openings;
 mod purge;
 mod script;
 mod sealed_values;
+mod session_ends;
+mod session_lists;
+mod session_renewals;
+mod session_rows;
+mod session_uses;
 mod sessions;
 mod signing_keys;
 mod sources;
@@ -57,6 +62,9 @@ pub use figures::{CacheFigures, Figures};
 pub use openings::VariablesCheck;
 pub use purge::Purged;
 pub use sealed_values::{Resealing, SealedValue};
+pub use session_ends::{SWEEP_SLICE, Sweep, Swept};
+pub use session_lists::SessionRange;
+pub use session_renewals::Renew;
 pub use sessions::{OpenedChat, Redeemed};
 pub use sqlite::Migrations;
 pub use writer::Counts;
@@ -68,6 +76,7 @@ pub struct Store {
     writer: writer::Queue,
     caches: Arc<cache::Caches>,
     queued: Arc<Notify>,
+    uses: Arc<session_uses::Noted>,
 }
 
 /// Whether each part of the store answers.
@@ -92,7 +101,7 @@ impl Store {
         let caches = Arc::new(cache::Caches::new());
         let writer = writer::Queue::start(conn, caches.clone());
         audit::adopt(&readers, &writer).await?;
-        Ok(Self { readers, writer, caches, queued })
+        Ok(Self { readers, writer, caches, queued, uses: Arc::default() })
     }
 
     /// How far the database in `data_dir` is migrated; `None` when there is none. Changes nothing.
@@ -121,8 +130,9 @@ impl Store {
         Ready { reader, writer }
     }
 
-    /// How many writes were committed in how many transactions since the start.
+    /// How many writes were committed in how many transactions since the start, and how many
+    /// queries were run beside them.
     pub fn counts(&self) -> Counts {
-        self.writer.counts()
+        Counts { reads: self.readers.queries(), ..self.writer.counts() }
     }
 }

@@ -14,7 +14,7 @@ use super::engine::{Connection, Failure, Rows, Value, to_json};
 use super::{audit, uid_limits};
 use crate::domain::chat_session;
 use crate::domain::limits::LimitsChange;
-use crate::domain::session::{AuditEntry, Conversation, Grant, Session};
+use crate::domain::session::{AuditEntry, Conversation, Grant, Session, written};
 use crate::error::{Error, Result};
 
 /// Checks merged variables against the document: empty when they are fine, else violations whose
@@ -26,6 +26,8 @@ pub(super) struct Opening {
     session: Session,
     /// The session's grant as it is stored; made by the caller, the writer has no time for it.
     granted: String,
+    /// For whom it is, made likewise.
+    subject: Option<String>,
     audit: AuditEntry,
     door: Door,
 }
@@ -64,7 +66,8 @@ impl Opening {
     /// # Errors
     /// `Internal` for a grant that JSON cannot hold.
     pub(super) fn new(session: Session, audit: AuditEntry, door: Door) -> Result<Self> {
-        Ok(Self { granted: to_json(&session.grant)?, session, audit, door })
+        let subject = session.grant.subject().as_ref().map(written);
+        Ok(Self { granted: to_json(&session.grant)?, subject, session, audit, door })
     }
 
     /// The place of its surface in [`SURFACES`].
@@ -117,9 +120,9 @@ static REPLAYS: Rows = Rows {
 
 static SESSIONS: Rows = Rows {
     head: "INSERT INTO sessions (tenant_id, session_id, key_id, key_generation, token_id, surface, \
-           issued_at, expires_at, revoked_at, granted, cache_key_hash, max_redemptions, \
-           conversation_id) VALUES",
-    columns: 13,
+           subject, chat, issued_at, ttl_s, expires_at, revoked_at, cache_key_hash, \
+           max_redemptions, granted) VALUES",
+    columns: 15,
     tail: "",
 };
 
@@ -199,9 +202,9 @@ fn session_row<'a>(
     continued: Option<&'a Conversation>,
     rows: &mut Vec<Value<'a>>,
 ) -> Result<(), Failure> {
-    let Opening { session, granted, door, .. } = opening;
+    let Opening { session, granted, subject, door, .. } = opening;
     let mut granted: Value = granted.into();
-    let (mut hash, mut max, mut conversation_id) = (None, None, None);
+    let (mut hash, mut max, mut chat) = (None, None, session.grant.chat());
     match door {
         Door::Embed { .. } => {}
         Door::Chat { conversation, .. } => {
@@ -210,7 +213,7 @@ fn session_row<'a>(
                 speak_in(&mut grant, &continued.id);
                 granted = to_json(&grant)?.into();
             }
-            conversation_id = Some(continued.unwrap_or(conversation).id.as_str());
+            chat = Some(continued.unwrap_or(conversation).id.as_str());
         }
         Door::Iframe { cache_key_hash, max_redemptions, .. } => {
             (hash, max) = (Some(cache_key_hash.as_slice()), Some(i64::from(*max_redemptions)));
@@ -223,13 +226,15 @@ fn session_row<'a>(
         session.key_generation.into(),
         session.token_id.as_str().into(),
         SURFACES[door.surface()].into(),
+        subject.as_deref().into(),
+        chat.into(),
         session.issued_at.into(),
+        session.ttl_s.into(),
         session.expires_at.into(),
         session.revoked_at.into(),
-        granted,
         hash.into(),
         max.into(),
-        conversation_id.into(),
+        granted,
     ]);
     Ok(())
 }

@@ -40,6 +40,9 @@ impl Store {
 pub(super) const REPLAYS: &str = "DELETE FROM replays \
      WHERE (tenant_id, key_id, expires_at, mac) IN \
      (SELECT tenant_id, key_id, expires_at, mac FROM replays WHERE expires_at < $1 LIMIT 1000)";
+/// Before their sessions, which say which ones go.
+pub(super) const USES: &str = "DELETE FROM session_uses WHERE (tenant_id, session_id) IN \
+     (SELECT tenant_id, session_id FROM sessions WHERE expires_at < $1 LIMIT 1000)";
 pub(super) const SESSIONS: &str = "DELETE FROM sessions WHERE (tenant_id, session_id) IN \
      (SELECT tenant_id, session_id FROM sessions WHERE expires_at < $1 LIMIT 1000)";
 
@@ -52,6 +55,7 @@ impl Job for Purge {
     type Answer = Purged;
 
     async fn run(&self, conn: &mut Connection) -> Result<Purged, Failure> {
+        conn.execute(USES, vec![self.sessions_before.into()]).await?;
         Ok(Purged {
             replays: conn.execute(REPLAYS, vec![self.now.into()]).await?,
             sessions: conn.execute(SESSIONS, vec![self.sessions_before.into()]).await?,

@@ -1,12 +1,14 @@
-//! Sessions: opened, read, revoked, and redeemed by cache key. Their tokens are never stored.
+//! Sessions: opened, read, and redeemed by cache key. Their tokens are never stored.
 
 use std::sync::Arc;
 
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Row};
 use super::openings::{Door, Opening, VariablesCheck};
+use super::session_rows::{AFTER, columns, from_sessions, session};
 use super::writer::Job;
 use super::{Store, audit, key_rows, uid_limits};
+use crate::domain::key::Terms;
 use crate::domain::limits::{Limits, LimitsChange};
 use crate::domain::session::{AuditEntry, Conversation, Grant, Session};
 use crate::error::{Error, Result, Thing};
@@ -122,45 +124,25 @@ impl Store {
         let mut row = self.readers.fetch(BY_ID, vec![id.into()]).await?.pop();
         Ok(row.as_mut().map(session).transpose()?)
     }
-
-    /// Ends a session from `now` (milliseconds) on; whether it was there and alive. Ending it twice
-    /// keeps the first time and writes no second audit row.
-    ///
-    /// # Errors
-    /// `Unavailable` when the database does not answer.
-    pub async fn revoke_session(
-        &self,
-        tenant: &str,
-        id: &str,
-        now: i64,
-        audit: AuditEntry,
-    ) -> Result<bool> {
-        self.writer.run(Revoke { tenant: tenant.into(), id: id.into(), now, audit }).await
-    }
-}
-
-macro_rules! columns {
-    () => {
-        "s.tenant_id, s.session_id, s.key_id, s.key_generation, s.token_id, s.issued_at, \
-         s.expires_at, s.revoked_at, s.granted"
-    };
 }
 
 pub(super) const BY_NAME: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM sessions AS s WHERE s.tenant_id = $1 AND s.session_id = $2"
+    from_sessions!(),
+    "WHERE s.tenant_id = $1 AND s.session_id = $2"
 );
 
 pub(super) const BY_ID: &str =
-    concat!("SELECT ", columns!(), " FROM sessions AS s WHERE s.session_id = $1");
+    concat!("SELECT ", columns!(), from_sessions!(), "WHERE s.session_id = $1");
 
 /// What decides whether a cache key may be redeemed, after the session's own columns.
 pub(super) const BY_CACHE_KEY: &str = concat!(
     "SELECT ",
     columns!(),
-    ", s.redemptions, s.max_redemptions, k.state, t.revoked_at FROM sessions AS s \
-     JOIN keys AS k ON k.tenant_id = s.tenant_id AND k.key_id = s.key_id \
+    ", s.redemptions, s.max_redemptions, k.state, k.idle_timeout_s, t.revoked_at",
+    from_sessions!(),
+    "JOIN keys AS k ON k.tenant_id = s.tenant_id AND k.key_id = s.key_id \
      JOIN tenants AS t ON t.tenant_id = s.tenant_id WHERE s.cache_key_hash = $1"
 );
 
@@ -199,10 +181,11 @@ impl Redeem {
         let unknown = || Failure::Refused(Error::NotFound(Thing::CacheKey));
         let mut row = row.ok_or_else(unknown)?;
         let session = session(&mut row)?;
-        let state = key_rows::state(row.text(11)?.as_str(), row.opt_int(12)?)?;
-        let live = session.require_live(Some(state), self.now);
+        let state = key_rows::state(row.text(AFTER + 2)?.as_str(), row.opt_int(AFTER + 4)?)?;
+        let terms = Terms { state, idle_timeout_s: row.opt_count(AFTER + 3)? };
+        let live = session.require_live(Some(terms), self.now);
         live.map_err(|_| Failure::Refused(Error::CacheKeyExpired))?;
-        if row.int(9)? >= row.int(10)? {
+        if row.int(AFTER)? >= row.int(AFTER + 1)? {
             return Err(Failure::Refused(Error::CacheKeyUsed));
         }
         Ok(session)
@@ -221,44 +204,4 @@ impl Redeem {
             detail: serde_json::Map::new(),
         }
     }
-}
-
-struct Revoke {
-    tenant: String,
-    id: String,
-    now: i64,
-    audit: AuditEntry,
-}
-
-impl Job for Revoke {
-    type Answer = bool;
-
-    async fn run(&self, conn: &mut Connection) -> Result<bool, Failure> {
-        let sql = "UPDATE sessions SET revoked_at = $3 \
-                   WHERE tenant_id = $1 AND session_id = $2 AND revoked_at IS NULL";
-        let values = vec![self.tenant.as_str().into(), self.id.as_str().into(), self.now.into()];
-        if conn.execute(sql, values).await? == 0 {
-            return Ok(false);
-        }
-        audit::insert(conn, [&self.audit]).await?;
-        Ok(true)
-    }
-
-    fn forget(&self, caches: &Caches) {
-        caches.sessions.drop_one(&self.tenant, &self.id);
-    }
-}
-
-fn session(row: &mut Row) -> Result<Session, Failure> {
-    Ok(Session {
-        tenant: row.text(0)?,
-        id: row.text(1)?,
-        key_id: row.text(2)?,
-        key_generation: row.int(3)?,
-        token_id: row.text(4)?,
-        issued_at: row.int(5)?,
-        expires_at: row.int(6)?,
-        revoked_at: row.opt_int(7)?,
-        grant: row.json(8)?,
-    })
 }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::error::BoxDynError;
@@ -26,6 +27,7 @@ use crate::error::{Error, Result};
 /// Each migration's version, name and text, in order. Applied ones are never edited.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "start", include_str!("migrations/0001_start.sqlite.sql")),
+    (2, "sessions", include_str!("migrations/0002_sessions.sqlite.sql")),
     (3, "keys", include_str!("migrations/0003_keys.sqlite.sql")),
     (6, "audit", include_str!("migrations/0006_audit.sqlite.sql")),
     (7, "webhooks", include_str!("migrations/0007_webhooks.sqlite.sql")),
@@ -61,7 +63,7 @@ pub(super) async fn open(
     make_private(&file).map_err(|error| unusable(&file, &error))?;
     let mut writer = Writer::connect(writer_options(&file)).await?;
     writer.refuse_unsound_library().await?;
-    writer.migrate().await?;
+    writer.migrate(MIGRATIONS).await?;
     drop(lock);
     let options = SqlitePoolOptions::new()
         .max_connections(READERS)
@@ -72,7 +74,8 @@ pub(super) async fn open(
         .max_lifetime(None);
     let pool =
         options.connect_with(common_options(&file).read_only(true)).await.map_err(failure)?;
-    Ok((engine::Connection::sqlite(writer, queued), engine::Readers::Sqlite(Readers(pool))))
+    let readers = Readers { pool, queries: Arc::default() };
+    Ok((engine::Connection::sqlite(writer, queued), engine::Readers::Sqlite(readers)))
 }
 
 /// How far a database is migrated.
@@ -127,7 +130,11 @@ pub(super) struct Writer {
 
 /// The connections that read, opened read-only.
 #[derive(Clone)]
-pub(super) struct Readers(SqlitePool);
+pub(super) struct Readers {
+    pool: SqlitePool,
+    /// Queries since the start.
+    queries: Arc<AtomicU64>,
+}
 
 impl Writer {
     async fn connect(options: SqliteConnectOptions) -> Result<Self, Failure> {
@@ -210,8 +217,8 @@ impl Writer {
         )))
     }
 
-    async fn migrate(&mut self) -> Result<()> {
-        let migrations = MIGRATIONS.iter().map(|(version, name, sql)| {
+    async fn migrate(&mut self, known: &[(i64, &'static str, &'static str)]) -> Result<()> {
+        let migrations = known.iter().map(|(version, name, sql)| {
             Migration::new(
                 *version,
                 (*name).into(),
@@ -236,11 +243,16 @@ impl Readers {
         text: &'static str,
         values: Vec<Value<'_>>,
     ) -> Result<Vec<Row>, Failure> {
-        cells(sqlx::query_with(text, arguments(values)?).fetch_all(&self.0).await)
+        self.queries.fetch_add(1, Ordering::Relaxed);
+        cells(sqlx::query_with(text, arguments(values)?).fetch_all(&self.pool).await)
+    }
+
+    pub(super) fn queries(&self) -> u64 {
+        self.queries.load(Ordering::Relaxed)
     }
 
     pub(super) async fn close(&self) {
-        self.0.close().await;
+        self.pool.close().await;
     }
 }
 
@@ -364,4 +376,59 @@ fn unusable(path: &Path, error: &std::io::Error) -> Error {
         "{} cannot be used: {error}; give a data directory that this user may write",
         path.display()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn run(writer: &mut Writer, sql: &'static str) {
+        writer.execute(Sql::Text(sql), Vec::new()).await.expect(sql);
+    }
+
+    #[tokio::test]
+    async fn sessions_of_the_first_release_keep_what_they_are_asked_for() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("vestibule.db");
+        let mut writer = Writer::connect(writer_options(&file)).await.expect("opens");
+        writer.migrate(&MIGRATIONS[..1]).await.expect("migrates");
+        run(&mut writer, "INSERT INTO tenants VALUES ('t', 'A', 'open', x'00', 0, NULL)").await;
+        run(
+            &mut writer,
+            "INSERT INTO keys VALUES ('t', 'k', 'l', 'embed', 'K', 'active', '{}', '[]', 0)",
+        )
+        .await;
+        run(
+            &mut writer,
+            "INSERT INTO conversations VALUES ('t', 'c-1', 'm', 0, NULL, '{}', 0, NULL), \
+             ('t', 'c-2', NULL, 0, NULL, '{}', 0, NULL)",
+        )
+        .await;
+        run(
+            &mut writer,
+            "INSERT INTO sessions (tenant_id, session_id, key_id, key_generation, token_id, \
+             surface, issued_at, expires_at, granted, conversation_id) VALUES \
+             ('t', 's1', 'k', 1, 'x', 'embed', 1999, 901000, '{\"employee\":\"e\",\"chat\":\"d\"}', NULL), \
+             ('t', 's2', 'k', 0, 'x', 'iframe', 1000, 61000, '{\"uid\":\"u\"}', NULL), \
+             ('t', 's3', 'k', 0, 'x', 'chat', 1000, 3601000, '{}', 'c-1'), \
+             ('t', 's4', 'k', 0, 'x', 'chat', 1000, 3601000, '{}', 'c-2')",
+        )
+        .await;
+        writer.migrate(MIGRATIONS).await.expect("migrates");
+        let sql = "SELECT subject, chat, ttl_s FROM sessions ORDER BY session_id";
+        let rows = writer.fetch(Sql::Text(sql), Vec::new()).await.expect("reads");
+        let read = |mut row: Row| {
+            let texts = (row.opt_text(0).expect("text"), row.opt_text(1).expect("text"));
+            (
+                texts.0.unwrap_or_default(),
+                texts.1.unwrap_or_default(),
+                row.int(2).expect("a number"),
+            )
+        };
+        let expected = [("employee:e", "d", 900), ("uid:u", "", 60)];
+        let of_widgets = [("customer:m", "c-1", 3600), ("", "c-2", 3600)];
+        let expected = expected.into_iter().chain(of_widgets);
+        let expected = expected.map(|(a, b, ttl)| (a.to_owned(), b.to_owned(), ttl));
+        assert!(rows.into_iter().map(read).eq(expected));
+    }
 }

@@ -34,13 +34,15 @@ pub(super) trait Job: Send + Sync + 'static {
     fn forget(&self, caches: &Caches);
 }
 
-/// How much was written since the start.
+/// How much was written and read since the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
     /// Committed transactions.
     pub commits: u64,
     /// Writes in them.
     pub writes: u64,
+    /// Queries beside them.
+    pub reads: u64,
 }
 
 /// The writer's end for callers.
@@ -77,6 +79,7 @@ impl Queue {
         Counts {
             commits: self.counters.commits.load(Ordering::Relaxed),
             writes: self.counters.writes.load(Ordering::Relaxed),
+            reads: 0,
         }
     }
 

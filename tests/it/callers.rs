@@ -150,6 +150,8 @@ impl Wallet {
             "CreateChatSession" => json!({ "publicKey": self.tenant.chat.public_key }),
             "CreateIframeSession" => json!({ "uid": "u1", "srcs": [source()] }),
             "RedeemCacheKey" => json!({ "cache_key": self.cache_key }),
+            "SessionRevocation" => json!({ "targets": ["uid:nobody"] }),
+            "TokenQuestion" => json!({ "token": self.embed_token }),
             "TenantCreate" => json!({ "name": "Acme" }),
             "KeyUpdate" => json!({ "label": "b" }),
             "SigningKeyRotate" => json!({ "overlapSeconds": 60 }),

@@ -243,6 +243,43 @@ async fn until(expected: u16, status: &impl AsyncFn() -> u16) {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_listed_shown_and_ended() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let process = Process::start(data.path(), 0);
+    let desk = Desk { data_dir: data.path() };
+    let [(_, url), ..] = tokens(&process).await;
+    let (_, token) = url.split_once("#token=").expect("a fragment");
+    let listed = desk.json(&["sessions", "list", "--surface", "embed", "--state", "live"]);
+    let items = listed["items"].as_array().expect("items");
+    assert_eq!(items.len(), 1, "{listed}");
+    let text = |name: &str| items[0][name].as_str().expect("text").to_owned();
+    let (sid, tenant, employee) = (text("sid"), text("tenant_id"), text("employee"));
+    assert_eq!(desk.json(&["sessions", "show", &sid]), items[0]);
+    desk.says(0, &["sessions", "show", &sid], "state    live\n");
+    desk.says(0, &["sessions", "list", "--target", &format!("session:{sid}")], &employee);
+    desk.says(0, &["sessions", "list", "--target", "uid:nobody"], "0 sessions, and no more.");
+    let read = format!("{}/v1/embed/session", process.base_url);
+    let status = async || get(&read, token).await.status.as_u16();
+    until(200, &status).await;
+    let target = format!("employee:{employee}");
+    let revoke = ["sessions", "revoke", "--tenant", &tenant, &target];
+    let counts = desk.json(&[&revoke[..], &["--margin", "300"]].concat());
+    assert_eq!(counts, json!({ "revoked": 1, "not_revocable": 0 }));
+    assert_eq!(status().await, 200, "its end is set, not come");
+    desk.says(0, &revoke, "1 session ends.");
+    until(401, &status).await;
+    desk.says(0, &revoke, "0 sessions end; 1 more were over or ending already.");
+    desk.says(0, &["sessions", "show", &sid], "It is over; a new one must be opened.");
+    let nobody = "ses_aaaaaaaaaaaaaaaaaaaaaaaaaa";
+    desk.says(1, &["sessions", "show", nobody], "session not found");
+    let elsewhere = "ten_aaaaaaaaaaaaaaaaaaaaaaaaaa";
+    desk.says(1, &["sessions", "revoke", "--tenant", elsewhere, &target], "tenant not found");
+    desk.says(2, &["sessions", "revoke", "--tenant", &tenant, "tenant:a"], "TARGET");
+    desk.says(2, &[&revoke[..], &["--margin", "301"]].concat(), "--margin");
+    desk.says(2, &["sessions", "list", "--target", "nonsense"], "a target begins with");
+}
+
 #[test]
 fn tenants_and_keys_are_made_listed_and_ended() {
     let data = tempfile::tempdir().expect("a temporary directory");

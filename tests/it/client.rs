@@ -7,7 +7,7 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use vestibule_api::register::OPERATIONS;
-use vestibule_client::{Credentials, Error, admin, chat, embed, iframe};
+use vestibule_client::{Credentials, Error, admin, chat, embed, iframe, lifecycle};
 
 use crate::service::Service;
 
@@ -55,7 +55,7 @@ async fn call_the_embed_surface(service: &Service) -> [&'static str; 2] {
 }
 
 /// Opens a widget and reads its conversation; gives the ids of the operations.
-async fn call_the_chat_surface(service: &Service) -> [&'static str; 2] {
+async fn call_the_chat_surface(service: &Service) -> [&'static str; 4] {
     let key = &service.demo.demo.chat.public_key;
     let body = json!({ "publicKey": key, "variables": { "tags": ["vip"] } });
     let widget = chat_client(service, Credentials::none());
@@ -67,7 +67,45 @@ async fn call_the_chat_surface(service: &Service) -> [&'static str; 2] {
     let read = holder.chat_conversation_read().send().await.expect("a token").into_inner();
     assert_eq!(read.conversation_id, opened.conversation_id);
     assert_eq!(Value::Object(read.variables), json!({ "tags": ["vip"] }));
-    ["chatSessionCreate", "chatConversationRead"]
+    let refreshed = holder.chat_session_refresh().send().await.expect("a token").into_inner();
+    assert_eq!(refreshed.conversation_id, opened.conversation_id);
+    holder.chat_session_end().send().await.expect("a token");
+    ["chatSessionCreate", "chatConversationRead", "chatSessionRefresh", "chatSessionEnd"]
+}
+
+/// Follows a session from its opening to its end; gives the ids of the operations.
+async fn call_the_life_cycle(service: &Service) -> [&'static str; 7] {
+    let key = &service.demo.demo.iframe.api_key;
+    let backend = lifecycle::Client::new(&service.base_url, Credentials::bearer(key));
+    let opened = embed_client(service).embed_session_create().body(inbox()).send().await;
+    let token = opened.expect("a signed request").into_inner().data.embed_token;
+    let question = || model::<lifecycle::types::TokenQuestion>(json!({ "token": token }));
+    let told = backend.token_introspect().body(question()).send().await.expect("a key");
+    let sid = told.into_inner().sid.expect("an active token");
+    let read =
+        backend.session_read().sid(sid.as_str()).send().await.expect("a session").into_inner();
+    assert_eq!((read.sid.as_str(), read.employee.as_deref()), (sid.as_str(), Some(EMPLOYEE)));
+    let renewed =
+        backend.session_renew().sid(sid.as_str()).send().await.expect("a session").into_inner();
+    assert!(renewed.token != token && renewed.expires_at >= read.expires_at);
+    backend.token_revoke().body(question()).send().await.expect("a key");
+    backend.session_revoke().sid(sid.as_str()).send().await.expect("a session");
+    let body = json!({ "targets": [format!("session:{sid}")] });
+    let body: lifecycle::types::SessionRevocation = model(body);
+    let counts = backend.session_revoke_many().body(body).send().await.expect("a key");
+    assert_eq!((counts.revoked, counts.not_revocable), (0, 1));
+    let listed = backend.session_list().employee(EMPLOYEE).state("revoked").limit(200_u64);
+    let listed = listed.send().await.expect("a key").into_inner();
+    assert!(listed.items.iter().any(|it| it.sid == sid));
+    [
+        "tokenIntrospect",
+        "sessionRead",
+        "sessionRenew",
+        "tokenRevoke",
+        "sessionRevoke",
+        "sessionRevokeMany",
+        "sessionList",
+    ]
 }
 
 /// Creates a link and redeems its cache key; gives the ids of the operations.
@@ -183,6 +221,7 @@ async fn the_clients_prove_themselves_and_call_every_operation() {
     called.extend(call_the_embed_surface(service).await);
     called.extend(call_the_chat_surface(service).await);
     called.extend(call_the_iframe_surface(service).await);
+    called.extend(call_the_life_cycle(service).await);
     let documented: BTreeSet<&str> = OPERATIONS.iter().map(|operation| operation.id).collect();
     assert_eq!(called, documented);
 }

@@ -59,7 +59,7 @@ async fn every_chat_path_answers_preflights() {
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert!(answer.header("access-control-max-age").parse::<u32>().is_ok());
     }
-    assert_eq!(paths, 2);
+    assert_eq!(paths, 4);
 }
 
 #[tokio::test]

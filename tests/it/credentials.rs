@@ -308,7 +308,10 @@ async fn only_the_documented_caller_gets_through() {
         }
         for proof in proofs {
             let target = Target::create(&matrix.service).await;
-            let answer = matrix.right(operation, proof, &target).await;
+            // A request may end what it proves itself with.
+            let fresh = Wallet::open(&matrix.service, &matrix.service.demo.demo).await;
+            let headers = |sent: &Sent<'_>| fresh.headers_of(proof, sent);
+            let answer = matrix.send(&target, operation, &fresh, headers).await;
             let fault = conforms(operation, &answer);
             if !answer.status.is_success() || fault.is_some() {
                 faults.push(format!("{} by {proof:?}: {} {fault:?}", operation.id, answer.text));
@@ -423,17 +426,23 @@ async fn tenants_are_apart() {
 #[tokio::test]
 async fn sessions_of_others_are_not_found() {
     let matrix = Matrix::new().await;
-    let read = OPERATIONS.iter().find(|it| it.id == "sessionRead").expect("an operation");
-    let target = Target::create(&matrix.service).await;
-    for proof in Proof::any_of(read) {
-        assert_eq!(matrix.right(read, proof, &target).await.status, 200);
-        let theirs = |sent: &Sent<'_>| matrix.other.headers_of(proof, sent);
-        let answer = matrix.send(&target, read, &matrix.other, theirs).await;
-        match proof {
-            Proof::AdminKey => assert_eq!(answer.status, 200, "the operator sees all"),
-            _ => expect(&answer, 404, "session_not_found"),
+    let mut tried = 0;
+    for operation in OPERATIONS.iter().filter(|it| it.path.contains("{sid}")) {
+        for proof in Proof::any_of(operation) {
+            let target = Target::create(&matrix.service).await;
+            let theirs = |sent: &Sent<'_>| matrix.other.headers_of(proof, sent);
+            let answer = matrix.send(&target, operation, &matrix.other, theirs).await;
+            match proof {
+                Proof::AdminKey => assert!(answer.status.is_success(), "the operator sees all"),
+                _ => expect(&answer, 404, "session_not_found"),
+            }
+            let target = Target::create(&matrix.service).await;
+            let answer = matrix.right(operation, proof, &target).await;
+            assert!(answer.status.is_success(), "{}: {}", operation.id, answer.text);
+            tried += 1;
         }
     }
+    assert!(tried >= 3, "{tried}");
 }
 
 fn expect(answer: &Answer, status: u16, code: &str) {

@@ -9,6 +9,7 @@ use vestibule_runtime::OperationInfo;
 use crate::callers::{Proof, Sent, Target, bearer, fresh_timestamp, signed_v2};
 use crate::errors::{Callers, Produced, operation};
 use crate::keyring::{demo_tenant, key_id, make_key, make_tenant, revoke_key, set_key};
+use crate::refused_renewals;
 use crate::requests::{open_iframe, signed};
 use crate::service::Service;
 
@@ -98,7 +99,7 @@ async fn directories(callers: &Callers<'_>, produced: &mut Produced) {
 
 async fn widgets(callers: &Callers<'_>, produced: &mut Produced) {
     let demo = &callers.service.demo.demo.chat;
-    let (create, read) = (operation("chatSessionCreate"), operation("chatConversationRead"));
+    let create = operation("chatSessionCreate");
     let unknown = json!({ "publicKey": "pk_live_00000000000000000000000000000000" });
     produced.note(create, "widget_disabled", &callers.send(create, bytes(&unknown)).await);
     let forged = json!({
@@ -108,8 +109,11 @@ async fn widgets(callers: &Callers<'_>, produced: &mut Produced) {
     let page = || ("origin", "https://evil.example".to_owned());
     let refused = callers.send_as(create, "", vec![page()], callers.body(create)).await;
     produced.note(create, "origin_not_allowed", &refused);
-    let headers = vec![bearer(&callers.wallet.chat_token), page()];
-    produced.note(read, "origin_not_allowed", &callers.send_as(read, "", headers, None).await);
+    for id in ["chatConversationRead", "chatSessionRefresh", "chatSessionEnd"] {
+        let headers = vec![bearer(&callers.wallet.chat_token), page()];
+        let refused = callers.send_as(operation(id), "", headers, None).await;
+        produced.note(operation(id), "origin_not_allowed", &refused);
+    }
 }
 
 async fn links(callers: &Callers<'_>, produced: &mut Produced) {
@@ -181,8 +185,20 @@ async fn admin_targets(callers: &Callers<'_>, produced: &mut Produced) {
 async fn sessions(callers: &Callers<'_>, produced: &mut Produced) {
     let mut lost = Callers::new(callers.service).await;
     lost.target.sid = format!("ses_{}", "a".repeat(26));
-    let read = operation("sessionRead");
-    produced.note(read, "session_not_found", &lost.send(read, None).await);
+    for id in ["sessionRead", "sessionRenew", "sessionRevoke"] {
+        let operation = operation(id);
+        produced.note(operation, "session_not_found", &lost.send(operation, None).await);
+    }
+    let service = Service::start(|_| {});
+    let renew = operation("sessionRenew");
+    for (code, _, _, answer) in refused_renewals::all(&service).await {
+        produced.note(renew, code, &answer);
+    }
+    let refresh = operation("chatSessionRefresh");
+    let answer = refused_renewals::of_a_widget(&service).await;
+    produced.note(refresh, "intent_not_allowed", &answer);
+    let answer = refused_renewals::of_an_old_widget(&service).await;
+    produced.note(refresh, "lifetime_exhausted", &answer);
 }
 
 async fn webhook_targets(callers: &Callers<'_>, produced: &mut Produced) {
@@ -219,7 +235,7 @@ async fn expiry_and_rate(produced: &mut Produced) {
     let service = Service::start(|config| config.limits.redeem_per_minute = 1);
     let callers = Callers::new(&service).await;
     service.context.clock.set_offset_ms(2 * 3_600_000);
-    for id in ["embedSessionRead", "chatConversationRead"] {
+    for id in ["embedSessionRead", "chatConversationRead", "chatSessionRefresh", "chatSessionEnd"] {
         produced.note(operation(id), "token_expired", &callers.send(operation(id), None).await);
     }
     let redeem = operation("iframeTokenRedeem");
@@ -232,12 +248,19 @@ async fn dead_keys(produced: &mut Produced) {
     let service = Service::start(|_| {});
     let callers = Callers::new(&service).await;
     let tenant = demo_tenant(&service).await;
-    let (embed, chat) = (operation("embedSessionRead"), operation("chatConversationRead"));
+    let embed = operation("embedSessionRead");
+    let widget_operations = ["chatConversationRead", "chatSessionRefresh", "chatSessionEnd"];
     set_key(&service, &key_id(&service, &tenant, "Demo CRM").await, "pause").await;
     produced.note(embed, "token_revoked", &callers.send(embed, None).await);
     let widget = key_id(&service, &tenant, "Demo widget").await;
     set_key(&service, &widget, "pause").await;
-    produced.note(chat, "widget_disabled", &callers.send(chat, None).await);
+    for id in widget_operations {
+        let chat = operation(id);
+        produced.note(chat, "widget_disabled", &callers.send(chat, None).await);
+    }
     revoke_key(&service, &widget).await;
-    produced.note(chat, "token_revoked", &callers.send(chat, None).await);
+    for id in widget_operations {
+        let chat = operation(id);
+        produced.note(chat, "token_revoked", &callers.send(chat, None).await);
+    }
 }

@@ -16,7 +16,7 @@ const FILE: &str = "tests/it/uncovered.txt";
 const UNCOVERED: &str = include_str!("uncovered.txt");
 
 /// How long the list is. Lower it with the list; never raise it.
-const LENGTH: usize = 3;
+const LENGTH: usize = 2;
 
 /// The first words of lines.
 const KINDS: &[&str] = &["answer", "body", "header", "parameter"];

@@ -10,7 +10,7 @@ use vestibule::config::{Config, Overrides};
 use vestibule::context::{Context, Ids};
 use vestibule::store::Store;
 
-/// A running service. Dropping it stops its runtime and removes its data.
+/// A running service. Dropping it stops its runtime; its data goes with the last instance.
 pub struct Service {
     /// Where it answers, without a slash at the end.
     pub base_url: String,
@@ -21,7 +21,7 @@ pub struct Service {
     /// Where its metrics can be read, if it was told to show them.
     pub metrics: Option<SocketAddr>,
     runtime: Option<tokio::runtime::Runtime>,
-    data: TempDir,
+    data: Arc<TempDir>,
 }
 
 impl Service {
@@ -34,7 +34,23 @@ impl Service {
 
     /// A service of its own, for a test that moves the clock, pauses keys or counts.
     pub fn start(configure: impl FnOnce(&mut Config)) -> Self {
-        let data = tempfile::tempdir().expect("a temporary directory");
+        let data = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        let demo = DevCredentials::load(data.path(), None, &Ids::default()).expect("credentials");
+        Self::start_on(data, demo, configure)
+    }
+
+    /// A second instance on the data of another, which tells its callers the same address.
+    pub fn beside(first: &Self) -> Self {
+        let public_url = Some(first.base_url.clone());
+        let (data, demo) = (Arc::clone(&first.data), first.demo.clone());
+        Self::start_on(data, demo, |config| config.public_url = public_url)
+    }
+
+    fn start_on(
+        data: Arc<TempDir>,
+        demo: DevCredentials,
+        configure: impl FnOnce(&mut Config),
+    ) -> Self {
         let overrides = Overrides {
             bind: Some("127.0.0.1:0".into()),
             data_dir: Some(data.path().to_owned()),
@@ -43,7 +59,6 @@ impl Service {
         };
         let mut config = Config::load(&overrides).expect("a valid configuration");
         configure(&mut config);
-        let demo = DevCredentials::load(data.path(), None, &Ids::default()).expect("credentials");
         config.admin_token = Some(demo.admin.token.clone().into());
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -56,8 +71,8 @@ impl Service {
             let store = Store::open(&config.data_dir).await.expect("the store opens");
             let running = vestibule::serve::start(config, store, Some(given)).await;
             let running = running.unwrap_or_else(|bad| panic!("the service does not start: {bad}"));
-            let vestibule::serve::Running { base_url, context, metrics, .. } = &running;
-            let told = (base_url.clone(), Arc::clone(context), *metrics);
+            let base_url = format!("http://{}", running.server.local_addr());
+            let told = (base_url, Arc::clone(&running.context), running.metrics);
             started.send(told).expect("the test waits");
             let _ = running.server.await;
         });

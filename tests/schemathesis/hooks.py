@@ -103,6 +103,9 @@ class Credentials:
         for requirement in context.operation.definition.raw.get("security", []):
             for scheme in requirement:
                 # A case that is about the three headers keeps those it has.
+                if context.operation.definition.raw["operationId"] == "chatSessionEnd":
+                    # It ends the session that it proves itself with.
+                    return Bearer(chat_token())
                 if scheme in AUTH and not (scheme == "embedKey" and is_negative(case, ParameterLocation.HEADER)):
                     return AUTH[scheme]
         return None
@@ -199,6 +202,8 @@ def key(case, body):
 ADAPT = {
     "chatSessionCreate": chat_session,
     "chatConversationRead": chat_conversation,
+    "chatSessionRefresh": chat_conversation,
+    "chatSessionEnd": chat_conversation,
     "embedSessionCreate": embed_session,
     "iframeSessionCreate": iframe_session,
     "iframeTokenRedeem": iframe_token,

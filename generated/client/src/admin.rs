@@ -698,7 +698,8 @@ pub mod types {
     }
     /// Facts about the error. Which members there are depends on the code; an empty object when
     /// there is nothing to add. Besides the members listed here: `scope` and `missing` with
-    /// insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
+    /// insufficient_scope, `missing` with
+    /// intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
     /// `window_s` and `retry_after_s` with rate_limited. A reader ignores members it does not know.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(transparent)]

@@ -59,9 +59,17 @@ pub mod types {
         /// Seconds until the session ends, for callers whose clock is wrong.
         #[serde(rename = "expiresIn")]
         pub expires_in: i64,
-        /// Intents this widget may trigger, intersected with the tenant's currently-published flows. Empty when the widget key has an explicit allow-list that doesn't intersect any published intent — the chat is effectively unavailable until either the key's list is widened or matching flows are published.
+        /// Intents this widget may trigger, intersected with the tenant's currently-
+        /// published flows. Empty when the widget key has an explicit allow-list that
+        /// doesn't intersect any published intent — the chat is effectively unavailable
+        /// until either the key's list is widened or matching flows are published.
         pub intents: ::std::vec::Vec<Intent>,
-        /// Tenant-configured quick-question prompts. Each prompt carries its display text, the page context it should surface on, and — when its assigned flow is published and this widget key is permitted to trigger it — the intentName the widget posts to start it. A prompt whose flow is unset, unpublished, or not permitted comes back with a null intentName so the client can still render it (disabled). Page filtering is left to the client.
+        /// Tenant-configured quick-question prompts. Each prompt carries its display
+        /// text, the page context it should surface on, and — when its assigned flow is
+        /// published and this widget key is permitted to trigger it — the intentName
+        /// the widget posts to start it. A prompt whose flow is unset, unpublished, or
+        /// not permitted comes back with a null intentName so the client can still
+        /// render it (disabled). Page filtering is left to the client.
         #[serde(rename = "quickQuestions")]
         pub quick_questions: ::std::vec::Vec<QuickQuestion>,
         /// HMAC-signed bearer token. Pass as Authorization: Bearer <token> on subsequent calls.
@@ -330,7 +338,8 @@ pub mod types {
     }
     /// Facts about the error. Which members there are depends on the code; an empty object when
     /// there is nothing to add. Besides the members listed here: `scope` and `missing` with
-    /// insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
+    /// insufficient_scope, `missing` with
+    /// intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
     /// `window_s` and `retry_after_s` with rate_limited. A reader ignores members it does not know.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(transparent)]
@@ -498,6 +507,60 @@ pub mod types {
         type Err = ::std::convert::Infallible;
         fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
             Ok(Self(value.to_string()))
+        }
+    }
+    /// The origin of a page, as browsers send it.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct PageOrigin(::std::string::String);
+    impl ::std::ops::Deref for PageOrigin {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<PageOrigin> for ::std::string::String {
+        fn from(value: PageOrigin) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for PageOrigin {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 512usize {
+                return Err("longer than 512 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for PageOrigin {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for PageOrigin {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for PageOrigin {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
         }
     }
     /// The kind of page on which a prompt belongs.
@@ -1950,8 +2013,9 @@ impl Client {
     }
     /// Open a chat session
     ///
-    /// Opens a session of one hour with a publishable key and returns its token, the conversation,
-    /// the intents that the widget may trigger, and the quick questions to show.
+    /// Opens a session of one hour, or of its key's longest lifetime when that is less, with a
+    /// publishable key and returns its token, the conversation, the intents that the widget may
+    /// trigger, and the quick questions to show.
     ///
     /// The key is in the body, so the body is validated first and the key is checked afterwards. The
     /// request's `Origin` must be one of the key's allowed origins: the same origin, or, for an
@@ -1972,6 +2036,41 @@ impl Client {
     /// ```
     pub fn chat_session_create(&self) -> builder::ChatSessionCreate<'_> {
         builder::ChatSessionCreate::new(self)
+    }
+    /// End the own chat session
+    ///
+    /// Ends the presented token's session at once, and with it all its tokens. The conversation
+    /// stays: a verified customer's next session continues it.
+    ///
+    /// Sends a `DELETE` request to `/api/public/v1/chat/sessions/current`
+    ///
+    /// ```ignore
+    /// let response = client.chat_session_end()
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn chat_session_end(&self) -> builder::ChatSessionEnd<'_> {
+        builder::ChatSessionEnd::new(self)
+    }
+    /// Refresh the own chat session
+    ///
+    /// Gives the presented token's session a new token and another hour, and tells again what the
+    /// widget may show. Session and conversation stay. The presented token stays valid for 30 more
+    /// seconds, or until its own end when that is earlier.
+    ///
+    /// What the session may do is judged again by the present state of its key. No session outlives
+    /// twelve hours from its opening, nor the lifetime that its key sets: beyond that a widget opens
+    /// a new session. This operation has no request body.
+    ///
+    /// Sends a `POST` request to `/api/public/v1/chat/sessions/refresh`
+    ///
+    /// ```ignore
+    /// let response = client.chat_session_refresh()
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn chat_session_refresh(&self) -> builder::ChatSessionRefresh<'_> {
+        builder::ChatSessionRefresh::new(self)
     }
 }
 /// Types for composing operation parameters.
@@ -2116,6 +2215,128 @@ pub mod builder {
                 .build()?;
             let info = OperationInfo {
                 operation_id: "chat_session_create",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::chat_session_end`]
+    ///
+    /// [`Client::chat_session_end`]: super::Client::chat_session_end
+    #[derive(Debug, Clone)]
+    pub struct ChatSessionEnd<'a> {
+        client: &'a super::Client,
+    }
+    impl<'a> ChatSessionEnd<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self { client: client }
+        }
+        /// Sends a `DELETE` request to `/api/public/v1/chat/sessions/current`
+        pub async fn send(self) -> Result<ResponseValue<()>, Error<types::Error>> {
+            let Self { client } = self;
+            let url = format!("{}/api/public/v1/chat/sessions/current", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "chat_session_end",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::chat_session_refresh`]
+    ///
+    /// [`Client::chat_session_refresh`]: super::Client::chat_session_refresh
+    #[derive(Debug, Clone)]
+    pub struct ChatSessionRefresh<'a> {
+        client: &'a super::Client,
+    }
+    impl<'a> ChatSessionRefresh<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self { client: client }
+        }
+        /// Sends a `POST` request to `/api/public/v1/chat/sessions/refresh`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::ChatSession>, Error<types::Error>> {
+            let Self { client } = self;
+            let url = format!("{}/api/public/v1/chat/sessions/refresh", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "chat_session_refresh",
             };
             client.pre(&mut request, &info).await?;
             let result = client.exec(request, &info).await;

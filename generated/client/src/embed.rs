@@ -100,7 +100,8 @@ pub mod types {
     }
     /// Facts about the error. Which members there are depends on the code; an empty object when
     /// there is nothing to add. Besides the members listed here: `scope` and `missing` with
-    /// insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
+    /// insufficient_scope, `missing` with
+    /// intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
     /// `window_s` and `retry_after_s` with rate_limited. A reader ignores members it does not know.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(transparent)]
@@ -1127,7 +1128,8 @@ impl Client {
     }
     /// Create embed session
     ///
-    /// Opens a session of 15 minutes for one employee and returns the URL to show in an iframe.
+    /// Opens a session of 15 minutes, or of its key's longest lifetime when that is less, for one
+    /// employee and returns the URL to show in an iframe.
     ///
     /// The request is signed. The signed string is the value of `X-YoLead-Timestamp`, a full stop
     /// and the raw body, byte for byte; the key is the UTF-8 text of the whole secret; the

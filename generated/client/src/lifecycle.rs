@@ -12,9 +12,72 @@ use progenitor_client::{encode_path, ClientHooks, OperationInfo, RequestBuilderE
 /// Types used as operation parameters and responses.
 #[allow(clippy::all)]
 pub mod types {
+    /// A place in a list. Take it from `next`; its content has no meaning for callers.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct Cursor(::std::string::String);
+    impl ::std::ops::Deref for Cursor {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<Cursor> for ::std::string::String {
+        fn from(value: Cursor) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for Cursor {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 128usize {
+                return Err("longer than 128 characters".into());
+            }
+            if value.chars().count() < 1usize {
+                return Err("shorter than 1 characters".into());
+            }
+            static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+            { ::regress::Regex::new("^[A-Za-z0-9_-]+$").unwrap() });
+            if PATTERN.find(value).is_none() {
+                return Err("doesn't match pattern \"^[A-Za-z0-9_-]+$\"".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for Cursor {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for Cursor {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for Cursor {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
     /// Facts about the error. Which members there are depends on the code; an empty object when
     /// there is nothing to add. Besides the members listed here: `scope` and `missing` with
-    /// insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
+    /// insufficient_scope, `missing` with
+    /// intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
     /// `window_s` and `retry_after_s` with rate_limited. A reader ignores members it does not know.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(transparent)]
@@ -52,19 +115,9 @@ pub mod types {
         }
     }
     /// A key's id, for operators. It is not the credential.
-    #[derive(
-        ::serde::Deserialize,
-        ::serde::Serialize,
-        Clone,
-        Debug,
-        Eq,
-        Hash,
-        Ord,
-        PartialEq,
-        PartialOrd
-    )]
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
-    pub struct KeyId(pub ::std::string::String);
+    pub struct KeyId(::std::string::String);
     impl ::std::ops::Deref for KeyId {
         type Target = ::std::string::String;
         fn deref(&self) -> &::std::string::String {
@@ -76,29 +129,161 @@ pub mod types {
             value.0
         }
     }
-    impl ::std::convert::From<::std::string::String> for KeyId {
-        fn from(value: ::std::string::String) -> Self {
-            Self(value)
-        }
-    }
-    impl ::std::fmt::Display for KeyId {
-        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-            self.0.fmt(f)
-        }
-    }
     impl ::std::str::FromStr for KeyId {
-        type Err = ::std::convert::Infallible;
-        fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 30usize {
+                return Err("longer than 30 characters".into());
+            }
+            static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+            { ::regress::Regex::new("^key_[a-z2-7]{26}$").unwrap() });
+            if PATTERN.find(value).is_none() {
+                return Err("doesn't match pattern \"^key_[a-z2-7]{26}$\"".into());
+            }
             Ok(Self(value.to_string()))
         }
     }
-    /// A session as its tenant may see it; no token can be made of it. Which of `employee`, `chat`
-    /// and `uid` there are depends on the surface.
+    impl ::std::convert::TryFrom<&str> for KeyId {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for KeyId {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for KeyId {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// A session with its new token. The token is shown here only and never stored.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct RenewedSession {
+        /// When the session ends now, in UTC.
+        pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        /// Seconds until the session ends.
+        pub expires_in: i64,
+        /// A session's id. It is not a credential.
+        pub sid: ::std::string::String,
+        /// The surface on which a session was opened.
+        pub surface: ::std::string::String,
+        /// The new token, of the kind that the session's surface uses. Pass it as
+        /// `Authorization: Bearer <token>`.
+        pub token: ::std::string::String,
+        pub token_type: TokenType,
+    }
+    impl RenewedSession {
+        pub fn builder() -> builder::RenewedSession {
+            Default::default()
+        }
+    }
+    /// A kind and an id. The kinds are `uid`, `customer`, `employee`, `chat`, `key` and `session`.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct RevocationTarget(::std::string::String);
+    impl ::std::ops::Deref for RevocationTarget {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<RevocationTarget> for ::std::string::String {
+        fn from(value: RevocationTarget) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for RevocationTarget {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 264usize {
+                return Err("longer than 264 characters".into());
+            }
+            static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+            {
+                ::regress::Regex::new(
+                        "^(uid|customer|employee|chat|key|session):[^\\u0000]+$",
+                    )
+                    .unwrap()
+            });
+            if PATTERN.find(value).is_none() {
+                return Err(
+                    "doesn't match pattern \"^(uid|customer|employee|chat|key|session):[^\\u0000]+$\""
+                        .into(),
+                );
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for RevocationTarget {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for RevocationTarget {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for RevocationTarget {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// How many sessions a revocation ended.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct RevokedSessions {
+        /// Sessions that the targets name and that were over already, or ending as early.
+        pub not_revocable: i64,
+        /// Sessions whose end this request set.
+        pub revoked: i64,
+    }
+    impl RevokedSessions {
+        pub fn builder() -> builder::RevokedSessions {
+            Default::default()
+        }
+    }
+    /// A session as its tenant may see it; no token can be made of it. Which of `employee`, `chat`,
+    /// `customer` and `uid` there are depends on the surface.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Session {
         /// The only chat of an embed session, or the conversation that a chat session speaks in.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub chat: ::std::option::Option<::std::string::String>,
+        /// The customer of a chat session, claimed or proved.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub customer: ::std::option::Option<::std::string::String>,
         /// The employee that an embed session acts for.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub employee: ::std::option::Option<::std::string::String>,
@@ -108,15 +293,32 @@ pub mod types {
         pub expires_in: i64,
         /// When it was opened, in UTC.
         pub issued_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        pub key_id: KeyId,
-        /// When it was ended before its time, in UTC. Absent when only its key or tenant was.
+        /// A key's id, for operators. It is not the credential.
+        pub key_id: ::std::string::String,
+        /// About when it was last used, in UTC, where its key sets an idle time-out: to within a
+        /// quarter of that.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub last_used_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        /// When it was last renewed, in UTC.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub renewed_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        /// When it was ended before its time, in UTC; while that is yet to come, when it will be.
+        /// Absent when only its key or tenant was ended.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub revoked_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
         /// A session's id. It is not a credential.
         pub sid: ::std::string::String,
-        pub state: SessionState,
-        pub surface: Surface,
-        pub tenant_id: TenantId,
+        /// What became of a session. `live` is one that has not ended; while its key is paused its
+        /// tokens are refused all the same. `expired` is one whose time is over, or that was not used
+        /// for longer than its key allows. `revoked` is one that
+        /// was ended before its time, by itself or with its key or its tenant.
+        pub state: ::std::string::String,
+        /// The surface on which a session was opened.
+        pub surface: ::std::string::String,
+        /// A tenant's id.
+        pub tenant_id: ::std::string::String,
         /// The host's user of an iframe session.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub uid: ::std::option::Option<::std::string::String>,
@@ -185,13 +387,279 @@ pub mod types {
                 })
         }
     }
+    /// One page of sessions. `next` is present when there may be more.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct SessionList {
+        /// The sessions of this page, the latest first.
+        pub items: ::std::vec::Vec<Session>,
+        /// A place in a list. Take it from `next`; its content has no meaning for callers.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub next: ::std::option::Option<::std::string::String>,
+    }
+    impl SessionList {
+        pub fn builder() -> builder::SessionList {
+            Default::default()
+        }
+    }
+    /// `SessionListChat`
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct SessionListChat(::std::string::String);
+    impl ::std::ops::Deref for SessionListChat {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<SessionListChat> for ::std::string::String {
+        fn from(value: SessionListChat) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for SessionListChat {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 255usize {
+                return Err("longer than 255 characters".into());
+            }
+            if value.chars().count() < 1usize {
+                return Err("shorter than 1 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SessionListChat {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SessionListChat {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for SessionListChat {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// `SessionListCustomer`
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct SessionListCustomer(::std::string::String);
+    impl ::std::ops::Deref for SessionListCustomer {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<SessionListCustomer> for ::std::string::String {
+        fn from(value: SessionListCustomer) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for SessionListCustomer {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 100usize {
+                return Err("longer than 100 characters".into());
+            }
+            if value.chars().count() < 1usize {
+                return Err("shorter than 1 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SessionListCustomer {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SessionListCustomer {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for SessionListCustomer {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// `SessionListEmployee`
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct SessionListEmployee(::std::string::String);
+    impl ::std::ops::Deref for SessionListEmployee {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<SessionListEmployee> for ::std::string::String {
+        fn from(value: SessionListEmployee) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for SessionListEmployee {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 255usize {
+                return Err("longer than 255 characters".into());
+            }
+            if value.chars().count() < 1usize {
+                return Err("shorter than 1 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SessionListEmployee {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SessionListEmployee {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for SessionListEmployee {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// `SessionListUid`
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct SessionListUid(::std::string::String);
+    impl ::std::ops::Deref for SessionListUid {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<SessionListUid> for ::std::string::String {
+        fn from(value: SessionListUid) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for SessionListUid {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 255usize {
+                return Err("longer than 255 characters".into());
+            }
+            if value.chars().count() < 1usize {
+                return Err("shorter than 1 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SessionListUid {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SessionListUid {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for SessionListUid {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// Which sessions to end, and when.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    #[serde(deny_unknown_fields)]
+    pub struct SessionRevocation {
+        /// Only sessions opened before this time, which is now unless given.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub issued_before: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        /// How many seconds from now the sessions end, so that their pages can open new ones.
+        #[serde(default)]
+        pub reauth_margin_s: i64,
+        /// Whose sessions to end.
+        pub targets: ::std::vec::Vec<RevocationTarget>,
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub tenant_id: ::std::option::Option<TenantId>,
+    }
+    impl SessionRevocation {
+        pub fn builder() -> builder::SessionRevocation {
+            Default::default()
+        }
+    }
     /// What became of a session. `live` is one that has not ended; while its key is paused its
-    /// tokens are refused all the same. `expired` is one whose time is over. `revoked` is one that
+    /// tokens are refused all the same. `expired` is one whose time is over, or that was not used
+    /// for longer than its key allows. `revoked` is one that
     /// was ended before its time, by itself or with its key or its tenant.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
         Clone,
+        Copy,
         Debug,
         Eq,
         Hash,
@@ -199,33 +667,50 @@ pub mod types {
         PartialEq,
         PartialOrd
     )]
-    #[serde(transparent)]
-    pub struct SessionState(pub ::std::string::String);
-    impl ::std::ops::Deref for SessionState {
-        type Target = ::std::string::String;
-        fn deref(&self) -> &::std::string::String {
-            &self.0
-        }
-    }
-    impl ::std::convert::From<SessionState> for ::std::string::String {
-        fn from(value: SessionState) -> Self {
-            value.0
-        }
-    }
-    impl ::std::convert::From<::std::string::String> for SessionState {
-        fn from(value: ::std::string::String) -> Self {
-            Self(value)
-        }
+    pub enum SessionState {
+        #[serde(rename = "live")]
+        Live,
+        #[serde(rename = "expired")]
+        Expired,
+        #[serde(rename = "revoked")]
+        Revoked,
     }
     impl ::std::fmt::Display for SessionState {
         fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-            self.0.fmt(f)
+            match *self {
+                Self::Live => f.write_str("live"),
+                Self::Expired => f.write_str("expired"),
+                Self::Revoked => f.write_str("revoked"),
+            }
         }
     }
     impl ::std::str::FromStr for SessionState {
-        type Err = ::std::convert::Infallible;
-        fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
-            Ok(Self(value.to_string()))
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "live" => Ok(Self::Live),
+                "expired" => Ok(Self::Expired),
+                "revoked" => Ok(Self::Revoked),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SessionState {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SessionState {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
         }
     }
     /// The surface on which a session was opened.
@@ -233,6 +718,7 @@ pub mod types {
         ::serde::Deserialize,
         ::serde::Serialize,
         Clone,
+        Copy,
         Debug,
         Eq,
         Hash,
@@ -240,49 +726,56 @@ pub mod types {
         PartialEq,
         PartialOrd
     )]
-    #[serde(transparent)]
-    pub struct Surface(pub ::std::string::String);
-    impl ::std::ops::Deref for Surface {
-        type Target = ::std::string::String;
-        fn deref(&self) -> &::std::string::String {
-            &self.0
-        }
-    }
-    impl ::std::convert::From<Surface> for ::std::string::String {
-        fn from(value: Surface) -> Self {
-            value.0
-        }
-    }
-    impl ::std::convert::From<::std::string::String> for Surface {
-        fn from(value: ::std::string::String) -> Self {
-            Self(value)
-        }
+    pub enum Surface {
+        #[serde(rename = "embed")]
+        Embed,
+        #[serde(rename = "chat")]
+        Chat,
+        #[serde(rename = "iframe")]
+        Iframe,
     }
     impl ::std::fmt::Display for Surface {
         fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-            self.0.fmt(f)
+            match *self {
+                Self::Embed => f.write_str("embed"),
+                Self::Chat => f.write_str("chat"),
+                Self::Iframe => f.write_str("iframe"),
+            }
         }
     }
     impl ::std::str::FromStr for Surface {
-        type Err = ::std::convert::Infallible;
-        fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
-            Ok(Self(value.to_string()))
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "embed" => Ok(Self::Embed),
+                "chat" => Ok(Self::Chat),
+                "iframe" => Ok(Self::Iframe),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for Surface {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for Surface {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
         }
     }
     /// A tenant's id.
-    #[derive(
-        ::serde::Deserialize,
-        ::serde::Serialize,
-        Clone,
-        Debug,
-        Eq,
-        Hash,
-        Ord,
-        PartialEq,
-        PartialOrd
-    )]
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
-    pub struct TenantId(pub ::std::string::String);
+    pub struct TenantId(::std::string::String);
     impl ::std::ops::Deref for TenantId {
         type Target = ::std::string::String;
         fn deref(&self) -> &::std::string::String {
@@ -294,17 +787,279 @@ pub mod types {
             value.0
         }
     }
-    impl ::std::convert::From<::std::string::String> for TenantId {
+    impl ::std::str::FromStr for TenantId {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 30usize {
+                return Err("longer than 30 characters".into());
+            }
+            static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+            { ::regress::Regex::new("^ten_[a-z2-7]{26}$").unwrap() });
+            if PATTERN.find(value).is_none() {
+                return Err("doesn't match pattern \"^ten_[a-z2-7]{26}$\"".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for TenantId {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for TenantId {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for TenantId {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// What a token grants (RFC 7662). Only `active` is present when the token may not be used.
+    /// `scope` is present on the embed surface, `username` when it is known whom the session is
+    /// for, `iss` and `aud` where tokens say them.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct TokenIntrospection {
+        /// Whether the token may be used now.
+        pub active: bool,
+        /// For which surface the token is, as the token says it.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub aud: ::std::option::Option<::std::string::String>,
+        /// A key's id, for operators. It is not the credential.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub client_id: ::std::option::Option<::std::string::String>,
+        /// When the token is over, in seconds since 1970. A superseded token is over early.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub exp: ::std::option::Option<i64>,
+        /// When the token was issued, in seconds since 1970.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub iat: ::std::option::Option<i64>,
+        /// The service, as the token says it.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub iss: ::std::option::Option<::std::string::String>,
+        /// The token's own id.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub jti: ::std::option::Option<::std::string::String>,
+        /// When the token began, in seconds since 1970.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub nbf: ::std::option::Option<i64>,
+        /// The capabilities that were granted, with a blank between two.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub scope: ::std::option::Option<::std::string::String>,
+        /// A session's id. It is not a credential.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub sid: ::std::option::Option<::std::string::String>,
+        /// The employee, the host's user, or the conversation that a chat session speaks in.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub sub: ::std::option::Option<::std::string::String>,
+        /// The surface on which a session was opened.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub surface: ::std::option::Option<::std::string::String>,
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub token_type: ::std::option::Option<TokenType>,
+        /// The employee, the host's user, or the customer, claimed or proved.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub username: ::std::option::Option<::std::string::String>,
+    }
+    impl TokenIntrospection {
+        pub fn builder() -> builder::TokenIntrospection {
+            Default::default()
+        }
+    }
+    /// A token that somebody presented.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    #[serde(deny_unknown_fields)]
+    pub struct TokenQuestion {
+        /// An embed token, the session token of a chat widget, or the access token of an iframe
+        /// session.
+        pub token: TokenQuestionToken,
+        /// What kind of token it is, in words of RFC 7009. It changes nothing.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub token_type_hint: ::std::option::Option<TokenQuestionTokenTypeHint>,
+    }
+    impl TokenQuestion {
+        pub fn builder() -> builder::TokenQuestion {
+            Default::default()
+        }
+    }
+    /// An embed token, the session token of a chat widget, or the access token of an iframe
+    /// session.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct TokenQuestionToken(::std::string::String);
+    impl ::std::ops::Deref for TokenQuestionToken {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<TokenQuestionToken> for ::std::string::String {
+        fn from(value: TokenQuestionToken) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for TokenQuestionToken {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 8192usize {
+                return Err("longer than 8192 characters".into());
+            }
+            if value.chars().count() < 1usize {
+                return Err("shorter than 1 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for TokenQuestionToken {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for TokenQuestionToken {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for TokenQuestionToken {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// What kind of token it is, in words of RFC 7009. It changes nothing.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct TokenQuestionTokenTypeHint(::std::string::String);
+    impl ::std::ops::Deref for TokenQuestionTokenTypeHint {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<TokenQuestionTokenTypeHint> for ::std::string::String {
+        fn from(value: TokenQuestionTokenTypeHint) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for TokenQuestionTokenTypeHint {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 64usize {
+                return Err("longer than 64 characters".into());
+            }
+            if value.chars().count() < 1usize {
+                return Err("shorter than 1 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for TokenQuestionTokenTypeHint {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for TokenQuestionTokenTypeHint {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for TokenQuestionTokenTypeHint {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// What became of the token, in the word of introspection. RFC 7009 asks for nothing.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct TokenRevocation {
+        /// False, whatever the token was.
+        pub active: bool,
+    }
+    impl TokenRevocation {
+        pub fn builder() -> builder::TokenRevocation {
+            Default::default()
+        }
+    }
+    /// How the token is presented.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    #[serde(transparent)]
+    pub struct TokenType(pub ::std::string::String);
+    impl ::std::ops::Deref for TokenType {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<TokenType> for ::std::string::String {
+        fn from(value: TokenType) -> Self {
+            value.0
+        }
+    }
+    impl ::std::convert::From<::std::string::String> for TokenType {
         fn from(value: ::std::string::String) -> Self {
             Self(value)
         }
     }
-    impl ::std::fmt::Display for TenantId {
+    impl ::std::fmt::Display for TokenType {
         fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
             self.0.fmt(f)
         }
     }
-    impl ::std::str::FromStr for TenantId {
+    impl ::std::str::FromStr for TokenType {
         type Err = ::std::convert::Infallible;
         fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
             Ok(Self(value.to_string()))
@@ -490,8 +1245,197 @@ pub mod types {
             }
         }
         #[derive(Clone, Debug)]
+        pub struct RenewedSession {
+            expires_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            expires_in: ::std::result::Result<i64, ::std::string::String>,
+            sid: ::std::result::Result<::std::string::String, ::std::string::String>,
+            surface: ::std::result::Result<::std::string::String, ::std::string::String>,
+            token: ::std::result::Result<::std::string::String, ::std::string::String>,
+            token_type: ::std::result::Result<super::TokenType, ::std::string::String>,
+        }
+        impl ::std::default::Default for RenewedSession {
+            fn default() -> Self {
+                Self {
+                    expires_at: Err("no value supplied for expires_at".to_string()),
+                    expires_in: Err("no value supplied for expires_in".to_string()),
+                    sid: Err("no value supplied for sid".to_string()),
+                    surface: Err("no value supplied for surface".to_string()),
+                    token: Err("no value supplied for token".to_string()),
+                    token_type: Err("no value supplied for token_type".to_string()),
+                }
+            }
+        }
+        impl RenewedSession {
+            pub fn expires_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.expires_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for expires_at: {e}")
+                    });
+                self
+            }
+            pub fn expires_in<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.expires_in = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for expires_in: {e}")
+                    });
+                self
+            }
+            pub fn sid<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.sid = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for sid: {e}")
+                    });
+                self
+            }
+            pub fn surface<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.surface = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for surface: {e}")
+                    });
+                self
+            }
+            pub fn token<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.token = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for token: {e}")
+                    });
+                self
+            }
+            pub fn token_type<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::TokenType>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.token_type = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for token_type: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<RenewedSession> for super::RenewedSession {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: RenewedSession,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    expires_at: value.expires_at?,
+                    expires_in: value.expires_in?,
+                    sid: value.sid?,
+                    surface: value.surface?,
+                    token: value.token?,
+                    token_type: value.token_type?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::RenewedSession> for RenewedSession {
+            fn from(value: super::RenewedSession) -> Self {
+                Self {
+                    expires_at: Ok(value.expires_at),
+                    expires_in: Ok(value.expires_in),
+                    sid: Ok(value.sid),
+                    surface: Ok(value.surface),
+                    token: Ok(value.token),
+                    token_type: Ok(value.token_type),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct RevokedSessions {
+            not_revocable: ::std::result::Result<i64, ::std::string::String>,
+            revoked: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for RevokedSessions {
+            fn default() -> Self {
+                Self {
+                    not_revocable: Err(
+                        "no value supplied for not_revocable".to_string(),
+                    ),
+                    revoked: Err("no value supplied for revoked".to_string()),
+                }
+            }
+        }
+        impl RevokedSessions {
+            pub fn not_revocable<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.not_revocable = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for not_revocable: {e}")
+                    });
+                self
+            }
+            pub fn revoked<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.revoked = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for revoked: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<RevokedSessions> for super::RevokedSessions {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: RevokedSessions,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    not_revocable: value.not_revocable?,
+                    revoked: value.revoked?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::RevokedSessions> for RevokedSessions {
+            fn from(value: super::RevokedSessions) -> Self {
+                Self {
+                    not_revocable: Ok(value.not_revocable),
+                    revoked: Ok(value.revoked),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Session {
             chat: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            customer: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
             >,
@@ -508,15 +1452,26 @@ pub mod types {
                 ::chrono::DateTime<::chrono::offset::Utc>,
                 ::std::string::String,
             >,
-            key_id: ::std::result::Result<super::KeyId, ::std::string::String>,
+            key_id: ::std::result::Result<::std::string::String, ::std::string::String>,
+            last_used_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            renewed_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
             revoked_at: ::std::result::Result<
                 ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
                 ::std::string::String,
             >,
             sid: ::std::result::Result<::std::string::String, ::std::string::String>,
-            state: ::std::result::Result<super::SessionState, ::std::string::String>,
-            surface: ::std::result::Result<super::Surface, ::std::string::String>,
-            tenant_id: ::std::result::Result<super::TenantId, ::std::string::String>,
+            state: ::std::result::Result<::std::string::String, ::std::string::String>,
+            surface: ::std::result::Result<::std::string::String, ::std::string::String>,
+            tenant_id: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
             uid: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
                 ::std::string::String,
@@ -526,11 +1481,14 @@ pub mod types {
             fn default() -> Self {
                 Self {
                     chat: Ok(Default::default()),
+                    customer: Ok(Default::default()),
                     employee: Ok(Default::default()),
                     expires_at: Err("no value supplied for expires_at".to_string()),
                     expires_in: Err("no value supplied for expires_in".to_string()),
                     issued_at: Err("no value supplied for issued_at".to_string()),
                     key_id: Err("no value supplied for key_id".to_string()),
+                    last_used_at: Ok(Default::default()),
+                    renewed_at: Ok(Default::default()),
                     revoked_at: Ok(Default::default()),
                     sid: Err("no value supplied for sid".to_string()),
                     state: Err("no value supplied for state".to_string()),
@@ -550,6 +1508,18 @@ pub mod types {
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for chat: {e}")
+                    });
+                self
+            }
+            pub fn customer<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.customer = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for customer: {e}")
                     });
                 self
             }
@@ -603,13 +1573,41 @@ pub mod types {
             }
             pub fn key_id<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<super::KeyId>,
+                T: ::std::convert::TryInto<::std::string::String>,
                 T::Error: ::std::fmt::Display,
             {
                 self.key_id = value
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for key_id: {e}")
+                    });
+                self
+            }
+            pub fn last_used_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.last_used_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for last_used_at: {e}")
+                    });
+                self
+            }
+            pub fn renewed_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.renewed_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for renewed_at: {e}")
                     });
                 self
             }
@@ -641,7 +1639,7 @@ pub mod types {
             }
             pub fn state<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<super::SessionState>,
+                T: ::std::convert::TryInto<::std::string::String>,
                 T::Error: ::std::fmt::Display,
             {
                 self.state = value
@@ -653,7 +1651,7 @@ pub mod types {
             }
             pub fn surface<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<super::Surface>,
+                T: ::std::convert::TryInto<::std::string::String>,
                 T::Error: ::std::fmt::Display,
             {
                 self.surface = value
@@ -665,7 +1663,7 @@ pub mod types {
             }
             pub fn tenant_id<T>(mut self, value: T) -> Self
             where
-                T: ::std::convert::TryInto<super::TenantId>,
+                T: ::std::convert::TryInto<::std::string::String>,
                 T::Error: ::std::fmt::Display,
             {
                 self.tenant_id = value
@@ -695,11 +1693,14 @@ pub mod types {
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
                 Ok(Self {
                     chat: value.chat?,
+                    customer: value.customer?,
                     employee: value.employee?,
                     expires_at: value.expires_at?,
                     expires_in: value.expires_in?,
                     issued_at: value.issued_at?,
                     key_id: value.key_id?,
+                    last_used_at: value.last_used_at?,
+                    renewed_at: value.renewed_at?,
                     revoked_at: value.revoked_at?,
                     sid: value.sid?,
                     state: value.state?,
@@ -713,11 +1714,14 @@ pub mod types {
             fn from(value: super::Session) -> Self {
                 Self {
                     chat: Ok(value.chat),
+                    customer: Ok(value.customer),
                     employee: Ok(value.employee),
                     expires_at: Ok(value.expires_at),
                     expires_in: Ok(value.expires_in),
                     issued_at: Ok(value.issued_at),
                     key_id: Ok(value.key_id),
+                    last_used_at: Ok(value.last_used_at),
+                    renewed_at: Ok(value.renewed_at),
                     revoked_at: Ok(value.revoked_at),
                     sid: Ok(value.sid),
                     state: Ok(value.state),
@@ -725,6 +1729,568 @@ pub mod types {
                     tenant_id: Ok(value.tenant_id),
                     uid: Ok(value.uid),
                 }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SessionList {
+            items: ::std::result::Result<
+                ::std::vec::Vec<super::Session>,
+                ::std::string::String,
+            >,
+            next: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for SessionList {
+            fn default() -> Self {
+                Self {
+                    items: Err("no value supplied for items".to_string()),
+                    next: Ok(Default::default()),
+                }
+            }
+        }
+        impl SessionList {
+            pub fn items<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Session>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.items = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for items: {e}")
+                    });
+                self
+            }
+            pub fn next<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.next = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for next: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SessionList> for super::SessionList {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SessionList,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    items: value.items?,
+                    next: value.next?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SessionList> for SessionList {
+            fn from(value: super::SessionList) -> Self {
+                Self {
+                    items: Ok(value.items),
+                    next: Ok(value.next),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SessionRevocation {
+            issued_before: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            reauth_margin_s: ::std::result::Result<i64, ::std::string::String>,
+            targets: ::std::result::Result<
+                ::std::vec::Vec<super::RevocationTarget>,
+                ::std::string::String,
+            >,
+            tenant_id: ::std::result::Result<
+                ::std::option::Option<super::TenantId>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for SessionRevocation {
+            fn default() -> Self {
+                Self {
+                    issued_before: Ok(Default::default()),
+                    reauth_margin_s: Ok(Default::default()),
+                    targets: Err("no value supplied for targets".to_string()),
+                    tenant_id: Ok(Default::default()),
+                }
+            }
+        }
+        impl SessionRevocation {
+            pub fn issued_before<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.issued_before = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for issued_before: {e}")
+                    });
+                self
+            }
+            pub fn reauth_margin_s<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.reauth_margin_s = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for reauth_margin_s: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn targets<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::RevocationTarget>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.targets = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for targets: {e}")
+                    });
+                self
+            }
+            pub fn tenant_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::TenantId>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.tenant_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for tenant_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SessionRevocation> for super::SessionRevocation {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SessionRevocation,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    issued_before: value.issued_before?,
+                    reauth_margin_s: value.reauth_margin_s?,
+                    targets: value.targets?,
+                    tenant_id: value.tenant_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SessionRevocation> for SessionRevocation {
+            fn from(value: super::SessionRevocation) -> Self {
+                Self {
+                    issued_before: Ok(value.issued_before),
+                    reauth_margin_s: Ok(value.reauth_margin_s),
+                    targets: Ok(value.targets),
+                    tenant_id: Ok(value.tenant_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct TokenIntrospection {
+            active: ::std::result::Result<bool, ::std::string::String>,
+            aud: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            client_id: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            exp: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            iat: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            iss: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            jti: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            nbf: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            scope: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            sid: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            sub: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            surface: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            token_type: ::std::result::Result<
+                ::std::option::Option<super::TokenType>,
+                ::std::string::String,
+            >,
+            username: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for TokenIntrospection {
+            fn default() -> Self {
+                Self {
+                    active: Err("no value supplied for active".to_string()),
+                    aud: Ok(Default::default()),
+                    client_id: Ok(Default::default()),
+                    exp: Ok(Default::default()),
+                    iat: Ok(Default::default()),
+                    iss: Ok(Default::default()),
+                    jti: Ok(Default::default()),
+                    nbf: Ok(Default::default()),
+                    scope: Ok(Default::default()),
+                    sid: Ok(Default::default()),
+                    sub: Ok(Default::default()),
+                    surface: Ok(Default::default()),
+                    token_type: Ok(Default::default()),
+                    username: Ok(Default::default()),
+                }
+            }
+        }
+        impl TokenIntrospection {
+            pub fn active<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.active = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for active: {e}")
+                    });
+                self
+            }
+            pub fn aud<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.aud = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for aud: {e}")
+                    });
+                self
+            }
+            pub fn client_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.client_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for client_id: {e}")
+                    });
+                self
+            }
+            pub fn exp<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.exp = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for exp: {e}")
+                    });
+                self
+            }
+            pub fn iat<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.iat = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for iat: {e}")
+                    });
+                self
+            }
+            pub fn iss<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.iss = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for iss: {e}")
+                    });
+                self
+            }
+            pub fn jti<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.jti = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for jti: {e}")
+                    });
+                self
+            }
+            pub fn nbf<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.nbf = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for nbf: {e}")
+                    });
+                self
+            }
+            pub fn scope<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.scope = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for scope: {e}")
+                    });
+                self
+            }
+            pub fn sid<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.sid = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for sid: {e}")
+                    });
+                self
+            }
+            pub fn sub<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.sub = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for sub: {e}")
+                    });
+                self
+            }
+            pub fn surface<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.surface = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for surface: {e}")
+                    });
+                self
+            }
+            pub fn token_type<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::TokenType>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.token_type = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for token_type: {e}")
+                    });
+                self
+            }
+            pub fn username<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.username = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for username: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<TokenIntrospection> for super::TokenIntrospection {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: TokenIntrospection,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    active: value.active?,
+                    aud: value.aud?,
+                    client_id: value.client_id?,
+                    exp: value.exp?,
+                    iat: value.iat?,
+                    iss: value.iss?,
+                    jti: value.jti?,
+                    nbf: value.nbf?,
+                    scope: value.scope?,
+                    sid: value.sid?,
+                    sub: value.sub?,
+                    surface: value.surface?,
+                    token_type: value.token_type?,
+                    username: value.username?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::TokenIntrospection> for TokenIntrospection {
+            fn from(value: super::TokenIntrospection) -> Self {
+                Self {
+                    active: Ok(value.active),
+                    aud: Ok(value.aud),
+                    client_id: Ok(value.client_id),
+                    exp: Ok(value.exp),
+                    iat: Ok(value.iat),
+                    iss: Ok(value.iss),
+                    jti: Ok(value.jti),
+                    nbf: Ok(value.nbf),
+                    scope: Ok(value.scope),
+                    sid: Ok(value.sid),
+                    sub: Ok(value.sub),
+                    surface: Ok(value.surface),
+                    token_type: Ok(value.token_type),
+                    username: Ok(value.username),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct TokenQuestion {
+            token: ::std::result::Result<
+                super::TokenQuestionToken,
+                ::std::string::String,
+            >,
+            token_type_hint: ::std::result::Result<
+                ::std::option::Option<super::TokenQuestionTokenTypeHint>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for TokenQuestion {
+            fn default() -> Self {
+                Self {
+                    token: Err("no value supplied for token".to_string()),
+                    token_type_hint: Ok(Default::default()),
+                }
+            }
+        }
+        impl TokenQuestion {
+            pub fn token<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::TokenQuestionToken>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.token = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for token: {e}")
+                    });
+                self
+            }
+            pub fn token_type_hint<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::TokenQuestionTokenTypeHint>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.token_type_hint = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for token_type_hint: {e}"
+                        )
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<TokenQuestion> for super::TokenQuestion {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: TokenQuestion,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    token: value.token?,
+                    token_type_hint: value.token_type_hint?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::TokenQuestion> for TokenQuestion {
+            fn from(value: super::TokenQuestion) -> Self {
+                Self {
+                    token: Ok(value.token),
+                    token_type_hint: Ok(value.token_type_hint),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct TokenRevocation {
+            active: ::std::result::Result<bool, ::std::string::String>,
+        }
+        impl ::std::default::Default for TokenRevocation {
+            fn default() -> Self {
+                Self {
+                    active: Err("no value supplied for active".to_string()),
+                }
+            }
+        }
+        impl TokenRevocation {
+            pub fn active<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.active = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for active: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<TokenRevocation> for super::TokenRevocation {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: TokenRevocation,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { active: value.active? })
+            }
+        }
+        impl ::std::convert::From<super::TokenRevocation> for TokenRevocation {
+            fn from(value: super::TokenRevocation) -> Self {
+                Self { active: Ok(value.active) }
             }
         }
         #[derive(Clone, Debug)]
@@ -883,8 +2449,16 @@ pub mod types {
 /// The admin key sees the sessions of all tenants.
 ///
 /// What changes a session takes effect at once on the instance that was asked, and within a second
-/// on every other. Unknown members and unknown query parameters are refused. All errors are the
-/// shared `Error` object. Every answer has `X-Content-Type-Options: nosniff`.
+/// on every other.
+///
+/// A key may set an idle time-out. A session of such a key that is not used for that long is over,
+/// and its tokens are refused with `token_expired`. A use is a request with a token of the session that
+/// was let in, a redemption of its cache key, or a renewal. Uses are remembered coarsely, so that
+/// reading stays cheap and a use on any instance counts on all: a session ends no earlier than its
+/// time-out after its last use, and no later than one and a quarter times that and ten seconds.
+///
+/// Unknown members and unknown query parameters are refused. All errors are the shared `Error`
+/// object. Every answer has `X-Content-Type-Options: nosniff`.
 ///
 /// Version: 0.1.0
 pub struct Client {
@@ -948,6 +2522,53 @@ const _: () = {
     {}
 };
 impl Client {
+    /// List sessions
+    ///
+    /// Lists sessions, the latest first, ended ones too as long as they are kept. Filters narrow the
+    /// list, all of them together. The order does not change, and sessions that are opened between
+    /// two pages are in neither. One page looks at 4096 sessions at most, so it may hold fewer than
+    /// `limit`, or none, and still have a `next`; the last page has none.
+    ///
+    /// The last use of a session is known to within a quarter of its key's idle time-out.
+    ///
+    /// This operation is for backends: a request with an `Origin` header is refused.
+    ///
+    /// Sends a `GET` request to `/v1/sessions`
+    ///
+    /// Arguments:
+    /// - `after`: The `next` of the page before.
+    /// - `chat`: Only embed sessions that may see this chat alone, and chat sessions that
+    /// speak in this conversation.
+    /// - `customer`: Only chat sessions of this customer, claimed or proved.
+    /// - `employee`: Only embed sessions of this employee.
+    /// - `issued_after`: Only sessions opened at this time or later.
+    /// - `issued_before`: Only sessions opened before this time.
+    /// - `key`: Only sessions that this key opened.
+    /// - `limit`: How many entries a page has at most.
+    /// - `state`: Only sessions that are in this state now.
+    /// - `surface`: Only sessions of this surface.
+    /// - `tenant_id`: Only sessions of this tenant. A tenant's own key sees no others anyway.
+    /// - `uid`: Only iframe sessions of this user.
+    /// ```ignore
+    /// let response = client.session_list()
+    ///    .after(after)
+    ///    .chat(chat)
+    ///    .customer(customer)
+    ///    .employee(employee)
+    ///    .issued_after(issued_after)
+    ///    .issued_before(issued_before)
+    ///    .key(key)
+    ///    .limit(limit)
+    ///    .state(state)
+    ///    .surface(surface)
+    ///    .tenant_id(tenant_id)
+    ///    .uid(uid)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn session_list(&self) -> builder::SessionList<'_> {
+        builder::SessionList::new(self)
+    }
     /// Read a session
     ///
     /// Tells who opened a session, for whom, until when, and whether it still lives. Sessions are
@@ -969,6 +2590,126 @@ impl Client {
     pub fn session_read(&self) -> builder::SessionRead<'_> {
         builder::SessionRead::new(self)
     }
+    /// End a session
+    ///
+    /// Ends a session at once, and with it all its tokens. Ending one that is over changes nothing
+    /// and is answered alike.
+    ///
+    /// This operation is for backends: a request with an `Origin` header is refused.
+    ///
+    /// Sends a `DELETE` request to `/v1/sessions/{sid}`
+    ///
+    /// Arguments:
+    /// - `sid`: The session.
+    /// ```ignore
+    /// let response = client.session_revoke()
+    ///    .sid(sid)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn session_revoke(&self) -> builder::SessionRevoke<'_> {
+        builder::SessionRevoke::new(self)
+    }
+    /// Renew a session
+    ///
+    /// Gives a live session a new token and a new expiry, as long after now as its first one was
+    /// after its opening. The session id stays. The token before stays valid for 30 more seconds,
+    /// or until its own end when that is earlier; of tokens that were superseded within the last 30
+    /// seconds the latest eight are.
+    ///
+    /// What the session may do is judged again by the present state of the key that opened it, and
+    /// the renewal is refused when the key would not grant as much now. No session outlives twelve
+    /// hours from its opening, nor the lifetime that its key sets: close to that end the new expiry
+    /// is the end itself, and beyond it there is no renewal. This operation has no request body.
+    ///
+    /// This operation is for backends: a request with an `Origin` header is refused.
+    ///
+    /// Sends a `POST` request to `/v1/sessions/{sid}/renew`
+    ///
+    /// Arguments:
+    /// - `sid`: The session.
+    /// ```ignore
+    /// let response = client.session_renew()
+    ///    .sid(sid)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn session_renew(&self) -> builder::SessionRenew<'_> {
+        builder::SessionRenew::new(self)
+    }
+    /// End all sessions of some targets
+    ///
+    /// Ends every session that one of the targets names and that was opened before `issued_before`,
+    /// which is now unless given: sessions that are opened later are not touched. A target is a kind
+    /// and an id: `uid:`, `customer:`, `employee:`, `chat:` (the only chat of an embed session, or
+    /// the conversation of a chat session), `key:` and `session:`.
+    ///
+    /// The sessions end at once, or `reauth_margin_s` seconds from now: until then they work as
+    /// before, so that their pages can open new ones, but cannot be renewed. A session that was
+    /// already ending later is brought forward; one that was already ending earlier keeps its time.
+    ///
+    /// `revoked` counts the sessions whose end this request set. `not_revocable` counts those that
+    /// the targets name and that were over already or ending as early: their time was over, or
+    /// they had been revoked. A session that several targets name counts once; a target that names
+    /// nothing counts nothing. Sent again, a request changes nothing more and counts everything as
+    /// `not_revocable`. When there are more sessions than can be ended in time the answer is 503,
+    /// and what was ended until then stays ended: send the request again.
+    ///
+    /// This operation is for backends: a request with an `Origin` header is refused.
+    ///
+    /// Sends a `POST` request to `/v1/sessions:revoke`
+    ///
+    /// ```ignore
+    /// let response = client.session_revoke_many()
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn session_revoke_many(&self) -> builder::SessionRevokeMany<'_> {
+        builder::SessionRevokeMany::new(self)
+    }
+    /// Ask whether a token may be used
+    ///
+    /// Tells what a token of any surface grants and until when (RFC 7662). The answer is exactly
+    /// `{"active": false}` for every token that could not be used now: an unknown, malformed,
+    /// expired or superseded one, one of another tenant, and one whose session, key or tenant was
+    /// ended or paused. Asking is no use of the session, so it does not put off its idle time-out.
+    ///
+    /// `token_type_hint` is accepted and changes nothing: which kind a token is can be seen from it.
+    ///
+    /// This operation is for backends: a request with an `Origin` header is refused.
+    ///
+    /// Sends a `POST` request to `/v1/tokens/introspect`
+    ///
+    /// ```ignore
+    /// let response = client.token_introspect()
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn token_introspect(&self) -> builder::TokenIntrospect<'_> {
+        builder::TokenIntrospect::new(self)
+    }
+    /// End the session of a token
+    ///
+    /// Ends the session behind a token of any surface (RFC 7009). The answer is the same when there
+    /// is nothing to end: for an unknown, malformed or expired token and for one of another tenant.
+    ///
+    /// `token_type_hint` is accepted and changes nothing.
+    ///
+    /// This operation is for backends: a request with an `Origin` header is refused.
+    ///
+    /// Sends a `POST` request to `/v1/tokens/revoke`
+    ///
+    /// ```ignore
+    /// let response = client.token_revoke()
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn token_revoke(&self) -> builder::TokenRevoke<'_> {
+        builder::TokenRevoke::new(self)
+    }
 }
 /// Types for composing operation parameters.
 #[allow(clippy::all)]
@@ -979,6 +2720,277 @@ pub mod builder {
         encode_path, ByteStream, ClientInfo, ClientHooks, Error, OperationInfo,
         RequestBuilderExt, ResponseValue,
     };
+    /// Builder for [`Client::session_list`]
+    ///
+    /// [`Client::session_list`]: super::Client::session_list
+    #[derive(Debug, Clone)]
+    pub struct SessionList<'a> {
+        client: &'a super::Client,
+        after: Result<Option<types::Cursor>, String>,
+        chat: Result<Option<types::SessionListChat>, String>,
+        customer: Result<Option<types::SessionListCustomer>, String>,
+        employee: Result<Option<types::SessionListEmployee>, String>,
+        issued_after: Result<Option<::chrono::DateTime<::chrono::offset::Utc>>, String>,
+        issued_before: Result<Option<::chrono::DateTime<::chrono::offset::Utc>>, String>,
+        key: Result<Option<types::KeyId>, String>,
+        limit: Result<Option<::std::num::NonZeroU64>, String>,
+        state: Result<Option<types::SessionState>, String>,
+        surface: Result<Option<types::Surface>, String>,
+        tenant_id: Result<Option<types::TenantId>, String>,
+        uid: Result<Option<types::SessionListUid>, String>,
+    }
+    impl<'a> SessionList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                after: Ok(None),
+                chat: Ok(None),
+                customer: Ok(None),
+                employee: Ok(None),
+                issued_after: Ok(None),
+                issued_before: Ok(None),
+                key: Ok(None),
+                limit: Ok(None),
+                state: Ok(None),
+                surface: Ok(None),
+                tenant_id: Ok(None),
+                uid: Ok(None),
+            }
+        }
+        pub fn after<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::Cursor>,
+        {
+            self.after = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `Cursor` for after failed".to_string());
+            self
+        }
+        pub fn chat<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SessionListChat>,
+        {
+            self.chat = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `SessionListChat` for chat failed".to_string()
+                });
+            self
+        }
+        pub fn customer<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SessionListCustomer>,
+        {
+            self.customer = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `SessionListCustomer` for customer failed".to_string()
+                });
+            self
+        }
+        pub fn employee<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SessionListEmployee>,
+        {
+            self.employee = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `SessionListEmployee` for employee failed".to_string()
+                });
+            self
+        }
+        pub fn issued_after<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+        {
+            self.issued_after = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: chrono :: DateTime < :: chrono :: offset :: Utc >` for issued_after failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn issued_before<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+        {
+            self.issued_before = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: chrono :: DateTime < :: chrono :: offset :: Utc >` for issued_before failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::KeyId>,
+        {
+            self.key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `KeyId` for key failed".to_string());
+            self
+        }
+        pub fn limit<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::num::NonZeroU64>,
+        {
+            self.limit = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: num :: NonZeroU64` for limit failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn state<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SessionState>,
+        {
+            self.state = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `SessionState` for state failed".to_string()
+                });
+            self
+        }
+        pub fn surface<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::Surface>,
+        {
+            self.surface = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `Surface` for surface failed".to_string());
+            self
+        }
+        pub fn tenant_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TenantId>,
+        {
+            self.tenant_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `TenantId` for tenant_id failed".to_string()
+                });
+            self
+        }
+        pub fn uid<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SessionListUid>,
+        {
+            self.uid = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `SessionListUid` for uid failed".to_string()
+                });
+            self
+        }
+        /// Sends a `GET` request to `/v1/sessions`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::SessionList>, Error<types::Error>> {
+            let Self {
+                client,
+                after,
+                chat,
+                customer,
+                employee,
+                issued_after,
+                issued_before,
+                key,
+                limit,
+                state,
+                surface,
+                tenant_id,
+                uid,
+            } = self;
+            let after = after.map_err(Error::InvalidRequest)?;
+            let chat = chat.map_err(Error::InvalidRequest)?;
+            let customer = customer.map_err(Error::InvalidRequest)?;
+            let employee = employee.map_err(Error::InvalidRequest)?;
+            let issued_after = issued_after.map_err(Error::InvalidRequest)?;
+            let issued_before = issued_before.map_err(Error::InvalidRequest)?;
+            let key = key.map_err(Error::InvalidRequest)?;
+            let limit = limit.map_err(Error::InvalidRequest)?;
+            let state = state.map_err(Error::InvalidRequest)?;
+            let surface = surface.map_err(Error::InvalidRequest)?;
+            let tenant_id = tenant_id.map_err(Error::InvalidRequest)?;
+            let uid = uid.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/sessions", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("after", &after))
+                .query(&progenitor_client::QueryParam::new("chat", &chat))
+                .query(&progenitor_client::QueryParam::new("customer", &customer))
+                .query(&progenitor_client::QueryParam::new("employee", &employee))
+                .query(
+                    &progenitor_client::QueryParam::new("issued_after", &issued_after),
+                )
+                .query(
+                    &progenitor_client::QueryParam::new("issued_before", &issued_before),
+                )
+                .query(&progenitor_client::QueryParam::new("key", &key))
+                .query(&progenitor_client::QueryParam::new("limit", &limit))
+                .query(&progenitor_client::QueryParam::new("state", &state))
+                .query(&progenitor_client::QueryParam::new("surface", &surface))
+                .query(&progenitor_client::QueryParam::new("tenant_id", &tenant_id))
+                .query(&progenitor_client::QueryParam::new("uid", &uid))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "session_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
     /// Builder for [`Client::session_read`]
     ///
     /// [`Client::session_read`]: super::Client::session_read
@@ -1032,6 +3044,445 @@ pub mod builder {
                 .build()?;
             let info = OperationInfo {
                 operation_id: "session_read",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::session_revoke`]
+    ///
+    /// [`Client::session_revoke`]: super::Client::session_revoke
+    #[derive(Debug, Clone)]
+    pub struct SessionRevoke<'a> {
+        client: &'a super::Client,
+        sid: Result<types::SessionId, String>,
+    }
+    impl<'a> SessionRevoke<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                sid: Err("sid was not initialized".to_string()),
+            }
+        }
+        pub fn sid<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SessionId>,
+        {
+            self.sid = value
+                .try_into()
+                .map_err(|_| "conversion to `SessionId` for sid failed".to_string());
+            self
+        }
+        /// Sends a `DELETE` request to `/v1/sessions/{sid}`
+        pub async fn send(self) -> Result<ResponseValue<()>, Error<types::Error>> {
+            let Self { client, sid } = self;
+            let sid = sid.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/sessions/{}", client.baseurl, encode_path(& sid.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "session_revoke",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::session_renew`]
+    ///
+    /// [`Client::session_renew`]: super::Client::session_renew
+    #[derive(Debug, Clone)]
+    pub struct SessionRenew<'a> {
+        client: &'a super::Client,
+        sid: Result<types::SessionId, String>,
+    }
+    impl<'a> SessionRenew<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                sid: Err("sid was not initialized".to_string()),
+            }
+        }
+        pub fn sid<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SessionId>,
+        {
+            self.sid = value
+                .try_into()
+                .map_err(|_| "conversion to `SessionId` for sid failed".to_string());
+            self
+        }
+        /// Sends a `POST` request to `/v1/sessions/{sid}/renew`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::RenewedSession>, Error<types::Error>> {
+            let Self { client, sid } = self;
+            let sid = sid.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/sessions/{}/renew", client.baseurl, encode_path(& sid
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "session_renew",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::session_revoke_many`]
+    ///
+    /// [`Client::session_revoke_many`]: super::Client::session_revoke_many
+    #[derive(Debug, Clone)]
+    pub struct SessionRevokeMany<'a> {
+        client: &'a super::Client,
+        body: Result<types::builder::SessionRevocation, String>,
+    }
+    impl<'a> SessionRevokeMany<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SessionRevocation>,
+            <V as std::convert::TryInto<
+                types::SessionRevocation,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `SessionRevocation` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::SessionRevocation,
+            ) -> types::builder::SessionRevocation,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        /// Sends a `POST` request to `/v1/sessions:revoke`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::RevokedSessions>, Error<types::Error>> {
+            let Self { client, body } = self;
+            let body = body
+                .and_then(|v| {
+                    types::SessionRevocation::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/sessions:revoke", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "session_revoke_many",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::token_introspect`]
+    ///
+    /// [`Client::token_introspect`]: super::Client::token_introspect
+    #[derive(Debug, Clone)]
+    pub struct TokenIntrospect<'a> {
+        client: &'a super::Client,
+        body: Result<types::builder::TokenQuestion, String>,
+    }
+    impl<'a> TokenIntrospect<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TokenQuestion>,
+            <V as std::convert::TryInto<types::TokenQuestion>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `TokenQuestion` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::TokenQuestion,
+            ) -> types::builder::TokenQuestion,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        /// Sends a `POST` request to `/v1/tokens/introspect`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::TokenIntrospection>, Error<types::Error>> {
+            let Self { client, body } = self;
+            let body = body
+                .and_then(|v| {
+                    types::TokenQuestion::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/tokens/introspect", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "token_introspect",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::token_revoke`]
+    ///
+    /// [`Client::token_revoke`]: super::Client::token_revoke
+    #[derive(Debug, Clone)]
+    pub struct TokenRevoke<'a> {
+        client: &'a super::Client,
+        body: Result<types::builder::TokenQuestion, String>,
+    }
+    impl<'a> TokenRevoke<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TokenQuestion>,
+            <V as std::convert::TryInto<types::TokenQuestion>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `TokenQuestion` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::TokenQuestion,
+            ) -> types::builder::TokenQuestion,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        /// Sends a `POST` request to `/v1/tokens/revoke`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::TokenRevocation>, Error<types::Error>> {
+            let Self { client, body } = self;
+            let body = body
+                .and_then(|v| {
+                    types::TokenQuestion::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/tokens/revoke", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "token_revoke",
             };
             client.pre(&mut request, &info).await?;
             let result = client.exec(request, &info).await;

@@ -120,6 +120,108 @@ pub mod operations {
             )
         }
     }
+    pub struct ChatSessionEndWhen(::httpmock::When);
+    impl ChatSessionEndWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::DELETE)
+                    .path_matches(
+                        regex::Regex::new("^/api/public/v1/chat/sessions/current$")
+                            .unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+    }
+    pub struct ChatSessionEndThen(::httpmock::Then);
+    impl ChatSessionEndThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn no_content(self) -> Self {
+            Self(self.0.status(204u16))
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct ChatSessionRefreshWhen(::httpmock::When);
+    impl ChatSessionRefreshWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::POST)
+                    .path_matches(
+                        regex::Regex::new("^/api/public/v1/chat/sessions/refresh$")
+                            .unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+    }
+    pub struct ChatSessionRefreshThen(::httpmock::Then);
+    impl ChatSessionRefreshThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::ChatSession) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
 }
 /// An extension trait for [`MockServer`](::httpmock::MockServer) that
 /// adds a method for each operation. These are the equivalent of
@@ -134,6 +236,15 @@ pub trait MockServerExt {
     fn chat_session_create<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::ChatSessionCreateWhen, operations::ChatSessionCreateThen);
+    fn chat_session_end<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::ChatSessionEndWhen, operations::ChatSessionEndThen);
+    fn chat_session_refresh<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(
+            operations::ChatSessionRefreshWhen,
+            operations::ChatSessionRefreshThen,
+        );
 }
 impl MockServerExt for ::httpmock::MockServer {
     fn chat_conversation_read<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
@@ -158,6 +269,31 @@ impl MockServerExt for ::httpmock::MockServer {
             config_fn(
                 operations::ChatSessionCreateWhen::new(when),
                 operations::ChatSessionCreateThen::new(then),
+            )
+        })
+    }
+    fn chat_session_end<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::ChatSessionEndWhen, operations::ChatSessionEndThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::ChatSessionEndWhen::new(when),
+                operations::ChatSessionEndThen::new(then),
+            )
+        })
+    }
+    fn chat_session_refresh<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(
+            operations::ChatSessionRefreshWhen,
+            operations::ChatSessionRefreshThen,
+        ),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::ChatSessionRefreshWhen::new(when),
+                operations::ChatSessionRefreshThen::new(then),
             )
         })
     }

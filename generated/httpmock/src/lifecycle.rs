@@ -11,6 +11,177 @@
 /// be used to explicitly deviate from permitted values.
 pub mod operations {
     use vestibule_client::lifecycle::*;
+    pub struct SessionListWhen(::httpmock::When);
+    impl SessionListWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::GET)
+                    .path_matches(regex::Regex::new("^/v1/sessions$").unwrap()),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn after<'a, T>(self, value: T) -> Self
+        where
+            T: Into<Option<&'a types::Cursor>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("after", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("after"))
+            }
+        }
+        pub fn chat<'a, T>(self, value: T) -> Self
+        where
+            T: Into<Option<&'a types::SessionListChat>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("chat", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("chat"))
+            }
+        }
+        pub fn customer<'a, T>(self, value: T) -> Self
+        where
+            T: Into<Option<&'a types::SessionListCustomer>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("customer", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("customer"))
+            }
+        }
+        pub fn employee<'a, T>(self, value: T) -> Self
+        where
+            T: Into<Option<&'a types::SessionListEmployee>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("employee", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("employee"))
+            }
+        }
+        pub fn issued_after<'a, T>(self, value: T) -> Self
+        where
+            T: Into<Option<&'a ::chrono::DateTime<::chrono::offset::Utc>>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("issued_after", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("issued_after"))
+            }
+        }
+        pub fn issued_before<'a, T>(self, value: T) -> Self
+        where
+            T: Into<Option<&'a ::chrono::DateTime<::chrono::offset::Utc>>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("issued_before", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("issued_before"))
+            }
+        }
+        pub fn key<'a, T>(self, value: T) -> Self
+        where
+            T: Into<Option<&'a types::KeyId>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("key", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("key"))
+            }
+        }
+        pub fn limit<T>(self, value: T) -> Self
+        where
+            T: Into<Option<::std::num::NonZeroU64>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("limit", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("limit"))
+            }
+        }
+        pub fn state<T>(self, value: T) -> Self
+        where
+            T: Into<Option<types::SessionState>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("state", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("state"))
+            }
+        }
+        pub fn surface<T>(self, value: T) -> Self
+        where
+            T: Into<Option<types::Surface>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("surface", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("surface"))
+            }
+        }
+        pub fn tenant_id<'a, T>(self, value: T) -> Self
+        where
+            T: Into<Option<&'a types::TenantId>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("tenant_id", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("tenant_id"))
+            }
+        }
+        pub fn uid<'a, T>(self, value: T) -> Self
+        where
+            T: Into<Option<&'a types::SessionListUid>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("uid", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("uid"))
+            }
+        }
+    }
+    pub struct SessionListThen(::httpmock::Then);
+    impl SessionListThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::SessionList) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
     pub struct SessionReadWhen(::httpmock::When);
     impl SessionReadWhen {
         pub fn new(inner: ::httpmock::When) -> Self {
@@ -67,16 +238,317 @@ pub mod operations {
             )
         }
     }
+    pub struct SessionRevokeWhen(::httpmock::When);
+    impl SessionRevokeWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::DELETE)
+                    .path_matches(regex::Regex::new("^/v1/sessions/[^/]*$").unwrap()),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn sid(self, value: &types::SessionId) -> Self {
+            let re = regex::Regex::new(&format!("^/v1/sessions/{}$", value.to_string()))
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+    }
+    pub struct SessionRevokeThen(::httpmock::Then);
+    impl SessionRevokeThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn no_content(self) -> Self {
+            Self(self.0.status(204u16))
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct SessionRenewWhen(::httpmock::When);
+    impl SessionRenewWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::POST)
+                    .path_matches(
+                        regex::Regex::new("^/v1/sessions/[^/]*/renew$").unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn sid(self, value: &types::SessionId) -> Self {
+            let re = regex::Regex::new(
+                    &format!("^/v1/sessions/{}/renew$", value.to_string()),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+    }
+    pub struct SessionRenewThen(::httpmock::Then);
+    impl SessionRenewThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::RenewedSession) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct SessionRevokeManyWhen(::httpmock::When);
+    impl SessionRevokeManyWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::POST)
+                    .path_matches(regex::Regex::new("^/v1/sessions:revoke$").unwrap()),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn body(self, value: &types::SessionRevocation) -> Self {
+            Self(self.0.json_body_obj(value))
+        }
+    }
+    pub struct SessionRevokeManyThen(::httpmock::Then);
+    impl SessionRevokeManyThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::RevokedSessions) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct TokenIntrospectWhen(::httpmock::When);
+    impl TokenIntrospectWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::POST)
+                    .path_matches(regex::Regex::new("^/v1/tokens/introspect$").unwrap()),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn body(self, value: &types::TokenQuestion) -> Self {
+            Self(self.0.json_body_obj(value))
+        }
+    }
+    pub struct TokenIntrospectThen(::httpmock::Then);
+    impl TokenIntrospectThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::TokenIntrospection) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct TokenRevokeWhen(::httpmock::When);
+    impl TokenRevokeWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::POST)
+                    .path_matches(regex::Regex::new("^/v1/tokens/revoke$").unwrap()),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn body(self, value: &types::TokenQuestion) -> Self {
+            Self(self.0.json_body_obj(value))
+        }
+    }
+    pub struct TokenRevokeThen(::httpmock::Then);
+    impl TokenRevokeThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::TokenRevocation) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
 }
 /// An extension trait for [`MockServer`](::httpmock::MockServer) that
 /// adds a method for each operation. These are the equivalent of
 /// type-checked [`mock()`](::httpmock::MockServer::mock) calls.
 pub trait MockServerExt {
+    fn session_list<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::SessionListWhen, operations::SessionListThen);
     fn session_read<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::SessionReadWhen, operations::SessionReadThen);
+    fn session_revoke<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::SessionRevokeWhen, operations::SessionRevokeThen);
+    fn session_renew<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::SessionRenewWhen, operations::SessionRenewThen);
+    fn session_revoke_many<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::SessionRevokeManyWhen, operations::SessionRevokeManyThen);
+    fn token_introspect<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::TokenIntrospectWhen, operations::TokenIntrospectThen);
+    fn token_revoke<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::TokenRevokeWhen, operations::TokenRevokeThen);
 }
 impl MockServerExt for ::httpmock::MockServer {
+    fn session_list<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::SessionListWhen, operations::SessionListThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::SessionListWhen::new(when),
+                operations::SessionListThen::new(then),
+            )
+        })
+    }
     fn session_read<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::SessionReadWhen, operations::SessionReadThen),
@@ -85,6 +557,61 @@ impl MockServerExt for ::httpmock::MockServer {
             config_fn(
                 operations::SessionReadWhen::new(when),
                 operations::SessionReadThen::new(then),
+            )
+        })
+    }
+    fn session_revoke<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::SessionRevokeWhen, operations::SessionRevokeThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::SessionRevokeWhen::new(when),
+                operations::SessionRevokeThen::new(then),
+            )
+        })
+    }
+    fn session_renew<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::SessionRenewWhen, operations::SessionRenewThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::SessionRenewWhen::new(when),
+                operations::SessionRenewThen::new(then),
+            )
+        })
+    }
+    fn session_revoke_many<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::SessionRevokeManyWhen, operations::SessionRevokeManyThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::SessionRevokeManyWhen::new(when),
+                operations::SessionRevokeManyThen::new(then),
+            )
+        })
+    }
+    fn token_introspect<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::TokenIntrospectWhen, operations::TokenIntrospectThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::TokenIntrospectWhen::new(when),
+                operations::TokenIntrospectThen::new(then),
+            )
+        })
+    }
+    fn token_revoke<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::TokenRevokeWhen, operations::TokenRevokeThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::TokenRevokeWhen::new(when),
+                operations::TokenRevokeThen::new(then),
             )
         })
     }

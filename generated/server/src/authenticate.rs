@@ -90,14 +90,14 @@ pub trait Authenticate: Host {
     ) -> impl Future<Output = Result<Self::AdminKey, Refusal>> + Send;
     /// Who a `ApiKey` credential proved.
     type ApiKey: Send;
-    /// Checks the credential of `iframeSessionCreate`, `sessionRead`.
+    /// Checks the credential of `iframeSessionCreate`, `sessionList`, `sessionRevoke`, `sessionRead`, `sessionRenew`, `sessionRevokeMany`, `tokenIntrospect`, `tokenRevoke`.
     fn api_key(
         &self,
         request: &Received,
     ) -> impl Future<Output = Result<Self::ApiKey, Refusal>> + Send;
     /// Who a `ChatToken` credential proved.
     type ChatToken: Send;
-    /// Checks the credential of `chatConversationRead`.
+    /// Checks the credential of `chatConversationRead`, `chatSessionEnd`, `chatSessionRefresh`.
     fn chat_token(
         &self,
         request: &Received,

@@ -16,8 +16,9 @@ use crate::{codes, models};
 pub trait ChatSessions: Authenticate {
     /// Open a chat session
     ///
-    /// Opens a session of one hour with a publishable key and returns its token, the conversation,
-    /// the intents that the widget may trigger, and the quick questions to show.
+    /// Opens a session of one hour, or of its key's longest lifetime when that is less, with a
+    /// publishable key and returns its token, the conversation, the intents that the widget may
+    /// trigger, and the quick questions to show.
     ///
     /// The key is in the body, so the body is validated first and the key is checked afterwards. The
     /// request's `Origin` must be one of the key's allowed origins: the same origin, or, for an
@@ -44,6 +45,53 @@ pub trait ChatSessions: Authenticate {
     > + Send {
         std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
     }
+    /// End the own chat session
+    ///
+    /// Ends the presented token's session at once, and with it all its tokens. The conversation
+    /// stays: a verified customer's next session continues it.
+    #[cfg(not(feature = "unfinished"))]
+    fn chat_session_end(
+        &self,
+        caller: Self::ChatToken,
+        request: ChatSessionEndRequest,
+    ) -> impl Future<Output = Result<ChatSessionEndResponse, runtime::Refusal>> + Send;
+    /// Answers 501 until `src/api/chat_sessions.rs` has this method.
+    #[cfg(feature = "unfinished")]
+    fn chat_session_end(
+        &self,
+        _: Self::ChatToken,
+        _: ChatSessionEndRequest,
+    ) -> impl Future<Output = Result<ChatSessionEndResponse, runtime::Refusal>> + Send {
+        std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+    }
+    /// Refresh the own chat session
+    ///
+    /// Gives the presented token's session a new token and another hour, and tells again what the
+    /// widget may show. Session and conversation stay. The presented token stays valid for 30 more
+    /// seconds, or until its own end when that is earlier.
+    ///
+    /// What the session may do is judged again by the present state of its key. No session outlives
+    /// twelve hours from its opening, nor the lifetime that its key sets: beyond that a widget opens
+    /// a new session. This operation has no request body.
+    #[cfg(not(feature = "unfinished"))]
+    fn chat_session_refresh(
+        &self,
+        caller: Self::ChatToken,
+        request: ChatSessionRefreshRequest,
+    ) -> impl Future<
+        Output = Result<ChatSessionRefreshResponse, runtime::Refusal>,
+    > + Send;
+    /// Answers 501 until `src/api/chat_sessions.rs` has this method.
+    #[cfg(feature = "unfinished")]
+    fn chat_session_refresh(
+        &self,
+        _: Self::ChatToken,
+        _: ChatSessionRefreshRequest,
+    ) -> impl Future<
+        Output = Result<ChatSessionRefreshResponse, runtime::Refusal>,
+    > + Send {
+        std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+    }
 }
 /// Registers the operations tagged `chatSessions`.
 ///
@@ -63,10 +111,40 @@ pub fn register<S: ChatSessions>(
             )
             .summary("Open a chat session")
             .description(
-                "Opens a session of one hour with a publishable key and returns its token, the conversation,\nthe intents that the widget may trigger, and the quick questions to show.\n\nThe key is in the body, so the body is validated first and the key is checked afterwards. The\nrequest's `Origin` must be one of the key's allowed origins: the same origin, or, for an\nentry such as `https://*.acme.com`, a host one or more labels below it with the same scheme\nand port. A request without `Origin` is refused unless the key is meant for native apps.\n\n`customerId` alone is a claim: it is kept for analytics and opens a new conversation. With a\nvalid `customerToken` the customer is verified and the latest open conversation continues;\n`variables` are then merged into it key by key, and the result must satisfy the same limits.",
+                "Opens a session of one hour, or of its key's longest lifetime when that is less, with a\npublishable key and returns its token, the conversation, the intents that the widget may\ntrigger, and the quick questions to show.\n\nThe key is in the body, so the body is validated first and the key is checked afterwards. The\nrequest's `Origin` must be one of the key's allowed origins: the same origin, or, for an\nentry such as `https://*.acme.com`, a host one or more labels below it with the same scheme\nand port. A request without `Origin` is refused unless the key is meant for native apps.\n\n`customerId` alone is a claim: it is kept for analytics and opens a new conversation. With a\nvalid `customerToken` the customer is verified and the latest open conversation continues;\n`variables` are then merged into it key by key, and the result must satisfy the same limits.",
             )
             .tag("chatSessions")
             .request_body_max_bytes(16384),
+    )?;
+    api.register(
+        ApiEndpoint::new(
+                "chatSessionEnd".to_owned(),
+                chat_session_end::<S>,
+                http::Method::DELETE,
+                "application/json",
+                "/api/public/v1/chat/sessions/current",
+                ApiEndpointVersions::All,
+            )
+            .summary("End the own chat session")
+            .description(
+                "Ends the presented token's session at once, and with it all its tokens. The conversation\nstays: a verified customer's next session continues it.",
+            )
+            .tag("chatSessions"),
+    )?;
+    api.register(
+        ApiEndpoint::new(
+                "chatSessionRefresh".to_owned(),
+                chat_session_refresh::<S>,
+                http::Method::POST,
+                "application/json",
+                "/api/public/v1/chat/sessions/refresh",
+                ApiEndpointVersions::All,
+            )
+            .summary("Refresh the own chat session")
+            .description(
+                "Gives the presented token's session a new token and another hour, and tells again what the\nwidget may show. Session and conversation stay. The presented token stays valid for 30 more\nseconds, or until its own end when that is earlier.\n\nWhat the session may do is judged again by the present state of its key. No session outlives\ntwelve hours from its opening, nor the lifetime that its key sets: beyond that a widget opens\na new session. This operation has no request body.",
+            )
+            .tag("chatSessions"),
     )?;
     Ok(())
 }
@@ -290,6 +368,382 @@ async fn chat_session_create<S: ChatSessions>(
             received,
         };
         service.chat_session_create(request).await
+    };
+    runtime::serve(context, incoming, &codes::STANDARD, handle).await
+}
+/// `chatSessionEnd`: DELETE /api/public/v1/chat/sessions/current
+#[derive(Clone, Copy, Debug)]
+pub struct ChatSessionEnd;
+impl runtime::Operation for ChatSessionEnd {
+    const INFO: &'static runtime::OperationInfo = &runtime::OperationInfo {
+        document: "chat",
+        id: "chatSessionEnd",
+        method: http::Method::DELETE,
+        path: "/api/public/v1/chat/sessions/current",
+        body: None,
+        parameters_refused: codes::INVALID_INPUT,
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "chat_token",
+                headers: &[],
+                browser_refused: false,
+            },
+        ],
+        challenge: "Bearer realm=\"vestibule\"",
+        cors: true,
+        answers: &[
+            (204, &[]),
+            (400, &[codes::INVALID_INPUT]),
+            (
+                401,
+                &[
+                    codes::MISSING_CREDENTIALS,
+                    codes::INVALID_SESSION_TOKEN,
+                    codes::TOKEN_EXPIRED,
+                    codes::TOKEN_REVOKED,
+                ],
+            ),
+            (403, &[codes::ORIGIN_NOT_ALLOWED, codes::WIDGET_DISABLED]),
+            (500, &[codes::INTERNAL]),
+            (503, &[codes::UNAVAILABLE]),
+        ],
+    };
+    fn metadata() -> dropshot::ExtractorMetadata {
+        let json = dropshot::ApiEndpointBodyContentType::Json;
+        let mut parameters = Vec::new();
+        parameters
+            .extend(
+                <dropshot::Header<
+                    models::ChatSessionEndHeaders,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        dropshot::ExtractorMetadata {
+            extension_mode: dropshot::ExtensionMode::None,
+            parameters,
+        }
+    }
+}
+/// A `chatSessionEnd` request whose every documented constraint holds.
+#[derive(Debug)]
+pub struct ChatSessionEndRequest {
+    /// The header parameters.
+    pub headers: models::ChatSessionEndHeaders,
+    /// The request as it came: headers, raw bytes, peer.
+    pub received: runtime::Received,
+}
+/// Every documented answer of `chatSessionEnd`.
+#[derive(Debug)]
+pub enum ChatSessionEndResponse {
+    /// The session is over.
+    NoContent {},
+    /// A header breaks a constraint, or there is a query parameter that this operation does not know.
+    BadRequest(runtime::Told),
+    /// The token is missing, not a chat token of this service, expired or revoked.
+    Unauthorized(runtime::Told),
+    /// The origin is missing or not on the key's list, or the key was paused.
+    Forbidden(runtime::Told),
+    /// A defect of the service. The request id names it in the log.
+    InternalServerError(runtime::Told),
+    /// The service cannot answer at the moment. The request may be sent again.
+    ServiceUnavailable(runtime::Told),
+}
+impl runtime::Answer for ChatSessionEndResponse {
+    fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
+        let (refusal, status) = runtime::documented::<
+            ChatSessionEnd,
+        >(refusal, codes::INTERNAL);
+        let told = runtime::Told::new(refusal, request_id);
+        match status.as_u16() {
+            400 => Self::BadRequest(told),
+            401 => Self::Unauthorized(told),
+            403 => Self::Forbidden(told),
+            500 => Self::InternalServerError(told),
+            503 => Self::ServiceUnavailable(told),
+            _ => Self::InternalServerError(told),
+        }
+    }
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::NoContent { .. } => None,
+            Self::BadRequest(told) => Some(told.code()),
+            Self::Unauthorized(told) => Some(told.code()),
+            Self::Forbidden(told) => Some(told.code()),
+            Self::InternalServerError(told) => Some(told.code()),
+            Self::ServiceUnavailable(told) => Some(told.code()),
+        }
+    }
+}
+impl dropshot::HttpResponse for ChatSessionEndResponse {
+    fn to_result(self) -> Result<http::Response<dropshot::Body>, dropshot::HttpError> {
+        match self {
+            Self::NoContent {} => {
+                runtime::success(http::StatusCode::NO_CONTENT, None::<&()>, &[])
+            }
+            Self::BadRequest(told) => {
+                Ok(told.into_response(http::StatusCode::BAD_REQUEST))
+            }
+            Self::Unauthorized(told) => {
+                Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
+            }
+            Self::Forbidden(told) => Ok(told.into_response(http::StatusCode::FORBIDDEN)),
+            Self::InternalServerError(told) => {
+                Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
+            }
+            Self::ServiceUnavailable(told) => {
+                Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+        }
+    }
+    fn response_metadata() -> dropshot::ApiEndpointResponse {
+        dropshot::ApiEndpointResponse {
+            description: Some("The session is over.".to_owned()),
+            ..<dropshot::HttpResponseDeleted as dropshot::HttpResponse>::response_metadata()
+        }
+    }
+    fn status_code(&self) -> http::StatusCode {
+        match self {
+            Self::NoContent { .. } => http::StatusCode::NO_CONTENT,
+            Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
+            Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
+            Self::Forbidden { .. } => http::StatusCode::FORBIDDEN,
+            Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+pub(crate) static CHAT_SESSION_END_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|| runtime::Checks {
+    path: None,
+    query: runtime::parameters(
+        crate::documents::chat(),
+        "/api/public/v1/chat/sessions/current",
+        "delete",
+        "query",
+    ),
+    headers: Some(
+        runtime::parameters(
+            crate::documents::chat(),
+            "/api/public/v1/chat/sessions/current",
+            "delete",
+            "header",
+        ),
+    ),
+    body: None,
+});
+async fn chat_session_end<S: ChatSessions>(
+    context: dropshot::RequestContext<Arc<S>>,
+    incoming: runtime::Incoming<ChatSessionEnd>,
+) -> Result<runtime::Served<ChatSessionEndResponse>, runtime::ErrorBody<models::Error>> {
+    let handle = |service: Arc<S>, received: runtime::Received| async move {
+        let caller = service.chat_token(&received).await?;
+        let mut checked = CHAT_SESSION_END_CHECKS.run(&received, &codes::STANDARD)?;
+        let request = ChatSessionEndRequest {
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            received,
+        };
+        service.chat_session_end(caller, request).await
+    };
+    runtime::serve(context, incoming, &codes::STANDARD, handle).await
+}
+/// `chatSessionRefresh`: POST /api/public/v1/chat/sessions/refresh
+#[derive(Clone, Copy, Debug)]
+pub struct ChatSessionRefresh;
+impl runtime::Operation for ChatSessionRefresh {
+    const INFO: &'static runtime::OperationInfo = &runtime::OperationInfo {
+        document: "chat",
+        id: "chatSessionRefresh",
+        method: http::Method::POST,
+        path: "/api/public/v1/chat/sessions/refresh",
+        body: None,
+        parameters_refused: codes::INVALID_INPUT,
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "chat_token",
+                headers: &[],
+                browser_refused: false,
+            },
+        ],
+        challenge: "Bearer realm=\"vestibule\"",
+        cors: true,
+        answers: &[
+            (200, &[]),
+            (400, &[codes::INVALID_INPUT]),
+            (
+                401,
+                &[
+                    codes::MISSING_CREDENTIALS,
+                    codes::INVALID_SESSION_TOKEN,
+                    codes::TOKEN_EXPIRED,
+                    codes::TOKEN_REVOKED,
+                ],
+            ),
+            (
+                403,
+                &[
+                    codes::ORIGIN_NOT_ALLOWED,
+                    codes::WIDGET_DISABLED,
+                    codes::INTENT_NOT_ALLOWED,
+                ],
+            ),
+            (409, &[codes::LIFETIME_EXHAUSTED]),
+            (500, &[codes::INTERNAL]),
+            (503, &[codes::UNAVAILABLE]),
+        ],
+    };
+    fn metadata() -> dropshot::ExtractorMetadata {
+        let json = dropshot::ApiEndpointBodyContentType::Json;
+        let mut parameters = Vec::new();
+        parameters
+            .extend(
+                <dropshot::Header<
+                    models::ChatSessionRefreshHeaders,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        dropshot::ExtractorMetadata {
+            extension_mode: dropshot::ExtensionMode::None,
+            parameters,
+        }
+    }
+}
+/// A `chatSessionRefresh` request whose every documented constraint holds.
+#[derive(Debug)]
+pub struct ChatSessionRefreshRequest {
+    /// The header parameters.
+    pub headers: models::ChatSessionRefreshHeaders,
+    /// The request as it came: headers, raw bytes, peer.
+    pub received: runtime::Received,
+}
+/// Every documented answer of `chatSessionRefresh`.
+#[derive(Debug)]
+pub enum ChatSessionRefreshResponse {
+    /// The session with its new token.
+    Ok {
+        /// The body.
+        body: models::ChatSession,
+    },
+    /// A header breaks a constraint, or there is a query parameter that this operation does not know.
+    BadRequest(runtime::Told),
+    /// The token is missing, not a chat token of this service, expired or revoked.
+    Unauthorized(runtime::Told),
+    /// The origin is missing or not on the key's list, the key was paused, or it
+    /// may not trigger an intent any more that the session was given.
+    Forbidden(runtime::Told),
+    /// The longest lifetime of the session is used up.
+    Conflict(runtime::Told),
+    /// A defect of the service. The request id names it in the log.
+    InternalServerError(runtime::Told),
+    /// The service cannot answer at the moment. The request may be sent again.
+    ServiceUnavailable(runtime::Told),
+}
+impl runtime::Answer for ChatSessionRefreshResponse {
+    fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
+        let (refusal, status) = runtime::documented::<
+            ChatSessionRefresh,
+        >(refusal, codes::INTERNAL);
+        let told = runtime::Told::new(refusal, request_id);
+        match status.as_u16() {
+            400 => Self::BadRequest(told),
+            401 => Self::Unauthorized(told),
+            403 => Self::Forbidden(told),
+            409 => Self::Conflict(told),
+            500 => Self::InternalServerError(told),
+            503 => Self::ServiceUnavailable(told),
+            _ => Self::InternalServerError(told),
+        }
+    }
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Ok { .. } => None,
+            Self::BadRequest(told) => Some(told.code()),
+            Self::Unauthorized(told) => Some(told.code()),
+            Self::Forbidden(told) => Some(told.code()),
+            Self::Conflict(told) => Some(told.code()),
+            Self::InternalServerError(told) => Some(told.code()),
+            Self::ServiceUnavailable(told) => Some(told.code()),
+        }
+    }
+}
+impl dropshot::HttpResponse for ChatSessionRefreshResponse {
+    fn to_result(self) -> Result<http::Response<dropshot::Body>, dropshot::HttpError> {
+        match self {
+            Self::Ok { body } => {
+                runtime::success(
+                    http::StatusCode::OK,
+                    Some(&body),
+                    &[("cache-control", Some("no-store".to_owned()))],
+                )
+            }
+            Self::BadRequest(told) => {
+                Ok(told.into_response(http::StatusCode::BAD_REQUEST))
+            }
+            Self::Unauthorized(told) => {
+                Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
+            }
+            Self::Forbidden(told) => Ok(told.into_response(http::StatusCode::FORBIDDEN)),
+            Self::Conflict(told) => Ok(told.into_response(http::StatusCode::CONFLICT)),
+            Self::InternalServerError(told) => {
+                Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
+            }
+            Self::ServiceUnavailable(told) => {
+                Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+        }
+    }
+    fn response_metadata() -> dropshot::ApiEndpointResponse {
+        dropshot::ApiEndpointResponse {
+            description: Some("The session with its new token.".to_owned()),
+            ..<dropshot::HttpResponseOk<
+                models::ChatSession,
+            > as dropshot::HttpResponse>::response_metadata()
+        }
+    }
+    fn status_code(&self) -> http::StatusCode {
+        match self {
+            Self::Ok { .. } => http::StatusCode::OK,
+            Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
+            Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
+            Self::Forbidden { .. } => http::StatusCode::FORBIDDEN,
+            Self::Conflict { .. } => http::StatusCode::CONFLICT,
+            Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+pub(crate) static CHAT_SESSION_REFRESH_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(||
+runtime::Checks {
+    path: None,
+    query: runtime::parameters(
+        crate::documents::chat(),
+        "/api/public/v1/chat/sessions/refresh",
+        "post",
+        "query",
+    ),
+    headers: Some(
+        runtime::parameters(
+            crate::documents::chat(),
+            "/api/public/v1/chat/sessions/refresh",
+            "post",
+            "header",
+        ),
+    ),
+    body: None,
+});
+async fn chat_session_refresh<S: ChatSessions>(
+    context: dropshot::RequestContext<Arc<S>>,
+    incoming: runtime::Incoming<ChatSessionRefresh>,
+) -> Result<
+    runtime::Served<ChatSessionRefreshResponse>,
+    runtime::ErrorBody<models::Error>,
+> {
+    let handle = |service: Arc<S>, received: runtime::Received| async move {
+        let caller = service.chat_token(&received).await?;
+        let mut checked = CHAT_SESSION_REFRESH_CHECKS.run(&received, &codes::STANDARD)?;
+        let request = ChatSessionRefreshRequest {
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            received,
+        };
+        service.chat_session_refresh(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }

@@ -41,6 +41,11 @@ pub const INSUFFICIENT_SCOPE: Code = Code {
     name: "insufficient_scope",
     message: "The key's scope does not reach this far. Ask for less, or use a key with the scope read-write; details.missing lists what was refused.",
 };
+/// The key may not trigger every intent any more that the session was given. Open a new session; details.missing lists the intents.
+pub const INTENT_NOT_ALLOWED: Code = Code {
+    name: "intent_not_allowed",
+    message: "The key may not trigger every intent any more that the session was given. Open a new session; details.missing lists the intents.",
+};
 /// The service failed. This is a defect of the service; report it with the request id.
 pub const INTERNAL: Code = Code {
     name: "internal",
@@ -81,10 +86,20 @@ pub const INVALID_SIGNATURE: Code = Code {
     name: "invalid_signature",
     message: "The signature is not valid for this key. Sign the timestamp, a full stop and the exact bytes of the body, and send each signature header once.",
 };
+/// The key that opened the session was paused or revoked. Resume it, or open a new session with a working key.
+pub const KEY_DISABLED: Code = Code {
+    name: "key_disabled",
+    message: "The key that opened the session was paused or revoked. Resume it, or open a new session with a working key.",
+};
 /// There is no such key, or it was revoked. Check the key id.
 pub const KEY_NOT_FOUND: Code = Code {
     name: "key_not_found",
     message: "There is no such key, or it was revoked. Check the key id.",
+};
+/// The session has lived as long as any renewal may let it. Open a new session.
+pub const LIFETIME_EXHAUSTED: Code = Code {
+    name: "lifetime_exhausted",
+    message: "The session has lived as long as any renewal may let it. Open a new session.",
 };
 /// This operation needs credentials and the request has none, or not all of them. Send the headers that the API document names.
 pub const MISSING_CREDENTIALS: Code = Code {
@@ -125,6 +140,11 @@ pub const ROTATION_IN_PROGRESS: Code = Code {
 pub const SECRET_KEY_IN_BROWSER: Code = Code {
     name: "secret_key_in_browser",
     message: "A secret key was sent by a browser. Call this operation from your backend, and replace the key because the page has exposed it.",
+};
+/// The session is over or ending. Open a new session; details.state says what became of it.
+pub const SESSION_ENDED: Code = Code {
+    name: "session_ended",
+    message: "The session is over or ending. Open a new session; details.state says what became of it.",
 };
 /// There is no such session. Check the session id; sessions are kept for a day after their end.
 pub const SESSION_NOT_FOUND: Code = Code {
@@ -210,6 +230,7 @@ pub const ALL: &[Code] = &[
     DELIVERY_NOT_FOUND,
     EMPLOYEE_NOT_FOUND,
     INSUFFICIENT_SCOPE,
+    INTENT_NOT_ALLOWED,
     INTERNAL,
     INVALID_API_KEY,
     INVALID_CUSTOMER_TOKEN,
@@ -218,7 +239,9 @@ pub const ALL: &[Code] = &[
     INVALID_REQUEST,
     INVALID_SESSION_TOKEN,
     INVALID_SIGNATURE,
+    KEY_DISABLED,
     KEY_NOT_FOUND,
+    LIFETIME_EXHAUSTED,
     MISSING_CREDENTIALS,
     NOT_IMPLEMENTED,
     ORIGIN_NOT_ALLOWED,
@@ -227,6 +250,7 @@ pub const ALL: &[Code] = &[
     REQUEST_TIMEOUT,
     ROTATION_IN_PROGRESS,
     SECRET_KEY_IN_BROWSER,
+    SESSION_ENDED,
     SESSION_NOT_FOUND,
     SIGNATURE_REPLAYED,
     TENANT_NOT_FOUND,

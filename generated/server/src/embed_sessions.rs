@@ -38,7 +38,8 @@ pub trait EmbedSessions: Authenticate {
     }
     /// Create embed session
     ///
-    /// Opens a session of 15 minutes for one employee and returns the URL to show in an iframe.
+    /// Opens a session of 15 minutes, or of its key's longest lifetime when that is less, for one
+    /// employee and returns the URL to show in an iframe.
     ///
     /// The request is signed. The signed string is the value of `X-YoLead-Timestamp`, a full stop
     /// and the raw body, byte for byte; the key is the UTF-8 text of the whole secret; the
@@ -105,7 +106,7 @@ pub fn register<S: EmbedSessions>(
             )
             .summary("Create embed session")
             .description(
-                "Opens a session of 15 minutes for one employee and returns the URL to show in an iframe.\n\nThe request is signed. The signed string is the value of `X-YoLead-Timestamp`, a full stop\nand the raw body, byte for byte; the key is the UTF-8 text of the whole secret; the\nsignature is hexadecimal in either case. Each of the three headers is sent exactly once. The\ntimestamp may be at most 300000 milliseconds away from the server's time, in either\ndirection. A signature opens one session only: sending it again is refused with\n`signature_replayed`. This operation is for backends: a request with an `Origin` header is\nrefused.\n\nA key with the scope `read` may grant `showChatsList` and `showChatPage` only. `showChatPage`\nwithout `showChatsList` requires `chatId`. Repeated capabilities are folded into one; their\norder is kept. When the tenant's directory is strict, an unknown employee or chat is\nrefused; otherwise these ids are the tenant's own and are looked up on use.",
+                "Opens a session of 15 minutes, or of its key's longest lifetime when that is less, for one\nemployee and returns the URL to show in an iframe.\n\nThe request is signed. The signed string is the value of `X-YoLead-Timestamp`, a full stop\nand the raw body, byte for byte; the key is the UTF-8 text of the whole secret; the\nsignature is hexadecimal in either case. Each of the three headers is sent exactly once. The\ntimestamp may be at most 300000 milliseconds away from the server's time, in either\ndirection. A signature opens one session only: sending it again is refused with\n`signature_replayed`. This operation is for backends: a request with an `Origin` header is\nrefused.\n\nA key with the scope `read` may grant `showChatsList` and `showChatPage` only. `showChatPage`\nwithout `showChatsList` requires `chatId`. Repeated capabilities are folded into one; their\norder is kept. When the tenant's directory is strict, an unknown employee or chat is\nrefused; otherwise these ids are the tenant's own and are looked up on use.",
             )
             .tag("embedSessions")
             .request_body_max_bytes(8192),

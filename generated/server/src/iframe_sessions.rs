@@ -16,7 +16,8 @@ use crate::{codes, models};
 pub trait IframeSessions: Authenticate {
     /// Create iframe link
     ///
-    /// Creates a secure iframe link with a cached JWT token.
+    /// Creates a secure iframe link with a cached JWT token. The session lives for `ttl` seconds, or
+    /// for its key's longest lifetime when that is less.
     ///
     /// Every entry of `srcs` must be a source of the key's tenant. `theme` and `theme_id` exclude
     /// each other. The settings `response_mode`, `show_sidebar` and `show_dashboards` come from the
@@ -65,7 +66,7 @@ pub fn register<S: IframeSessions>(
             )
             .summary("Create iframe link")
             .description(
-                "Creates a secure iframe link with a cached JWT token.\n\nEvery entry of `srcs` must be a source of the key's tenant. `theme` and `theme_id` exclude\neach other. The settings `response_mode`, `show_sidebar` and `show_dashboards` come from the\ntheme, else from the deprecated members of the request, else they are full, true and true;\nwhen a deprecated member was used, the answer has a `Deprecation` header.\n\n`limits` count per `uid` over all its sessions. The last request with `limits` wins; leaving\nthem out keeps what holds, null clears it.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+                "Creates a secure iframe link with a cached JWT token. The session lives for `ttl` seconds, or\nfor its key's longest lifetime when that is less.\n\nEvery entry of `srcs` must be a source of the key's tenant. `theme` and `theme_id` exclude\neach other. The settings `response_mode`, `show_sidebar` and `show_dashboards` come from the\ntheme, else from the deprecated members of the request, else they are full, true and true;\nwhen a deprecated member was used, the answer has a `Deprecation` header.\n\n`limits` count per `uid` over all its sessions. The last request with `limits` wins; leaving\nthem out keeps what holds, null clears it.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
             )
             .tag("iframeSessions")
             .request_body_max_bytes(262144),

@@ -23,6 +23,7 @@ pub mod iframe_tokens;
 pub mod keys;
 pub mod sessions;
 pub mod tenants;
+pub mod tokens;
 pub mod webhooks;
 #[cfg(feature = "strategies")]
 pub mod strategies;

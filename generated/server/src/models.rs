@@ -452,62 +452,7 @@ pub struct ChatConversation {
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
 pub struct ChatConversationReadHeaders {
     #[serde(rename = "Origin", skip_serializing_if = "::std::option::Option::is_none")]
-    pub origin: ::std::option::Option<ChatConversationReadHeadersOrigin>,
-}
-/// `ChatConversationReadHeadersOrigin`
-#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[serde(transparent)]
-pub struct ChatConversationReadHeadersOrigin(::std::string::String);
-impl ::std::ops::Deref for ChatConversationReadHeadersOrigin {
-    type Target = ::std::string::String;
-    fn deref(&self) -> &::std::string::String {
-        &self.0
-    }
-}
-impl ::std::convert::From<ChatConversationReadHeadersOrigin> for ::std::string::String {
-    fn from(value: ChatConversationReadHeadersOrigin) -> Self {
-        value.0
-    }
-}
-impl ::std::str::FromStr for ChatConversationReadHeadersOrigin {
-    type Err = self::error::ConversionError;
-    fn from_str(
-        value: &str,
-    ) -> ::std::result::Result<Self, self::error::ConversionError> {
-        if value.chars().count() > 512usize {
-            return Err("longer than 512 characters".into());
-        }
-        Ok(Self(value.to_string()))
-    }
-}
-impl ::std::convert::TryFrom<&str> for ChatConversationReadHeadersOrigin {
-    type Error = self::error::ConversionError;
-    fn try_from(
-        value: &str,
-    ) -> ::std::result::Result<Self, self::error::ConversionError> {
-        value.parse()
-    }
-}
-impl ::std::convert::TryFrom<::std::string::String>
-for ChatConversationReadHeadersOrigin {
-    type Error = self::error::ConversionError;
-    fn try_from(
-        value: ::std::string::String,
-    ) -> ::std::result::Result<Self, self::error::ConversionError> {
-        value.parse()
-    }
-}
-impl<'de> ::serde::Deserialize<'de> for ChatConversationReadHeadersOrigin {
-    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
-    where
-        D: ::serde::Deserializer<'de>,
-    {
-        ::std::string::String::deserialize(deserializer)?
-            .parse()
-            .map_err(|e: self::error::ConversionError| {
-                <D::Error as ::serde::de::Error>::custom(e.to_string())
-            })
-    }
+    pub origin: ::std::option::Option<PageOrigin>,
 }
 /// A freshly opened chat session with its token. The token is shown here only and never stored.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
@@ -521,9 +466,17 @@ pub struct ChatSession {
     /// Seconds until the session ends, for callers whose clock is wrong.
     #[serde(rename = "expiresIn")]
     pub expires_in: i64,
-    /// Intents this widget may trigger, intersected with the tenant's currently-published flows. Empty when the widget key has an explicit allow-list that doesn't intersect any published intent — the chat is effectively unavailable until either the key's list is widened or matching flows are published.
+    /// Intents this widget may trigger, intersected with the tenant's currently-
+    /// published flows. Empty when the widget key has an explicit allow-list that
+    /// doesn't intersect any published intent — the chat is effectively unavailable
+    /// until either the key's list is widened or matching flows are published.
     pub intents: ::std::vec::Vec<Intent>,
-    /// Tenant-configured quick-question prompts. Each prompt carries its display text, the page context it should surface on, and — when its assigned flow is published and this widget key is permitted to trigger it — the intentName the widget posts to start it. A prompt whose flow is unset, unpublished, or not permitted comes back with a null intentName so the client can still render it (disabled). Page filtering is left to the client.
+    /// Tenant-configured quick-question prompts. Each prompt carries its display
+    /// text, the page context it should surface on, and — when its assigned flow is
+    /// published and this widget key is permitted to trigger it — the intentName
+    /// the widget posts to start it. A prompt whose flow is unset, unpublished, or
+    /// not permitted comes back with a null intentName so the client can still
+    /// render it (disabled). Page filtering is left to the client.
     #[serde(rename = "quickQuestions")]
     pub quick_questions: ::std::vec::Vec<QuickQuestion>,
     /// HMAC-signed bearer token. Pass as Authorization: Bearer <token> on subsequent calls.
@@ -535,61 +488,19 @@ pub struct ChatSession {
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
 pub struct ChatSessionCreateHeaders {
     #[serde(rename = "Origin", skip_serializing_if = "::std::option::Option::is_none")]
-    pub origin: ::std::option::Option<ChatSessionCreateHeadersOrigin>,
+    pub origin: ::std::option::Option<PageOrigin>,
 }
-/// `ChatSessionCreateHeadersOrigin`
-#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[serde(transparent)]
-pub struct ChatSessionCreateHeadersOrigin(::std::string::String);
-impl ::std::ops::Deref for ChatSessionCreateHeadersOrigin {
-    type Target = ::std::string::String;
-    fn deref(&self) -> &::std::string::String {
-        &self.0
-    }
+/// The header parameters of `chatSessionEnd`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct ChatSessionEndHeaders {
+    #[serde(rename = "Origin", skip_serializing_if = "::std::option::Option::is_none")]
+    pub origin: ::std::option::Option<PageOrigin>,
 }
-impl ::std::convert::From<ChatSessionCreateHeadersOrigin> for ::std::string::String {
-    fn from(value: ChatSessionCreateHeadersOrigin) -> Self {
-        value.0
-    }
-}
-impl ::std::str::FromStr for ChatSessionCreateHeadersOrigin {
-    type Err = self::error::ConversionError;
-    fn from_str(
-        value: &str,
-    ) -> ::std::result::Result<Self, self::error::ConversionError> {
-        if value.chars().count() > 512usize {
-            return Err("longer than 512 characters".into());
-        }
-        Ok(Self(value.to_string()))
-    }
-}
-impl ::std::convert::TryFrom<&str> for ChatSessionCreateHeadersOrigin {
-    type Error = self::error::ConversionError;
-    fn try_from(
-        value: &str,
-    ) -> ::std::result::Result<Self, self::error::ConversionError> {
-        value.parse()
-    }
-}
-impl ::std::convert::TryFrom<::std::string::String> for ChatSessionCreateHeadersOrigin {
-    type Error = self::error::ConversionError;
-    fn try_from(
-        value: ::std::string::String,
-    ) -> ::std::result::Result<Self, self::error::ConversionError> {
-        value.parse()
-    }
-}
-impl<'de> ::serde::Deserialize<'de> for ChatSessionCreateHeadersOrigin {
-    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
-    where
-        D: ::serde::Deserializer<'de>,
-    {
-        ::std::string::String::deserialize(deserializer)?
-            .parse()
-            .map_err(|e: self::error::ConversionError| {
-                <D::Error as ::serde::de::Error>::custom(e.to_string())
-            })
-    }
+/// The header parameters of `chatSessionRefresh`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct ChatSessionRefreshHeaders {
+    #[serde(rename = "Origin", skip_serializing_if = "::std::option::Option::is_none")]
+    pub origin: ::std::option::Option<PageOrigin>,
 }
 /// The publishable key, and what the page knows about its visitor.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
@@ -3220,6 +3131,60 @@ pub struct OriginsSeen {
     /// The ten that were seen first.
     pub first: ::std::vec::Vec<::std::string::String>,
 }
+/// The origin of a page, as browsers send it.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct PageOrigin(::std::string::String);
+impl ::std::ops::Deref for PageOrigin {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<PageOrigin> for ::std::string::String {
+    fn from(value: PageOrigin) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for PageOrigin {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 512usize {
+            return Err("longer than 512 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for PageOrigin {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for PageOrigin {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for PageOrigin {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
 /// The kind of page on which a prompt belongs.
 #[derive(
     ::serde::Deserialize,
@@ -3546,6 +3511,20 @@ impl<'de> ::serde::Deserialize<'de> for ReferenceQueryTitle {
             })
     }
 }
+/// A session with its new token. The token is shown here only and never stored.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct RenewedSession {
+    pub expires_at: ::vestibule_runtime::Timestamp,
+    /// Seconds until the session ends.
+    pub expires_in: i64,
+    pub sid: SessionId,
+    pub surface: Surface,
+    /// The new token, of the kind that the session's surface uses. Pass it as
+    /// `Authorization: Bearer <token>`.
+    pub token: ::std::string::String,
+    pub token_type: TokenType,
+}
 /// Which failed deliveries to send again.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -3623,14 +3602,93 @@ impl ::std::convert::TryFrom<::std::string::String> for ResponseMode {
         value.parse()
     }
 }
-/// A session as its tenant may see it; no token can be made of it. Which of `employee`, `chat`
-/// and `uid` there are depends on the surface.
+/// A kind and an id. The kinds are `uid`, `customer`, `employee`, `chat`, `key` and `session`.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct RevocationTarget(::std::string::String);
+impl ::std::ops::Deref for RevocationTarget {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<RevocationTarget> for ::std::string::String {
+    fn from(value: RevocationTarget) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for RevocationTarget {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 264usize {
+            return Err("longer than 264 characters".into());
+        }
+        static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+        {
+            ::regress::Regex::new(
+                    "^(uid|customer|employee|chat|key|session):[^\\u0000]+$",
+                )
+                .unwrap()
+        });
+        if PATTERN.find(value).is_none() {
+            return Err(
+                "doesn't match pattern \"^(uid|customer|employee|chat|key|session):[^\\u0000]+$\""
+                    .into(),
+            );
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for RevocationTarget {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for RevocationTarget {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for RevocationTarget {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// How many sessions a revocation ended.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct RevokedSessions {
+    /// Sessions that the targets name and that were over already, or ending as early.
+    pub not_revocable: i64,
+    /// Sessions whose end this request set.
+    pub revoked: i64,
+}
+/// A session as its tenant may see it; no token can be made of it. Which of `employee`, `chat`,
+/// `customer` and `uid` there are depends on the surface.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Session {
     /// The only chat of an embed session, or the conversation that a chat session speaks in.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub chat: ::std::option::Option<::std::string::String>,
+    /// The customer of a chat session, claimed or proved.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub customer: ::std::option::Option<::std::string::String>,
     /// The employee that an embed session acts for.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub employee: ::std::option::Option<::std::string::String>,
@@ -3639,6 +3697,10 @@ pub struct Session {
     pub expires_in: i64,
     pub issued_at: ::vestibule_runtime::Timestamp,
     pub key_id: KeyId,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub last_used_at: ::std::option::Option<::vestibule_runtime::Timestamp>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub renewed_at: ::std::option::Option<::vestibule_runtime::Timestamp>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub revoked_at: ::std::option::Option<::vestibule_runtime::Timestamp>,
     pub sid: SessionId,
@@ -3845,9 +3907,297 @@ impl<'de> ::serde::Deserialize<'de> for SessionId {
             })
     }
 }
+/// One page of sessions. `next` is present when there may be more.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct SessionList {
+    /// The sessions of this page, the latest first.
+    pub items: ::std::vec::Vec<Session>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub next: ::std::option::Option<Cursor>,
+}
+/// The query parameters of `sessionList`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct SessionListQuery {
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub after: ::std::option::Option<Cursor>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub chat: ::std::option::Option<SessionListQueryChat>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub customer: ::std::option::Option<SessionListQueryCustomer>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub employee: ::std::option::Option<SessionListQueryEmployee>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub issued_after: ::std::option::Option<::vestibule_runtime::Timestamp>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub issued_before: ::std::option::Option<::vestibule_runtime::Timestamp>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub key: ::std::option::Option<KeyId>,
+    #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU64, 50>")]
+    pub limit: ::std::num::NonZeroU64,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub state: ::std::option::Option<SessionState>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub surface: ::std::option::Option<Surface>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub tenant_id: ::std::option::Option<TenantId>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub uid: ::std::option::Option<SessionListQueryUid>,
+}
+impl ::std::default::Default for SessionListQuery {
+    fn default() -> Self {
+        Self {
+            after: Default::default(),
+            chat: Default::default(),
+            customer: Default::default(),
+            employee: Default::default(),
+            issued_after: Default::default(),
+            issued_before: Default::default(),
+            key: Default::default(),
+            limit: defaults::default_nzu64::<::std::num::NonZeroU64, 50>(),
+            state: Default::default(),
+            surface: Default::default(),
+            tenant_id: Default::default(),
+            uid: Default::default(),
+        }
+    }
+}
+/// `SessionListQueryChat`
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct SessionListQueryChat(::std::string::String);
+impl ::std::ops::Deref for SessionListQueryChat {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<SessionListQueryChat> for ::std::string::String {
+    fn from(value: SessionListQueryChat) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for SessionListQueryChat {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for SessionListQueryChat {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SessionListQueryChat {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for SessionListQueryChat {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// `SessionListQueryCustomer`
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct SessionListQueryCustomer(::std::string::String);
+impl ::std::ops::Deref for SessionListQueryCustomer {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<SessionListQueryCustomer> for ::std::string::String {
+    fn from(value: SessionListQueryCustomer) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for SessionListQueryCustomer {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 100usize {
+            return Err("longer than 100 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for SessionListQueryCustomer {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SessionListQueryCustomer {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for SessionListQueryCustomer {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// `SessionListQueryEmployee`
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct SessionListQueryEmployee(::std::string::String);
+impl ::std::ops::Deref for SessionListQueryEmployee {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<SessionListQueryEmployee> for ::std::string::String {
+    fn from(value: SessionListQueryEmployee) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for SessionListQueryEmployee {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for SessionListQueryEmployee {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SessionListQueryEmployee {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for SessionListQueryEmployee {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// `SessionListQueryUid`
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct SessionListQueryUid(::std::string::String);
+impl ::std::ops::Deref for SessionListQueryUid {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<SessionListQueryUid> for ::std::string::String {
+    fn from(value: SessionListQueryUid) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for SessionListQueryUid {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for SessionListQueryUid {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SessionListQueryUid {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for SessionListQueryUid {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
 /// The path parameters of `sessionRead`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 pub struct SessionReadPath {
+    pub sid: SessionId,
+}
+/// The path parameters of `sessionRenew`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct SessionRenewPath {
     pub sid: SessionId,
 }
 /// A session got a new token and a new expiry.
@@ -3911,6 +4261,25 @@ impl ::std::convert::TryFrom<::std::string::String> for SessionRenewedEventType 
         value.parse()
     }
 }
+/// Which sessions to end, and when.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct SessionRevocation {
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub issued_before: ::std::option::Option<::vestibule_runtime::Timestamp>,
+    /// How many seconds from now the sessions end, so that their pages can open new ones.
+    #[serde(default)]
+    pub reauth_margin_s: i64,
+    /// Whose sessions to end.
+    pub targets: ::std::vec::Vec<RevocationTarget>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub tenant_id: ::std::option::Option<TenantId>,
+}
+/// The path parameters of `sessionRevoke`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct SessionRevokePath {
+    pub sid: SessionId,
+}
 /// A session was ended before its expiry.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -3973,7 +4342,8 @@ impl ::std::convert::TryFrom<::std::string::String> for SessionRevokedEventType 
     }
 }
 /// What became of a session. `live` is one that has not ended; while its key is paused its
-/// tokens are refused all the same. `expired` is one whose time is over. `revoked` is one that
+/// tokens are refused all the same. `expired` is one whose time is over, or that was not used
+/// for longer than its key allows. `revoked` is one that
 /// was ended before its time, by itself or with its key or its tenant.
 #[derive(
     ::serde::Deserialize,
@@ -5149,6 +5519,183 @@ impl ::std::convert::TryFrom<::std::string::String> for ThemeMode {
     ) -> ::std::result::Result<Self, self::error::ConversionError> {
         value.parse()
     }
+}
+/// What a token grants (RFC 7662). Only `active` is present when the token may not be used.
+/// `scope` is present on the embed surface, `username` when it is known whom the session is
+/// for, `iss` and `aud` where tokens say them.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct TokenIntrospection {
+    /// Whether the token may be used now.
+    pub active: bool,
+    /// For which surface the token is, as the token says it.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub aud: ::std::option::Option<::std::string::String>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub client_id: ::std::option::Option<KeyId>,
+    /// When the token is over, in seconds since 1970. A superseded token is over early.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub exp: ::std::option::Option<i64>,
+    /// When the token was issued, in seconds since 1970.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub iat: ::std::option::Option<i64>,
+    /// The service, as the token says it.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub iss: ::std::option::Option<::std::string::String>,
+    /// The token's own id.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub jti: ::std::option::Option<::std::string::String>,
+    /// When the token began, in seconds since 1970.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub nbf: ::std::option::Option<i64>,
+    /// The capabilities that were granted, with a blank between two.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub scope: ::std::option::Option<::std::string::String>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub sid: ::std::option::Option<SessionId>,
+    /// The employee, the host's user, or the conversation that a chat session speaks in.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub sub: ::std::option::Option<::std::string::String>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub surface: ::std::option::Option<Surface>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub token_type: ::std::option::Option<TokenType>,
+    /// The employee, the host's user, or the customer, claimed or proved.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub username: ::std::option::Option<::std::string::String>,
+}
+/// A token that somebody presented.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct TokenQuestion {
+    /// An embed token, the session token of a chat widget, or the access token of an iframe
+    /// session.
+    pub token: TokenQuestionToken,
+    /// What kind of token it is, in words of RFC 7009. It changes nothing.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub token_type_hint: ::std::option::Option<TokenQuestionTokenTypeHint>,
+}
+/// An embed token, the session token of a chat widget, or the access token of an iframe
+/// session.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct TokenQuestionToken(::std::string::String);
+impl ::std::ops::Deref for TokenQuestionToken {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<TokenQuestionToken> for ::std::string::String {
+    fn from(value: TokenQuestionToken) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for TokenQuestionToken {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 8192usize {
+            return Err("longer than 8192 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for TokenQuestionToken {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for TokenQuestionToken {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for TokenQuestionToken {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// What kind of token it is, in words of RFC 7009. It changes nothing.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct TokenQuestionTokenTypeHint(::std::string::String);
+impl ::std::ops::Deref for TokenQuestionTokenTypeHint {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<TokenQuestionTokenTypeHint> for ::std::string::String {
+    fn from(value: TokenQuestionTokenTypeHint) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for TokenQuestionTokenTypeHint {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 64usize {
+            return Err("longer than 64 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for TokenQuestionTokenTypeHint {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for TokenQuestionTokenTypeHint {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for TokenQuestionTokenTypeHint {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// What became of the token, in the word of introspection. RFC 7009 asks for nothing.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRevocation {
+    /// False, whatever the token was.
+    pub active: bool,
 }
 /// How the token is presented.
 #[derive(
@@ -7116,6 +7663,17 @@ impl ::schemars::JsonSchema for OriginsSeen {
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "OriginsSeen")
     }
 }
+impl ::schemars::JsonSchema for PageOrigin {
+    fn schema_name() -> String {
+        "PageOrigin".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::chat(), "PageOrigin")
+    }
+}
 impl ::schemars::JsonSchema for PageType {
     fn schema_name() -> String {
         "PageType".into()
@@ -7172,6 +7730,23 @@ impl ::schemars::JsonSchema for ReferenceQuery {
         ::vestibule_runtime::json_schema_of(crate::documents::iframe(), "ReferenceQuery")
     }
 }
+impl ::schemars::JsonSchema for RenewedSession {
+    fn schema_name() -> String {
+        "RenewedSession".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<SessionId>();
+        generator.subschema_for::<Surface>();
+        generator.subschema_for::<TokenType>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::lifecycle(),
+            "RenewedSession",
+        )
+    }
+}
 impl ::schemars::JsonSchema for ReplayFailed {
     fn schema_name() -> String {
         "ReplayFailed".into()
@@ -7206,6 +7781,34 @@ impl ::schemars::JsonSchema for ResponseMode {
     ) -> ::schemars::schema::Schema {
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::iframe(), "ResponseMode")
+    }
+}
+impl ::schemars::JsonSchema for RevocationTarget {
+    fn schema_name() -> String {
+        "RevocationTarget".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::lifecycle(),
+            "RevocationTarget",
+        )
+    }
+}
+impl ::schemars::JsonSchema for RevokedSessions {
+    fn schema_name() -> String {
+        "RevokedSessions".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::lifecycle(),
+            "RevokedSessions",
+        )
     }
 }
 impl ::schemars::JsonSchema for Session {
@@ -7282,6 +7885,19 @@ impl ::schemars::JsonSchema for SessionId {
         ::vestibule_runtime::json_schema_of(crate::documents::lifecycle(), "SessionId")
     }
 }
+impl ::schemars::JsonSchema for SessionList {
+    fn schema_name() -> String {
+        "SessionList".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<Cursor>();
+        generator.subschema_for::<Session>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::lifecycle(), "SessionList")
+    }
+}
 impl ::schemars::JsonSchema for SessionRenewedEvent {
     fn schema_name() -> String {
         "SessionRenewedEvent".into()
@@ -7294,6 +7910,22 @@ impl ::schemars::JsonSchema for SessionRenewedEvent {
         ::vestibule_runtime::json_schema_of(
             crate::documents::admin(),
             "SessionRenewedEvent",
+        )
+    }
+}
+impl ::schemars::JsonSchema for SessionRevocation {
+    fn schema_name() -> String {
+        "SessionRevocation".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<RevocationTarget>();
+        generator.subschema_for::<TenantId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::lifecycle(),
+            "SessionRevocation",
         )
     }
 }
@@ -7511,6 +8143,52 @@ impl ::schemars::JsonSchema for ThemeMode {
     ) -> ::schemars::schema::Schema {
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::iframe(), "ThemeMode")
+    }
+}
+impl ::schemars::JsonSchema for TokenIntrospection {
+    fn schema_name() -> String {
+        "TokenIntrospection".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<KeyId>();
+        generator.subschema_for::<SessionId>();
+        generator.subschema_for::<Surface>();
+        generator.subschema_for::<TokenType>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::lifecycle(),
+            "TokenIntrospection",
+        )
+    }
+}
+impl ::schemars::JsonSchema for TokenQuestion {
+    fn schema_name() -> String {
+        "TokenQuestion".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::lifecycle(),
+            "TokenQuestion",
+        )
+    }
+}
+impl ::schemars::JsonSchema for TokenRevocation {
+    fn schema_name() -> String {
+        "TokenRevocation".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::lifecycle(),
+            "TokenRevocation",
+        )
     }
 }
 impl ::schemars::JsonSchema for TokenType {
@@ -8258,6 +8936,7 @@ impl ::schemars::JsonSchema for ChatConversationReadHeaders {
     fn json_schema(
         generator: &mut ::schemars::r#gen::SchemaGenerator,
     ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<PageOrigin>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of_parameters(
             crate::documents::chat(),
@@ -8274,10 +8953,45 @@ impl ::schemars::JsonSchema for ChatSessionCreateHeaders {
     fn json_schema(
         generator: &mut ::schemars::r#gen::SchemaGenerator,
     ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<PageOrigin>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of_parameters(
             crate::documents::chat(),
             "/api/public/v1/chat/sessions",
+            "post",
+            "header",
+        )
+    }
+}
+impl ::schemars::JsonSchema for ChatSessionEndHeaders {
+    fn schema_name() -> String {
+        "ChatSessionEndHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<PageOrigin>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::chat(),
+            "/api/public/v1/chat/sessions/current",
+            "delete",
+            "header",
+        )
+    }
+}
+impl ::schemars::JsonSchema for ChatSessionRefreshHeaders {
+    fn schema_name() -> String {
+        "ChatSessionRefreshHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<PageOrigin>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::chat(),
+            "/api/public/v1/chat/sessions/refresh",
             "post",
             "header",
         )
@@ -8299,6 +9013,44 @@ impl ::schemars::JsonSchema for IframeTokenRedeemHeaders {
         )
     }
 }
+impl ::schemars::JsonSchema for SessionListQuery {
+    fn schema_name() -> String {
+        "SessionListQuery".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<Cursor>();
+        generator.subschema_for::<KeyId>();
+        generator.subschema_for::<SessionState>();
+        generator.subschema_for::<Surface>();
+        generator.subschema_for::<TenantId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::lifecycle(),
+            "/v1/sessions",
+            "get",
+            "query",
+        )
+    }
+}
+impl ::schemars::JsonSchema for SessionRevokePath {
+    fn schema_name() -> String {
+        "SessionRevokePath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<SessionId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::lifecycle(),
+            "/v1/sessions/{sid}",
+            "delete",
+            "path",
+        )
+    }
+}
 impl ::schemars::JsonSchema for SessionReadPath {
     fn schema_name() -> String {
         "SessionReadPath".into()
@@ -8312,6 +9064,23 @@ impl ::schemars::JsonSchema for SessionReadPath {
             crate::documents::lifecycle(),
             "/v1/sessions/{sid}",
             "get",
+            "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for SessionRenewPath {
+    fn schema_name() -> String {
+        "SessionRenewPath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<SessionId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::lifecycle(),
+            "/v1/sessions/{sid}/renew",
+            "post",
             "path",
         )
     }

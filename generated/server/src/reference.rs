@@ -56,6 +56,11 @@ pub static PAGES: &[(&str, &str)] = &[
         include_str!("../../docs/chatConversationRead.md"),
     ),
     ("/docs/api/chatSessionCreate.md", include_str!("../../docs/chatSessionCreate.md")),
+    ("/docs/api/chatSessionEnd.md", include_str!("../../docs/chatSessionEnd.md")),
+    (
+        "/docs/api/chatSessionRefresh.md",
+        include_str!("../../docs/chatSessionRefresh.md"),
+    ),
     ("/docs/api/embedSessionRead.md", include_str!("../../docs/embedSessionRead.md")),
     (
         "/docs/api/embedSessionCreate.md",
@@ -66,7 +71,13 @@ pub static PAGES: &[(&str, &str)] = &[
         include_str!("../../docs/iframeSessionCreate.md"),
     ),
     ("/docs/api/iframeTokenRedeem.md", include_str!("../../docs/iframeTokenRedeem.md")),
+    ("/docs/api/sessionList.md", include_str!("../../docs/sessionList.md")),
+    ("/docs/api/sessionRevoke.md", include_str!("../../docs/sessionRevoke.md")),
     ("/docs/api/sessionRead.md", include_str!("../../docs/sessionRead.md")),
+    ("/docs/api/sessionRenew.md", include_str!("../../docs/sessionRenew.md")),
+    ("/docs/api/sessionRevokeMany.md", include_str!("../../docs/sessionRevokeMany.md")),
+    ("/docs/api/tokenIntrospect.md", include_str!("../../docs/tokenIntrospect.md")),
+    ("/docs/api/tokenRevoke.md", include_str!("../../docs/tokenRevoke.md")),
 ];
 /// The table of contents for language models, served at `/llms.txt`.
 pub const LLMS_TXT: &str = include_str!("../../docs/llms.txt");

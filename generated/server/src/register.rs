@@ -11,13 +11,13 @@ use dropshot::{
 };
 use vestibule_runtime::{Operation, OperationInfo};
 /// Everything the documents ask of the service.
-pub trait Service: crate::audit::Audit + crate::chat_conversations::ChatConversations + crate::chat_sessions::ChatSessions + crate::embed_sessions::EmbedSessions + crate::iframe_sessions::IframeSessions + crate::iframe_tokens::IframeTokens + crate::keys::Keys + crate::sessions::Sessions + crate::tenants::Tenants + crate::webhooks::Webhooks {}
+pub trait Service: crate::audit::Audit + crate::chat_conversations::ChatConversations + crate::chat_sessions::ChatSessions + crate::embed_sessions::EmbedSessions + crate::iframe_sessions::IframeSessions + crate::iframe_tokens::IframeTokens + crate::keys::Keys + crate::sessions::Sessions + crate::tenants::Tenants + crate::tokens::Tokens + crate::webhooks::Webhooks {}
 impl<
     S: crate::audit::Audit + crate::chat_conversations::ChatConversations
         + crate::chat_sessions::ChatSessions + crate::embed_sessions::EmbedSessions
         + crate::iframe_sessions::IframeSessions + crate::iframe_tokens::IframeTokens
         + crate::keys::Keys + crate::sessions::Sessions + crate::tenants::Tenants
-        + crate::webhooks::Webhooks,
+        + crate::tokens::Tokens + crate::webhooks::Webhooks,
 > Service for S {}
 /// Every operation of every document.
 pub static OPERATIONS: &[&OperationInfo] = &[
@@ -50,11 +50,19 @@ pub static OPERATIONS: &[&OperationInfo] = &[
     <crate::webhooks::WebhookTest as Operation>::INFO,
     <crate::chat_conversations::ChatConversationRead as Operation>::INFO,
     <crate::chat_sessions::ChatSessionCreate as Operation>::INFO,
+    <crate::chat_sessions::ChatSessionEnd as Operation>::INFO,
+    <crate::chat_sessions::ChatSessionRefresh as Operation>::INFO,
     <crate::embed_sessions::EmbedSessionRead as Operation>::INFO,
     <crate::embed_sessions::EmbedSessionCreate as Operation>::INFO,
     <crate::iframe_sessions::IframeSessionCreate as Operation>::INFO,
     <crate::iframe_tokens::IframeTokenRedeem as Operation>::INFO,
+    <crate::sessions::SessionList as Operation>::INFO,
+    <crate::sessions::SessionRevoke as Operation>::INFO,
     <crate::sessions::SessionRead as Operation>::INFO,
+    <crate::sessions::SessionRenew as Operation>::INFO,
+    <crate::sessions::SessionRevokeMany as Operation>::INFO,
+    <crate::tokens::TokenIntrospect as Operation>::INFO,
+    <crate::tokens::TokenRevoke as Operation>::INFO,
 ];
 /// Compiles every schema now rather than at the first request.
 pub fn compile_schemas() {
@@ -87,11 +95,19 @@ pub fn compile_schemas() {
     LazyLock::force(&crate::webhooks::WEBHOOK_TEST_CHECKS);
     LazyLock::force(&crate::chat_conversations::CHAT_CONVERSATION_READ_CHECKS);
     LazyLock::force(&crate::chat_sessions::CHAT_SESSION_CREATE_CHECKS);
+    LazyLock::force(&crate::chat_sessions::CHAT_SESSION_END_CHECKS);
+    LazyLock::force(&crate::chat_sessions::CHAT_SESSION_REFRESH_CHECKS);
     LazyLock::force(&crate::embed_sessions::EMBED_SESSION_READ_CHECKS);
     LazyLock::force(&crate::embed_sessions::EMBED_SESSION_CREATE_CHECKS);
     LazyLock::force(&crate::iframe_sessions::IFRAME_SESSION_CREATE_CHECKS);
     LazyLock::force(&crate::iframe_tokens::IFRAME_TOKEN_REDEEM_CHECKS);
+    LazyLock::force(&crate::sessions::SESSION_LIST_CHECKS);
+    LazyLock::force(&crate::sessions::SESSION_REVOKE_CHECKS);
     LazyLock::force(&crate::sessions::SESSION_READ_CHECKS);
+    LazyLock::force(&crate::sessions::SESSION_RENEW_CHECKS);
+    LazyLock::force(&crate::sessions::SESSION_REVOKE_MANY_CHECKS);
+    LazyLock::force(&crate::tokens::TOKEN_INTROSPECT_CHECKS);
+    LazyLock::force(&crate::tokens::TOKEN_REVOKE_CHECKS);
 }
 /// Registers every document and the preflights.
 ///
@@ -157,10 +173,11 @@ pub fn iframe<
 ///
 /// # Errors
 /// When two paths collide.
-pub fn lifecycle<S: crate::sessions::Sessions>(
+pub fn lifecycle<S: crate::sessions::Sessions + crate::tokens::Tokens>(
     api: &mut ApiDescription<Arc<S>>,
 ) -> Result<(), ApiDescriptionRegisterError> {
     crate::sessions::register(api)?;
+    crate::tokens::register(api)?;
     Ok(())
 }
 fn preflights<S: vestibule_runtime::Host>(
@@ -196,6 +213,40 @@ fn preflights<S: vestibule_runtime::Host>(
                 http::Method::OPTIONS,
                 "application/json",
                 "/api/public/v1/chat/sessions",
+                ApiEndpointVersions::All,
+            )
+            .visible(false),
+    )?;
+    api.register(
+        ApiEndpoint::new(
+                "PreflightApiPublicV1ChatSessionsCurrent".to_owned(),
+                |context: dropshot::RequestContext<Arc<S>>| {
+                    vestibule_runtime::preflight(
+                        context,
+                        "/api/public/v1/chat/sessions/current",
+                        "DELETE",
+                    )
+                },
+                http::Method::OPTIONS,
+                "application/json",
+                "/api/public/v1/chat/sessions/current",
+                ApiEndpointVersions::All,
+            )
+            .visible(false),
+    )?;
+    api.register(
+        ApiEndpoint::new(
+                "PreflightApiPublicV1ChatSessionsRefresh".to_owned(),
+                |context: dropshot::RequestContext<Arc<S>>| {
+                    vestibule_runtime::preflight(
+                        context,
+                        "/api/public/v1/chat/sessions/refresh",
+                        "POST",
+                    )
+                },
+                http::Method::OPTIONS,
+                "application/json",
+                "/api/public/v1/chat/sessions/refresh",
                 ApiEndpointVersions::All,
             )
             .visible(false),

@@ -758,6 +758,14 @@ pub mod chat {
         ));
         &SCHEMA
     }
+    /// `PageOrigin`.
+    pub fn page_origin() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::chat(),
+            "PageOrigin",
+        ));
+        &SCHEMA
+    }
     /// `PageType`.
     pub fn page_type() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
@@ -1122,6 +1130,14 @@ pub mod iframe {
 /// Schemas of `openapi/lifecycle.yaml`.
 pub mod lifecycle {
     use super::*;
+    /// `Cursor`.
+    pub fn cursor() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "Cursor",
+        ));
+        &SCHEMA
+    }
     /// `Details`.
     pub fn details() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
@@ -1146,6 +1162,30 @@ pub mod lifecycle {
         ));
         &SCHEMA
     }
+    /// `RenewedSession`.
+    pub fn renewed_session() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "RenewedSession",
+        ));
+        &SCHEMA
+    }
+    /// `RevocationTarget`.
+    pub fn revocation_target() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "RevocationTarget",
+        ));
+        &SCHEMA
+    }
+    /// `RevokedSessions`.
+    pub fn revoked_sessions() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "RevokedSessions",
+        ));
+        &SCHEMA
+    }
     /// `Session`.
     pub fn session() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
@@ -1159,6 +1199,22 @@ pub mod lifecycle {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::lifecycle(),
             "SessionId",
+        ));
+        &SCHEMA
+    }
+    /// `SessionList`.
+    pub fn session_list() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "SessionList",
+        ));
+        &SCHEMA
+    }
+    /// `SessionRevocation`.
+    pub fn session_revocation() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "SessionRevocation",
         ));
         &SCHEMA
     }
@@ -1183,6 +1239,38 @@ pub mod lifecycle {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::lifecycle(),
             "TenantId",
+        ));
+        &SCHEMA
+    }
+    /// `TokenIntrospection`.
+    pub fn token_introspection() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "TokenIntrospection",
+        ));
+        &SCHEMA
+    }
+    /// `TokenQuestion`.
+    pub fn token_question() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "TokenQuestion",
+        ));
+        &SCHEMA
+    }
+    /// `TokenRevocation`.
+    pub fn token_revocation() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "TokenRevocation",
+        ));
+        &SCHEMA
+    }
+    /// `TokenType`.
+    pub fn token_type() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "TokenType",
         ));
         &SCHEMA
     }

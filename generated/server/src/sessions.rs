@@ -14,6 +14,52 @@ use crate::authenticate::Authenticate;
 use crate::{codes, models};
 /// The operations tagged `sessions`; implemented in `src/api/sessions.rs`.
 pub trait Sessions: Authenticate {
+    /// List sessions
+    ///
+    /// Lists sessions, the latest first, ended ones too as long as they are kept. Filters narrow the
+    /// list, all of them together. The order does not change, and sessions that are opened between
+    /// two pages are in neither. One page looks at 4096 sessions at most, so it may hold fewer than
+    /// `limit`, or none, and still have a `next`; the last page has none.
+    ///
+    /// The last use of a session is known to within a quarter of its key's idle time-out.
+    ///
+    /// This operation is for backends: a request with an `Origin` header is refused.
+    #[cfg(not(feature = "unfinished"))]
+    fn session_list(
+        &self,
+        caller: Self::ApiKey,
+        request: SessionListRequest,
+    ) -> impl Future<Output = Result<SessionListResponse, runtime::Refusal>> + Send;
+    /// Answers 501 until `src/api/sessions.rs` has this method.
+    #[cfg(feature = "unfinished")]
+    fn session_list(
+        &self,
+        _: Self::ApiKey,
+        _: SessionListRequest,
+    ) -> impl Future<Output = Result<SessionListResponse, runtime::Refusal>> + Send {
+        std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+    }
+    /// End a session
+    ///
+    /// Ends a session at once, and with it all its tokens. Ending one that is over changes nothing
+    /// and is answered alike.
+    ///
+    /// This operation is for backends: a request with an `Origin` header is refused.
+    #[cfg(not(feature = "unfinished"))]
+    fn session_revoke(
+        &self,
+        caller: Self::ApiKey,
+        request: SessionRevokeRequest,
+    ) -> impl Future<Output = Result<SessionRevokeResponse, runtime::Refusal>> + Send;
+    /// Answers 501 until `src/api/sessions.rs` has this method.
+    #[cfg(feature = "unfinished")]
+    fn session_revoke(
+        &self,
+        _: Self::ApiKey,
+        _: SessionRevokeRequest,
+    ) -> impl Future<Output = Result<SessionRevokeResponse, runtime::Refusal>> + Send {
+        std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+    }
     /// Read a session
     ///
     /// Tells who opened a session, for whom, until when, and whether it still lives. Sessions are
@@ -36,6 +82,72 @@ pub trait Sessions: Authenticate {
     ) -> impl Future<Output = Result<SessionReadResponse, runtime::Refusal>> + Send {
         std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
     }
+    /// Renew a session
+    ///
+    /// Gives a live session a new token and a new expiry, as long after now as its first one was
+    /// after its opening. The session id stays. The token before stays valid for 30 more seconds,
+    /// or until its own end when that is earlier; of tokens that were superseded within the last 30
+    /// seconds the latest eight are.
+    ///
+    /// What the session may do is judged again by the present state of the key that opened it, and
+    /// the renewal is refused when the key would not grant as much now. No session outlives twelve
+    /// hours from its opening, nor the lifetime that its key sets: close to that end the new expiry
+    /// is the end itself, and beyond it there is no renewal. This operation has no request body.
+    ///
+    /// This operation is for backends: a request with an `Origin` header is refused.
+    #[cfg(not(feature = "unfinished"))]
+    fn session_renew(
+        &self,
+        caller: Self::ApiKey,
+        request: SessionRenewRequest,
+    ) -> impl Future<Output = Result<SessionRenewResponse, runtime::Refusal>> + Send;
+    /// Answers 501 until `src/api/sessions.rs` has this method.
+    #[cfg(feature = "unfinished")]
+    fn session_renew(
+        &self,
+        _: Self::ApiKey,
+        _: SessionRenewRequest,
+    ) -> impl Future<Output = Result<SessionRenewResponse, runtime::Refusal>> + Send {
+        std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+    }
+    /// End all sessions of some targets
+    ///
+    /// Ends every session that one of the targets names and that was opened before `issued_before`,
+    /// which is now unless given: sessions that are opened later are not touched. A target is a kind
+    /// and an id: `uid:`, `customer:`, `employee:`, `chat:` (the only chat of an embed session, or
+    /// the conversation of a chat session), `key:` and `session:`.
+    ///
+    /// The sessions end at once, or `reauth_margin_s` seconds from now: until then they work as
+    /// before, so that their pages can open new ones, but cannot be renewed. A session that was
+    /// already ending later is brought forward; one that was already ending earlier keeps its time.
+    ///
+    /// `revoked` counts the sessions whose end this request set. `not_revocable` counts those that
+    /// the targets name and that were over already or ending as early: their time was over, or
+    /// they had been revoked. A session that several targets name counts once; a target that names
+    /// nothing counts nothing. Sent again, a request changes nothing more and counts everything as
+    /// `not_revocable`. When there are more sessions than can be ended in time the answer is 503,
+    /// and what was ended until then stays ended: send the request again.
+    ///
+    /// This operation is for backends: a request with an `Origin` header is refused.
+    #[cfg(not(feature = "unfinished"))]
+    fn session_revoke_many(
+        &self,
+        caller: Self::ApiKey,
+        request: SessionRevokeManyRequest,
+    ) -> impl Future<
+        Output = Result<SessionRevokeManyResponse, runtime::Refusal>,
+    > + Send;
+    /// Answers 501 until `src/api/sessions.rs` has this method.
+    #[cfg(feature = "unfinished")]
+    fn session_revoke_many(
+        &self,
+        _: Self::ApiKey,
+        _: SessionRevokeManyRequest,
+    ) -> impl Future<
+        Output = Result<SessionRevokeManyResponse, runtime::Refusal>,
+    > + Send {
+        std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
+    }
 }
 /// Registers the operations tagged `sessions`.
 ///
@@ -44,6 +156,36 @@ pub trait Sessions: Authenticate {
 pub fn register<S: Sessions>(
     api: &mut ApiDescription<Arc<S>>,
 ) -> Result<(), ApiDescriptionRegisterError> {
+    api.register(
+        ApiEndpoint::new(
+                "sessionList".to_owned(),
+                session_list::<S>,
+                http::Method::GET,
+                "application/json",
+                "/v1/sessions",
+                ApiEndpointVersions::All,
+            )
+            .summary("List sessions")
+            .description(
+                "Lists sessions, the latest first, ended ones too as long as they are kept. Filters narrow the\nlist, all of them together. The order does not change, and sessions that are opened between\ntwo pages are in neither. One page looks at 4096 sessions at most, so it may hold fewer than\n`limit`, or none, and still have a `next`; the last page has none.\n\nThe last use of a session is known to within a quarter of its key's idle time-out.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+            )
+            .tag("sessions"),
+    )?;
+    api.register(
+        ApiEndpoint::new(
+                "sessionRevoke".to_owned(),
+                session_revoke::<S>,
+                http::Method::DELETE,
+                "application/json",
+                "/v1/sessions/{sid}",
+                ApiEndpointVersions::All,
+            )
+            .summary("End a session")
+            .description(
+                "Ends a session at once, and with it all its tokens. Ending one that is over changes nothing\nand is answered alike.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+            )
+            .tag("sessions"),
+    )?;
     api.register(
         ApiEndpoint::new(
                 "sessionRead".to_owned(),
@@ -59,7 +201,381 @@ pub fn register<S: Sessions>(
             )
             .tag("sessions"),
     )?;
+    api.register(
+        ApiEndpoint::new(
+                "sessionRenew".to_owned(),
+                session_renew::<S>,
+                http::Method::POST,
+                "application/json",
+                "/v1/sessions/{sid}/renew",
+                ApiEndpointVersions::All,
+            )
+            .summary("Renew a session")
+            .description(
+                "Gives a live session a new token and a new expiry, as long after now as its first one was\nafter its opening. The session id stays. The token before stays valid for 30 more seconds,\nor until its own end when that is earlier; of tokens that were superseded within the last 30\nseconds the latest eight are.\n\nWhat the session may do is judged again by the present state of the key that opened it, and\nthe renewal is refused when the key would not grant as much now. No session outlives twelve\nhours from its opening, nor the lifetime that its key sets: close to that end the new expiry\nis the end itself, and beyond it there is no renewal. This operation has no request body.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+            )
+            .tag("sessions"),
+    )?;
+    api.register(
+        ApiEndpoint::new(
+                "sessionRevokeMany".to_owned(),
+                session_revoke_many::<S>,
+                http::Method::POST,
+                "application/json",
+                "/v1/sessions:revoke",
+                ApiEndpointVersions::All,
+            )
+            .summary("End all sessions of some targets")
+            .description(
+                "Ends every session that one of the targets names and that was opened before `issued_before`,\nwhich is now unless given: sessions that are opened later are not touched. A target is a kind\nand an id: `uid:`, `customer:`, `employee:`, `chat:` (the only chat of an embed session, or\nthe conversation of a chat session), `key:` and `session:`.\n\nThe sessions end at once, or `reauth_margin_s` seconds from now: until then they work as\nbefore, so that their pages can open new ones, but cannot be renewed. A session that was\nalready ending later is brought forward; one that was already ending earlier keeps its time.\n\n`revoked` counts the sessions whose end this request set. `not_revocable` counts those that\nthe targets name and that were over already or ending as early: their time was over, or\nthey had been revoked. A session that several targets name counts once; a target that names\nnothing counts nothing. Sent again, a request changes nothing more and counts everything as\n`not_revocable`. When there are more sessions than can be ended in time the answer is 503,\nand what was ended until then stays ended: send the request again.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+            )
+            .tag("sessions")
+            .request_body_max_bytes(16384),
+    )?;
     Ok(())
+}
+/// `sessionList`: GET /v1/sessions
+#[derive(Clone, Copy, Debug)]
+pub struct SessionList;
+impl runtime::Operation for SessionList {
+    const INFO: &'static runtime::OperationInfo = &runtime::OperationInfo {
+        document: "lifecycle",
+        id: "sessionList",
+        method: http::Method::GET,
+        path: "/v1/sessions",
+        body: None,
+        parameters_refused: codes::INVALID_INPUT,
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "api_key",
+                headers: &[],
+                browser_refused: true,
+            },
+        ],
+        challenge: "Bearer realm=\"vestibule\"",
+        cors: false,
+        answers: &[
+            (200, &[]),
+            (400, &[codes::INVALID_INPUT]),
+            (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
+            (403, &[codes::SECRET_KEY_IN_BROWSER]),
+            (500, &[codes::INTERNAL]),
+            (503, &[codes::UNAVAILABLE]),
+        ],
+    };
+    fn metadata() -> dropshot::ExtractorMetadata {
+        let json = dropshot::ApiEndpointBodyContentType::Json;
+        let mut parameters = Vec::new();
+        parameters
+            .extend(
+                <dropshot::Query<
+                    models::SessionListQuery,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        dropshot::ExtractorMetadata {
+            extension_mode: dropshot::ExtensionMode::None,
+            parameters,
+        }
+    }
+}
+/// A `sessionList` request whose every documented constraint holds.
+#[derive(Debug)]
+pub struct SessionListRequest {
+    /// The query parameters.
+    pub query: models::SessionListQuery,
+    /// The request as it came: headers, raw bytes, peer.
+    pub received: runtime::Received,
+}
+/// Every documented answer of `sessionList`.
+#[derive(Debug)]
+pub enum SessionListResponse {
+    /// One page of sessions.
+    Ok {
+        /// The body.
+        body: models::SessionList,
+    },
+    /// A path or query parameter breaks a constraint or is unknown.
+    BadRequest(runtime::Told),
+    /// The key is missing or not valid.
+    Unauthorized(runtime::Told),
+    /// A browser sent the request.
+    Forbidden(runtime::Told),
+    /// A defect of the service. The request id names it in the log.
+    InternalServerError(runtime::Told),
+    /// The service cannot answer at the moment. The request may be sent again.
+    ServiceUnavailable(runtime::Told),
+}
+impl runtime::Answer for SessionListResponse {
+    fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
+        let (refusal, status) = runtime::documented::<
+            SessionList,
+        >(refusal, codes::INTERNAL);
+        let told = runtime::Told::new(refusal, request_id);
+        match status.as_u16() {
+            400 => Self::BadRequest(told),
+            401 => Self::Unauthorized(told),
+            403 => Self::Forbidden(told),
+            500 => Self::InternalServerError(told),
+            503 => Self::ServiceUnavailable(told),
+            _ => Self::InternalServerError(told),
+        }
+    }
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Ok { .. } => None,
+            Self::BadRequest(told) => Some(told.code()),
+            Self::Unauthorized(told) => Some(told.code()),
+            Self::Forbidden(told) => Some(told.code()),
+            Self::InternalServerError(told) => Some(told.code()),
+            Self::ServiceUnavailable(told) => Some(told.code()),
+        }
+    }
+}
+impl dropshot::HttpResponse for SessionListResponse {
+    fn to_result(self) -> Result<http::Response<dropshot::Body>, dropshot::HttpError> {
+        match self {
+            Self::Ok { body } => {
+                runtime::success(
+                    http::StatusCode::OK,
+                    Some(&body),
+                    &[("cache-control", Some("no-store".to_owned()))],
+                )
+            }
+            Self::BadRequest(told) => {
+                Ok(told.into_response(http::StatusCode::BAD_REQUEST))
+            }
+            Self::Unauthorized(told) => {
+                Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
+            }
+            Self::Forbidden(told) => Ok(told.into_response(http::StatusCode::FORBIDDEN)),
+            Self::InternalServerError(told) => {
+                Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
+            }
+            Self::ServiceUnavailable(told) => {
+                Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+        }
+    }
+    fn response_metadata() -> dropshot::ApiEndpointResponse {
+        dropshot::ApiEndpointResponse {
+            description: Some("One page of sessions.".to_owned()),
+            ..<dropshot::HttpResponseOk<
+                models::SessionList,
+            > as dropshot::HttpResponse>::response_metadata()
+        }
+    }
+    fn status_code(&self) -> http::StatusCode {
+        match self {
+            Self::Ok { .. } => http::StatusCode::OK,
+            Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
+            Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
+            Self::Forbidden { .. } => http::StatusCode::FORBIDDEN,
+            Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+pub(crate) static SESSION_LIST_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|| runtime::Checks {
+    path: None,
+    query: runtime::parameters(
+        crate::documents::lifecycle(),
+        "/v1/sessions",
+        "get",
+        "query",
+    ),
+    headers: None,
+    body: None,
+});
+async fn session_list<S: Sessions>(
+    context: dropshot::RequestContext<Arc<S>>,
+    incoming: runtime::Incoming<SessionList>,
+) -> Result<runtime::Served<SessionListResponse>, runtime::ErrorBody<models::Error>> {
+    let handle = |service: Arc<S>, received: runtime::Received| async move {
+        runtime::refuse_browser(&received, &codes::STANDARD)?;
+        let caller = service.api_key(&received).await?;
+        let mut checked = SESSION_LIST_CHECKS.run(&received, &codes::STANDARD)?;
+        let request = SessionListRequest {
+            query: checked.query(codes::INVALID_INPUT)?,
+            received,
+        };
+        service.session_list(caller, request).await
+    };
+    runtime::serve(context, incoming, &codes::STANDARD, handle).await
+}
+/// `sessionRevoke`: DELETE /v1/sessions/{sid}
+#[derive(Clone, Copy, Debug)]
+pub struct SessionRevoke;
+impl runtime::Operation for SessionRevoke {
+    const INFO: &'static runtime::OperationInfo = &runtime::OperationInfo {
+        document: "lifecycle",
+        id: "sessionRevoke",
+        method: http::Method::DELETE,
+        path: "/v1/sessions/{sid}",
+        body: None,
+        parameters_refused: codes::INVALID_INPUT,
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "api_key",
+                headers: &[],
+                browser_refused: true,
+            },
+        ],
+        challenge: "Bearer realm=\"vestibule\"",
+        cors: false,
+        answers: &[
+            (204, &[]),
+            (400, &[codes::INVALID_INPUT]),
+            (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
+            (403, &[codes::SECRET_KEY_IN_BROWSER]),
+            (404, &[codes::SESSION_NOT_FOUND]),
+            (500, &[codes::INTERNAL]),
+            (503, &[codes::UNAVAILABLE]),
+        ],
+    };
+    fn metadata() -> dropshot::ExtractorMetadata {
+        let json = dropshot::ApiEndpointBodyContentType::Json;
+        let mut parameters = Vec::new();
+        parameters
+            .extend(
+                <dropshot::Path<
+                    models::SessionRevokePath,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        dropshot::ExtractorMetadata {
+            extension_mode: dropshot::ExtensionMode::None,
+            parameters,
+        }
+    }
+}
+/// A `sessionRevoke` request whose every documented constraint holds.
+#[derive(Debug)]
+pub struct SessionRevokeRequest {
+    /// The path parameters.
+    pub path: models::SessionRevokePath,
+    /// The request as it came: headers, raw bytes, peer.
+    pub received: runtime::Received,
+}
+/// Every documented answer of `sessionRevoke`.
+#[derive(Debug)]
+pub enum SessionRevokeResponse {
+    /// The session is over.
+    NoContent {},
+    /// A path or query parameter breaks a constraint or is unknown.
+    BadRequest(runtime::Told),
+    /// The key is missing or not valid.
+    Unauthorized(runtime::Told),
+    /// A browser sent the request.
+    Forbidden(runtime::Told),
+    /// The tenant has no such session.
+    NotFound(runtime::Told),
+    /// A defect of the service. The request id names it in the log.
+    InternalServerError(runtime::Told),
+    /// The service cannot answer at the moment. The request may be sent again.
+    ServiceUnavailable(runtime::Told),
+}
+impl runtime::Answer for SessionRevokeResponse {
+    fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
+        let (refusal, status) = runtime::documented::<
+            SessionRevoke,
+        >(refusal, codes::INTERNAL);
+        let told = runtime::Told::new(refusal, request_id);
+        match status.as_u16() {
+            400 => Self::BadRequest(told),
+            401 => Self::Unauthorized(told),
+            403 => Self::Forbidden(told),
+            404 => Self::NotFound(told),
+            500 => Self::InternalServerError(told),
+            503 => Self::ServiceUnavailable(told),
+            _ => Self::InternalServerError(told),
+        }
+    }
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::NoContent { .. } => None,
+            Self::BadRequest(told) => Some(told.code()),
+            Self::Unauthorized(told) => Some(told.code()),
+            Self::Forbidden(told) => Some(told.code()),
+            Self::NotFound(told) => Some(told.code()),
+            Self::InternalServerError(told) => Some(told.code()),
+            Self::ServiceUnavailable(told) => Some(told.code()),
+        }
+    }
+}
+impl dropshot::HttpResponse for SessionRevokeResponse {
+    fn to_result(self) -> Result<http::Response<dropshot::Body>, dropshot::HttpError> {
+        match self {
+            Self::NoContent {} => {
+                runtime::success(http::StatusCode::NO_CONTENT, None::<&()>, &[])
+            }
+            Self::BadRequest(told) => {
+                Ok(told.into_response(http::StatusCode::BAD_REQUEST))
+            }
+            Self::Unauthorized(told) => {
+                Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
+            }
+            Self::Forbidden(told) => Ok(told.into_response(http::StatusCode::FORBIDDEN)),
+            Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::InternalServerError(told) => {
+                Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
+            }
+            Self::ServiceUnavailable(told) => {
+                Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+        }
+    }
+    fn response_metadata() -> dropshot::ApiEndpointResponse {
+        dropshot::ApiEndpointResponse {
+            description: Some("The session is over.".to_owned()),
+            ..<dropshot::HttpResponseDeleted as dropshot::HttpResponse>::response_metadata()
+        }
+    }
+    fn status_code(&self) -> http::StatusCode {
+        match self {
+            Self::NoContent { .. } => http::StatusCode::NO_CONTENT,
+            Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
+            Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
+            Self::Forbidden { .. } => http::StatusCode::FORBIDDEN,
+            Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+pub(crate) static SESSION_REVOKE_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|| runtime::Checks {
+    path: Some(
+        runtime::parameters(
+            crate::documents::lifecycle(),
+            "/v1/sessions/{sid}",
+            "delete",
+            "path",
+        ),
+    ),
+    query: runtime::parameters(
+        crate::documents::lifecycle(),
+        "/v1/sessions/{sid}",
+        "delete",
+        "query",
+    ),
+    headers: None,
+    body: None,
+});
+async fn session_revoke<S: Sessions>(
+    context: dropshot::RequestContext<Arc<S>>,
+    incoming: runtime::Incoming<SessionRevoke>,
+) -> Result<runtime::Served<SessionRevokeResponse>, runtime::ErrorBody<models::Error>> {
+    let handle = |service: Arc<S>, received: runtime::Received| async move {
+        runtime::refuse_browser(&received, &codes::STANDARD)?;
+        let caller = service.api_key(&received).await?;
+        let mut checked = SESSION_REVOKE_CHECKS.run(&received, &codes::STANDARD)?;
+        let request = SessionRevokeRequest {
+            path: checked.path(codes::INVALID_INPUT)?,
+            received,
+        };
+        service.session_revoke(caller, request).await
+    };
+    runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }
 /// `sessionRead`: GET /v1/sessions/{sid}
 #[derive(Clone, Copy, Debug)]
@@ -268,6 +784,422 @@ async fn session_read<S: Sessions>(
             received,
         };
         service.session_read(caller, request).await
+    };
+    runtime::serve(context, incoming, &codes::STANDARD, handle).await
+}
+/// `sessionRenew`: POST /v1/sessions/{sid}/renew
+#[derive(Clone, Copy, Debug)]
+pub struct SessionRenew;
+impl runtime::Operation for SessionRenew {
+    const INFO: &'static runtime::OperationInfo = &runtime::OperationInfo {
+        document: "lifecycle",
+        id: "sessionRenew",
+        method: http::Method::POST,
+        path: "/v1/sessions/{sid}/renew",
+        body: None,
+        parameters_refused: codes::INVALID_INPUT,
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "api_key",
+                headers: &[],
+                browser_refused: true,
+            },
+        ],
+        challenge: "Bearer realm=\"vestibule\"",
+        cors: false,
+        answers: &[
+            (200, &[]),
+            (400, &[codes::INVALID_INPUT]),
+            (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
+            (
+                403,
+                &[
+                    codes::SECRET_KEY_IN_BROWSER,
+                    codes::KEY_DISABLED,
+                    codes::INSUFFICIENT_SCOPE,
+                    codes::ORIGIN_NOT_ALLOWED,
+                    codes::INTENT_NOT_ALLOWED,
+                ],
+            ),
+            (
+                404,
+                &[
+                    codes::SESSION_NOT_FOUND,
+                    codes::EMPLOYEE_NOT_FOUND,
+                    codes::CHAT_NOT_FOUND,
+                ],
+            ),
+            (
+                409,
+                &[codes::SESSION_ENDED, codes::LIFETIME_EXHAUSTED, codes::UNKNOWN_SOURCE],
+            ),
+            (500, &[codes::INTERNAL]),
+            (503, &[codes::UNAVAILABLE]),
+        ],
+    };
+    fn metadata() -> dropshot::ExtractorMetadata {
+        let json = dropshot::ApiEndpointBodyContentType::Json;
+        let mut parameters = Vec::new();
+        parameters
+            .extend(
+                <dropshot::Path<
+                    models::SessionRenewPath,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        dropshot::ExtractorMetadata {
+            extension_mode: dropshot::ExtensionMode::None,
+            parameters,
+        }
+    }
+}
+/// A `sessionRenew` request whose every documented constraint holds.
+#[derive(Debug)]
+pub struct SessionRenewRequest {
+    /// The path parameters.
+    pub path: models::SessionRenewPath,
+    /// The request as it came: headers, raw bytes, peer.
+    pub received: runtime::Received,
+}
+/// Every documented answer of `sessionRenew`.
+#[derive(Debug)]
+pub enum SessionRenewResponse {
+    /// The session with its new token, which is in this answer only.
+    Ok {
+        /// The body.
+        body: models::RenewedSession,
+    },
+    /// A path or query parameter breaks a constraint or is unknown.
+    BadRequest(runtime::Told),
+    /// The key is missing or not valid.
+    Unauthorized(runtime::Told),
+    /// A browser sent the request, or the key would not grant now what the session
+    /// may do: it does not work, its scope does not reach, it does not allow the
+    /// origin or one of the intents.
+    Forbidden(runtime::Told),
+    /// The tenant has no such session, or its directory does not have the employee
+    /// or the chat any more.
+    NotFound(runtime::Told),
+    /// The session is over or ending, its longest lifetime is used up, or one of
+    /// its sources is gone.
+    Conflict(runtime::Told),
+    /// A defect of the service. The request id names it in the log.
+    InternalServerError(runtime::Told),
+    /// The service cannot answer at the moment. The request may be sent again.
+    ServiceUnavailable(runtime::Told),
+}
+impl runtime::Answer for SessionRenewResponse {
+    fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
+        let (refusal, status) = runtime::documented::<
+            SessionRenew,
+        >(refusal, codes::INTERNAL);
+        let told = runtime::Told::new(refusal, request_id);
+        match status.as_u16() {
+            400 => Self::BadRequest(told),
+            401 => Self::Unauthorized(told),
+            403 => Self::Forbidden(told),
+            404 => Self::NotFound(told),
+            409 => Self::Conflict(told),
+            500 => Self::InternalServerError(told),
+            503 => Self::ServiceUnavailable(told),
+            _ => Self::InternalServerError(told),
+        }
+    }
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Ok { .. } => None,
+            Self::BadRequest(told) => Some(told.code()),
+            Self::Unauthorized(told) => Some(told.code()),
+            Self::Forbidden(told) => Some(told.code()),
+            Self::NotFound(told) => Some(told.code()),
+            Self::Conflict(told) => Some(told.code()),
+            Self::InternalServerError(told) => Some(told.code()),
+            Self::ServiceUnavailable(told) => Some(told.code()),
+        }
+    }
+}
+impl dropshot::HttpResponse for SessionRenewResponse {
+    fn to_result(self) -> Result<http::Response<dropshot::Body>, dropshot::HttpError> {
+        match self {
+            Self::Ok { body } => {
+                runtime::success(
+                    http::StatusCode::OK,
+                    Some(&body),
+                    &[("cache-control", Some("no-store".to_owned()))],
+                )
+            }
+            Self::BadRequest(told) => {
+                Ok(told.into_response(http::StatusCode::BAD_REQUEST))
+            }
+            Self::Unauthorized(told) => {
+                Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
+            }
+            Self::Forbidden(told) => Ok(told.into_response(http::StatusCode::FORBIDDEN)),
+            Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::Conflict(told) => Ok(told.into_response(http::StatusCode::CONFLICT)),
+            Self::InternalServerError(told) => {
+                Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
+            }
+            Self::ServiceUnavailable(told) => {
+                Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+        }
+    }
+    fn response_metadata() -> dropshot::ApiEndpointResponse {
+        dropshot::ApiEndpointResponse {
+            description: Some(
+                "The session with its new token, which is in this answer only."
+                    .to_owned(),
+            ),
+            ..<dropshot::HttpResponseOk<
+                models::RenewedSession,
+            > as dropshot::HttpResponse>::response_metadata()
+        }
+    }
+    fn status_code(&self) -> http::StatusCode {
+        match self {
+            Self::Ok { .. } => http::StatusCode::OK,
+            Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
+            Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
+            Self::Forbidden { .. } => http::StatusCode::FORBIDDEN,
+            Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::Conflict { .. } => http::StatusCode::CONFLICT,
+            Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+pub(crate) static SESSION_RENEW_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|| runtime::Checks {
+    path: Some(
+        runtime::parameters(
+            crate::documents::lifecycle(),
+            "/v1/sessions/{sid}/renew",
+            "post",
+            "path",
+        ),
+    ),
+    query: runtime::parameters(
+        crate::documents::lifecycle(),
+        "/v1/sessions/{sid}/renew",
+        "post",
+        "query",
+    ),
+    headers: None,
+    body: None,
+});
+async fn session_renew<S: Sessions>(
+    context: dropshot::RequestContext<Arc<S>>,
+    incoming: runtime::Incoming<SessionRenew>,
+) -> Result<runtime::Served<SessionRenewResponse>, runtime::ErrorBody<models::Error>> {
+    let handle = |service: Arc<S>, received: runtime::Received| async move {
+        runtime::refuse_browser(&received, &codes::STANDARD)?;
+        let caller = service.api_key(&received).await?;
+        let mut checked = SESSION_RENEW_CHECKS.run(&received, &codes::STANDARD)?;
+        let request = SessionRenewRequest {
+            path: checked.path(codes::INVALID_INPUT)?,
+            received,
+        };
+        service.session_renew(caller, request).await
+    };
+    runtime::serve(context, incoming, &codes::STANDARD, handle).await
+}
+/// `sessionRevokeMany`: POST /v1/sessions:revoke
+#[derive(Clone, Copy, Debug)]
+pub struct SessionRevokeMany;
+impl runtime::Operation for SessionRevokeMany {
+    const INFO: &'static runtime::OperationInfo = &runtime::OperationInfo {
+        document: "lifecycle",
+        id: "sessionRevokeMany",
+        method: http::Method::POST,
+        path: "/v1/sessions:revoke",
+        body: Some(runtime::BodyInfo {
+            schema: "SessionRevocation",
+            max_bytes: 16384,
+            refused: codes::INVALID_INPUT,
+        }),
+        parameters_refused: codes::INVALID_INPUT,
+        credentials: &[
+            runtime::CredentialInfo {
+                caller: "api_key",
+                headers: &[],
+                browser_refused: true,
+            },
+        ],
+        challenge: "Bearer realm=\"vestibule\"",
+        cors: false,
+        answers: &[
+            (200, &[]),
+            (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
+            (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
+            (403, &[codes::SECRET_KEY_IN_BROWSER]),
+            (408, &[codes::REQUEST_TIMEOUT]),
+            (413, &[codes::PAYLOAD_TOO_LARGE]),
+            (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (500, &[codes::INTERNAL]),
+            (503, &[codes::UNAVAILABLE]),
+        ],
+    };
+    fn metadata() -> dropshot::ExtractorMetadata {
+        let json = dropshot::ApiEndpointBodyContentType::Json;
+        let mut parameters = Vec::new();
+        parameters
+            .extend(
+                <dropshot::TypedBody<
+                    models::SessionRevocation,
+                > as dropshot::ExclusiveExtractor>::metadata(json)
+                    .parameters,
+            );
+        dropshot::ExtractorMetadata {
+            extension_mode: dropshot::ExtensionMode::None,
+            parameters,
+        }
+    }
+}
+/// A `sessionRevokeMany` request whose every documented constraint holds.
+#[derive(Debug)]
+pub struct SessionRevokeManyRequest {
+    /// The body.
+    pub body: models::SessionRevocation,
+    /// The request as it came: headers, raw bytes, peer.
+    pub received: runtime::Received,
+}
+/// Every documented answer of `sessionRevokeMany`.
+#[derive(Debug)]
+pub enum SessionRevokeManyResponse {
+    /// How many sessions were ended.
+    Ok {
+        /// The body.
+        body: models::RevokedSessions,
+    },
+    /// The body is not JSON, or the request breaks a constraint. All violations are listed.
+    BadRequest(runtime::Told),
+    /// The key is missing or not valid.
+    Unauthorized(runtime::Told),
+    /// A browser sent the request.
+    Forbidden(runtime::Told),
+    /// The body did not arrive in time. The connection is closed.
+    RequestTimeout(runtime::Told),
+    /// The body is larger than 16 KiB. The connection is closed.
+    ContentTooLarge(runtime::Told),
+    /// The body is not `application/json`.
+    UnsupportedMediaType(runtime::Told),
+    /// A defect of the service. The request id names it in the log.
+    InternalServerError(runtime::Told),
+    /// The service cannot answer at the moment. The request may be sent again.
+    ServiceUnavailable(runtime::Told),
+}
+impl runtime::Answer for SessionRevokeManyResponse {
+    fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
+        let (refusal, status) = runtime::documented::<
+            SessionRevokeMany,
+        >(refusal, codes::INTERNAL);
+        let told = runtime::Told::new(refusal, request_id);
+        match status.as_u16() {
+            400 => Self::BadRequest(told),
+            401 => Self::Unauthorized(told),
+            403 => Self::Forbidden(told),
+            408 => Self::RequestTimeout(told),
+            413 => Self::ContentTooLarge(told),
+            415 => Self::UnsupportedMediaType(told),
+            500 => Self::InternalServerError(told),
+            503 => Self::ServiceUnavailable(told),
+            _ => Self::InternalServerError(told),
+        }
+    }
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Ok { .. } => None,
+            Self::BadRequest(told) => Some(told.code()),
+            Self::Unauthorized(told) => Some(told.code()),
+            Self::Forbidden(told) => Some(told.code()),
+            Self::RequestTimeout(told) => Some(told.code()),
+            Self::ContentTooLarge(told) => Some(told.code()),
+            Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::InternalServerError(told) => Some(told.code()),
+            Self::ServiceUnavailable(told) => Some(told.code()),
+        }
+    }
+}
+impl dropshot::HttpResponse for SessionRevokeManyResponse {
+    fn to_result(self) -> Result<http::Response<dropshot::Body>, dropshot::HttpError> {
+        match self {
+            Self::Ok { body } => runtime::success(http::StatusCode::OK, Some(&body), &[]),
+            Self::BadRequest(told) => {
+                Ok(told.into_response(http::StatusCode::BAD_REQUEST))
+            }
+            Self::Unauthorized(told) => {
+                Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
+            }
+            Self::Forbidden(told) => Ok(told.into_response(http::StatusCode::FORBIDDEN)),
+            Self::RequestTimeout(told) => {
+                Ok(told.into_response(http::StatusCode::REQUEST_TIMEOUT))
+            }
+            Self::ContentTooLarge(told) => {
+                Ok(told.into_response(http::StatusCode::PAYLOAD_TOO_LARGE))
+            }
+            Self::UnsupportedMediaType(told) => {
+                Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
+            }
+            Self::InternalServerError(told) => {
+                Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
+            }
+            Self::ServiceUnavailable(told) => {
+                Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+        }
+    }
+    fn response_metadata() -> dropshot::ApiEndpointResponse {
+        dropshot::ApiEndpointResponse {
+            description: Some("How many sessions were ended.".to_owned()),
+            ..<dropshot::HttpResponseOk<
+                models::RevokedSessions,
+            > as dropshot::HttpResponse>::response_metadata()
+        }
+    }
+    fn status_code(&self) -> http::StatusCode {
+        match self {
+            Self::Ok { .. } => http::StatusCode::OK,
+            Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
+            Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
+            Self::Forbidden { .. } => http::StatusCode::FORBIDDEN,
+            Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
+            Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+pub(crate) static SESSION_REVOKE_MANY_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(||
+runtime::Checks {
+    path: None,
+    query: runtime::parameters(
+        crate::documents::lifecycle(),
+        "/v1/sessions:revoke",
+        "post",
+        "query",
+    ),
+    headers: None,
+    body: Some(
+        runtime::Schema::component(crate::documents::lifecycle(), "SessionRevocation"),
+    ),
+});
+async fn session_revoke_many<S: Sessions>(
+    context: dropshot::RequestContext<Arc<S>>,
+    incoming: runtime::Incoming<SessionRevokeMany>,
+) -> Result<
+    runtime::Served<SessionRevokeManyResponse>,
+    runtime::ErrorBody<models::Error>,
+> {
+    let handle = |service: Arc<S>, received: runtime::Received| async move {
+        runtime::refuse_browser(&received, &codes::STANDARD)?;
+        let caller = service.api_key(&received).await?;
+        let mut checked = SESSION_REVOKE_MANY_CHECKS.run(&received, &codes::STANDARD)?;
+        let request = SessionRevokeManyRequest {
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        };
+        service.session_revoke_many(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }

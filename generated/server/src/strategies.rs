@@ -869,6 +869,15 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "chat",
+        name: "PageOrigin",
+        set: chat::set,
+        valid: chat::page_origin::valid,
+        broken: chat::page_origin::broken,
+        breakages: chat::page_origin::breakages,
+        boundaries: chat::page_origin::boundaries,
+    },
+    SchemaStrategies {
+        document: "chat",
         name: "PageType",
         set: chat::set,
         valid: chat::page_type::valid,
@@ -1265,6 +1274,15 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "lifecycle",
+        name: "Cursor",
+        set: lifecycle::set,
+        valid: lifecycle::cursor::valid,
+        broken: lifecycle::cursor::broken,
+        breakages: lifecycle::cursor::breakages,
+        boundaries: lifecycle::cursor::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
         name: "Details",
         set: lifecycle::set,
         valid: lifecycle::details::valid,
@@ -1292,6 +1310,33 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "lifecycle",
+        name: "RenewedSession",
+        set: lifecycle::set,
+        valid: lifecycle::renewed_session::valid,
+        broken: lifecycle::renewed_session::broken,
+        breakages: lifecycle::renewed_session::breakages,
+        boundaries: lifecycle::renewed_session::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "RevocationTarget",
+        set: lifecycle::set,
+        valid: lifecycle::revocation_target::valid,
+        broken: lifecycle::revocation_target::broken,
+        breakages: lifecycle::revocation_target::breakages,
+        boundaries: lifecycle::revocation_target::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "RevokedSessions",
+        set: lifecycle::set,
+        valid: lifecycle::revoked_sessions::valid,
+        broken: lifecycle::revoked_sessions::broken,
+        breakages: lifecycle::revoked_sessions::breakages,
+        boundaries: lifecycle::revoked_sessions::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
         name: "Session",
         set: lifecycle::set,
         valid: lifecycle::session::valid,
@@ -1307,6 +1352,24 @@ pub static ALL: &[SchemaStrategies] = &[
         broken: lifecycle::session_id::broken,
         breakages: lifecycle::session_id::breakages,
         boundaries: lifecycle::session_id::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "SessionList",
+        set: lifecycle::set,
+        valid: lifecycle::session_list::valid,
+        broken: lifecycle::session_list::broken,
+        breakages: lifecycle::session_list::breakages,
+        boundaries: lifecycle::session_list::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "SessionRevocation",
+        set: lifecycle::set,
+        valid: lifecycle::session_revocation::valid,
+        broken: lifecycle::session_revocation::broken,
+        breakages: lifecycle::session_revocation::breakages,
+        boundaries: lifecycle::session_revocation::boundaries,
     },
     SchemaStrategies {
         document: "lifecycle",
@@ -1334,6 +1397,42 @@ pub static ALL: &[SchemaStrategies] = &[
         broken: lifecycle::tenant_id::broken,
         breakages: lifecycle::tenant_id::breakages,
         boundaries: lifecycle::tenant_id::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "TokenIntrospection",
+        set: lifecycle::set,
+        valid: lifecycle::token_introspection::valid,
+        broken: lifecycle::token_introspection::broken,
+        breakages: lifecycle::token_introspection::breakages,
+        boundaries: lifecycle::token_introspection::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "TokenQuestion",
+        set: lifecycle::set,
+        valid: lifecycle::token_question::valid,
+        broken: lifecycle::token_question::broken,
+        breakages: lifecycle::token_question::breakages,
+        boundaries: lifecycle::token_question::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "TokenRevocation",
+        set: lifecycle::set,
+        valid: lifecycle::token_revocation::valid,
+        broken: lifecycle::token_revocation::broken,
+        breakages: lifecycle::token_revocation::breakages,
+        boundaries: lifecycle::token_revocation::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "TokenType",
+        set: lifecycle::set,
+        valid: lifecycle::token_type::valid,
+        broken: lifecycle::token_type::broken,
+        breakages: lifecycle::token_type::breakages,
+        boundaries: lifecycle::token_type::boundaries,
     },
     SchemaStrategies {
         document: "lifecycle",
@@ -3252,6 +3351,26 @@ pub mod chat {
             strategy::boundaries(set(), &reference("IntentName"))
         }
     }
+    /// Values of `PageOrigin`.
+    pub mod page_origin {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("PageOrigin"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("PageOrigin"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("PageOrigin"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("PageOrigin"))
+        }
+    }
     /// Values of `PageType`.
     pub mod page_type {
         use super::*;
@@ -4170,12 +4289,32 @@ pub mod lifecycle {
     pub fn set() -> &'static Arc<SchemaSet> {
         static SET: LazyLock<Arc<SchemaSet>> = LazyLock::new(|| {
             let caps = Caps {
-                body_bytes: 65536,
+                body_bytes: 16384,
                 values: json::MAX_VALUES,
             };
             Arc::new(SchemaSet::new(crate::documents::lifecycle(), caps))
         });
         &SET
+    }
+    /// Values of `Cursor`.
+    pub mod cursor {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("Cursor"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("Cursor"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("Cursor"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("Cursor"))
+        }
     }
     /// Values of `Details`.
     pub mod details {
@@ -4237,6 +4376,66 @@ pub mod lifecycle {
             strategy::boundaries(set(), &reference("KeyId"))
         }
     }
+    /// Values of `RenewedSession`.
+    pub mod renewed_session {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("RenewedSession"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("RenewedSession"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("RenewedSession"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("RenewedSession"))
+        }
+    }
+    /// Values of `RevocationTarget`.
+    pub mod revocation_target {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("RevocationTarget"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("RevocationTarget"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("RevocationTarget"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("RevocationTarget"))
+        }
+    }
+    /// Values of `RevokedSessions`.
+    pub mod revoked_sessions {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("RevokedSessions"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("RevokedSessions"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("RevokedSessions"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("RevokedSessions"))
+        }
+    }
     /// Values of `Session`.
     pub mod session {
         use super::*;
@@ -4275,6 +4474,46 @@ pub mod lifecycle {
         /// Accepted values at every boundary.
         pub fn boundaries() -> Vec<Boundary> {
             strategy::boundaries(set(), &reference("SessionId"))
+        }
+    }
+    /// Values of `SessionList`.
+    pub mod session_list {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SessionList"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SessionList"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SessionList"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SessionList"))
+        }
+    }
+    /// Values of `SessionRevocation`.
+    pub mod session_revocation {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SessionRevocation"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SessionRevocation"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SessionRevocation"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SessionRevocation"))
         }
     }
     /// Values of `SessionState`.
@@ -4335,6 +4574,86 @@ pub mod lifecycle {
         /// Accepted values at every boundary.
         pub fn boundaries() -> Vec<Boundary> {
             strategy::boundaries(set(), &reference("TenantId"))
+        }
+    }
+    /// Values of `TokenIntrospection`.
+    pub mod token_introspection {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("TokenIntrospection"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("TokenIntrospection"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("TokenIntrospection"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("TokenIntrospection"))
+        }
+    }
+    /// Values of `TokenQuestion`.
+    pub mod token_question {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("TokenQuestion"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("TokenQuestion"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("TokenQuestion"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("TokenQuestion"))
+        }
+    }
+    /// Values of `TokenRevocation`.
+    pub mod token_revocation {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("TokenRevocation"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("TokenRevocation"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("TokenRevocation"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("TokenRevocation"))
+        }
+    }
+    /// Values of `TokenType`.
+    pub mod token_type {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("TokenType"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("TokenType"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("TokenType"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("TokenType"))
         }
     }
     /// Values of `Violation`.

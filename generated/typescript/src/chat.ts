@@ -38,8 +38,9 @@ export interface paths {
         put?: never;
         /**
          * Open a chat session
-         * @description Opens a session of one hour with a publishable key and returns its token, the conversation,
-         *     the intents that the widget may trigger, and the quick questions to show.
+         * @description Opens a session of one hour, or of its key's longest lifetime when that is less, with a
+         *     publishable key and returns its token, the conversation, the intents that the widget may
+         *     trigger, and the quick questions to show.
          *
          *     The key is in the body, so the body is validated first and the key is checked afterwards. The
          *     request's `Origin` must be one of the key's allowed origins: the same origin, or, for an
@@ -51,6 +52,53 @@ export interface paths {
          *     `variables` are then merged into it key by key, and the result must satisfy the same limits.
          */
         post: operations["chatSessionCreate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/v1/chat/sessions/current": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End the own chat session
+         * @description Ends the presented token's session at once, and with it all its tokens. The conversation
+         *     stays: a verified customer's next session continues it.
+         */
+        delete: operations["chatSessionEnd"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/public/v1/chat/sessions/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Refresh the own chat session
+         * @description Gives the presented token's session a new token and another hour, and tells again what the
+         *     widget may show. Session and conversation stay. The presented token stays valid for 30 more
+         *     seconds, or until its own end when that is earlier.
+         *
+         *     What the session may do is judged again by the present state of its key. No session outlives
+         *     twelve hours from its opening, nor the lifetime that its key sets: beyond that a widget opens
+         *     a new session. This operation has no request body.
+         */
+        post: operations["chatSessionRefresh"];
         delete?: never;
         options?: never;
         head?: never;
@@ -176,9 +224,21 @@ export interface components {
              * @example 3600
              */
             expiresIn: number;
-            /** @description Intents this widget may trigger, intersected with the tenant's currently-published flows. Empty when the widget key has an explicit allow-list that doesn't intersect any published intent — the chat is effectively unavailable until either the key's list is widened or matching flows are published. */
+            /**
+             * @description Intents this widget may trigger, intersected with the tenant's currently-
+             *     published flows. Empty when the widget key has an explicit allow-list that
+             *     doesn't intersect any published intent — the chat is effectively unavailable
+             *     until either the key's list is widened or matching flows are published.
+             */
             intents: components["schemas"]["Intent"][];
-            /** @description Tenant-configured quick-question prompts. Each prompt carries its display text, the page context it should surface on, and — when its assigned flow is published and this widget key is permitted to trigger it — the intentName the widget posts to start it. A prompt whose flow is unset, unpublished, or not permitted comes back with a null intentName so the client can still render it (disabled). Page filtering is left to the client. */
+            /**
+             * @description Tenant-configured quick-question prompts. Each prompt carries its display
+             *     text, the page context it should surface on, and — when its assigned flow is
+             *     published and this widget key is permitted to trigger it — the intentName
+             *     the widget posts to start it. A prompt whose flow is unset, unpublished, or
+             *     not permitted comes back with a null intentName so the client can still
+             *     render it (disabled). Page filtering is left to the client.
+             */
             quickQuestions: components["schemas"]["QuickQuestion"][];
             /** @description HMAC-signed bearer token. Pass as Authorization: Bearer <token> on subsequent calls. */
             sessionToken: string;
@@ -226,7 +286,8 @@ export interface components {
         /**
          * @description Facts about the error. Which members there are depends on the code; an empty object when
          *     there is nothing to add. Besides the members listed here: `scope` and `missing` with
-         *     insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
+         *     insufficient_scope, `missing` with
+         *     intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
          *     `window_s` and `retry_after_s` with rate_limited. A reader ignores members it does not know.
          * @example {
          *       "server_time_ms": 1700000000000,
@@ -362,6 +423,11 @@ export interface components {
          * @example track_order
          */
         IntentName: string;
+        /**
+         * @description The origin of a page, as browsers send it.
+         * @example https://www.acme.com
+         */
+        PageOrigin: string;
         /**
          * @description The kind of page on which a prompt belongs.
          * @example general
@@ -519,6 +585,7 @@ export type IconKind = components['schemas']['IconKind'];
 export type Intent = components['schemas']['Intent'];
 export type IntentIcon = components['schemas']['IntentIcon'];
 export type IntentName = components['schemas']['IntentName'];
+export type PageOrigin = components['schemas']['PageOrigin'];
 export type PageType = components['schemas']['PageType'];
 export type QuickQuestion = components['schemas']['QuickQuestion'];
 export type StyleVariant = components['schemas']['StyleVariant'];
@@ -542,7 +609,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The origin of the page that shows the widget. Browsers set it themselves. */
-                Origin?: string;
+                Origin?: components["schemas"]["PageOrigin"];
             };
             path?: never;
             cookie?: never;
@@ -637,7 +704,7 @@ export interface operations {
             query?: never;
             header?: {
                 /** @description The origin of the page that shows the widget. Browsers set it themselves. */
-                Origin?: string;
+                Origin?: components["schemas"]["PageOrigin"];
             };
             path?: never;
             cookie?: never;
@@ -747,6 +814,209 @@ export interface operations {
             };
             /** @description The body is JSON and breaks a constraint, those of `variables` among them. All violations are listed. */
             422: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AccessControlAllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["AccessControlExposeHeaders"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AccessControlAllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["AccessControlExposeHeaders"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AccessControlAllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["AccessControlExposeHeaders"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    chatSessionEnd: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The origin of the page that shows the widget. Browsers set it themselves. */
+                Origin?: components["schemas"]["PageOrigin"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session is over. */
+            204: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AccessControlAllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["AccessControlExposeHeaders"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A header breaks a constraint, or there is a query parameter that this operation does not know. */
+            400: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AccessControlAllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["AccessControlExposeHeaders"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The token is missing, not a chat token of this service, expired or revoked. */
+            401: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AccessControlAllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["AccessControlExposeHeaders"];
+                    Vary: components["headers"]["Vary"];
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The origin is missing or not on the key's list, or the key was paused. */
+            403: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AccessControlAllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["AccessControlExposeHeaders"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AccessControlAllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["AccessControlExposeHeaders"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AccessControlAllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["AccessControlExposeHeaders"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    chatSessionRefresh: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The origin of the page that shows the widget. Browsers set it themselves. */
+                Origin?: components["schemas"]["PageOrigin"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session with its new token. */
+            200: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AccessControlAllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["AccessControlExposeHeaders"];
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatSession"];
+                };
+            };
+            /** @description A header breaks a constraint, or there is a query parameter that this operation does not know. */
+            400: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AccessControlAllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["AccessControlExposeHeaders"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The token is missing, not a chat token of this service, expired or revoked. */
+            401: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AccessControlAllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["AccessControlExposeHeaders"];
+                    Vary: components["headers"]["Vary"];
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /**
+             * @description The origin is missing or not on the key's list, the key was paused, or it
+             *     may not trigger an intent any more that the session was given.
+             */
+            403: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AccessControlAllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["AccessControlExposeHeaders"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The longest lifetime of the session is used up. */
+            409: {
                 headers: {
                     "Access-Control-Allow-Origin": components["headers"]["AccessControlAllowOrigin"];
                     "Access-Control-Expose-Headers": components["headers"]["AccessControlExposeHeaders"];

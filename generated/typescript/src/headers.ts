@@ -44,11 +44,19 @@ export const callers = {
     webhookTest: ["adminKey"],
     chatConversationRead: ["chatToken"],
     chatSessionCreate: [],
+    chatSessionEnd: ["chatToken"],
+    chatSessionRefresh: ["chatToken"],
     embedSessionRead: ["embedToken"],
     embedSessionCreate: ["signedKey"],
     iframeSessionCreate: ["apiKey"],
     iframeTokenRedeem: [],
+    sessionList: ["apiKey"],
+    sessionRevoke: ["apiKey"],
     sessionRead: ["apiKey", "signedV2", "adminKey"],
+    sessionRenew: ["apiKey"],
+    sessionRevokeMany: ["apiKey"],
+    tokenIntrospect: ["apiKey"],
+    tokenRevoke: ["apiKey"],
 } as const;
 
 /** Operations whose signature covers the time and the body alone; every other one covers the whole request. */

@@ -14,7 +14,8 @@ export interface paths {
         put?: never;
         /**
          * Create iframe link
-         * @description Creates a secure iframe link with a cached JWT token.
+         * @description Creates a secure iframe link with a cached JWT token. The session lives for `ttl` seconds, or
+         *     for its key's longest lifetime when that is less.
          *
          *     Every entry of `srcs` must be a source of the key's tenant. `theme` and `theme_id` exclude
          *     each other. The settings `response_mode`, `show_sidebar` and `show_dashboards` come from the
@@ -152,7 +153,8 @@ export interface components {
         /**
          * @description Facts about the error. Which members there are depends on the code; an empty object when
          *     there is nothing to add. Besides the members listed here: `scope` and `missing` with
-         *     insufficient_scope, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
+         *     insufficient_scope, `missing` with
+         *     intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
          *     `window_s` and `retry_after_s` with rate_limited. A reader ignores members it does not know.
          * @example {
          *       "server_time_ms": 1700000000000,

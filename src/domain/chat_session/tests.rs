@@ -164,13 +164,31 @@ fn merged_variables_must_keep_the_limits_of_a_request() {
 fn a_session_lives_an_hour_and_its_claims_say_so() {
     let key = key(false);
     let admitted = admit(Some(&key), Some(ORIGIN)).expect("let in");
-    let session = open(admitted, &conversation(None, false), NOW, ids());
+    let intents = vec!["refund".into()];
+    let session = open(admitted, &conversation(None, false), intents, NOW, ids());
     assert_eq!(session.remaining_s(NOW), 3600);
     let claims = claims(&session).expect("a chat session");
     assert_eq!((claims.cid.as_str(), claims.sid.as_str()), ("old", "ses_a"));
     assert_eq!(claims.exp - claims.iat, 3600);
     let grant = Grant::Embed { employee: "e".into(), capabilities: vec![], chat: None };
     assert_eq!(super::claims(&Session { grant, ..session }), None);
+}
+
+#[test]
+fn a_key_is_asked_again_for_origin_and_intents() {
+    let key = key(false);
+    let names = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let ask = |key: &Key, origin, offered: &[&str]| {
+        reconsider(key, origin, &names(&["a", "b"]), &names(offered))
+    };
+    assert!(ask(&key, Some(ORIGIN), &["c", "b", "a"]).is_ok());
+    let gone = ask(&key, Some(ORIGIN), &["b"]);
+    assert!(matches!(gone, Err(Error::IntentNotAllowed { missing }) if missing == ["a"]));
+    let elsewhere = ask(&key, Some("https://evil.example"), &["a", "b"]);
+    assert!(matches!(elsewhere, Err(Error::OriginNotAllowed { .. })));
+    assert!(matches!(ask(&key, None, &["a", "b"]), Err(Error::OriginNotAllowed { .. })));
+    let paused = Key { state: KeyState::Paused, ..key };
+    assert!(matches!(ask(&paused, Some(ORIGIN), &["a", "b"]), Err(Error::KeyDisabled)));
 }
 
 fn variables() -> impl Strategy<Value = Map<String, Value>> {

@@ -71,12 +71,28 @@ fn another_kind_of_key_opens_nothing() {
 }
 
 #[test]
+fn a_session_lives_no_longer_than_its_key_says() {
+    let short = Key { max_lifetime_s: Some(60), ..key(1) };
+    let ids = FreshIds { session: "s".into(), token: "t".into() };
+    let session = open(&short, request(&[]), &BTreeSet::new(), NOW, ids).expect("granted");
+    assert_eq!((session.remaining_s(NOW), session.ttl_s), (60, 60));
+}
+
+#[test]
+fn a_source_that_is_gone_is_told() {
+    let known = BTreeSet::from(["1".to_owned()]);
+    let gone = require_sources(&["1".into(), "2".into()], &known);
+    assert!(matches!(gone, Err(Error::UnknownSource { unknown }) if unknown == ["2"]));
+    assert!(require_sources(&["1".into()], &known).is_ok());
+}
+
+#[test]
 fn claims_are_the_same_each_time() {
     let session = open_with(&["1"], &["1"]).expect("a known source");
     let claims = claims(&session, "vestibule").expect("an iframe session");
     assert_eq!(Some(&claims), super::claims(&session.clone(), "vestibule").as_ref());
     assert_eq!((claims.sub.as_str(), claims.exp - claims.iat), ("user-1", 900));
-    let grant = Grant::Chat { conversation: "c".into(), origin: None };
+    let grant = Grant::Embed { employee: "e".into(), capabilities: vec![], chat: None };
     assert_eq!(super::claims(&Session { grant, ..session }, "vestibule"), None);
 }
 

@@ -6,6 +6,7 @@ mod doors;
 mod erasure;
 mod operators;
 mod restarts;
+mod sessions;
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -114,8 +115,12 @@ fn session(id: &str, key: &str, grant: Grant) -> Session {
         key_generation: 1,
         token_id: format!("tok_{id}"),
         issued_at: NOW,
+        ttl_s: 900,
+        renewed_at: None,
+        earlier: Vec::new(),
         expires_at: NOW + 900_000,
         revoked_at: None,
+        last_used_at: None,
         grant,
     }
 }
@@ -130,7 +135,13 @@ async fn open_embed(store: &Store, id: &str, mac: &str) -> Result<Session> {
 }
 
 fn chat_session(id: &str, conversation: &str) -> Session {
-    session(id, "key_chat", Grant::Chat { conversation: conversation.into(), origin: None })
+    let grant = Grant::Chat {
+        conversation: conversation.into(),
+        origin: None,
+        customer: None,
+        intents: Vec::new(),
+    };
+    session(id, "key_chat", grant)
 }
 
 fn conversation(id: &str, customer: &str, verified: bool) -> Conversation {

@@ -175,7 +175,7 @@ impl World {
         }
         let mut missing = String::new();
         for group in operation.ways(recipe.way) {
-            match self.held(group).await {
+            match self.held(group, recipe.fresh).await {
                 Ok(values) if group.iter().any(|it| it.role.covers().is_some()) => {
                     return self.signed(operation, group, &values, recipe, sent).await;
                 }
@@ -188,21 +188,23 @@ impl World {
     }
 
     /// The credential of every scheme of a group.
-    async fn held(&self, group: &[Scheme]) -> Result<Vec<String>, Trouble> {
+    async fn held(&self, group: &[Scheme], fresh: bool) -> Result<Vec<String>, Trouble> {
         let mut values = Vec::new();
         for scheme in group {
             values.push(match scheme.role {
                 Role::Timestamp { .. } | Role::Nonce => String::new(),
-                Role::Credential => self.carriable(&scheme.source, &scheme.name).await?,
-                Role::Signature { .. } => self.credential(&scheme.source, &scheme.name).await?,
+                Role::Credential => self.carriable(&scheme.source, &scheme.name, fresh).await?,
+                Role::Signature { .. } => {
+                    self.credential(&scheme.source, &scheme.name, fresh).await?
+                }
             });
         }
         Ok(values)
     }
 
     /// A credential that travels in a header.
-    async fn carriable(&self, source: &Source, name: &str) -> Result<String, Trouble> {
-        let value = self.credential(source, name).await?;
+    async fn carriable(&self, source: &Source, name: &str, fresh: bool) -> Result<String, Trouble> {
+        let value = self.credential(source, name, fresh).await?;
         if can_travel(Part::Header, &value) {
             return Ok(value);
         }
@@ -210,8 +212,15 @@ impl World {
         Err(Trouble::Missing(format!("a header cannot carry {origin}: it is not plain ASCII")))
     }
 
-    async fn credential(&self, source: &Source, name: &str) -> Result<String, Trouble> {
-        let values = self.values(source, false).await?;
+    /// A credential; `fresh` makes a new one where another operation gives it, since a request may
+    /// end what it proves itself with.
+    async fn credential(
+        &self,
+        source: &Source,
+        name: &str,
+        fresh: bool,
+    ) -> Result<String, Trouble> {
+        let values = self.values(source, fresh).await?;
         let Some(value) = values.first() else {
             let why = match source {
                 Source::Credential(path) => format!("the credentials have no `{path}`"),
@@ -264,7 +273,7 @@ impl World {
             signature.filter_map(|(it, value)| Some((it.role.covers()?, value.clone()))).next();
         let (covers, mut secret) = signature.unwrap_or((Covers::Body, String::new()));
         if let Some(Flaw::Secret(source)) = flaw {
-            secret = self.credential(source, "other secret").await?;
+            secret = self.credential(source, "other secret", false).await?;
         }
         // A timestamp of the run's own is never given twice.
         let nonce = format!("conformance-{timestamp}");
@@ -337,7 +346,9 @@ impl World {
                     vec![header(&self.spoilt(short, scheme, "short"))]
                 }
                 Other::Text(text) => vec![header(text)],
-                Other::From(source) => vec![header(&self.carriable(source, &scheme.name).await?)],
+                Other::From(source) => {
+                    vec![header(&self.carriable(source, &scheme.name, false).await?)]
+                }
             },
             _ => vec![header(right)],
         })

@@ -19,6 +19,8 @@ impl<T: CliConfig> Cli<T> {
         match cmd {
             CliCommand::ChatConversationRead => Self::cli_chat_conversation_read(),
             CliCommand::ChatSessionCreate => Self::cli_chat_session_create(),
+            CliCommand::ChatSessionEnd => Self::cli_chat_session_end(),
+            CliCommand::ChatSessionRefresh => Self::cli_chat_session_refresh(),
         }
     }
     pub fn cli_chat_conversation_read() -> ::clap::Command {
@@ -76,7 +78,19 @@ impl<T: CliConfig> Cli<T> {
                     .help("Path to a file that contains the full json body."),
             )
             .about(
-                "Open a chat session\n\nOpens a session of one hour with a publishable key and returns its token, the conversation,\nthe intents that the widget may trigger, and the quick questions to show.\n\nThe key is in the body, so the body is validated first and the key is checked afterwards. The\nrequest's `Origin` must be one of the key's allowed origins: the same origin, or, for an\nentry such as `https://*.acme.com`, a host one or more labels below it with the same scheme\nand port. A request without `Origin` is refused unless the key is meant for native apps.\n\n`customerId` alone is a claim: it is kept for analytics and opens a new conversation. With a\nvalid `customerToken` the customer is verified and the latest open conversation continues;\n`variables` are then merged into it key by key, and the result must satisfy the same limits.",
+                "Open a chat session\n\nOpens a session of one hour, or of its key's longest lifetime when that is less, with a\npublishable key and returns its token, the conversation, the intents that the widget may\ntrigger, and the quick questions to show.\n\nThe key is in the body, so the body is validated first and the key is checked afterwards. The\nrequest's `Origin` must be one of the key's allowed origins: the same origin, or, for an\nentry such as `https://*.acme.com`, a host one or more labels below it with the same scheme\nand port. A request without `Origin` is refused unless the key is meant for native apps.\n\n`customerId` alone is a claim: it is kept for analytics and opens a new conversation. With a\nvalid `customerToken` the customer is verified and the latest open conversation continues;\n`variables` are then merged into it key by key, and the result must satisfy the same limits.",
+            )
+    }
+    pub fn cli_chat_session_end() -> ::clap::Command {
+        ::clap::Command::new("")
+            .about(
+                "End the own chat session\n\nEnds the presented token's session at once, and with it all its tokens. The conversation\nstays: a verified customer's next session continues it.",
+            )
+    }
+    pub fn cli_chat_session_refresh() -> ::clap::Command {
+        ::clap::Command::new("")
+            .about(
+                "Refresh the own chat session\n\nGives the presented token's session a new token and another hour, and tells again what the\nwidget may show. Session and conversation stay. The presented token stays valid for 30 more\nseconds, or until its own end when that is earlier.\n\nWhat the session may do is judged again by the present state of its key. No session outlives\ntwelve hours from its opening, nor the lifetime that its key sets: beyond that a widget opens\na new session. This operation has no request body.",
             )
     }
     pub async fn execute(
@@ -90,6 +104,10 @@ impl<T: CliConfig> Cli<T> {
             }
             CliCommand::ChatSessionCreate => {
                 self.execute_chat_session_create(matches).await
+            }
+            CliCommand::ChatSessionEnd => self.execute_chat_session_end(matches).await,
+            CliCommand::ChatSessionRefresh => {
+                self.execute_chat_session_refresh(matches).await
             }
         }
     }
@@ -155,6 +173,42 @@ impl<T: CliConfig> Cli<T> {
             }
         }
     }
+    pub async fn execute_chat_session_end(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.chat_session_end();
+        self.config.execute_chat_session_end(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_no_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_chat_session_refresh(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.chat_session_refresh();
+        self.config.execute_chat_session_refresh(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
 }
 pub trait CliConfig {
     fn success_item<T>(&self, value: &ResponseValue<T>)
@@ -190,21 +244,42 @@ pub trait CliConfig {
     ) -> anyhow::Result<()> {
         Ok(())
     }
+    fn execute_chat_session_end(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::ChatSessionEnd,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_chat_session_refresh(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::ChatSessionRefresh,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
 }
 #[derive(Copy, Clone, Debug)]
 pub enum CliCommand {
     ChatConversationRead,
     ChatSessionCreate,
+    ChatSessionEnd,
+    ChatSessionRefresh,
 }
 impl CliCommand {
     pub fn iter() -> impl Iterator<Item = CliCommand> {
-        vec![CliCommand::ChatConversationRead, CliCommand::ChatSessionCreate,]
+        vec![
+            CliCommand::ChatConversationRead, CliCommand::ChatSessionCreate,
+            CliCommand::ChatSessionEnd, CliCommand::ChatSessionRefresh,
+        ]
             .into_iter()
     }
     pub fn operation_id(&self) -> &'static str {
         match self {
             CliCommand::ChatConversationRead => "chat_conversation_read",
             CliCommand::ChatSessionCreate => "chat_session_create",
+            CliCommand::ChatSessionEnd => "chat_session_end",
+            CliCommand::ChatSessionRefresh => "chat_session_refresh",
         }
     }
 }

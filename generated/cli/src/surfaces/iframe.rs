@@ -113,7 +113,7 @@ impl<T: CliConfig> Cli<T> {
                     .help("Path to a file that contains the full json body."),
             )
             .about(
-                "Create iframe link\n\nCreates a secure iframe link with a cached JWT token.\n\nEvery entry of `srcs` must be a source of the key's tenant. `theme` and `theme_id` exclude\neach other. The settings `response_mode`, `show_sidebar` and `show_dashboards` come from the\ntheme, else from the deprecated members of the request, else they are full, true and true;\nwhen a deprecated member was used, the answer has a `Deprecation` header.\n\n`limits` count per `uid` over all its sessions. The last request with `limits` wins; leaving\nthem out keeps what holds, null clears it.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+                "Create iframe link\n\nCreates a secure iframe link with a cached JWT token. The session lives for `ttl` seconds, or\nfor its key's longest lifetime when that is less.\n\nEvery entry of `srcs` must be a source of the key's tenant. `theme` and `theme_id` exclude\neach other. The settings `response_mode`, `show_sidebar` and `show_dashboards` come from the\ntheme, else from the deprecated members of the request, else they are full, true and true;\nwhen a deprecated member was used, the answer has a `Deprecation` header.\n\n`limits` count per `uid` over all its sessions. The last request with `limits` wins; leaving\nthem out keeps what holds, null clears it.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
             )
     }
     pub fn cli_iframe_token_redeem() -> ::clap::Command {

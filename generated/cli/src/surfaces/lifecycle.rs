@@ -17,8 +17,134 @@ impl<T: CliConfig> Cli<T> {
     }
     pub fn get_command(cmd: CliCommand) -> ::clap::Command {
         match cmd {
+            CliCommand::SessionList => Self::cli_session_list(),
             CliCommand::SessionRead => Self::cli_session_read(),
+            CliCommand::SessionRevoke => Self::cli_session_revoke(),
+            CliCommand::SessionRenew => Self::cli_session_renew(),
+            CliCommand::SessionRevokeMany => Self::cli_session_revoke_many(),
+            CliCommand::TokenIntrospect => Self::cli_token_introspect(),
+            CliCommand::TokenRevoke => Self::cli_token_revoke(),
         }
+    }
+    pub fn cli_session_list() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("after")
+                    .long("after")
+                    .value_parser(::clap::value_parser!(types::Cursor))
+                    .required(false)
+                    .help("The `next` of the page before."),
+            )
+            .arg(
+                ::clap::Arg::new("chat")
+                    .long("chat")
+                    .value_parser(::clap::value_parser!(types::SessionListChat))
+                    .required(false)
+                    .help(
+                        "Only embed sessions that may see this chat alone, and chat sessions that\nspeak in this conversation.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("customer")
+                    .long("customer")
+                    .value_parser(::clap::value_parser!(types::SessionListCustomer))
+                    .required(false)
+                    .help("Only chat sessions of this customer, claimed or proved."),
+            )
+            .arg(
+                ::clap::Arg::new("employee")
+                    .long("employee")
+                    .value_parser(::clap::value_parser!(types::SessionListEmployee))
+                    .required(false)
+                    .help("Only embed sessions of this employee."),
+            )
+            .arg(
+                ::clap::Arg::new("issued-after")
+                    .long("issued-after")
+                    .value_parser(
+                        ::clap::value_parser!(
+                            ::chrono::DateTime < ::chrono::offset::Utc >
+                        ),
+                    )
+                    .required(false)
+                    .help("Only sessions opened at this time or later."),
+            )
+            .arg(
+                ::clap::Arg::new("issued-before")
+                    .long("issued-before")
+                    .value_parser(
+                        ::clap::value_parser!(
+                            ::chrono::DateTime < ::chrono::offset::Utc >
+                        ),
+                    )
+                    .required(false)
+                    .help("Only sessions opened before this time."),
+            )
+            .arg(
+                ::clap::Arg::new("key")
+                    .long("key")
+                    .value_parser(::clap::value_parser!(types::KeyId))
+                    .required(false)
+                    .help("Only sessions that this key opened."),
+            )
+            .arg(
+                ::clap::Arg::new("limit")
+                    .long("limit")
+                    .value_parser(::clap::value_parser!(::std::num::NonZeroU64))
+                    .required(false)
+                    .help("How many entries a page has at most."),
+            )
+            .arg(
+                ::clap::Arg::new("state")
+                    .long("state")
+                    .value_parser(
+                        ::clap::builder::TypedValueParser::map(
+                            ::clap::builder::PossibleValuesParser::new([
+                                types::SessionState::Live.to_string(),
+                                types::SessionState::Expired.to_string(),
+                                types::SessionState::Revoked.to_string(),
+                            ]),
+                            |s| types::SessionState::try_from(s).unwrap(),
+                        ),
+                    )
+                    .required(false)
+                    .help("Only sessions that are in this state now."),
+            )
+            .arg(
+                ::clap::Arg::new("surface")
+                    .long("surface")
+                    .value_parser(
+                        ::clap::builder::TypedValueParser::map(
+                            ::clap::builder::PossibleValuesParser::new([
+                                types::Surface::Embed.to_string(),
+                                types::Surface::Chat.to_string(),
+                                types::Surface::Iframe.to_string(),
+                            ]),
+                            |s| types::Surface::try_from(s).unwrap(),
+                        ),
+                    )
+                    .required(false)
+                    .help("Only sessions of this surface."),
+            )
+            .arg(
+                ::clap::Arg::new("tenant-id")
+                    .long("tenant-id")
+                    .value_parser(::clap::value_parser!(types::TenantId))
+                    .required(false)
+                    .help(
+                        "Only sessions of this tenant. A tenant's own key sees no others anyway.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("uid")
+                    .long("uid")
+                    .value_parser(::clap::value_parser!(types::SessionListUid))
+                    .required(false)
+                    .help("Only iframe sessions of this user."),
+            )
+            .about(
+                "List sessions\n\nLists sessions, the latest first, ended ones too as long as they are kept. Filters narrow the\nlist, all of them together. The order does not change, and sessions that are opened between\ntwo pages are in neither. One page looks at 4096 sessions at most, so it may hold fewer than\n`limit`, or none, and still have a `next`; the last page has none.\n\nThe last use of a session is known to within a quarter of its key's idle time-out.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+            )
     }
     pub fn cli_session_read() -> ::clap::Command {
         ::clap::Command::new("")
@@ -33,13 +159,216 @@ impl<T: CliConfig> Cli<T> {
                 "Read a session\n\nTells who opened a session, for whom, until when, and whether it still lives. Sessions are\nkept for a day after their end; then they are not found.\n\nThis operation is for backends of tenants and for operators: a request with an `Origin` header\nis refused unless the admin key opens it.",
             )
     }
+    pub fn cli_session_revoke() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("sid")
+                    .long("sid")
+                    .value_parser(::clap::value_parser!(types::SessionId))
+                    .required(true)
+                    .help("The session."),
+            )
+            .about(
+                "End a session\n\nEnds a session at once, and with it all its tokens. Ending one that is over changes nothing\nand is answered alike.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+            )
+    }
+    pub fn cli_session_renew() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("sid")
+                    .long("sid")
+                    .value_parser(::clap::value_parser!(types::SessionId))
+                    .required(true)
+                    .help("The session."),
+            )
+            .about(
+                "Renew a session\n\nGives a live session a new token and a new expiry, as long after now as its first one was\nafter its opening. The session id stays. The token before stays valid for 30 more seconds,\nor until its own end when that is earlier; of tokens that were superseded within the last 30\nseconds the latest eight are.\n\nWhat the session may do is judged again by the present state of the key that opened it, and\nthe renewal is refused when the key would not grant as much now. No session outlives twelve\nhours from its opening, nor the lifetime that its key sets: close to that end the new expiry\nis the end itself, and beyond it there is no renewal. This operation has no request body.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+            )
+    }
+    pub fn cli_session_revoke_many() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("issued-before")
+                    .long("issued-before")
+                    .value_parser(
+                        ::clap::value_parser!(
+                            ::chrono::DateTime < ::chrono::offset::Utc >
+                        ),
+                    )
+                    .required(false)
+                    .help(
+                        "Only sessions opened before this time, which is now unless given.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("reauth-margin-s")
+                    .long("reauth-margin-s")
+                    .value_parser(::clap::value_parser!(i64))
+                    .required(false)
+                    .help(
+                        "How many seconds from now the sessions end, so that their pages can open new ones.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("tenant-id")
+                    .long("tenant-id")
+                    .value_parser(::clap::value_parser!(types::TenantId))
+                    .required(false)
+                    .help("A tenant's id."),
+            )
+            .arg(
+                ::clap::Arg::new("json-body")
+                    .long("json-body")
+                    .value_name("JSON-FILE")
+                    .required(true)
+                    .value_parser(::clap::value_parser!(std::path::PathBuf))
+                    .help("Path to a file that contains the full json body."),
+            )
+            .about(
+                "End all sessions of some targets\n\nEnds every session that one of the targets names and that was opened before `issued_before`,\nwhich is now unless given: sessions that are opened later are not touched. A target is a kind\nand an id: `uid:`, `customer:`, `employee:`, `chat:` (the only chat of an embed session, or\nthe conversation of a chat session), `key:` and `session:`.\n\nThe sessions end at once, or `reauth_margin_s` seconds from now: until then they work as\nbefore, so that their pages can open new ones, but cannot be renewed. A session that was\nalready ending later is brought forward; one that was already ending earlier keeps its time.\n\n`revoked` counts the sessions whose end this request set. `not_revocable` counts those that\nthe targets name and that were over already or ending as early: their time was over, or\nthey had been revoked. A session that several targets name counts once; a target that names\nnothing counts nothing. Sent again, a request changes nothing more and counts everything as\n`not_revocable`. When there are more sessions than can be ended in time the answer is 503,\nand what was ended until then stays ended: send the request again.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+            )
+    }
+    pub fn cli_token_introspect() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("token")
+                    .long("token")
+                    .value_parser(::clap::value_parser!(types::TokenQuestionToken))
+                    .required_unless_present("json-body")
+                    .help(
+                        "An embed token, the session token of a chat widget, or the access token of an iframe\nsession.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("token-type-hint")
+                    .long("token-type-hint")
+                    .value_parser(
+                        ::clap::value_parser!(types::TokenQuestionTokenTypeHint),
+                    )
+                    .required(false)
+                    .help(
+                        "What kind of token it is, in words of RFC 7009. It changes nothing.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("json-body")
+                    .long("json-body")
+                    .value_name("JSON-FILE")
+                    .required(false)
+                    .value_parser(::clap::value_parser!(std::path::PathBuf))
+                    .help("Path to a file that contains the full json body."),
+            )
+            .about(
+                "Ask whether a token may be used\n\nTells what a token of any surface grants and until when (RFC 7662). The answer is exactly\n`{\"active\": false}` for every token that could not be used now: an unknown, malformed,\nexpired or superseded one, one of another tenant, and one whose session, key or tenant was\nended or paused. Asking is no use of the session, so it does not put off its idle time-out.\n\n`token_type_hint` is accepted and changes nothing: which kind a token is can be seen from it.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+            )
+    }
+    pub fn cli_token_revoke() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("token")
+                    .long("token")
+                    .value_parser(::clap::value_parser!(types::TokenQuestionToken))
+                    .required_unless_present("json-body")
+                    .help(
+                        "An embed token, the session token of a chat widget, or the access token of an iframe\nsession.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("token-type-hint")
+                    .long("token-type-hint")
+                    .value_parser(
+                        ::clap::value_parser!(types::TokenQuestionTokenTypeHint),
+                    )
+                    .required(false)
+                    .help(
+                        "What kind of token it is, in words of RFC 7009. It changes nothing.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("json-body")
+                    .long("json-body")
+                    .value_name("JSON-FILE")
+                    .required(false)
+                    .value_parser(::clap::value_parser!(std::path::PathBuf))
+                    .help("Path to a file that contains the full json body."),
+            )
+            .about(
+                "End the session of a token\n\nEnds the session behind a token of any surface (RFC 7009). The answer is the same when there\nis nothing to end: for an unknown, malformed or expired token and for one of another tenant.\n\n`token_type_hint` is accepted and changes nothing.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+            )
+    }
     pub async fn execute(
         &self,
         cmd: CliCommand,
         matches: &::clap::ArgMatches,
     ) -> anyhow::Result<()> {
         match cmd {
+            CliCommand::SessionList => self.execute_session_list(matches).await,
             CliCommand::SessionRead => self.execute_session_read(matches).await,
+            CliCommand::SessionRevoke => self.execute_session_revoke(matches).await,
+            CliCommand::SessionRenew => self.execute_session_renew(matches).await,
+            CliCommand::SessionRevokeMany => {
+                self.execute_session_revoke_many(matches).await
+            }
+            CliCommand::TokenIntrospect => self.execute_token_introspect(matches).await,
+            CliCommand::TokenRevoke => self.execute_token_revoke(matches).await,
+        }
+    }
+    pub async fn execute_session_list(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.session_list();
+        if let Some(value) = matches.get_one::<types::Cursor>("after") {
+            request = request.after(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::SessionListChat>("chat") {
+            request = request.chat(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::SessionListCustomer>("customer") {
+            request = request.customer(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::SessionListEmployee>("employee") {
+            request = request.employee(value.clone());
+        }
+        if let Some(value) = matches
+            .get_one::<::chrono::DateTime<::chrono::offset::Utc>>("issued-after")
+        {
+            request = request.issued_after(value.clone());
+        }
+        if let Some(value) = matches
+            .get_one::<::chrono::DateTime<::chrono::offset::Utc>>("issued-before")
+        {
+            request = request.issued_before(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::KeyId>("key") {
+            request = request.key(value.clone());
+        }
+        if let Some(value) = matches.get_one::<::std::num::NonZeroU64>("limit") {
+            request = request.limit(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::SessionState>("state") {
+            request = request.state(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::Surface>("surface") {
+            request = request.surface(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::TenantId>("tenant-id") {
+            request = request.tenant_id(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::SessionListUid>("uid") {
+            request = request.uid(value.clone());
+        }
+        self.config.execute_session_list(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
         }
     }
     pub async fn execute_session_read(
@@ -51,6 +380,150 @@ impl<T: CliConfig> Cli<T> {
             request = request.sid(value.clone());
         }
         self.config.execute_session_read(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_session_revoke(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.session_revoke();
+        if let Some(value) = matches.get_one::<types::SessionId>("sid") {
+            request = request.sid(value.clone());
+        }
+        self.config.execute_session_revoke(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_no_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_session_renew(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.session_renew();
+        if let Some(value) = matches.get_one::<types::SessionId>("sid") {
+            request = request.sid(value.clone());
+        }
+        self.config.execute_session_renew(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_session_revoke_many(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.session_revoke_many();
+        if let Some(value) = matches.get_one::<std::path::PathBuf>("json-body") {
+            let body_txt = std::fs::read_to_string(value)
+                .with_context(|| format!("failed to read {}", value.display()))?;
+            let body_value = serde_json::from_str::<types::SessionRevocation>(&body_txt)
+                .with_context(|| format!("failed to parse {}", value.display()))?;
+            request = request.body(body_value);
+        }
+        if let Some(value) = matches
+            .get_one::<::chrono::DateTime<::chrono::offset::Utc>>("issued-before")
+        {
+            request = request.body_map(|body| { body.issued_before(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<i64>("reauth-margin-s") {
+            request = request.body_map(|body| { body.reauth_margin_s(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<types::TenantId>("tenant-id") {
+            request = request.body_map(|body| { body.tenant_id(value.clone()) });
+        }
+        self.config.execute_session_revoke_many(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_token_introspect(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.token_introspect();
+        if let Some(value) = matches.get_one::<std::path::PathBuf>("json-body") {
+            let body_txt = std::fs::read_to_string(value)
+                .with_context(|| format!("failed to read {}", value.display()))?;
+            let body_value = serde_json::from_str::<types::TokenQuestion>(&body_txt)
+                .with_context(|| format!("failed to parse {}", value.display()))?;
+            request = request.body(body_value);
+        }
+        if let Some(value) = matches.get_one::<types::TokenQuestionToken>("token") {
+            request = request.body_map(|body| { body.token(value.clone()) });
+        }
+        if let Some(value) = matches
+            .get_one::<types::TokenQuestionTokenTypeHint>("token-type-hint")
+        {
+            request = request.body_map(|body| { body.token_type_hint(value.clone()) });
+        }
+        self.config.execute_token_introspect(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_token_revoke(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.token_revoke();
+        if let Some(value) = matches.get_one::<std::path::PathBuf>("json-body") {
+            let body_txt = std::fs::read_to_string(value)
+                .with_context(|| format!("failed to read {}", value.display()))?;
+            let body_value = serde_json::from_str::<types::TokenQuestion>(&body_txt)
+                .with_context(|| format!("failed to parse {}", value.display()))?;
+            request = request.body(body_value);
+        }
+        if let Some(value) = matches.get_one::<types::TokenQuestionToken>("token") {
+            request = request.body_map(|body| { body.token(value.clone()) });
+        }
+        if let Some(value) = matches
+            .get_one::<types::TokenQuestionTokenTypeHint>("token-type-hint")
+        {
+            request = request.body_map(|body| { body.token_type_hint(value.clone()) });
+        }
+        self.config.execute_token_revoke(matches, &mut request)?;
         let result = request.send().await;
         match result {
             Ok(r) => {
@@ -84,6 +557,13 @@ pub trait CliConfig {
     fn list_end_error<T>(&self, value: &Error<T>)
     where
         T: serde::Serialize + std::fmt::Debug;
+    fn execute_session_list(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::SessionList,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
     fn execute_session_read(
         &self,
         matches: &::clap::ArgMatches,
@@ -91,18 +571,70 @@ pub trait CliConfig {
     ) -> anyhow::Result<()> {
         Ok(())
     }
+    fn execute_session_revoke(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::SessionRevoke,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_session_renew(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::SessionRenew,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_session_revoke_many(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::SessionRevokeMany,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_token_introspect(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::TokenIntrospect,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_token_revoke(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::TokenRevoke,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
 }
 #[derive(Copy, Clone, Debug)]
 pub enum CliCommand {
+    SessionList,
     SessionRead,
+    SessionRevoke,
+    SessionRenew,
+    SessionRevokeMany,
+    TokenIntrospect,
+    TokenRevoke,
 }
 impl CliCommand {
     pub fn iter() -> impl Iterator<Item = CliCommand> {
-        vec![CliCommand::SessionRead,].into_iter()
+        vec![
+            CliCommand::SessionList, CliCommand::SessionRead, CliCommand::SessionRevoke,
+            CliCommand::SessionRenew, CliCommand::SessionRevokeMany,
+            CliCommand::TokenIntrospect, CliCommand::TokenRevoke,
+        ]
+            .into_iter()
     }
     pub fn operation_id(&self) -> &'static str {
         match self {
+            CliCommand::SessionList => "session_list",
             CliCommand::SessionRead => "session_read",
+            CliCommand::SessionRevoke => "session_revoke",
+            CliCommand::SessionRenew => "session_renew",
+            CliCommand::SessionRevokeMany => "session_revoke_many",
+            CliCommand::TokenIntrospect => "token_introspect",
+            CliCommand::TokenRevoke => "token_revoke",
         }
     }
 }

@@ -61,11 +61,19 @@ pub fn proofs(operation: &str) -> Option<&'static [Proof]> {
         "webhook_test" => Some(&[Proof::Bearer]),
         "chat_conversation_read" => Some(&[Proof::Bearer]),
         "chat_session_create" => Some(&[]),
+        "chat_session_end" => Some(&[Proof::Bearer]),
+        "chat_session_refresh" => Some(&[Proof::Bearer]),
         "embed_session_read" => Some(&[Proof::Bearer]),
         "embed_session_create" => Some(&[Proof::Signature]),
         "iframe_session_create" => Some(&[Proof::Bearer]),
         "iframe_token_redeem" => Some(&[]),
+        "session_list" => Some(&[Proof::Bearer]),
+        "session_revoke" => Some(&[Proof::Bearer]),
         "session_read" => Some(&[Proof::Bearer, Proof::Signature]),
+        "session_renew" => Some(&[Proof::Bearer]),
+        "session_revoke_many" => Some(&[Proof::Bearer]),
+        "token_introspect" => Some(&[Proof::Bearer]),
+        "token_revoke" => Some(&[Proof::Bearer]),
         _ => None,
     }
 }
@@ -82,7 +90,7 @@ macro_rules! with_surfaces {
         "http://127.0.0.1:8080"; iframe, "Vestibule, iframe surface",
         "Creates links to the assistant page and hands out the token behind them. The backend of an\nanalytics product proves itself by its API key. The page in the iframe holds only the cache key\nfrom the URL's fragment, which is a capability of its own, and exchanges it for the token.\n\nIntegers are written as integers: `900.0` and `9e2` are refused. Unknown members and unknown\nquery parameters are refused. All errors are the shared `Error` object. Every answer has\n`X-Content-Type-Options: nosniff`.",
         "http://127.0.0.1:8080"; lifecycle, "Vestibule, life cycle of sessions",
-        "For the backends of tenants and for operators: which sessions there are, whichever surface they\nwere opened on, and what became of them. A tenant's key sees the sessions of its own tenant and\nno others: those of other tenants are answered as if they did not exist. An API key of the iframe\nsurface is such a key, and an embed key that signs with version 2; one of scope `read` may read.\nThe admin key sees the sessions of all tenants.\n\nWhat changes a session takes effect at once on the instance that was asked, and within a second\non every other. Unknown members and unknown query parameters are refused. All errors are the\nshared `Error` object. Every answer has `X-Content-Type-Options: nosniff`.",
+        "For the backends of tenants and for operators: which sessions there are, whichever surface they\nwere opened on, and what became of them. A tenant's key sees the sessions of its own tenant and\nno others: those of other tenants are answered as if they did not exist. An API key of the iframe\nsurface is such a key, and an embed key that signs with version 2; one of scope `read` may read.\nThe admin key sees the sessions of all tenants.\n\nWhat changes a session takes effect at once on the instance that was asked, and within a second\non every other.\n\nA key may set an idle time-out. A session of such a key that is not used for that long is over,\nand its tokens are refused with `token_expired`. A use is a request with a token of the session that\nwas let in, a redemption of its cache key, or a renewal. Uses are remembered coarsely, so that\nreading stays cheap and a use on any instance counts on all: a session ends no earlier than its\ntime-out after its last use, and no later than one and a quarter times that and ten seconds.\n\nUnknown members and unknown query parameters are refused. All errors are the shared `Error`\nobject. Every answer has `X-Content-Type-Options: nosniff`.",
         "http://127.0.0.1:8080"; }
     };
 }

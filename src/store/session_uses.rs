@@ -1,0 +1,82 @@
+//! When sessions were last used: noted in memory, written together every now and then.
+//!
+//! Which uses are worth remembering is the domain's to say; here they are only gathered, so that
+//! no read of a session waits for a write.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::Store;
+use super::cache::Caches;
+use super::engine::{Connection, Failure, Rows, Value};
+use super::writer::Job;
+use crate::domain::session::Session;
+use crate::error::Result;
+
+/// Uses that are not written yet: the time by session.
+#[derive(Default)]
+pub(super) struct Noted(Mutex<HashMap<(String, String), i64>>);
+
+impl Store {
+    /// Takes note of a use of a session at `now` (milliseconds). Writes nothing yet.
+    pub fn note_use(&self, session: &Session, now: i64) {
+        let name = (session.tenant.clone(), session.id.clone());
+        let mut noted = self.uses.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = noted.entry(name).or_insert(now);
+        *last = now.max(*last);
+    }
+
+    /// Writes what was noted. What cannot be written is noted again.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn write_uses(&self) -> Result<()> {
+        let noted =
+            std::mem::take(&mut *self.uses.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut uses: Vec<_> = noted.into_iter().collect();
+        while !uses.is_empty() {
+            let rest = uses.split_off(uses.len().min(SLICE));
+            if let Err(error) = self.writer.run(Write { uses: uses.clone() }).await {
+                let mut noted = self.uses.0.lock().unwrap_or_else(PoisonError::into_inner);
+                for (name, at) in uses.into_iter().chain(rest) {
+                    let last = noted.entry(name).or_insert(at);
+                    *last = at.max(*last);
+                }
+                return Err(error);
+            }
+            uses = rest;
+        }
+        Ok(())
+    }
+}
+
+/// The most uses of one write.
+const SLICE: usize = 1024;
+
+static USES: Rows = Rows {
+    head: "INSERT INTO session_uses (tenant_id, session_id, last_used_at) VALUES",
+    columns: 3,
+    tail: "ON CONFLICT (tenant_id, session_id) DO UPDATE SET last_used_at = excluded.last_used_at \
+           WHERE excluded.last_used_at > session_uses.last_used_at",
+};
+
+struct Write {
+    uses: Vec<((String, String), i64)>,
+}
+
+impl Job for Write {
+    type Answer = ();
+
+    async fn run(&self, conn: &mut Connection) -> Result<(), Failure> {
+        let row = |((tenant, id), at): &'_ ((String, String), i64)| {
+            [Value::from(tenant.clone()), id.clone().into(), (*at).into()]
+        };
+        conn.insert(&USES, self.uses.iter().flat_map(row).collect()).await.map(drop)
+    }
+
+    fn forget(&self, caches: &Caches) {
+        for ((tenant, id), _) in &self.uses {
+            caches.sessions.drop_one(tenant, id);
+        }
+    }
+}

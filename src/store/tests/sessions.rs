@@ -1,0 +1,199 @@
+//! Sessions after their opening: lists, sweeps, renewals, uses, and rows of an older release.
+
+use super::*;
+use crate::domain::renewal;
+use crate::domain::session::{EarlierToken, Overview};
+use crate::domain::target::Target;
+use crate::store::session_ends::{self, SWEEP_SLICE, Sweep, Swept};
+use crate::store::session_lists::{self, SessionRange};
+
+async fn open_iframe(store: &Store, id: &str, uid: &str) -> Session {
+    let session = iframe_session(id, uid);
+    let limits = crate::domain::limits::LimitsChange::Keep;
+    let opened = store.open_iframe_session(session, id.as_bytes(), 3, limits, audit("ten_a"));
+    opened.await.expect("opens")
+}
+
+fn subject(text: &str) -> Target {
+    Target::parse(text).expect("a target")
+}
+
+fn sweep(targets: &[&str], cut: i64) -> Sweep {
+    Sweep {
+        tenant: "ten_a".into(),
+        targets: targets.iter().map(|text| subject(text)).collect(),
+        at: 0,
+        after: String::new(),
+        now: NOW,
+        cut,
+        issued_before: NOW + 1,
+        audit: AuditEntry { action: "session.revoke".into(), ..audit("ten_a") },
+        audit_ids: Vec::new(),
+    }
+}
+
+async fn swept(store: &Store, sweep: Sweep) -> (u64, u64) {
+    let ids = || (0..SWEEP_SLICE).map(|_| audit("ten_a").id).collect();
+    let Swept { revoked, not_revocable, .. } =
+        store.sweep_all_sessions(sweep, ids).await.expect("sweeps");
+    (revoked, not_revocable)
+}
+
+async fn listed(store: &Store, range: SessionRange, limit: u32) -> Vec<String> {
+    let found: Vec<Overview> = store.list_sessions(&range, limit).await.expect("reads");
+    found.into_iter().map(|session| session.id).collect()
+}
+
+#[tokio::test]
+async fn lists_have_the_latest_first_and_keep_their_place() {
+    let (_dir, store) = furnished().await;
+    for n in 1..=5 {
+        open_iframe(&store, &format!("ses_{n}"), if n == 3 { "v" } else { "u" }).await;
+    }
+    let of = |target: Option<&str>, before: Option<&str>| SessionRange {
+        tenant: Some("ten_a".into()),
+        target: target.map(subject),
+        from: None,
+        before: before.map(str::to_owned),
+    };
+    assert_eq!(listed(&store, of(None, None), 2).await, ["ses_5", "ses_4"]);
+    open_iframe(&store, "ses_6", "u").await;
+    assert_eq!(listed(&store, of(None, Some("ses_4")), 2).await, ["ses_3", "ses_2"]);
+    assert_eq!(
+        listed(&store, of(Some("uid:u"), Some("ses_5")), 9).await,
+        ["ses_4", "ses_2", "ses_1"]
+    );
+    assert_eq!(listed(&store, of(Some("key:key_iframe"), None), 1).await, ["ses_6"]);
+    assert_eq!(listed(&store, of(Some("session:ses_2"), None), 9).await, ["ses_2"]);
+    let from = SessionRange { from: Some("ses_5".into()), ..of(None, None) };
+    assert_eq!(listed(&store, from, 9).await, ["ses_6", "ses_5"]);
+    let other = SessionRange { tenant: Some("ten_b".into()), ..SessionRange::default() };
+    assert!(listed(&store, other, 9).await.is_empty());
+    assert_eq!(listed(&store, SessionRange::default(), 9).await.len(), 6, "the operator's");
+}
+
+/// Every list and every step of a sweep goes along an index that has its order already.
+#[tokio::test]
+async fn lists_and_sweeps_go_along_an_index_without_sorting() {
+    let (_dir, store) = furnished().await;
+    let lists = [
+        (session_lists::ALL, "sessions_by_id (session_id>? AND session_id<?)"),
+        (session_lists::OF_TENANT, "(tenant_id=? AND session_id>? AND session_id<?)"),
+        (session_lists::OF_SUBJECT, "sessions_by_subject (tenant_id=? AND subject=?"),
+        (session_lists::OF_CHAT, "sessions_by_chat (tenant_id=? AND chat=?"),
+        (session_lists::OF_KEY, "sessions_by_key (key_id=? AND session_id>?"),
+        (session_lists::OF_ID, "session_id=?"),
+    ];
+    let targets = ["uid:u", "chat:c", "key:k", "session:s"].map(subject);
+    let indexes =
+        ["sessions_by_subject (", "sessions_by_chat (", "sessions_by_key (", "session_id=?"];
+    let steps = targets.iter().map(session_ends::statements).zip(indexes);
+    let steps = steps.flat_map(|((read, end), index)| [(read, index), (end, index)]);
+    for (statement, index) in lists.into_iter().chain(steps) {
+        let explain: &'static str = format!("EXPLAIN QUERY PLAN {statement}").leak();
+        let rows = store.readers.fetch(explain, Vec::new()).await.expect("explains");
+        let plan: Vec<_> = rows.into_iter().map(|mut row| row.text(3).expect("text")).collect();
+        println!("{plan:?}");
+        assert!(plan[0].starts_with("SEARCH") && plan[0].contains(index), "{plan:?}: {statement}");
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:?}: {statement}");
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_counts_each_session_once_and_changes_nothing_twice() {
+    let (_dir, store) = furnished().await;
+    for (id, uid) in [("ses_1", "u"), ("ses_2", "u"), ("ses_3", "v"), ("ses_4", "w")] {
+        open_iframe(&store, id, uid).await;
+    }
+    store.revoke_session("ten_a", "ses_2", NOW, audit("ten_a")).await.expect("revokes");
+    let lines = "SELECT COUNT(*) FROM audit WHERE action = 'session.revoke'";
+    let both = || sweep(&["uid:u", "key:key_iframe", "session:ses_1", "uid:nobody"], NOW);
+    assert_eq!(swept(&store, both()).await, (3, 1));
+    assert_eq!(count(&store, lines).await, 3, "one line for each that was ended");
+    assert_eq!(swept(&store, both()).await, (0, 4));
+    assert_eq!(count(&store, lines).await, 3);
+    let other = Sweep { tenant: "ten_b".into(), ..both() };
+    assert_eq!(swept(&store, other).await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_sweep_spares_what_was_opened_later_and_is_brought_forward() {
+    let (_dir, store) = furnished().await;
+    open_iframe(&store, "ses_1", "u").await;
+    let earlier = Sweep { issued_before: NOW, ..sweep(&["uid:u"], NOW) };
+    assert_eq!(swept(&store, earlier).await, (0, 0), "it was opened at that very instant");
+    assert_eq!(swept(&store, sweep(&["uid:u"], NOW + 30_000)).await, (1, 0));
+    let end = async || {
+        store.session("ten_a", "ses_1").await.expect("reads").expect("it is there").revoked_at
+    };
+    assert_eq!(end().await, Some(NOW + 30_000));
+    assert_eq!(swept(&store, sweep(&["uid:u"], NOW + 40_000)).await, (0, 1), "never put off");
+    assert_eq!(swept(&store, sweep(&["uid:u"], NOW + 10_000)).await, (1, 0));
+    assert_eq!(end().await, Some(NOW + 10_000));
+    assert!(store.revoke_session("ten_a", "ses_1", NOW, audit("ten_a")).await.expect("revokes"));
+    assert_eq!(end().await, Some(NOW));
+}
+
+#[tokio::test]
+async fn a_sweep_goes_in_slices_between_which_others_write() {
+    let (_dir, store) = furnished().await;
+    let opened = (0..SWEEP_SLICE * 2 + 7).map(|n| {
+        let store = store.clone();
+        async move { open_iframe(&store, &format!("ses_{n:05}"), "u").await }
+    });
+    let total = futures::future::join_all(opened).await.len() as u64;
+    let before = store.counts().writes;
+    assert_eq!(swept(&store, sweep(&["uid:u"], NOW)).await, (total, 0));
+    assert_eq!(store.counts().writes - before, 3, "one write a slice");
+}
+
+#[tokio::test]
+async fn a_renewal_is_kept_and_never_brings_back_what_was_revoked() {
+    let (dir, store) = furnished().await;
+    let opened = open_embed(&store, "ses_1", "mac").await.expect("opens");
+    let key = embed_key("key_embed");
+    let renew = |at: i64| -> crate::store::Renew {
+        let key = key.clone();
+        Box::new(move |stored| renewal::renew(stored, Some(&key), at, format!("tok_{at}")))
+    };
+    let at = NOW + 60_000;
+    let renewed = store.renew_session("ten_a", "ses_1", renew(at), audit("ten_a")).await;
+    let renewed = renewed.expect("renews");
+    assert_eq!((renewed.issued_at, renewed.renewed_at), (opened.issued_at, Some(at)));
+    let superseded = EarlierToken { id: opened.token_id, valid_until: at + renewal::OVERLAP_MS };
+    assert_eq!(renewed.earlier, [superseded]);
+    store.close().await;
+    let store = Store::open(dir.path()).await.expect("opens again");
+    let read = store.session("ten_a", "ses_1").await.expect("reads").expect("it is there");
+    assert_eq!(*read, renewed);
+    store.revoke_session("ten_a", "ses_1", at, audit("ten_a")).await.expect("revokes");
+    let refused = store.renew_session("ten_a", "ses_1", renew(at + 1), audit("ten_a")).await;
+    assert!(matches!(refused, Err(Error::SessionEnded("revoked"))), "{refused:?}");
+    let unknown = store.renew_session("ten_b", "ses_1", renew(at), audit("ten_b")).await;
+    assert!(matches!(unknown, Err(Error::NotFound(_))), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn uses_are_written_together_and_never_go_back() {
+    let (_dir, store) = furnished().await;
+    let one = open_iframe(&store, "ses_1", "u").await;
+    let two = open_iframe(&store, "ses_2", "u").await;
+    let before = store.counts().writes;
+    for at in [NOW + 2, NOW + 9, NOW + 5] {
+        store.note_use(&one, at);
+    }
+    store.note_use(&two, NOW + 3);
+    assert_eq!(store.counts().writes, before, "noting writes nothing");
+    store.write_uses().await.expect("writes");
+    assert_eq!(store.counts().writes, before + 1, "both in one write");
+    store.note_use(&one, NOW + 4);
+    store.write_uses().await.expect("writes");
+    let used = async |id: &str| {
+        store.session("ten_a", id).await.expect("reads").expect("it is there").last_used_at
+    };
+    assert_eq!((used("ses_1").await, used("ses_2").await), (Some(NOW + 9), Some(NOW + 3)));
+    store.write_uses().await.expect("nothing to write");
+    assert_eq!(store.counts().writes, before + 2);
+    store.purge(NOW, NOW + 10_000_000).await.expect("purges");
+    assert_eq!(count(&store, "SELECT COUNT(*) FROM session_uses").await, 0);
+}

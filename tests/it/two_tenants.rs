@@ -1,0 +1,181 @@
+//! Two tenants at random: whatever one of them asks about sessions, no answer names anything of
+//! the other.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::keyring::tenant_id;
+use crate::lifecycle::{Backend, Opened, SURFACES};
+use crate::requests::Answer;
+use crate::service::Service;
+
+/// One request of one tenant; numbers pick among what was opened so far, by anybody.
+#[derive(Clone, Debug)]
+enum Step {
+    Open(usize),
+    Read(usize),
+    Renew(usize),
+    End(usize),
+    Introspect(usize),
+    Revoke(usize),
+    List(usize, usize),
+    Sweep(usize, usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let any = || 0usize..64;
+    prop_oneof![
+        3 => (0usize..3).prop_map(Step::Open),
+        2 => any().prop_map(Step::Read),
+        1 => any().prop_map(Step::Renew),
+        1 => any().prop_map(Step::End),
+        2 => any().prop_map(Step::Introspect),
+        1 => any().prop_map(Step::Revoke),
+        3 => (any(), 0usize..7).prop_map(|(at, by)| Step::List(at, by)),
+        1 => (any(), 0usize..5).prop_map(|(at, by)| Step::Sweep(at, by)),
+    ]
+}
+
+/// A tenant, and every id and token that is its own.
+struct Side<'a> {
+    backend: Backend<'a>,
+    ids: BTreeSet<String>,
+}
+
+/// A session, and whose it is.
+struct Known {
+    opened: Opened,
+    of: usize,
+    key: String,
+    chat: Option<String>,
+    is_over: bool,
+}
+
+struct World<'a> {
+    sides: [Side<'a>; 2],
+    known: Vec<Known>,
+    steps: usize,
+}
+
+impl World<'_> {
+    async fn run(&mut self, of: usize, step: &Step) {
+        self.steps += 1;
+        if let Step::Open(surface) = step {
+            return self.open(of, SURFACES[*surface]).await;
+        }
+        let answer = self.answer(of, step).await;
+        let foreign = &self.sides[1 - of].ids;
+        let named: Vec<_> = foreign.iter().filter(|id| answer.text.contains(id.as_str())).collect();
+        assert!(named.is_empty(), "{step:?} of {of} names {named:?}: {}", answer.text);
+        for it in &mut self.known {
+            let read = self.sides[it.of].backend.read(&it.opened.sid).await;
+            let is_over = read.body["state"] == "revoked";
+            assert!(it.of == of || is_over == it.is_over, "{step:?} of {of} ended another's");
+            it.is_over = is_over;
+        }
+    }
+
+    async fn open(&mut self, of: usize, surface: &str) {
+        let side = &mut self.sides[of];
+        let opened = side.backend.open(surface).await;
+        let read = side.backend.read(&opened.sid).await.body;
+        let text = |name: &str| read[name].as_str().map(str::to_owned);
+        let key = text("key_id").expect("a key");
+        side.ids.extend([opened.sid.clone(), opened.token.clone(), key.clone()]);
+        let chat = text("chat");
+        side.ids.extend(chat.clone());
+        self.known.push(Known { opened, of, key, chat, is_over: false });
+    }
+
+    async fn answer(&self, of: usize, step: &Step) -> Answer {
+        let backend = &self.sides[of].backend;
+        let picked = |at: usize| &self.known[at % self.known.len()];
+        let (answer, of_picked) = match step {
+            Step::Read(at) => (backend.read(&picked(*at).opened.sid).await, Some(picked(*at))),
+            Step::Renew(at) => (backend.renew(&picked(*at).opened.sid).await, Some(picked(*at))),
+            Step::End(at) => (backend.end(&picked(*at).opened.sid).await, Some(picked(*at))),
+            Step::Introspect(at) => {
+                let told = backend.introspect(&picked(*at).opened.token).await;
+                let own = picked(*at).of == of;
+                assert!(own || told.body == json!({ "active": false }), "{}", told.text);
+                (told, None)
+            }
+            Step::Revoke(at) => {
+                let body = json!({ "token": picked(*at).opened.token });
+                (backend.call(Method::POST, "/tokens/revoke", Some(body)).await, None)
+            }
+            Step::List(at, by) => {
+                let query = self.query(picked(*at), *by).await;
+                let path = format!("/sessions?limit=200&{query}");
+                (backend.call(Method::GET, &path, None).await, None)
+            }
+            Step::Sweep(at, by) => {
+                let body = json!({ "targets": [self.target(picked(*at), *by)] });
+                (backend.call(Method::POST, "/sessions:revoke", Some(body)).await, None)
+            }
+            Step::Open(_) => unreachable!("opened elsewhere"),
+        };
+        if of_picked.is_some_and(|it| it.of != of) {
+            answer.refused(404, "session_not_found");
+        }
+        answer
+    }
+
+    async fn query(&self, of: &Known, by: usize) -> String {
+        match by {
+            0 => String::new(),
+            1 => format!("key={}", of.key),
+            2 => format!("chat={}", of.chat.as_deref().unwrap_or("none")),
+            3 => "uid=user-1".to_owned(),
+            4 => "state=live".to_owned(),
+            5 => format!("after={}", of.opened.sid),
+            _ => {
+                let name = ["Demo shop", "Other shop"][of.of];
+                format!("tenant_id={}", tenant_id(self.sides[0].backend.service, name).await)
+            }
+        }
+    }
+
+    fn target(&self, of: &Known, by: usize) -> String {
+        match by {
+            0 => format!("session:{}", of.opened.sid),
+            1 => format!("key:{}", of.key),
+            2 => format!("chat:{}", of.chat.as_deref().unwrap_or("none")),
+            3 => "uid:user-1".to_owned(),
+            _ => "customer:customer-1".to_owned(),
+        }
+    }
+}
+
+/// No request of one tenant is answered with an id of the other, nor changes what is the other's.
+#[test]
+fn no_answer_names_anything_of_another_tenant() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let service = Service::start(|config| config.limits.redeem_per_minute = 1 << 20);
+    let config = Config { cases: 12, failure_persistence: None, ..Config::default() };
+    let seed = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+    let mut runner = TestRunner::new_with_rng(config, seed);
+    let steps = std::cell::Cell::new(0);
+    let all = proptest::collection::vec((0usize..2, step()), 10..30);
+    let run = runner.run(&all, |script| {
+        runtime.block_on(async {
+            let side = |backend| Side { backend, ids: BTreeSet::new() };
+            let sides = [side(Backend::demo(&service)), side(Backend::other(&service))];
+            let mut world = World { sides, known: Vec::new(), steps: 0 };
+            for of in [0, 1] {
+                world.open(of, "iframe").await;
+            }
+            for (of, step) in &script {
+                world.run(*of, step).await;
+            }
+            steps.set(steps.get() + world.steps);
+        });
+        Ok(())
+    });
+    run.unwrap_or_else(|bad| panic!("{bad}"));
+    println!("two tenants: {} random requests, 0 foreign ids", steps.get());
+}
