@@ -10,7 +10,6 @@ use vestibule_runtime::{KnownCaller, Part, Received, Refusal, TokenPrefix};
 
 use crate::context::Context;
 use crate::domain::api_key::KeyHash;
-use crate::domain::caller::Caller;
 use crate::domain::key::{Key, KeyKind, KeyState};
 use crate::domain::origin::Origin;
 use crate::domain::session::Session;
@@ -51,12 +50,6 @@ pub struct ApiKeyCaller {
     pub key: Arc<Key>,
     /// Which of its API keys was shown.
     pub generation: i64,
-}
-
-impl From<ApiKeyCaller> for Caller {
-    fn from(ApiKeyCaller { key, .. }: ApiKeyCaller) -> Self {
-        Self { tenant: Some(key.tenant.clone()), may_change: true, actor: key.id.clone() }
-    }
 }
 
 /// The operator.
@@ -194,7 +187,7 @@ impl Context {
     }
 
     /// Generation and text of each secret that still signs.
-    fn live_secrets(&self, key: &Key) -> Result<Vec<(i64, SecretString)>> {
+    pub(super) fn live_secrets(&self, key: &Key) -> Result<Vec<(i64, SecretString)>> {
         let now = self.clock.now_ms();
         let live = key.secrets.iter().filter(|secret| secret.is_live(now));
         let open = live.map(|secret| {

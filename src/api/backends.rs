@@ -1,6 +1,6 @@
 //! Any one of the callers that ask about sessions of all surfaces, reduced to what decides.
 //!
-//! A signature is accepted once: what only reads uses it up in a write of its own, before it reads.
+//! A signature is accepted once: it is used up in a write of its own, before anything is done.
 
 use vestibule_api::authenticate::ApiKeyOrSignedV2OrAdminKey;
 
@@ -24,6 +24,17 @@ impl Context {
             self.store.use_up(signed.claim.clone()).await?;
         }
         Ok(caller(&backend))
+    }
+
+    /// Who asks to change. A signature is used up before the change, in a write of its own, so that
+    /// it changes something at most once; whoever hears nothing signs again.
+    ///
+    /// # Errors
+    /// `InsufficientScope` when they may only read; else as [`Context::reader`].
+    pub(super) async fn changer(&self, backend: Backend) -> Result<Caller> {
+        let caller = self.reader(backend).await?;
+        caller.require_change()?;
+        Ok(caller)
     }
 }
 

@@ -87,7 +87,7 @@ fn as_of_a_page(error: Error) -> Error {
 }
 
 impl Context {
-    async fn customer(
+    pub(super) async fn customer(
         &self,
         admitted: &Admitted<'_>,
         id: Option<&str>,

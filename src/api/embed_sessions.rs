@@ -107,7 +107,7 @@ impl Context {
     }
 }
 
-fn asked(body: models::CreateEmbedSession) -> Request {
+pub(super) fn asked(body: models::CreateEmbedSession) -> Request {
     Request {
         employee: body.employee_id.to_string(),
         capabilities: body.capabilities.iter().map(ToString::to_string).collect(),

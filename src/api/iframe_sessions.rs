@@ -70,7 +70,11 @@ impl Service {
     }
 
     /// The request in the domain's words, its stored theme looked up.
-    async fn asked(&self, tenant: &str, body: models::CreateIframeSession) -> Result<Request> {
+    pub(super) async fn asked(
+        &self,
+        tenant: &str,
+        body: models::CreateIframeSession,
+    ) -> Result<Request> {
         let theme_id = body.theme_id.and_then(|id| i64::try_from(id.get()).ok());
         let theme = match ThemeChoice::of(body.theme.map(inline_theme), theme_id)? {
             ThemeChoice::Default => None,

@@ -10,7 +10,6 @@ use vestibule_api::sessions::{
 };
 use vestibule_runtime::{Refusal, Timestamp, Violation};
 
-use super::auth::ApiKeyCaller;
 use super::backends::Backend;
 use super::refusal::documented;
 use super::tenants::page_size;
@@ -26,10 +25,10 @@ use crate::store::{SWEEP_SLICE, Sweep, Swept};
 impl Sessions for Context {
     async fn session_list(
         &self,
-        caller: ApiKeyCaller,
+        caller: Backend,
         request: SessionListRequest,
     ) -> Result<SessionListResponse, Refusal> {
-        let (caller, query) = (Caller::from(caller), request.query);
+        let (caller, query) = (self.reader(caller).await?, request.query);
         let after = query.after.as_ref().map(|after| after.to_string());
         let limit = page_size(query.limit) as usize;
         let filter = asked(&caller, query);
@@ -55,11 +54,10 @@ impl Sessions for Context {
 
     async fn session_renew(
         &self,
-        caller: ApiKeyCaller,
+        caller: Backend,
         request: SessionRenewRequest,
     ) -> Result<SessionRenewResponse, Refusal> {
-        let caller = Caller::from(caller);
-        caller.require_change()?;
+        let caller = self.changer(caller).await?;
         let session = self.seen_session(&caller, &request.path.sid).await?;
         let renewed = self.renew(&session, &caller.actor).await?;
         let body = models::RenewedSession {
@@ -75,11 +73,10 @@ impl Sessions for Context {
 
     async fn session_revoke(
         &self,
-        caller: ApiKeyCaller,
+        caller: Backend,
         request: SessionRevokeRequest,
     ) -> Result<SessionRevokeResponse, Refusal> {
-        let caller = Caller::from(caller);
-        caller.require_change()?;
+        let caller = self.changer(caller).await?;
         let session = self.seen_session(&caller, &request.path.sid).await?;
         self.end(&session, &caller.actor).await?;
         Ok(SessionRevokeResponse::NoContent {})
@@ -87,11 +84,10 @@ impl Sessions for Context {
 
     async fn session_revoke_many(
         &self,
-        caller: ApiKeyCaller,
+        caller: Backend,
         request: SessionRevokeManyRequest,
     ) -> Result<SessionRevokeManyResponse, Refusal> {
-        let caller = Caller::from(caller);
-        caller.require_change()?;
+        let caller = self.changer(caller).await?;
         let body = request.body;
         let tenant = caller.meant(body.tenant_id.as_ref().map(|id| id.as_str()));
         let Some(tenant) = tenant else { return Ok(revoked(Swept::default())) };

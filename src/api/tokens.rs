@@ -7,11 +7,10 @@ use vestibule_api::tokens::{
 };
 use vestibule_runtime::Refusal;
 
-use super::auth::ApiKeyCaller;
+use super::backends::Backend;
 use super::refusal::documented;
 use super::sessions::surface;
 use crate::context::Context;
-use crate::domain::caller::Caller;
 use crate::domain::introspection::Presented;
 use crate::domain::key::Key;
 use crate::domain::session::{Grant, Session};
@@ -19,10 +18,10 @@ use crate::domain::session::{Grant, Session};
 impl Tokens for Context {
     async fn token_introspect(
         &self,
-        caller: ApiKeyCaller,
+        caller: Backend,
         request: TokenIntrospectRequest,
     ) -> Result<TokenIntrospectResponse, Refusal> {
-        let (caller, now) = (Caller::from(caller), self.clock.now_ms());
+        let (caller, now) = (self.reader(caller).await?, self.clock.now_ms());
         let presented = self.presented(&request.body.token, caller.tenant.as_deref(), now).await?;
         let Some((presented, session)) = presented else { return Ok(inactive()) };
         let key = self.store.key(&session.tenant, &session.key_id).await?;
@@ -35,11 +34,10 @@ impl Tokens for Context {
 
     async fn token_revoke(
         &self,
-        caller: ApiKeyCaller,
+        caller: Backend,
         request: TokenRevokeRequest,
     ) -> Result<TokenRevokeResponse, Refusal> {
-        let (caller, now) = (Caller::from(caller), self.clock.now_ms());
-        caller.require_change()?;
+        let (caller, now) = (self.changer(caller).await?, self.clock.now_ms());
         let presented = self.presented(&request.body.token, caller.tenant.as_deref(), now).await?;
         if let Some((_, session)) = presented {
             self.end(&session, &caller.actor).await?;

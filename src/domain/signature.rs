@@ -287,6 +287,30 @@ fn parts_of_version_2<'p>(
     [b"VESTIBULE2\n", method, LINE, target, LINE, timestamp, LINE, nonce, LINE, digest.as_bytes()]
 }
 
+/// How a timestamp stands to the service's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skew {
+    /// Server time minus theirs, milliseconds; `None` when theirs is malformed.
+    pub skew_ms: Option<i64>,
+    /// Whether it is taken.
+    pub is_within: bool,
+    /// Ten digits: seconds where milliseconds are expected.
+    pub looks_like_seconds: bool,
+}
+
+/// Compares a timestamp, 13 digits of milliseconds since 1970, with the service's clock.
+pub fn skew(timestamp: &[u8], now_ms: i64, window_ms: i64) -> Skew {
+    let digits = timestamp.iter().all(u8::is_ascii_digit) && !timestamp.starts_with(b"0");
+    if !digits || timestamp.len() != 13 {
+        let looks_like_seconds = digits && timestamp.len() == 10;
+        return Skew { skew_ms: None, is_within: false, looks_like_seconds };
+    }
+    let theirs = timestamp.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+    let skew_ms = now_ms.saturating_sub(theirs);
+    let is_within = skew_ms.saturating_abs() <= window_ms;
+    Skew { skew_ms: Some(skew_ms), is_within, looks_like_seconds: false }
+}
+
 const REMEMBER_LONGER_MS: i64 = 60_000;
 
 /// Stands in for the secrets that a key does not have; a MAC made with it is never accepted.
@@ -301,21 +325,13 @@ fn mac_of(secret: &[u8], parts: &[&[u8]]) -> hmac::Tag {
 }
 
 fn in_window(timestamp: &[u8], now_ms: i64, window_ms: i64) -> Result<i64> {
-    let refused = |skew_ms, looks_like_seconds| Error::TimestampOutOfWindow {
-        server_time_ms: now_ms,
-        skew_ms,
-        looks_like_seconds,
-    };
-    let digits = timestamp.iter().all(u8::is_ascii_digit) && !timestamp.starts_with(b"0");
-    if !digits || timestamp.len() != 13 {
-        return Err(refused(None, digits && timestamp.len() == 10));
+    let Skew { skew_ms, is_within, looks_like_seconds } = skew(timestamp, now_ms, window_ms);
+    match skew_ms.filter(|_| is_within) {
+        Some(skew_ms) => Ok(now_ms - skew_ms),
+        None => {
+            Err(Error::TimestampOutOfWindow { server_time_ms: now_ms, skew_ms, looks_like_seconds })
+        }
     }
-    let theirs = timestamp.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
-    let skew_ms = now_ms.saturating_sub(theirs);
-    if skew_ms.saturating_abs() > window_ms {
-        return Err(refused(Some(skew_ms), false));
-    }
-    Ok(theirs)
 }
 
 #[cfg(test)]

@@ -160,6 +160,11 @@ impl Wallet {
             "WebhookUpdate" => json!({ "description": "changed" }),
             "WebhookSecretRotate" => json!({ "overlapSeconds": 60 }),
             "ReplayFailed" => json!({ "since": "2026-01-01T00:00:00.000Z" }),
+            "SessionExplain" => json!({ "key_id": format!("key_{}", "a".repeat(26)) }),
+            "SignatureDebug" => json!({
+                "key": self.tenant.embed.test_key,
+                "timestamp": "1700000000000", "signature": "0", "body": "{}",
+            }),
             "KeyCreate" => json!({ "tenantId": tenant_id, "kind": "embed", "label": "a" }),
             "TenantExport" | "TenantErase" => json!({ "uid": "nobody" }),
             other => panic!("tell Wallet::body what {} accepts as {other}", operation.id),

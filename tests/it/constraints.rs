@@ -31,6 +31,7 @@ const AT_ONCE: usize = 8;
 /// What the domain may refuse a valid body with. Everything else would be validation.
 const DOMAIN_CODES: &[&str] = &[
     "cache_key_not_found",
+    "key_not_found",
     "rotation_in_progress",
     "tenant_not_found",
     "theme_conflict",

@@ -3,6 +3,7 @@
 //! What they mean is tested beside their operations; here each is only produced for the list.
 
 use serde_json::{Value, json};
+use vestibule_api::codes;
 use vestibule_api::register::OPERATIONS;
 use vestibule_runtime::OperationInfo;
 
@@ -75,6 +76,13 @@ async fn whole_signatures(callers: &Callers<'_>, produced: &mut Produced) {
         assert!(first.status.is_success(), "{}", first.text);
         let replay = callers.send_as(operation, "", right, body.clone()).await;
         produced.note(operation, "signature_replayed", &replay);
+        let code = codes::INSUFFICIENT_SCOPE;
+        if operation.status_of(code).is_some() {
+            let stamp = fresh_timestamp();
+            let read = signed_v2(&embed.read_key, &embed.read_secret, stamp, &sent).to_vec();
+            let refused = callers.send_as(operation, "", read, body.clone()).await;
+            produced.note(operation, code.name, &refused);
+        }
     }
 }
 
@@ -199,6 +207,12 @@ async fn sessions(callers: &Callers<'_>, produced: &mut Produced) {
     produced.note(refresh, "intent_not_allowed", &answer);
     let answer = refused_renewals::of_an_old_widget(&service).await;
     produced.note(refresh, "lifetime_exhausted", &answer);
+    let debug = operation("signatureDebug");
+    let demo = &callers.service.demo.demo;
+    for key in [&demo.embed.key, &callers.service.demo.other.embed.test_key] {
+        let body = json!({ "key": key, "timestamp": "1", "signature": "0", "body": "" });
+        produced.note(debug, "key_not_found", &lost.send(debug, bytes(&body)).await);
+    }
 }
 
 async fn webhook_targets(callers: &Callers<'_>, produced: &mut Produced) {

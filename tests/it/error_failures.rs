@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use vestibule::context::Context;
+use vestibule::domain::api_key::KeyHash;
 use vestibule::domain::catalogue::Flow;
 use vestibule::domain::key::{
     Ceilings, Identity, Kept, Key, KeySecret, KeySettings, KeyState, Mode, Scope,
@@ -33,6 +34,7 @@ pub async fn produce(produced: &mut Produced) {
     broken_sessions(produced).await;
     broken_offers(produced).await;
     broken_keys_and_tenants(produced).await;
+    broken_diagnostics(produced).await;
 }
 
 async fn a_lost_database(produced: &mut Produced) {
@@ -271,6 +273,57 @@ async fn broken_keys_and_tenants(produced: &mut Produced) {
     context.store.create_tenant(nameless, audit(context, "ten_1")).await.expect("stored");
     let list = operation("tenantList");
     produced.note(list, "internal", &callers.send(list, None).await);
+}
+
+fn found_by(lookup: &str) -> KeySecret {
+    let kept = Kept::Lookup(lookup.to_owned());
+    KeySecret { generation: 1, kept, created_at: 0, not_after: None }
+}
+
+/// A key for trying out and an identity secret that do not open.
+async fn broken_diagnostics(produced: &mut Produced) {
+    let service = Service::start(|_| {});
+    let (context, tenant) = (&service.context, demo_tenant(&service).await);
+    let callers = Callers::new(&service).await;
+    let mut damaged = key(context, &tenant, KeySettings::Embed { scope: Scope::Read });
+    damaged.mode = Mode::Test;
+    let kept = Kept::Sealed(Sealed(vec![0; 64]));
+    damaged.secrets = vec![KeySecret { generation: 1, kept, created_at: 0, not_after: None }];
+    let body = json!({ "key": damaged.lookup, "timestamp": "1", "signature": "0", "body": "" });
+    context.store.create_key(damaged, audit(context, &tenant)).await.expect("stored");
+    let debug = operation("signatureDebug");
+    let answer = callers.send(debug, Some(body.to_string().into_bytes())).await;
+    produced.note(debug, "internal", &answer);
+
+    let owner = context.ids.id("ten_");
+    let nobody = Tenant {
+        id: owner.clone(),
+        name: "Locked out".to_owned(),
+        directory: Directory::Open,
+        identity_secret: Sealed(vec![0; 64]),
+        created_at: context.clock.now_ms(),
+        revoked_at: None,
+        erased_at: None,
+    };
+    context.store.create_tenant(nobody, audit(context, &owner)).await.expect("stored");
+    let identity = Identity::Optional;
+    let settings = KeySettings::Chat { allowed_intents: None, allow_no_origin: true, identity };
+    let mut widget = key(context, &owner, settings);
+    widget.lookup = context.ids.hex::<16>("pk_live_");
+    widget.secrets = vec![found_by(&widget.lookup)];
+    let request =
+        json!({ "publicKey": widget.lookup, "customerId": "c", "customerToken": "a.b.c" });
+    let body = json!({ "key_id": widget.id, "request": request.to_string() });
+    context.store.create_key(widget, audit(context, &owner)).await.expect("stored");
+    let mut backend = key(context, &owner, KeySettings::Iframe { max_redemptions: 1 });
+    let secret = context.ids.hex::<32>("iak_");
+    backend.lookup = KeyHash::of(&secret).lookup();
+    backend.secrets = vec![found_by(&backend.lookup)];
+    context.store.create_key(backend, audit(context, &owner)).await.expect("stored");
+    let explain = operation("sessionExplain");
+    let headers = vec![("authorization", format!("Bearer {secret}"))];
+    let answer = callers.send_as(explain, "", headers, Some(body.to_string().into_bytes())).await;
+    produced.note(explain, "internal", &answer);
 }
 
 /// The service goes on after a failure, and its cause is told to nobody.

@@ -274,6 +274,29 @@ pub mod types {
             Default::default()
         }
     }
+    /// What one rule says to a request.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct RuleFinding {
+        /// The stable code that the caller would be refused with.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub code: ::std::option::Option<::std::string::String>,
+        /// What was found, for people.
+        pub finding: ::std::string::String,
+        /// What to do about it, for people.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub remedy: ::std::option::Option<::std::string::String>,
+        pub rule: SessionRule,
+        /// Whether the request keeps the rule; `skipped` when that was not looked at.
+        pub verdict: ::std::string::String,
+        /// The broken constraints of the body.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub violations: ::std::vec::Vec<Violation>,
+    }
+    impl RuleFinding {
+        pub fn builder() -> builder::RuleFinding {
+            Default::default()
+        }
+    }
     /// A session as its tenant may see it; no token can be made of it. Which of `employee`, `chat`,
     /// `customer` and `uid` there are depends on the surface.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
@@ -325,6 +348,152 @@ pub mod types {
     }
     impl Session {
         pub fn builder() -> builder::Session {
+            Default::default()
+        }
+    }
+    /// A request for a session, put as a question.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    #[serde(deny_unknown_fields)]
+    pub struct SessionExplain {
+        pub key_id: KeyId,
+        /// The page's origin, as browsers write it.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub origin: ::std::option::Option<SessionExplainOrigin>,
+        /// The body as it would be sent to open the session.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub request: ::std::option::Option<SessionExplainRequest>,
+    }
+    impl SessionExplain {
+        pub fn builder() -> builder::SessionExplain {
+            Default::default()
+        }
+    }
+    /// The page's origin, as browsers write it.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct SessionExplainOrigin(::std::string::String);
+    impl ::std::ops::Deref for SessionExplainOrigin {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<SessionExplainOrigin> for ::std::string::String {
+        fn from(value: SessionExplainOrigin) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for SessionExplainOrigin {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 255usize {
+                return Err("longer than 255 characters".into());
+            }
+            if value.chars().count() < 1usize {
+                return Err("shorter than 1 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SessionExplainOrigin {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SessionExplainOrigin {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for SessionExplainOrigin {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// The body as it would be sent to open the session.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct SessionExplainRequest(::std::string::String);
+    impl ::std::ops::Deref for SessionExplainRequest {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<SessionExplainRequest> for ::std::string::String {
+        fn from(value: SessionExplainRequest) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for SessionExplainRequest {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 262144usize {
+                return Err("longer than 262144 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SessionExplainRequest {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SessionExplainRequest {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for SessionExplainRequest {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// What would become of a request for a session.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct SessionExplanation {
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub decided_by: ::std::option::Option<SessionRule>,
+        /// Whether a session would be opened.
+        pub decision: ::std::string::String,
+        /// Every rule of the surface in the order in which they decide.
+        pub rules: ::std::vec::Vec<RuleFinding>,
+        /// The surface on which a session was opened.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub surface: ::std::option::Option<::std::string::String>,
+    }
+    impl SessionExplanation {
+        pub fn builder() -> builder::SessionExplanation {
             Default::default()
         }
     }
@@ -651,6 +820,51 @@ pub mod types {
             Default::default()
         }
     }
+    /// What decides whether a session is opened: `key` there is one, `key_state` it works, `origin`
+    /// the page is on its list, `request` the body keeps every constraint, `scope` the capabilities
+    /// are within its scope, `customer` who claims to be a customer proves it, `directory` employee
+    /// and chat are known, `sources` and `theme` are the tenant's, `ceilings` the key may still open
+    /// sessions. `framing` decides nothing at the opening: the page may show the iframe.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    #[serde(transparent)]
+    pub struct SessionRule(pub ::std::string::String);
+    impl ::std::ops::Deref for SessionRule {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<SessionRule> for ::std::string::String {
+        fn from(value: SessionRule) -> Self {
+            value.0
+        }
+    }
+    impl ::std::convert::From<::std::string::String> for SessionRule {
+        fn from(value: ::std::string::String) -> Self {
+            Self(value)
+        }
+    }
+    impl ::std::fmt::Display for SessionRule {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+    impl ::std::str::FromStr for SessionRule {
+        type Err = ::std::convert::Infallible;
+        fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+            Ok(Self(value.to_string()))
+        }
+    }
     /// What became of a session. `live` is one that has not ended; while its key is paused its
     /// tokens are refused all the same. `expired` is one whose time is over, or that was not used
     /// for longer than its key allows. `revoked` is one that
@@ -711,6 +925,340 @@ pub mod types {
             value: ::std::string::String,
         ) -> ::std::result::Result<Self, self::error::ConversionError> {
             value.parse()
+        }
+    }
+    /// A signed request of the embed surface as it was sent.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    #[serde(deny_unknown_fields)]
+    pub struct SignatureDebug {
+        /// The raw body that was sent.
+        pub body: SignatureDebugBody,
+        /// The value of `X-YoLead-Key`.
+        pub key: SignatureDebugKey,
+        /// The value of `X-YoLead-Signature`.
+        pub signature: SignatureDebugSignature,
+        /// The text that the caller signed, to be compared.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub string_to_sign: ::std::option::Option<SignatureDebugStringToSign>,
+        /// The value of `X-YoLead-Timestamp`.
+        pub timestamp: SignatureDebugTimestamp,
+    }
+    impl SignatureDebug {
+        pub fn builder() -> builder::SignatureDebug {
+            Default::default()
+        }
+    }
+    /// The raw body that was sent.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct SignatureDebugBody(::std::string::String);
+    impl ::std::ops::Deref for SignatureDebugBody {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<SignatureDebugBody> for ::std::string::String {
+        fn from(value: SignatureDebugBody) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for SignatureDebugBody {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 8192usize {
+                return Err("longer than 8192 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SignatureDebugBody {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SignatureDebugBody {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for SignatureDebugBody {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// The value of `X-YoLead-Key`.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct SignatureDebugKey(::std::string::String);
+    impl ::std::ops::Deref for SignatureDebugKey {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<SignatureDebugKey> for ::std::string::String {
+        fn from(value: SignatureDebugKey) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for SignatureDebugKey {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 128usize {
+                return Err("longer than 128 characters".into());
+            }
+            if value.chars().count() < 1usize {
+                return Err("shorter than 1 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SignatureDebugKey {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SignatureDebugKey {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for SignatureDebugKey {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// The value of `X-YoLead-Signature`.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct SignatureDebugSignature(::std::string::String);
+    impl ::std::ops::Deref for SignatureDebugSignature {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<SignatureDebugSignature> for ::std::string::String {
+        fn from(value: SignatureDebugSignature) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for SignatureDebugSignature {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 256usize {
+                return Err("longer than 256 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SignatureDebugSignature {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SignatureDebugSignature {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for SignatureDebugSignature {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// The text that the caller signed, to be compared.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct SignatureDebugStringToSign(::std::string::String);
+    impl ::std::ops::Deref for SignatureDebugStringToSign {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<SignatureDebugStringToSign> for ::std::string::String {
+        fn from(value: SignatureDebugStringToSign) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for SignatureDebugStringToSign {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 16384usize {
+                return Err("longer than 16384 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SignatureDebugStringToSign {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SignatureDebugStringToSign {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for SignatureDebugStringToSign {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// The value of `X-YoLead-Timestamp`.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct SignatureDebugTimestamp(::std::string::String);
+    impl ::std::ops::Deref for SignatureDebugTimestamp {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<SignatureDebugTimestamp> for ::std::string::String {
+        fn from(value: SignatureDebugTimestamp) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for SignatureDebugTimestamp {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 64usize {
+                return Err("longer than 64 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SignatureDebugTimestamp {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SignatureDebugTimestamp {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for SignatureDebugTimestamp {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// What is wrong with a signature.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct SignatureDiagnosis {
+        /// What is wrong and how to mend it, for people.
+        pub finding: ::std::string::String,
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub first_difference: ::std::option::Option<SigningDifference>,
+        /// Whether a live secret of the key made this signature over this text.
+        pub matches: bool,
+        /// The service's time, milliseconds since 1970.
+        pub server_time_ms: i64,
+        /// Server time minus the timestamp, milliseconds. Absent when the timestamp is malformed.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub skew_ms: ::std::option::Option<i64>,
+        /// The text that is signed.
+        pub string_to_sign: ::std::string::String,
+        /// Whether the timestamp would be taken now.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub within_window: ::std::option::Option<bool>,
+    }
+    impl SignatureDiagnosis {
+        pub fn builder() -> builder::SignatureDiagnosis {
+            Default::default()
+        }
+    }
+    /// Where the caller's text departs from the one that is signed.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct SigningDifference {
+        /// What the caller signs from there on, at most 24 characters of it.
+        pub actual: ::std::string::String,
+        /// What is signed from there on, at most 24 characters of it.
+        pub expected: ::std::string::String,
+        /// How many bytes are the same.
+        pub offset: i64,
+    }
+    impl SigningDifference {
+        pub fn builder() -> builder::SigningDifference {
+            Default::default()
         }
     }
     /// The surface on which a session was opened.
@@ -1430,6 +1978,137 @@ pub mod types {
             }
         }
         #[derive(Clone, Debug)]
+        pub struct RuleFinding {
+            code: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            finding: ::std::result::Result<::std::string::String, ::std::string::String>,
+            remedy: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            rule: ::std::result::Result<super::SessionRule, ::std::string::String>,
+            verdict: ::std::result::Result<::std::string::String, ::std::string::String>,
+            violations: ::std::result::Result<
+                ::std::vec::Vec<super::Violation>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for RuleFinding {
+            fn default() -> Self {
+                Self {
+                    code: Ok(Default::default()),
+                    finding: Err("no value supplied for finding".to_string()),
+                    remedy: Ok(Default::default()),
+                    rule: Err("no value supplied for rule".to_string()),
+                    verdict: Err("no value supplied for verdict".to_string()),
+                    violations: Ok(Default::default()),
+                }
+            }
+        }
+        impl RuleFinding {
+            pub fn code<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.code = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for code: {e}")
+                    });
+                self
+            }
+            pub fn finding<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.finding = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for finding: {e}")
+                    });
+                self
+            }
+            pub fn remedy<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.remedy = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for remedy: {e}")
+                    });
+                self
+            }
+            pub fn rule<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SessionRule>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rule = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rule: {e}")
+                    });
+                self
+            }
+            pub fn verdict<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.verdict = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for verdict: {e}")
+                    });
+                self
+            }
+            pub fn violations<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Violation>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.violations = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for violations: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<RuleFinding> for super::RuleFinding {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: RuleFinding,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    code: value.code?,
+                    finding: value.finding?,
+                    remedy: value.remedy?,
+                    rule: value.rule?,
+                    verdict: value.verdict?,
+                    violations: value.violations?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::RuleFinding> for RuleFinding {
+            fn from(value: super::RuleFinding) -> Self {
+                Self {
+                    code: Ok(value.code),
+                    finding: Ok(value.finding),
+                    remedy: Ok(value.remedy),
+                    rule: Ok(value.rule),
+                    verdict: Ok(value.verdict),
+                    violations: Ok(value.violations),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Session {
             chat: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
@@ -1732,6 +2411,192 @@ pub mod types {
             }
         }
         #[derive(Clone, Debug)]
+        pub struct SessionExplain {
+            key_id: ::std::result::Result<super::KeyId, ::std::string::String>,
+            origin: ::std::result::Result<
+                ::std::option::Option<super::SessionExplainOrigin>,
+                ::std::string::String,
+            >,
+            request: ::std::result::Result<
+                ::std::option::Option<super::SessionExplainRequest>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for SessionExplain {
+            fn default() -> Self {
+                Self {
+                    key_id: Err("no value supplied for key_id".to_string()),
+                    origin: Ok(Default::default()),
+                    request: Ok(Default::default()),
+                }
+            }
+        }
+        impl SessionExplain {
+            pub fn key_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::KeyId>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key_id: {e}")
+                    });
+                self
+            }
+            pub fn origin<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::SessionExplainOrigin>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.origin = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for origin: {e}")
+                    });
+                self
+            }
+            pub fn request<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::SessionExplainRequest>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.request = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for request: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SessionExplain> for super::SessionExplain {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SessionExplain,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    key_id: value.key_id?,
+                    origin: value.origin?,
+                    request: value.request?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SessionExplain> for SessionExplain {
+            fn from(value: super::SessionExplain) -> Self {
+                Self {
+                    key_id: Ok(value.key_id),
+                    origin: Ok(value.origin),
+                    request: Ok(value.request),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SessionExplanation {
+            decided_by: ::std::result::Result<
+                ::std::option::Option<super::SessionRule>,
+                ::std::string::String,
+            >,
+            decision: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            rules: ::std::result::Result<
+                ::std::vec::Vec<super::RuleFinding>,
+                ::std::string::String,
+            >,
+            surface: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for SessionExplanation {
+            fn default() -> Self {
+                Self {
+                    decided_by: Ok(Default::default()),
+                    decision: Err("no value supplied for decision".to_string()),
+                    rules: Err("no value supplied for rules".to_string()),
+                    surface: Ok(Default::default()),
+                }
+            }
+        }
+        impl SessionExplanation {
+            pub fn decided_by<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::SessionRule>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.decided_by = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for decided_by: {e}")
+                    });
+                self
+            }
+            pub fn decision<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.decision = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for decision: {e}")
+                    });
+                self
+            }
+            pub fn rules<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::RuleFinding>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rules = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rules: {e}")
+                    });
+                self
+            }
+            pub fn surface<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.surface = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for surface: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SessionExplanation> for super::SessionExplanation {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SessionExplanation,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    decided_by: value.decided_by?,
+                    decision: value.decision?,
+                    rules: value.rules?,
+                    surface: value.surface?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SessionExplanation> for SessionExplanation {
+            fn from(value: super::SessionExplanation) -> Self {
+                Self {
+                    decided_by: Ok(value.decided_by),
+                    decision: Ok(value.decision),
+                    rules: Ok(value.rules),
+                    surface: Ok(value.surface),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct SessionList {
             items: ::std::result::Result<
                 ::std::vec::Vec<super::Session>,
@@ -1895,6 +2760,367 @@ pub mod types {
                     reauth_margin_s: Ok(value.reauth_margin_s),
                     targets: Ok(value.targets),
                     tenant_id: Ok(value.tenant_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SignatureDebug {
+            body: ::std::result::Result<
+                super::SignatureDebugBody,
+                ::std::string::String,
+            >,
+            key: ::std::result::Result<super::SignatureDebugKey, ::std::string::String>,
+            signature: ::std::result::Result<
+                super::SignatureDebugSignature,
+                ::std::string::String,
+            >,
+            string_to_sign: ::std::result::Result<
+                ::std::option::Option<super::SignatureDebugStringToSign>,
+                ::std::string::String,
+            >,
+            timestamp: ::std::result::Result<
+                super::SignatureDebugTimestamp,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for SignatureDebug {
+            fn default() -> Self {
+                Self {
+                    body: Err("no value supplied for body".to_string()),
+                    key: Err("no value supplied for key".to_string()),
+                    signature: Err("no value supplied for signature".to_string()),
+                    string_to_sign: Ok(Default::default()),
+                    timestamp: Err("no value supplied for timestamp".to_string()),
+                }
+            }
+        }
+        impl SignatureDebug {
+            pub fn body<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SignatureDebugBody>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.body = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for body: {e}")
+                    });
+                self
+            }
+            pub fn key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SignatureDebugKey>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key: {e}")
+                    });
+                self
+            }
+            pub fn signature<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SignatureDebugSignature>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.signature = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for signature: {e}")
+                    });
+                self
+            }
+            pub fn string_to_sign<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::SignatureDebugStringToSign>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.string_to_sign = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for string_to_sign: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn timestamp<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SignatureDebugTimestamp>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.timestamp = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for timestamp: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SignatureDebug> for super::SignatureDebug {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SignatureDebug,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    body: value.body?,
+                    key: value.key?,
+                    signature: value.signature?,
+                    string_to_sign: value.string_to_sign?,
+                    timestamp: value.timestamp?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SignatureDebug> for SignatureDebug {
+            fn from(value: super::SignatureDebug) -> Self {
+                Self {
+                    body: Ok(value.body),
+                    key: Ok(value.key),
+                    signature: Ok(value.signature),
+                    string_to_sign: Ok(value.string_to_sign),
+                    timestamp: Ok(value.timestamp),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SignatureDiagnosis {
+            finding: ::std::result::Result<::std::string::String, ::std::string::String>,
+            first_difference: ::std::result::Result<
+                ::std::option::Option<super::SigningDifference>,
+                ::std::string::String,
+            >,
+            matches: ::std::result::Result<bool, ::std::string::String>,
+            server_time_ms: ::std::result::Result<i64, ::std::string::String>,
+            skew_ms: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            string_to_sign: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            within_window: ::std::result::Result<
+                ::std::option::Option<bool>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for SignatureDiagnosis {
+            fn default() -> Self {
+                Self {
+                    finding: Err("no value supplied for finding".to_string()),
+                    first_difference: Ok(Default::default()),
+                    matches: Err("no value supplied for matches".to_string()),
+                    server_time_ms: Err(
+                        "no value supplied for server_time_ms".to_string(),
+                    ),
+                    skew_ms: Ok(Default::default()),
+                    string_to_sign: Err(
+                        "no value supplied for string_to_sign".to_string(),
+                    ),
+                    within_window: Ok(Default::default()),
+                }
+            }
+        }
+        impl SignatureDiagnosis {
+            pub fn finding<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.finding = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for finding: {e}")
+                    });
+                self
+            }
+            pub fn first_difference<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::SigningDifference>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.first_difference = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for first_difference: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn matches<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.matches = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for matches: {e}")
+                    });
+                self
+            }
+            pub fn server_time_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.server_time_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for server_time_ms: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn skew_ms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.skew_ms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for skew_ms: {e}")
+                    });
+                self
+            }
+            pub fn string_to_sign<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.string_to_sign = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for string_to_sign: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn within_window<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<bool>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.within_window = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for within_window: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SignatureDiagnosis> for super::SignatureDiagnosis {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SignatureDiagnosis,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    finding: value.finding?,
+                    first_difference: value.first_difference?,
+                    matches: value.matches?,
+                    server_time_ms: value.server_time_ms?,
+                    skew_ms: value.skew_ms?,
+                    string_to_sign: value.string_to_sign?,
+                    within_window: value.within_window?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SignatureDiagnosis> for SignatureDiagnosis {
+            fn from(value: super::SignatureDiagnosis) -> Self {
+                Self {
+                    finding: Ok(value.finding),
+                    first_difference: Ok(value.first_difference),
+                    matches: Ok(value.matches),
+                    server_time_ms: Ok(value.server_time_ms),
+                    skew_ms: Ok(value.skew_ms),
+                    string_to_sign: Ok(value.string_to_sign),
+                    within_window: Ok(value.within_window),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SigningDifference {
+            actual: ::std::result::Result<::std::string::String, ::std::string::String>,
+            expected: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            offset: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for SigningDifference {
+            fn default() -> Self {
+                Self {
+                    actual: Err("no value supplied for actual".to_string()),
+                    expected: Err("no value supplied for expected".to_string()),
+                    offset: Err("no value supplied for offset".to_string()),
+                }
+            }
+        }
+        impl SigningDifference {
+            pub fn actual<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.actual = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for actual: {e}")
+                    });
+                self
+            }
+            pub fn expected<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.expected = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for expected: {e}")
+                    });
+                self
+            }
+            pub fn offset<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.offset = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for offset: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SigningDifference> for super::SigningDifference {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SigningDifference,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    actual: value.actual?,
+                    expected: value.expected?,
+                    offset: value.offset?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SigningDifference> for SigningDifference {
+            fn from(value: super::SigningDifference) -> Self {
+                Self {
+                    actual: Ok(value.actual),
+                    expected: Ok(value.expected),
+                    offset: Ok(value.offset),
                 }
             }
         }
@@ -2522,6 +3748,53 @@ const _: () = {
     {}
 };
 impl Client {
+    /// Find out what is wrong with a signature
+    ///
+    /// Takes a signed request apart for whoever writes signing code: shows the text that is signed,
+    /// where the caller's own text departs from it, how far the clocks are apart, and which of the
+    /// usual mistakes made the signature, if one did. For embed keys of mode `test` alone, and never
+    /// with a signature that was not sent: nothing here signs.
+    ///
+    /// This operation is for backends: with a tenant's key, a request with an `Origin` header is
+    /// refused.
+    ///
+    /// Sends a `POST` request to `/v1/debug/signature`
+    ///
+    /// ```ignore
+    /// let response = client.signature_debug()
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn signature_debug(&self) -> builder::SignatureDebug<'_> {
+        builder::SignatureDebug::new(self)
+    }
+    /// Explain whether a session would be opened
+    ///
+    /// Goes through the rules by which a key of any surface opens a session, in the order in which
+    /// they decide, and opens none: the same code runs up to the point where a session would be
+    /// written. Tells the rule that decides, the code that the caller would be refused with, and
+    /// how to mend it. Rules behind the deciding one are `skipped`.
+    ///
+    /// `request` is the body as it would be sent, as a text; without it the rules on bodies are
+    /// skipped. `origin` is the page: on the chat surface its `Origin`, on the others the page that
+    /// shows the iframe. What only the real request has, a signature or a remembered
+    /// `Idempotency-Key`, is not looked at; `POST /v1/debug/signature` looks at signatures.
+    ///
+    /// This operation is for backends: with a tenant's key, a request with an `Origin` header is
+    /// refused.
+    ///
+    /// Sends a `POST` request to `/v1/explain/session`
+    ///
+    /// ```ignore
+    /// let response = client.session_explain()
+    ///    .body(body)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn session_explain(&self) -> builder::SessionExplain<'_> {
+        builder::SessionExplain::new(self)
+    }
     /// List sessions
     ///
     /// Lists sessions, the latest first, ended ones too as long as they are kept. Filters narrow the
@@ -2531,7 +3804,8 @@ impl Client {
     ///
     /// The last use of a session is known to within a quarter of its key's idle time-out.
     ///
-    /// This operation is for backends: a request with an `Origin` header is refused.
+    /// This operation is for backends: with a tenant's key, a request with an `Origin` header is
+    /// refused.
     ///
     /// Sends a `GET` request to `/v1/sessions`
     ///
@@ -2595,7 +3869,8 @@ impl Client {
     /// Ends a session at once, and with it all its tokens. Ending one that is over changes nothing
     /// and is answered alike.
     ///
-    /// This operation is for backends: a request with an `Origin` header is refused.
+    /// This operation is for backends: with a tenant's key, a request with an `Origin` header is
+    /// refused.
     ///
     /// Sends a `DELETE` request to `/v1/sessions/{sid}`
     ///
@@ -2622,7 +3897,8 @@ impl Client {
     /// hours from its opening, nor the lifetime that its key sets: close to that end the new expiry
     /// is the end itself, and beyond it there is no renewal. This operation has no request body.
     ///
-    /// This operation is for backends: a request with an `Origin` header is refused.
+    /// This operation is for backends: with a tenant's key, a request with an `Origin` header is
+    /// refused.
     ///
     /// Sends a `POST` request to `/v1/sessions/{sid}/renew`
     ///
@@ -2655,7 +3931,8 @@ impl Client {
     /// `not_revocable`. When there are more sessions than can be ended in time the answer is 503,
     /// and what was ended until then stays ended: send the request again.
     ///
-    /// This operation is for backends: a request with an `Origin` header is refused.
+    /// This operation is for backends: with a tenant's key, a request with an `Origin` header is
+    /// refused.
     ///
     /// Sends a `POST` request to `/v1/sessions:revoke`
     ///
@@ -2677,7 +3954,8 @@ impl Client {
     ///
     /// `token_type_hint` is accepted and changes nothing: which kind a token is can be seen from it.
     ///
-    /// This operation is for backends: a request with an `Origin` header is refused.
+    /// This operation is for backends: with a tenant's key, a request with an `Origin` header is
+    /// refused.
     ///
     /// Sends a `POST` request to `/v1/tokens/introspect`
     ///
@@ -2697,7 +3975,8 @@ impl Client {
     ///
     /// `token_type_hint` is accepted and changes nothing.
     ///
-    /// This operation is for backends: a request with an `Origin` header is refused.
+    /// This operation is for backends: with a tenant's key, a request with an `Origin` header is
+    /// refused.
     ///
     /// Sends a `POST` request to `/v1/tokens/revoke`
     ///
@@ -2720,6 +3999,198 @@ pub mod builder {
         encode_path, ByteStream, ClientInfo, ClientHooks, Error, OperationInfo,
         RequestBuilderExt, ResponseValue,
     };
+    /// Builder for [`Client::signature_debug`]
+    ///
+    /// [`Client::signature_debug`]: super::Client::signature_debug
+    #[derive(Debug, Clone)]
+    pub struct SignatureDebug<'a> {
+        client: &'a super::Client,
+        body: Result<types::builder::SignatureDebug, String>,
+    }
+    impl<'a> SignatureDebug<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SignatureDebug>,
+            <V as std::convert::TryInto<
+                types::SignatureDebug,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `SignatureDebug` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::SignatureDebug,
+            ) -> types::builder::SignatureDebug,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        /// Sends a `POST` request to `/v1/debug/signature`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::SignatureDiagnosis>, Error<types::Error>> {
+            let Self { client, body } = self;
+            let body = body
+                .and_then(|v| {
+                    types::SignatureDebug::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/debug/signature", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "signature_debug",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::session_explain`]
+    ///
+    /// [`Client::session_explain`]: super::Client::session_explain
+    #[derive(Debug, Clone)]
+    pub struct SessionExplain<'a> {
+        client: &'a super::Client,
+        body: Result<types::builder::SessionExplain, String>,
+    }
+    impl<'a> SessionExplain<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SessionExplain>,
+            <V as std::convert::TryInto<
+                types::SessionExplain,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `SessionExplain` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::SessionExplain,
+            ) -> types::builder::SessionExplain,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        /// Sends a `POST` request to `/v1/explain/session`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::SessionExplanation>, Error<types::Error>> {
+            let Self { client, body } = self;
+            let body = body
+                .and_then(|v| {
+                    types::SessionExplain::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/explain/session", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "session_explain",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
     /// Builder for [`Client::session_list`]
     ///
     /// [`Client::session_list`]: super::Client::session_list

@@ -11,6 +11,114 @@
 /// be used to explicitly deviate from permitted values.
 pub mod operations {
     use vestibule_client::lifecycle::*;
+    pub struct SignatureDebugWhen(::httpmock::When);
+    impl SignatureDebugWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::POST)
+                    .path_matches(regex::Regex::new("^/v1/debug/signature$").unwrap()),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn body(self, value: &types::SignatureDebug) -> Self {
+            Self(self.0.json_body_obj(value))
+        }
+    }
+    pub struct SignatureDebugThen(::httpmock::Then);
+    impl SignatureDebugThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::SignatureDiagnosis) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct SessionExplainWhen(::httpmock::When);
+    impl SessionExplainWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::POST)
+                    .path_matches(regex::Regex::new("^/v1/explain/session$").unwrap()),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn body(self, value: &types::SessionExplain) -> Self {
+            Self(self.0.json_body_obj(value))
+        }
+    }
+    pub struct SessionExplainThen(::httpmock::Then);
+    impl SessionExplainThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::SessionExplanation) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
     pub struct SessionListWhen(::httpmock::When);
     impl SessionListWhen {
         pub fn new(inner: ::httpmock::When) -> Self {
@@ -515,6 +623,12 @@ pub mod operations {
 /// adds a method for each operation. These are the equivalent of
 /// type-checked [`mock()`](::httpmock::MockServer::mock) calls.
 pub trait MockServerExt {
+    fn signature_debug<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::SignatureDebugWhen, operations::SignatureDebugThen);
+    fn session_explain<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::SessionExplainWhen, operations::SessionExplainThen);
     fn session_list<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::SessionListWhen, operations::SessionListThen);
@@ -538,6 +652,28 @@ pub trait MockServerExt {
         F: FnOnce(operations::TokenRevokeWhen, operations::TokenRevokeThen);
 }
 impl MockServerExt for ::httpmock::MockServer {
+    fn signature_debug<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::SignatureDebugWhen, operations::SignatureDebugThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::SignatureDebugWhen::new(when),
+                operations::SignatureDebugThen::new(then),
+            )
+        })
+    }
+    fn session_explain<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::SessionExplainWhen, operations::SessionExplainThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::SessionExplainWhen::new(when),
+                operations::SessionExplainThen::new(then),
+            )
+        })
+    }
     fn session_list<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::SessionListWhen, operations::SessionListThen),

@@ -83,14 +83,14 @@ pub mod nonces {
 pub trait Authenticate: Host {
     /// Who a `AdminKey` credential proved.
     type AdminKey: Send;
-    /// Checks the credential of `auditList`, `keyList`, `keyCreate`, `keyRevoke`, `keyRead`, `keyUpdate`, `keyPause`, `keyResume`, `keyRotate`, `tenantList`, `tenantCreate`, `tenantRevoke`, `tenantErase`, `tenantExport`, `signingKeyList`, `signingKeyRotate`, `webhookList`, `webhookCreate`, `webhookDelete`, `webhookRead`, `webhookUpdate`, `webhookDeliveryList`, `webhookDeliveryReplay`, `webhookExampleRead`, `webhookReplayFailed`, `webhookSecretRotate`, `webhookTest`, `sessionRead`.
+    /// Checks the credential of `auditList`, `keyList`, `keyCreate`, `keyRevoke`, `keyRead`, `keyUpdate`, `keyPause`, `keyResume`, `keyRotate`, `tenantList`, `tenantCreate`, `tenantRevoke`, `tenantErase`, `tenantExport`, `signingKeyList`, `signingKeyRotate`, `webhookList`, `webhookCreate`, `webhookDelete`, `webhookRead`, `webhookUpdate`, `webhookDeliveryList`, `webhookDeliveryReplay`, `webhookExampleRead`, `webhookReplayFailed`, `webhookSecretRotate`, `webhookTest`, `signatureDebug`, `sessionExplain`, `sessionList`, `sessionRevoke`, `sessionRead`, `sessionRenew`, `sessionRevokeMany`, `tokenIntrospect`, `tokenRevoke`.
     fn admin_key(
         &self,
         request: &Received,
     ) -> impl Future<Output = Result<Self::AdminKey, Refusal>> + Send;
     /// Who a `ApiKey` credential proved.
     type ApiKey: Send;
-    /// Checks the credential of `iframeSessionCreate`, `sessionList`, `sessionRevoke`, `sessionRead`, `sessionRenew`, `sessionRevokeMany`, `tokenIntrospect`, `tokenRevoke`.
+    /// Checks the credential of `iframeSessionCreate`, `signatureDebug`, `sessionExplain`, `sessionList`, `sessionRevoke`, `sessionRead`, `sessionRenew`, `sessionRevokeMany`, `tokenIntrospect`, `tokenRevoke`.
     fn api_key(
         &self,
         request: &Received,
@@ -118,7 +118,7 @@ pub trait Authenticate: Host {
     ) -> impl Future<Output = Result<Self::SignedKey, Refusal>> + Send;
     /// Who a `SignedV2` credential proved.
     type SignedV2: Send;
-    /// Checks the credential of `sessionRead`.
+    /// Checks the credential of `signatureDebug`, `sessionExplain`, `sessionList`, `sessionRevoke`, `sessionRead`, `sessionRenew`, `sessionRevokeMany`, `tokenIntrospect`, `tokenRevoke`.
     fn signed_v2(
         &self,
         request: &Received,

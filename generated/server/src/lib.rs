@@ -17,6 +17,7 @@ pub mod schemas;
 pub mod audit;
 pub mod chat_conversations;
 pub mod chat_sessions;
+pub mod diagnostics;
 pub mod embed_sessions;
 pub mod iframe_sessions;
 pub mod iframe_tokens;

@@ -3678,6 +3678,84 @@ pub struct RevokedSessions {
     /// Sessions whose end this request set.
     pub revoked: i64,
 }
+/// What one rule says to a request.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct RuleFinding {
+    /// The stable code that the caller would be refused with.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub code: ::std::option::Option<::std::string::String>,
+    /// What was found, for people.
+    pub finding: ::std::string::String,
+    /// What to do about it, for people.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub remedy: ::std::option::Option<::std::string::String>,
+    pub rule: SessionRule,
+    /// Whether the request keeps the rule; `skipped` when that was not looked at.
+    pub verdict: RuleFindingVerdict,
+    /// The broken constraints of the body.
+    #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+    pub violations: ::std::vec::Vec<Violation>,
+}
+/// Whether the request keeps the rule; `skipped` when that was not looked at.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum RuleFindingVerdict {
+    #[serde(rename = "passed")]
+    Passed,
+    #[serde(rename = "failed")]
+    Failed,
+    #[serde(rename = "skipped")]
+    Skipped,
+}
+impl ::std::fmt::Display for RuleFindingVerdict {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::Passed => f.write_str("passed"),
+            Self::Failed => f.write_str("failed"),
+            Self::Skipped => f.write_str("skipped"),
+        }
+    }
+}
+impl ::std::str::FromStr for RuleFindingVerdict {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "passed" => Ok(Self::Passed),
+            "failed" => Ok(Self::Failed),
+            "skipped" => Ok(Self::Skipped),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for RuleFindingVerdict {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for RuleFindingVerdict {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
 /// A session as its tenant may see it; no token can be made of it. Which of `employee`, `chat`,
 /// `customer` and `uid` there are depends on the surface.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
@@ -3841,6 +3919,197 @@ impl ::std::convert::TryFrom<&str> for SessionExpiredEventType {
     }
 }
 impl ::std::convert::TryFrom<::std::string::String> for SessionExpiredEventType {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+/// A request for a session, put as a question.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct SessionExplain {
+    pub key_id: KeyId,
+    /// The page's origin, as browsers write it.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub origin: ::std::option::Option<SessionExplainOrigin>,
+    /// The body as it would be sent to open the session.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub request: ::std::option::Option<SessionExplainRequest>,
+}
+/// The page's origin, as browsers write it.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct SessionExplainOrigin(::std::string::String);
+impl ::std::ops::Deref for SessionExplainOrigin {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<SessionExplainOrigin> for ::std::string::String {
+    fn from(value: SessionExplainOrigin) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for SessionExplainOrigin {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for SessionExplainOrigin {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SessionExplainOrigin {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for SessionExplainOrigin {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// The body as it would be sent to open the session.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct SessionExplainRequest(::std::string::String);
+impl ::std::ops::Deref for SessionExplainRequest {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<SessionExplainRequest> for ::std::string::String {
+    fn from(value: SessionExplainRequest) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for SessionExplainRequest {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 262144usize {
+            return Err("longer than 262144 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for SessionExplainRequest {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SessionExplainRequest {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for SessionExplainRequest {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// What would become of a request for a session.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct SessionExplanation {
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub decided_by: ::std::option::Option<SessionRule>,
+    /// Whether a session would be opened.
+    pub decision: SessionExplanationDecision,
+    /// Every rule of the surface in the order in which they decide.
+    pub rules: ::std::vec::Vec<RuleFinding>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub surface: ::std::option::Option<Surface>,
+}
+/// Whether a session would be opened.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum SessionExplanationDecision {
+    #[serde(rename = "granted")]
+    Granted,
+    #[serde(rename = "refused")]
+    Refused,
+}
+impl ::std::fmt::Display for SessionExplanationDecision {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::Granted => f.write_str("granted"),
+            Self::Refused => f.write_str("refused"),
+        }
+    }
+}
+impl ::std::str::FromStr for SessionExplanationDecision {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "granted" => Ok(Self::Granted),
+            "refused" => Ok(Self::Refused),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for SessionExplanationDecision {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SessionExplanationDecision {
     type Error = self::error::ConversionError;
     fn try_from(
         value: ::std::string::String,
@@ -4341,6 +4610,101 @@ impl ::std::convert::TryFrom<::std::string::String> for SessionRevokedEventType 
         value.parse()
     }
 }
+/// What decides whether a session is opened: `key` there is one, `key_state` it works, `origin`
+/// the page is on its list, `request` the body keeps every constraint, `scope` the capabilities
+/// are within its scope, `customer` who claims to be a customer proves it, `directory` employee
+/// and chat are known, `sources` and `theme` are the tenant's, `ceilings` the key may still open
+/// sessions. `framing` decides nothing at the opening: the page may show the iframe.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum SessionRule {
+    #[serde(rename = "key")]
+    Key,
+    #[serde(rename = "key_state")]
+    KeyState,
+    #[serde(rename = "origin")]
+    Origin,
+    #[serde(rename = "request")]
+    Request,
+    #[serde(rename = "scope")]
+    Scope,
+    #[serde(rename = "customer")]
+    Customer,
+    #[serde(rename = "directory")]
+    Directory,
+    #[serde(rename = "sources")]
+    Sources,
+    #[serde(rename = "theme")]
+    Theme,
+    #[serde(rename = "ceilings")]
+    Ceilings,
+    #[serde(rename = "framing")]
+    Framing,
+}
+impl ::std::fmt::Display for SessionRule {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::Key => f.write_str("key"),
+            Self::KeyState => f.write_str("key_state"),
+            Self::Origin => f.write_str("origin"),
+            Self::Request => f.write_str("request"),
+            Self::Scope => f.write_str("scope"),
+            Self::Customer => f.write_str("customer"),
+            Self::Directory => f.write_str("directory"),
+            Self::Sources => f.write_str("sources"),
+            Self::Theme => f.write_str("theme"),
+            Self::Ceilings => f.write_str("ceilings"),
+            Self::Framing => f.write_str("framing"),
+        }
+    }
+}
+impl ::std::str::FromStr for SessionRule {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "key" => Ok(Self::Key),
+            "key_state" => Ok(Self::KeyState),
+            "origin" => Ok(Self::Origin),
+            "request" => Ok(Self::Request),
+            "scope" => Ok(Self::Scope),
+            "customer" => Ok(Self::Customer),
+            "directory" => Ok(Self::Directory),
+            "sources" => Ok(Self::Sources),
+            "theme" => Ok(Self::Theme),
+            "ceilings" => Ok(Self::Ceilings),
+            "framing" => Ok(Self::Framing),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for SessionRule {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SessionRule {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
 /// What became of a session. `live` is one that has not ended; while its key is paused its
 /// tokens are refused all the same. `expired` is one whose time is over, or that was not used
 /// for longer than its key allows. `revoked` is one that
@@ -4443,6 +4807,327 @@ impl ::std::str::FromStr for Sha256 {
     fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
         Ok(Self(value.to_string()))
     }
+}
+/// A signed request of the embed surface as it was sent.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct SignatureDebug {
+    /// The raw body that was sent.
+    pub body: SignatureDebugBody,
+    /// The value of `X-YoLead-Key`.
+    pub key: SignatureDebugKey,
+    /// The value of `X-YoLead-Signature`.
+    pub signature: SignatureDebugSignature,
+    /// The text that the caller signed, to be compared.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub string_to_sign: ::std::option::Option<SignatureDebugStringToSign>,
+    /// The value of `X-YoLead-Timestamp`.
+    pub timestamp: SignatureDebugTimestamp,
+}
+/// The raw body that was sent.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct SignatureDebugBody(::std::string::String);
+impl ::std::ops::Deref for SignatureDebugBody {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<SignatureDebugBody> for ::std::string::String {
+    fn from(value: SignatureDebugBody) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for SignatureDebugBody {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 8192usize {
+            return Err("longer than 8192 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for SignatureDebugBody {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SignatureDebugBody {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for SignatureDebugBody {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// The value of `X-YoLead-Key`.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct SignatureDebugKey(::std::string::String);
+impl ::std::ops::Deref for SignatureDebugKey {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<SignatureDebugKey> for ::std::string::String {
+    fn from(value: SignatureDebugKey) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for SignatureDebugKey {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 128usize {
+            return Err("longer than 128 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for SignatureDebugKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SignatureDebugKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for SignatureDebugKey {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// The value of `X-YoLead-Signature`.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct SignatureDebugSignature(::std::string::String);
+impl ::std::ops::Deref for SignatureDebugSignature {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<SignatureDebugSignature> for ::std::string::String {
+    fn from(value: SignatureDebugSignature) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for SignatureDebugSignature {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 256usize {
+            return Err("longer than 256 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for SignatureDebugSignature {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SignatureDebugSignature {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for SignatureDebugSignature {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// The text that the caller signed, to be compared.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct SignatureDebugStringToSign(::std::string::String);
+impl ::std::ops::Deref for SignatureDebugStringToSign {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<SignatureDebugStringToSign> for ::std::string::String {
+    fn from(value: SignatureDebugStringToSign) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for SignatureDebugStringToSign {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 16384usize {
+            return Err("longer than 16384 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for SignatureDebugStringToSign {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SignatureDebugStringToSign {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for SignatureDebugStringToSign {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// The value of `X-YoLead-Timestamp`.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct SignatureDebugTimestamp(::std::string::String);
+impl ::std::ops::Deref for SignatureDebugTimestamp {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<SignatureDebugTimestamp> for ::std::string::String {
+    fn from(value: SignatureDebugTimestamp) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for SignatureDebugTimestamp {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 64usize {
+            return Err("longer than 64 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for SignatureDebugTimestamp {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SignatureDebugTimestamp {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for SignatureDebugTimestamp {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// What is wrong with a signature.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct SignatureDiagnosis {
+    /// What is wrong and how to mend it, for people.
+    pub finding: ::std::string::String,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub first_difference: ::std::option::Option<SigningDifference>,
+    /// Whether a live secret of the key made this signature over this text.
+    pub matches: bool,
+    /// The service's time, milliseconds since 1970.
+    pub server_time_ms: i64,
+    /// Server time minus the timestamp, milliseconds. Absent when the timestamp is malformed.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub skew_ms: ::std::option::Option<i64>,
+    /// The text that is signed.
+    pub string_to_sign: ::std::string::String,
+    /// Whether the timestamp would be taken now.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub within_window: ::std::option::Option<bool>,
+}
+/// Where the caller's text departs from the one that is signed.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct SigningDifference {
+    /// What the caller signs from there on, at most 24 characters of it.
+    pub actual: ::std::string::String,
+    /// What is signed from there on, at most 24 characters of it.
+    pub expected: ::std::string::String,
+    /// How many bytes are the same.
+    pub offset: i64,
 }
 /// One generation of the key that signs a tenant's session tokens. `activeFrom` is absent for the
 /// first one, `acceptedUntil` while nothing follows.
@@ -7811,6 +8496,19 @@ impl ::schemars::JsonSchema for RevokedSessions {
         )
     }
 }
+impl ::schemars::JsonSchema for RuleFinding {
+    fn schema_name() -> String {
+        "RuleFinding".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<SessionRule>();
+        generator.subschema_for::<Violation>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::lifecycle(), "RuleFinding")
+    }
+}
 impl ::schemars::JsonSchema for Session {
     fn schema_name() -> String {
         "Session".into()
@@ -7871,6 +8569,38 @@ impl ::schemars::JsonSchema for SessionExpiredEvent {
         ::vestibule_runtime::json_schema_of(
             crate::documents::admin(),
             "SessionExpiredEvent",
+        )
+    }
+}
+impl ::schemars::JsonSchema for SessionExplain {
+    fn schema_name() -> String {
+        "SessionExplain".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<KeyId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::lifecycle(),
+            "SessionExplain",
+        )
+    }
+}
+impl ::schemars::JsonSchema for SessionExplanation {
+    fn schema_name() -> String {
+        "SessionExplanation".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<RuleFinding>();
+        generator.subschema_for::<SessionRule>();
+        generator.subschema_for::<Surface>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::lifecycle(),
+            "SessionExplanation",
         )
     }
 }
@@ -7944,6 +8674,17 @@ impl ::schemars::JsonSchema for SessionRevokedEvent {
         )
     }
 }
+impl ::schemars::JsonSchema for SessionRule {
+    fn schema_name() -> String {
+        "SessionRule".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::lifecycle(), "SessionRule")
+    }
+}
 impl ::schemars::JsonSchema for SessionState {
     fn schema_name() -> String {
         "SessionState".into()
@@ -7967,6 +8708,49 @@ impl ::schemars::JsonSchema for Sha256 {
     ) -> ::schemars::schema::Schema {
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "Sha256")
+    }
+}
+impl ::schemars::JsonSchema for SignatureDebug {
+    fn schema_name() -> String {
+        "SignatureDebug".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::lifecycle(),
+            "SignatureDebug",
+        )
+    }
+}
+impl ::schemars::JsonSchema for SignatureDiagnosis {
+    fn schema_name() -> String {
+        "SignatureDiagnosis".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<SigningDifference>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::lifecycle(),
+            "SignatureDiagnosis",
+        )
+    }
+}
+impl ::schemars::JsonSchema for SigningDifference {
+    fn schema_name() -> String {
+        "SigningDifference".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::lifecycle(),
+            "SigningDifference",
+        )
     }
 }
 impl ::schemars::JsonSchema for SigningKey {

@@ -71,6 +71,8 @@ pub static PAGES: &[(&str, &str)] = &[
         include_str!("../../docs/iframeSessionCreate.md"),
     ),
     ("/docs/api/iframeTokenRedeem.md", include_str!("../../docs/iframeTokenRedeem.md")),
+    ("/docs/api/signatureDebug.md", include_str!("../../docs/signatureDebug.md")),
+    ("/docs/api/sessionExplain.md", include_str!("../../docs/sessionExplain.md")),
     ("/docs/api/sessionList.md", include_str!("../../docs/sessionList.md")),
     ("/docs/api/sessionRevoke.md", include_str!("../../docs/sessionRevoke.md")),
     ("/docs/api/sessionRead.md", include_str!("../../docs/sessionRead.md")),

@@ -11,13 +11,14 @@ use dropshot::{
 };
 use vestibule_runtime::{Operation, OperationInfo};
 /// Everything the documents ask of the service.
-pub trait Service: crate::audit::Audit + crate::chat_conversations::ChatConversations + crate::chat_sessions::ChatSessions + crate::embed_sessions::EmbedSessions + crate::iframe_sessions::IframeSessions + crate::iframe_tokens::IframeTokens + crate::keys::Keys + crate::sessions::Sessions + crate::tenants::Tenants + crate::tokens::Tokens + crate::webhooks::Webhooks {}
+pub trait Service: crate::audit::Audit + crate::chat_conversations::ChatConversations + crate::chat_sessions::ChatSessions + crate::diagnostics::Diagnostics + crate::embed_sessions::EmbedSessions + crate::iframe_sessions::IframeSessions + crate::iframe_tokens::IframeTokens + crate::keys::Keys + crate::sessions::Sessions + crate::tenants::Tenants + crate::tokens::Tokens + crate::webhooks::Webhooks {}
 impl<
     S: crate::audit::Audit + crate::chat_conversations::ChatConversations
-        + crate::chat_sessions::ChatSessions + crate::embed_sessions::EmbedSessions
-        + crate::iframe_sessions::IframeSessions + crate::iframe_tokens::IframeTokens
-        + crate::keys::Keys + crate::sessions::Sessions + crate::tenants::Tenants
-        + crate::tokens::Tokens + crate::webhooks::Webhooks,
+        + crate::chat_sessions::ChatSessions + crate::diagnostics::Diagnostics
+        + crate::embed_sessions::EmbedSessions + crate::iframe_sessions::IframeSessions
+        + crate::iframe_tokens::IframeTokens + crate::keys::Keys
+        + crate::sessions::Sessions + crate::tenants::Tenants + crate::tokens::Tokens
+        + crate::webhooks::Webhooks,
 > Service for S {}
 /// Every operation of every document.
 pub static OPERATIONS: &[&OperationInfo] = &[
@@ -56,6 +57,8 @@ pub static OPERATIONS: &[&OperationInfo] = &[
     <crate::embed_sessions::EmbedSessionCreate as Operation>::INFO,
     <crate::iframe_sessions::IframeSessionCreate as Operation>::INFO,
     <crate::iframe_tokens::IframeTokenRedeem as Operation>::INFO,
+    <crate::diagnostics::SignatureDebug as Operation>::INFO,
+    <crate::diagnostics::SessionExplain as Operation>::INFO,
     <crate::sessions::SessionList as Operation>::INFO,
     <crate::sessions::SessionRevoke as Operation>::INFO,
     <crate::sessions::SessionRead as Operation>::INFO,
@@ -101,6 +104,8 @@ pub fn compile_schemas() {
     LazyLock::force(&crate::embed_sessions::EMBED_SESSION_CREATE_CHECKS);
     LazyLock::force(&crate::iframe_sessions::IFRAME_SESSION_CREATE_CHECKS);
     LazyLock::force(&crate::iframe_tokens::IFRAME_TOKEN_REDEEM_CHECKS);
+    LazyLock::force(&crate::diagnostics::SIGNATURE_DEBUG_CHECKS);
+    LazyLock::force(&crate::diagnostics::SESSION_EXPLAIN_CHECKS);
     LazyLock::force(&crate::sessions::SESSION_LIST_CHECKS);
     LazyLock::force(&crate::sessions::SESSION_REVOKE_CHECKS);
     LazyLock::force(&crate::sessions::SESSION_READ_CHECKS);
@@ -173,9 +178,11 @@ pub fn iframe<
 ///
 /// # Errors
 /// When two paths collide.
-pub fn lifecycle<S: crate::sessions::Sessions + crate::tokens::Tokens>(
-    api: &mut ApiDescription<Arc<S>>,
-) -> Result<(), ApiDescriptionRegisterError> {
+pub fn lifecycle<
+    S: crate::diagnostics::Diagnostics + crate::sessions::Sessions
+        + crate::tokens::Tokens,
+>(api: &mut ApiDescription<Arc<S>>) -> Result<(), ApiDescriptionRegisterError> {
+    crate::diagnostics::register(api)?;
     crate::sessions::register(api)?;
     crate::tokens::register(api)?;
     Ok(())

@@ -1186,11 +1186,35 @@ pub mod lifecycle {
         ));
         &SCHEMA
     }
+    /// `RuleFinding`.
+    pub fn rule_finding() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "RuleFinding",
+        ));
+        &SCHEMA
+    }
     /// `Session`.
     pub fn session() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::lifecycle(),
             "Session",
+        ));
+        &SCHEMA
+    }
+    /// `SessionExplain`.
+    pub fn session_explain() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "SessionExplain",
+        ));
+        &SCHEMA
+    }
+    /// `SessionExplanation`.
+    pub fn session_explanation() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "SessionExplanation",
         ));
         &SCHEMA
     }
@@ -1218,11 +1242,43 @@ pub mod lifecycle {
         ));
         &SCHEMA
     }
+    /// `SessionRule`.
+    pub fn session_rule() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "SessionRule",
+        ));
+        &SCHEMA
+    }
     /// `SessionState`.
     pub fn session_state() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::lifecycle(),
             "SessionState",
+        ));
+        &SCHEMA
+    }
+    /// `SignatureDebug`.
+    pub fn signature_debug() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "SignatureDebug",
+        ));
+        &SCHEMA
+    }
+    /// `SignatureDiagnosis`.
+    pub fn signature_diagnosis() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "SignatureDiagnosis",
+        ));
+        &SCHEMA
+    }
+    /// `SigningDifference`.
+    pub fn signing_difference() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "SigningDifference",
         ));
         &SCHEMA
     }

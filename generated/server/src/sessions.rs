@@ -23,18 +23,19 @@ pub trait Sessions: Authenticate {
     ///
     /// The last use of a session is known to within a quarter of its key's idle time-out.
     ///
-    /// This operation is for backends: a request with an `Origin` header is refused.
+    /// This operation is for backends: with a tenant's key, a request with an `Origin` header is
+    /// refused.
     #[cfg(not(feature = "unfinished"))]
     fn session_list(
         &self,
-        caller: Self::ApiKey,
+        caller: crate::authenticate::ApiKeyOrSignedV2OrAdminKey<Self>,
         request: SessionListRequest,
     ) -> impl Future<Output = Result<SessionListResponse, runtime::Refusal>> + Send;
     /// Answers 501 until `src/api/sessions.rs` has this method.
     #[cfg(feature = "unfinished")]
     fn session_list(
         &self,
-        _: Self::ApiKey,
+        _: crate::authenticate::ApiKeyOrSignedV2OrAdminKey<Self>,
         _: SessionListRequest,
     ) -> impl Future<Output = Result<SessionListResponse, runtime::Refusal>> + Send {
         std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
@@ -44,18 +45,19 @@ pub trait Sessions: Authenticate {
     /// Ends a session at once, and with it all its tokens. Ending one that is over changes nothing
     /// and is answered alike.
     ///
-    /// This operation is for backends: a request with an `Origin` header is refused.
+    /// This operation is for backends: with a tenant's key, a request with an `Origin` header is
+    /// refused.
     #[cfg(not(feature = "unfinished"))]
     fn session_revoke(
         &self,
-        caller: Self::ApiKey,
+        caller: crate::authenticate::ApiKeyOrSignedV2OrAdminKey<Self>,
         request: SessionRevokeRequest,
     ) -> impl Future<Output = Result<SessionRevokeResponse, runtime::Refusal>> + Send;
     /// Answers 501 until `src/api/sessions.rs` has this method.
     #[cfg(feature = "unfinished")]
     fn session_revoke(
         &self,
-        _: Self::ApiKey,
+        _: crate::authenticate::ApiKeyOrSignedV2OrAdminKey<Self>,
         _: SessionRevokeRequest,
     ) -> impl Future<Output = Result<SessionRevokeResponse, runtime::Refusal>> + Send {
         std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
@@ -94,18 +96,19 @@ pub trait Sessions: Authenticate {
     /// hours from its opening, nor the lifetime that its key sets: close to that end the new expiry
     /// is the end itself, and beyond it there is no renewal. This operation has no request body.
     ///
-    /// This operation is for backends: a request with an `Origin` header is refused.
+    /// This operation is for backends: with a tenant's key, a request with an `Origin` header is
+    /// refused.
     #[cfg(not(feature = "unfinished"))]
     fn session_renew(
         &self,
-        caller: Self::ApiKey,
+        caller: crate::authenticate::ApiKeyOrSignedV2OrAdminKey<Self>,
         request: SessionRenewRequest,
     ) -> impl Future<Output = Result<SessionRenewResponse, runtime::Refusal>> + Send;
     /// Answers 501 until `src/api/sessions.rs` has this method.
     #[cfg(feature = "unfinished")]
     fn session_renew(
         &self,
-        _: Self::ApiKey,
+        _: crate::authenticate::ApiKeyOrSignedV2OrAdminKey<Self>,
         _: SessionRenewRequest,
     ) -> impl Future<Output = Result<SessionRenewResponse, runtime::Refusal>> + Send {
         std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
@@ -128,11 +131,12 @@ pub trait Sessions: Authenticate {
     /// `not_revocable`. When there are more sessions than can be ended in time the answer is 503,
     /// and what was ended until then stays ended: send the request again.
     ///
-    /// This operation is for backends: a request with an `Origin` header is refused.
+    /// This operation is for backends: with a tenant's key, a request with an `Origin` header is
+    /// refused.
     #[cfg(not(feature = "unfinished"))]
     fn session_revoke_many(
         &self,
-        caller: Self::ApiKey,
+        caller: crate::authenticate::ApiKeyOrSignedV2OrAdminKey<Self>,
         request: SessionRevokeManyRequest,
     ) -> impl Future<
         Output = Result<SessionRevokeManyResponse, runtime::Refusal>,
@@ -141,7 +145,7 @@ pub trait Sessions: Authenticate {
     #[cfg(feature = "unfinished")]
     fn session_revoke_many(
         &self,
-        _: Self::ApiKey,
+        _: crate::authenticate::ApiKeyOrSignedV2OrAdminKey<Self>,
         _: SessionRevokeManyRequest,
     ) -> impl Future<
         Output = Result<SessionRevokeManyResponse, runtime::Refusal>,
@@ -167,7 +171,7 @@ pub fn register<S: Sessions>(
             )
             .summary("List sessions")
             .description(
-                "Lists sessions, the latest first, ended ones too as long as they are kept. Filters narrow the\nlist, all of them together. The order does not change, and sessions that are opened between\ntwo pages are in neither. One page looks at 4096 sessions at most, so it may hold fewer than\n`limit`, or none, and still have a `next`; the last page has none.\n\nThe last use of a session is known to within a quarter of its key's idle time-out.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+                "Lists sessions, the latest first, ended ones too as long as they are kept. Filters narrow the\nlist, all of them together. The order does not change, and sessions that are opened between\ntwo pages are in neither. One page looks at 4096 sessions at most, so it may hold fewer than\n`limit`, or none, and still have a `next`; the last page has none.\n\nThe last use of a session is known to within a quarter of its key's idle time-out.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
             .tag("sessions"),
     )?;
@@ -182,7 +186,7 @@ pub fn register<S: Sessions>(
             )
             .summary("End a session")
             .description(
-                "Ends a session at once, and with it all its tokens. Ending one that is over changes nothing\nand is answered alike.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+                "Ends a session at once, and with it all its tokens. Ending one that is over changes nothing\nand is answered alike.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
             .tag("sessions"),
     )?;
@@ -212,7 +216,7 @@ pub fn register<S: Sessions>(
             )
             .summary("Renew a session")
             .description(
-                "Gives a live session a new token and a new expiry, as long after now as its first one was\nafter its opening. The session id stays. The token before stays valid for 30 more seconds,\nor until its own end when that is earlier; of tokens that were superseded within the last 30\nseconds the latest eight are.\n\nWhat the session may do is judged again by the present state of the key that opened it, and\nthe renewal is refused when the key would not grant as much now. No session outlives twelve\nhours from its opening, nor the lifetime that its key sets: close to that end the new expiry\nis the end itself, and beyond it there is no renewal. This operation has no request body.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+                "Gives a live session a new token and a new expiry, as long after now as its first one was\nafter its opening. The session id stays. The token before stays valid for 30 more seconds,\nor until its own end when that is earlier; of tokens that were superseded within the last 30\nseconds the latest eight are.\n\nWhat the session may do is judged again by the present state of the key that opened it, and\nthe renewal is refused when the key would not grant as much now. No session outlives twelve\nhours from its opening, nor the lifetime that its key sets: close to that end the new expiry\nis the end itself, and beyond it there is no renewal. This operation has no request body.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
             .tag("sessions"),
     )?;
@@ -227,7 +231,7 @@ pub fn register<S: Sessions>(
             )
             .summary("End all sessions of some targets")
             .description(
-                "Ends every session that one of the targets names and that was opened before `issued_before`,\nwhich is now unless given: sessions that are opened later are not touched. A target is a kind\nand an id: `uid:`, `customer:`, `employee:`, `chat:` (the only chat of an embed session, or\nthe conversation of a chat session), `key:` and `session:`.\n\nThe sessions end at once, or `reauth_margin_s` seconds from now: until then they work as\nbefore, so that their pages can open new ones, but cannot be renewed. A session that was\nalready ending later is brought forward; one that was already ending earlier keeps its time.\n\n`revoked` counts the sessions whose end this request set. `not_revocable` counts those that\nthe targets name and that were over already or ending as early: their time was over, or\nthey had been revoked. A session that several targets name counts once; a target that names\nnothing counts nothing. Sent again, a request changes nothing more and counts everything as\n`not_revocable`. When there are more sessions than can be ended in time the answer is 503,\nand what was ended until then stays ended: send the request again.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+                "Ends every session that one of the targets names and that was opened before `issued_before`,\nwhich is now unless given: sessions that are opened later are not touched. A target is a kind\nand an id: `uid:`, `customer:`, `employee:`, `chat:` (the only chat of an embed session, or\nthe conversation of a chat session), `key:` and `session:`.\n\nThe sessions end at once, or `reauth_margin_s` seconds from now: until then they work as\nbefore, so that their pages can open new ones, but cannot be renewed. A session that was\nalready ending later is brought forward; one that was already ending earlier keeps its time.\n\n`revoked` counts the sessions whose end this request set. `not_revocable` counts those that\nthe targets name and that were over already or ending as early: their time was over, or\nthey had been revoked. A session that several targets name counts once; a target that names\nnothing counts nothing. Sent again, a request changes nothing more and counts everything as\n`not_revocable`. When there are more sessions than can be ended in time the answer is 503,\nand what was ended until then stays ended: send the request again.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
             .tag("sessions")
             .request_body_max_bytes(16384),
@@ -251,13 +255,37 @@ impl runtime::Operation for SessionList {
                 headers: &[],
                 browser_refused: true,
             },
+            runtime::CredentialInfo {
+                caller: "signed_v2",
+                headers: &[
+                    "x-yolead-key",
+                    "x-yolead-nonce",
+                    "x-yolead-signature",
+                    "x-yolead-timestamp",
+                ],
+                browser_refused: true,
+            },
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
         ],
-        challenge: "Bearer realm=\"vestibule\"",
+        challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
-            (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
+            (
+                401,
+                &[
+                    codes::MISSING_CREDENTIALS,
+                    codes::INVALID_API_KEY,
+                    codes::INVALID_SIGNATURE,
+                    codes::TIMESTAMP_OUT_OF_WINDOW,
+                    codes::SIGNATURE_REPLAYED,
+                ],
+            ),
             (403, &[codes::SECRET_KEY_IN_BROWSER]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
@@ -297,9 +325,9 @@ pub enum SessionListResponse {
     },
     /// A path or query parameter breaks a constraint or is unknown.
     BadRequest(runtime::Told),
-    /// The key is missing or not valid.
+    /// The key or signature is missing, not valid, too old or used before.
     Unauthorized(runtime::Told),
-    /// A browser sent the request.
+    /// A browser sent the request with a tenant's key.
     Forbidden(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
@@ -392,8 +420,11 @@ async fn session_list<S: Sessions>(
     incoming: runtime::Incoming<SessionList>,
 ) -> Result<runtime::Served<SessionListResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
-        runtime::refuse_browser(&received, &codes::STANDARD)?;
-        let caller = service.api_key(&received).await?;
+        let caller = crate::authenticate::ApiKeyOrSignedV2OrAdminKey::prove(
+                &*service,
+                &received,
+            )
+            .await?;
         let mut checked = SESSION_LIST_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SessionListRequest {
             query: checked.query(codes::INVALID_INPUT)?,
@@ -420,14 +451,38 @@ impl runtime::Operation for SessionRevoke {
                 headers: &[],
                 browser_refused: true,
             },
+            runtime::CredentialInfo {
+                caller: "signed_v2",
+                headers: &[
+                    "x-yolead-key",
+                    "x-yolead-nonce",
+                    "x-yolead-signature",
+                    "x-yolead-timestamp",
+                ],
+                browser_refused: true,
+            },
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
         ],
-        challenge: "Bearer realm=\"vestibule\"",
+        challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
         answers: &[
             (204, &[]),
             (400, &[codes::INVALID_INPUT]),
-            (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
-            (403, &[codes::SECRET_KEY_IN_BROWSER]),
+            (
+                401,
+                &[
+                    codes::MISSING_CREDENTIALS,
+                    codes::INVALID_API_KEY,
+                    codes::INVALID_SIGNATURE,
+                    codes::TIMESTAMP_OUT_OF_WINDOW,
+                    codes::SIGNATURE_REPLAYED,
+                ],
+            ),
+            (403, &[codes::SECRET_KEY_IN_BROWSER, codes::INSUFFICIENT_SCOPE]),
             (404, &[codes::SESSION_NOT_FOUND]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
@@ -464,9 +519,9 @@ pub enum SessionRevokeResponse {
     NoContent {},
     /// A path or query parameter breaks a constraint or is unknown.
     BadRequest(runtime::Told),
-    /// The key is missing or not valid.
+    /// The key or signature is missing, not valid, too old or used before.
     Unauthorized(runtime::Told),
-    /// A browser sent the request.
+    /// A browser sent the request with a tenant's key, or the key may only read.
     Forbidden(runtime::Told),
     /// The tenant has no such session.
     NotFound(runtime::Told),
@@ -566,8 +621,11 @@ async fn session_revoke<S: Sessions>(
     incoming: runtime::Incoming<SessionRevoke>,
 ) -> Result<runtime::Served<SessionRevokeResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
-        runtime::refuse_browser(&received, &codes::STANDARD)?;
-        let caller = service.api_key(&received).await?;
+        let caller = crate::authenticate::ApiKeyOrSignedV2OrAdminKey::prove(
+                &*service,
+                &received,
+            )
+            .await?;
         let mut checked = SESSION_REVOKE_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SessionRevokeRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -804,13 +862,37 @@ impl runtime::Operation for SessionRenew {
                 headers: &[],
                 browser_refused: true,
             },
+            runtime::CredentialInfo {
+                caller: "signed_v2",
+                headers: &[
+                    "x-yolead-key",
+                    "x-yolead-nonce",
+                    "x-yolead-signature",
+                    "x-yolead-timestamp",
+                ],
+                browser_refused: true,
+            },
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
         ],
-        challenge: "Bearer realm=\"vestibule\"",
+        challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
-            (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
+            (
+                401,
+                &[
+                    codes::MISSING_CREDENTIALS,
+                    codes::INVALID_API_KEY,
+                    codes::INVALID_SIGNATURE,
+                    codes::TIMESTAMP_OUT_OF_WINDOW,
+                    codes::SIGNATURE_REPLAYED,
+                ],
+            ),
             (
                 403,
                 &[
@@ -871,7 +953,7 @@ pub enum SessionRenewResponse {
     },
     /// A path or query parameter breaks a constraint or is unknown.
     BadRequest(runtime::Told),
-    /// The key is missing or not valid.
+    /// The key or signature is missing, not valid, too old or used before.
     Unauthorized(runtime::Told),
     /// A browser sent the request, or the key would not grant now what the session
     /// may do: it does not work, its scope does not reach, it does not allow the
@@ -992,8 +1074,11 @@ async fn session_renew<S: Sessions>(
     incoming: runtime::Incoming<SessionRenew>,
 ) -> Result<runtime::Served<SessionRenewResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
-        runtime::refuse_browser(&received, &codes::STANDARD)?;
-        let caller = service.api_key(&received).await?;
+        let caller = crate::authenticate::ApiKeyOrSignedV2OrAdminKey::prove(
+                &*service,
+                &received,
+            )
+            .await?;
         let mut checked = SESSION_RENEW_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SessionRenewRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -1024,14 +1109,38 @@ impl runtime::Operation for SessionRevokeMany {
                 headers: &[],
                 browser_refused: true,
             },
+            runtime::CredentialInfo {
+                caller: "signed_v2",
+                headers: &[
+                    "x-yolead-key",
+                    "x-yolead-nonce",
+                    "x-yolead-signature",
+                    "x-yolead-timestamp",
+                ],
+                browser_refused: true,
+            },
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
         ],
-        challenge: "Bearer realm=\"vestibule\"",
+        challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
-            (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
-            (403, &[codes::SECRET_KEY_IN_BROWSER]),
+            (
+                401,
+                &[
+                    codes::MISSING_CREDENTIALS,
+                    codes::INVALID_API_KEY,
+                    codes::INVALID_SIGNATURE,
+                    codes::TIMESTAMP_OUT_OF_WINDOW,
+                    codes::SIGNATURE_REPLAYED,
+                ],
+            ),
+            (403, &[codes::SECRET_KEY_IN_BROWSER, codes::INSUFFICIENT_SCOPE]),
             (408, &[codes::REQUEST_TIMEOUT]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
@@ -1073,9 +1182,9 @@ pub enum SessionRevokeManyResponse {
     },
     /// The body is not JSON, or the request breaks a constraint. All violations are listed.
     BadRequest(runtime::Told),
-    /// The key is missing or not valid.
+    /// The key or signature is missing, not valid, too old or used before.
     Unauthorized(runtime::Told),
-    /// A browser sent the request.
+    /// A browser sent the request with a tenant's key, or the key may only read.
     Forbidden(runtime::Told),
     /// The body did not arrive in time. The connection is closed.
     RequestTimeout(runtime::Told),
@@ -1192,8 +1301,11 @@ async fn session_revoke_many<S: Sessions>(
     runtime::ErrorBody<models::Error>,
 > {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
-        runtime::refuse_browser(&received, &codes::STANDARD)?;
-        let caller = service.api_key(&received).await?;
+        let caller = crate::authenticate::ApiKeyOrSignedV2OrAdminKey::prove(
+                &*service,
+                &received,
+            )
+            .await?;
         let mut checked = SESSION_REVOKE_MANY_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SessionRevokeManyRequest {
             body: checked.body(codes::INVALID_INPUT)?,

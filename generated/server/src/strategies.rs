@@ -1337,12 +1337,39 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "lifecycle",
+        name: "RuleFinding",
+        set: lifecycle::set,
+        valid: lifecycle::rule_finding::valid,
+        broken: lifecycle::rule_finding::broken,
+        breakages: lifecycle::rule_finding::breakages,
+        boundaries: lifecycle::rule_finding::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
         name: "Session",
         set: lifecycle::set,
         valid: lifecycle::session::valid,
         broken: lifecycle::session::broken,
         breakages: lifecycle::session::breakages,
         boundaries: lifecycle::session::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "SessionExplain",
+        set: lifecycle::set,
+        valid: lifecycle::session_explain::valid,
+        broken: lifecycle::session_explain::broken,
+        breakages: lifecycle::session_explain::breakages,
+        boundaries: lifecycle::session_explain::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "SessionExplanation",
+        set: lifecycle::set,
+        valid: lifecycle::session_explanation::valid,
+        broken: lifecycle::session_explanation::broken,
+        breakages: lifecycle::session_explanation::breakages,
+        boundaries: lifecycle::session_explanation::boundaries,
     },
     SchemaStrategies {
         document: "lifecycle",
@@ -1373,12 +1400,48 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "lifecycle",
+        name: "SessionRule",
+        set: lifecycle::set,
+        valid: lifecycle::session_rule::valid,
+        broken: lifecycle::session_rule::broken,
+        breakages: lifecycle::session_rule::breakages,
+        boundaries: lifecycle::session_rule::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
         name: "SessionState",
         set: lifecycle::set,
         valid: lifecycle::session_state::valid,
         broken: lifecycle::session_state::broken,
         breakages: lifecycle::session_state::breakages,
         boundaries: lifecycle::session_state::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "SignatureDebug",
+        set: lifecycle::set,
+        valid: lifecycle::signature_debug::valid,
+        broken: lifecycle::signature_debug::broken,
+        breakages: lifecycle::signature_debug::breakages,
+        boundaries: lifecycle::signature_debug::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "SignatureDiagnosis",
+        set: lifecycle::set,
+        valid: lifecycle::signature_diagnosis::valid,
+        broken: lifecycle::signature_diagnosis::broken,
+        breakages: lifecycle::signature_diagnosis::breakages,
+        boundaries: lifecycle::signature_diagnosis::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "SigningDifference",
+        set: lifecycle::set,
+        valid: lifecycle::signing_difference::valid,
+        broken: lifecycle::signing_difference::broken,
+        breakages: lifecycle::signing_difference::breakages,
+        boundaries: lifecycle::signing_difference::boundaries,
     },
     SchemaStrategies {
         document: "lifecycle",
@@ -4289,7 +4352,7 @@ pub mod lifecycle {
     pub fn set() -> &'static Arc<SchemaSet> {
         static SET: LazyLock<Arc<SchemaSet>> = LazyLock::new(|| {
             let caps = Caps {
-                body_bytes: 16384,
+                body_bytes: 540672,
                 values: json::MAX_VALUES,
             };
             Arc::new(SchemaSet::new(crate::documents::lifecycle(), caps))
@@ -4436,6 +4499,26 @@ pub mod lifecycle {
             strategy::boundaries(set(), &reference("RevokedSessions"))
         }
     }
+    /// Values of `RuleFinding`.
+    pub mod rule_finding {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("RuleFinding"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("RuleFinding"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("RuleFinding"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("RuleFinding"))
+        }
+    }
     /// Values of `Session`.
     pub mod session {
         use super::*;
@@ -4454,6 +4537,46 @@ pub mod lifecycle {
         /// Accepted values at every boundary.
         pub fn boundaries() -> Vec<Boundary> {
             strategy::boundaries(set(), &reference("Session"))
+        }
+    }
+    /// Values of `SessionExplain`.
+    pub mod session_explain {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SessionExplain"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SessionExplain"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SessionExplain"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SessionExplain"))
+        }
+    }
+    /// Values of `SessionExplanation`.
+    pub mod session_explanation {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SessionExplanation"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SessionExplanation"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SessionExplanation"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SessionExplanation"))
         }
     }
     /// Values of `SessionId`.
@@ -4516,6 +4639,26 @@ pub mod lifecycle {
             strategy::boundaries(set(), &reference("SessionRevocation"))
         }
     }
+    /// Values of `SessionRule`.
+    pub mod session_rule {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SessionRule"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SessionRule"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SessionRule"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SessionRule"))
+        }
+    }
     /// Values of `SessionState`.
     pub mod session_state {
         use super::*;
@@ -4534,6 +4677,66 @@ pub mod lifecycle {
         /// Accepted values at every boundary.
         pub fn boundaries() -> Vec<Boundary> {
             strategy::boundaries(set(), &reference("SessionState"))
+        }
+    }
+    /// Values of `SignatureDebug`.
+    pub mod signature_debug {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SignatureDebug"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SignatureDebug"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SignatureDebug"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SignatureDebug"))
+        }
+    }
+    /// Values of `SignatureDiagnosis`.
+    pub mod signature_diagnosis {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SignatureDiagnosis"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SignatureDiagnosis"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SignatureDiagnosis"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SignatureDiagnosis"))
+        }
+    }
+    /// Values of `SigningDifference`.
+    pub mod signing_difference {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SigningDifference"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SigningDifference"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SigningDifference"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SigningDifference"))
         }
     }
     /// Values of `Surface`.

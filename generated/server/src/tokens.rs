@@ -23,18 +23,19 @@ pub trait Tokens: Authenticate {
     ///
     /// `token_type_hint` is accepted and changes nothing: which kind a token is can be seen from it.
     ///
-    /// This operation is for backends: a request with an `Origin` header is refused.
+    /// This operation is for backends: with a tenant's key, a request with an `Origin` header is
+    /// refused.
     #[cfg(not(feature = "unfinished"))]
     fn token_introspect(
         &self,
-        caller: Self::ApiKey,
+        caller: crate::authenticate::ApiKeyOrSignedV2OrAdminKey<Self>,
         request: TokenIntrospectRequest,
     ) -> impl Future<Output = Result<TokenIntrospectResponse, runtime::Refusal>> + Send;
     /// Answers 501 until `src/api/tokens.rs` has this method.
     #[cfg(feature = "unfinished")]
     fn token_introspect(
         &self,
-        _: Self::ApiKey,
+        _: crate::authenticate::ApiKeyOrSignedV2OrAdminKey<Self>,
         _: TokenIntrospectRequest,
     ) -> impl Future<Output = Result<TokenIntrospectResponse, runtime::Refusal>> + Send {
         std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
@@ -46,18 +47,19 @@ pub trait Tokens: Authenticate {
     ///
     /// `token_type_hint` is accepted and changes nothing.
     ///
-    /// This operation is for backends: a request with an `Origin` header is refused.
+    /// This operation is for backends: with a tenant's key, a request with an `Origin` header is
+    /// refused.
     #[cfg(not(feature = "unfinished"))]
     fn token_revoke(
         &self,
-        caller: Self::ApiKey,
+        caller: crate::authenticate::ApiKeyOrSignedV2OrAdminKey<Self>,
         request: TokenRevokeRequest,
     ) -> impl Future<Output = Result<TokenRevokeResponse, runtime::Refusal>> + Send;
     /// Answers 501 until `src/api/tokens.rs` has this method.
     #[cfg(feature = "unfinished")]
     fn token_revoke(
         &self,
-        _: Self::ApiKey,
+        _: crate::authenticate::ApiKeyOrSignedV2OrAdminKey<Self>,
         _: TokenRevokeRequest,
     ) -> impl Future<Output = Result<TokenRevokeResponse, runtime::Refusal>> + Send {
         std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
@@ -81,7 +83,7 @@ pub fn register<S: Tokens>(
             )
             .summary("Ask whether a token may be used")
             .description(
-                "Tells what a token of any surface grants and until when (RFC 7662). The answer is exactly\n`{\"active\": false}` for every token that could not be used now: an unknown, malformed,\nexpired or superseded one, one of another tenant, and one whose session, key or tenant was\nended or paused. Asking is no use of the session, so it does not put off its idle time-out.\n\n`token_type_hint` is accepted and changes nothing: which kind a token is can be seen from it.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+                "Tells what a token of any surface grants and until when (RFC 7662). The answer is exactly\n`{\"active\": false}` for every token that could not be used now: an unknown, malformed,\nexpired or superseded one, one of another tenant, and one whose session, key or tenant was\nended or paused. Asking is no use of the session, so it does not put off its idle time-out.\n\n`token_type_hint` is accepted and changes nothing: which kind a token is can be seen from it.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
             .tag("tokens")
             .request_body_max_bytes(16384),
@@ -97,7 +99,7 @@ pub fn register<S: Tokens>(
             )
             .summary("End the session of a token")
             .description(
-                "Ends the session behind a token of any surface (RFC 7009). The answer is the same when there\nis nothing to end: for an unknown, malformed or expired token and for one of another tenant.\n\n`token_type_hint` is accepted and changes nothing.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+                "Ends the session behind a token of any surface (RFC 7009). The answer is the same when there\nis nothing to end: for an unknown, malformed or expired token and for one of another tenant.\n\n`token_type_hint` is accepted and changes nothing.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
             .tag("tokens")
             .request_body_max_bytes(16384),
@@ -125,13 +127,37 @@ impl runtime::Operation for TokenIntrospect {
                 headers: &[],
                 browser_refused: true,
             },
+            runtime::CredentialInfo {
+                caller: "signed_v2",
+                headers: &[
+                    "x-yolead-key",
+                    "x-yolead-nonce",
+                    "x-yolead-signature",
+                    "x-yolead-timestamp",
+                ],
+                browser_refused: true,
+            },
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
         ],
-        challenge: "Bearer realm=\"vestibule\"",
+        challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
-            (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
+            (
+                401,
+                &[
+                    codes::MISSING_CREDENTIALS,
+                    codes::INVALID_API_KEY,
+                    codes::INVALID_SIGNATURE,
+                    codes::TIMESTAMP_OUT_OF_WINDOW,
+                    codes::SIGNATURE_REPLAYED,
+                ],
+            ),
             (403, &[codes::SECRET_KEY_IN_BROWSER]),
             (408, &[codes::REQUEST_TIMEOUT]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
@@ -174,9 +200,9 @@ pub enum TokenIntrospectResponse {
     },
     /// The body is not JSON, or the request breaks a constraint. All violations are listed.
     BadRequest(runtime::Told),
-    /// The key is missing or not valid.
+    /// The key or signature is missing, not valid, too old or used before.
     Unauthorized(runtime::Told),
-    /// A browser sent the request.
+    /// A browser sent the request with a tenant's key.
     Forbidden(runtime::Told),
     /// The body did not arrive in time. The connection is closed.
     RequestTimeout(runtime::Told),
@@ -298,8 +324,11 @@ async fn token_introspect<S: Tokens>(
     runtime::ErrorBody<models::Error>,
 > {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
-        runtime::refuse_browser(&received, &codes::STANDARD)?;
-        let caller = service.api_key(&received).await?;
+        let caller = crate::authenticate::ApiKeyOrSignedV2OrAdminKey::prove(
+                &*service,
+                &received,
+            )
+            .await?;
         let mut checked = TOKEN_INTROSPECT_CHECKS.run(&received, &codes::STANDARD)?;
         let request = TokenIntrospectRequest {
             body: checked.body(codes::INVALID_INPUT)?,
@@ -330,14 +359,38 @@ impl runtime::Operation for TokenRevoke {
                 headers: &[],
                 browser_refused: true,
             },
+            runtime::CredentialInfo {
+                caller: "signed_v2",
+                headers: &[
+                    "x-yolead-key",
+                    "x-yolead-nonce",
+                    "x-yolead-signature",
+                    "x-yolead-timestamp",
+                ],
+                browser_refused: true,
+            },
+            runtime::CredentialInfo {
+                caller: "admin_key",
+                headers: &[],
+                browser_refused: false,
+            },
         ],
-        challenge: "Bearer realm=\"vestibule\"",
+        challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
-            (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
-            (403, &[codes::SECRET_KEY_IN_BROWSER]),
+            (
+                401,
+                &[
+                    codes::MISSING_CREDENTIALS,
+                    codes::INVALID_API_KEY,
+                    codes::INVALID_SIGNATURE,
+                    codes::TIMESTAMP_OUT_OF_WINDOW,
+                    codes::SIGNATURE_REPLAYED,
+                ],
+            ),
+            (403, &[codes::SECRET_KEY_IN_BROWSER, codes::INSUFFICIENT_SCOPE]),
             (408, &[codes::REQUEST_TIMEOUT]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
@@ -379,9 +432,9 @@ pub enum TokenRevokeResponse {
     },
     /// The body is not JSON, or the request breaks a constraint. All violations are listed.
     BadRequest(runtime::Told),
-    /// The key is missing or not valid.
+    /// The key or signature is missing, not valid, too old or used before.
     Unauthorized(runtime::Told),
-    /// A browser sent the request.
+    /// A browser sent the request with a tenant's key, or the key may only read.
     Forbidden(runtime::Told),
     /// The body did not arrive in time. The connection is closed.
     RequestTimeout(runtime::Told),
@@ -502,8 +555,11 @@ async fn token_revoke<S: Tokens>(
     incoming: runtime::Incoming<TokenRevoke>,
 ) -> Result<runtime::Served<TokenRevokeResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
-        runtime::refuse_browser(&received, &codes::STANDARD)?;
-        let caller = service.api_key(&received).await?;
+        let caller = crate::authenticate::ApiKeyOrSignedV2OrAdminKey::prove(
+                &*service,
+                &received,
+            )
+            .await?;
         let mut checked = TOKEN_REVOKE_CHECKS.run(&received, &codes::STANDARD)?;
         let request = TokenRevokeRequest {
             body: checked.body(codes::INVALID_INPUT)?,

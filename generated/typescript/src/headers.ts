@@ -50,13 +50,15 @@ export const callers = {
     embedSessionCreate: ["signedKey"],
     iframeSessionCreate: ["apiKey"],
     iframeTokenRedeem: [],
-    sessionList: ["apiKey"],
-    sessionRevoke: ["apiKey"],
+    signatureDebug: ["apiKey", "signedV2", "adminKey"],
+    sessionExplain: ["apiKey", "signedV2", "adminKey"],
+    sessionList: ["apiKey", "signedV2", "adminKey"],
+    sessionRevoke: ["apiKey", "signedV2", "adminKey"],
     sessionRead: ["apiKey", "signedV2", "adminKey"],
-    sessionRenew: ["apiKey"],
-    sessionRevokeMany: ["apiKey"],
-    tokenIntrospect: ["apiKey"],
-    tokenRevoke: ["apiKey"],
+    sessionRenew: ["apiKey", "signedV2", "adminKey"],
+    sessionRevokeMany: ["apiKey", "signedV2", "adminKey"],
+    tokenIntrospect: ["apiKey", "signedV2", "adminKey"],
+    tokenRevoke: ["apiKey", "signedV2", "adminKey"],
 } as const;
 
 /** Operations whose signature covers the time and the body alone; every other one covers the whole request. */

@@ -43,7 +43,7 @@ pub struct TenantCredentials {
     pub iframe: IframeCredentials,
 }
 
-/// Two signing keys, and an employee and a chat of the tenant's directory.
+/// Three signing keys, and an employee and a chat of the tenant's directory.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct EmbedCredentials {
     /// Public id of the key with scope `read-write`.
@@ -54,6 +54,10 @@ pub struct EmbedCredentials {
     pub read_key: String,
     /// Its secret.
     pub read_secret: String,
+    /// Public id of the key of mode `test`, with scope `read-write`.
+    pub test_key: String,
+    /// Its secret.
+    pub test_secret: String,
     /// 24 hex digits.
     pub employee_id: String,
     /// 24 hex digits.
@@ -223,6 +227,8 @@ impl TenantCredentials {
                 secret: ids.hex::<32>("ysk_"),
                 read_key: ids.hex::<16>("yk_"),
                 read_secret: ids.hex::<32>("ysk_"),
+                test_key: ids.hex::<16>("yk_test_"),
+                test_secret: ids.hex::<32>("ysk_test_"),
                 employee_id: ids.hex::<12>(""),
                 chat_id: ids.hex::<12>(""),
             },
@@ -241,13 +247,15 @@ impl TenantCredentials {
     }
 
     /// Every value that opens or signs something, with its name in the file.
-    fn keys(&self) -> [(&'static str, &str); 8] {
+    fn keys(&self) -> [(&'static str, &str); 10] {
         let Self { embed, chat, iframe } = self;
         [
             ("embed.key", &embed.key),
             ("embed.secret", &embed.secret),
             ("embed.read_key", &embed.read_key),
             ("embed.read_secret", &embed.read_secret),
+            ("embed.test_key", &embed.test_key),
+            ("embed.test_secret", &embed.test_secret),
             ("chat.public_key", &chat.public_key),
             ("chat.restricted_public_key", &chat.restricted_public_key),
             ("chat.identity_secret", &chat.identity_secret),

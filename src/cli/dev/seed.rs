@@ -43,6 +43,7 @@ struct Wanted<'a> {
     label: &'static str,
     lookup: String,
     secret: Option<&'a str>,
+    mode: Mode,
     settings: KeySettings,
 }
 
@@ -86,7 +87,7 @@ impl Seeding<'_> {
         Ok(true)
     }
 
-    fn wanted_keys(&self, data: &DemoData) -> [Wanted<'_>; 5] {
+    fn wanted_keys(&self, data: &DemoData) -> [Wanted<'_>; 6] {
         let TenantCredentials { embed, chat, iframe } = self.credentials;
         let chat_settings = |allowed_intents| KeySettings::Chat {
             allowed_intents,
@@ -96,17 +97,20 @@ impl Seeding<'_> {
         let embed_settings = |scope| KeySettings::Embed { scope };
         let wanted = |stem, label, lookup: &str, settings| {
             let lookup = lookup.to_owned();
-            Wanted { stem, label, lookup, secret: None, settings }
+            Wanted { stem, label, lookup, secret: None, mode: Mode::Live, settings }
         };
         let full = wanted("embed", "Demo CRM", &embed.key, embed_settings(Scope::ReadWrite));
         let read = "Demo CRM, read only";
         let read = wanted("embedread", read, &embed.read_key, embed_settings(Scope::Read));
+        let test = embed_settings(Scope::ReadWrite);
+        let test = wanted("embedtest", "Demo CRM, for trying out", &embed.test_key, test);
         let restricted = "Demo widget with two intents";
         let allowed = chat_settings(Some(data.restricted_to.clone()));
         let hash = KeyHash::of(&iframe.api_key).lookup();
         [
             Wanted { secret: Some(&embed.secret), ..full },
             Wanted { secret: Some(&embed.read_secret), ..read },
+            Wanted { secret: Some(&embed.test_secret), mode: Mode::Test, ..test },
             wanted("chat", "Demo widget", &chat.public_key, chat_settings(None)),
             wanted("chatrestricted", restricted, &chat.restricted_public_key, allowed),
             wanted("iframe", "Demo analytics", &hash, KeySettings::Iframe { max_redemptions: 10 }),
@@ -119,7 +123,7 @@ impl Seeding<'_> {
         let mut key = Key {
             tenant: tenant.to_owned(),
             lookup: wanted.lookup,
-            mode: Mode::Live,
+            mode: wanted.mode,
             label: wanted.label.to_owned(),
             state: KeyState::Active,
             allowed_origins: vec![self.credentials.chat.origin.clone(), self.base_url.to_owned()],

@@ -69,13 +69,23 @@ impl Checks {
         all: &mut Vec<Violation>,
     ) -> Result<Value, Refusal> {
         let Some(schema) = &self.body else { return Ok(Value::Null) };
-        let document = json::read(&received.body)
+        let (value, broken) = read_body(&received.body, schema)
             .map_err(|bad| Refusal::new(codes.invalid_json).detail("reason", bad.0))?;
-        all.extend(schema.check(Part::Body, &document.value));
-        let rounded = document.inexact.into_iter();
-        all.extend(rounded.map(|pointer| Violation::body(pointer, "x-exact-number")));
-        Ok(document.value)
+        all.extend(broken);
+        Ok(value)
     }
+}
+
+/// A body as every operation reads it: its value and what it breaks.
+///
+/// # Errors
+/// When it is not JSON as [`json::read`] takes it.
+pub fn read_body(bytes: &[u8], schema: &Schema) -> Result<(Value, Vec<Violation>), json::NotJson> {
+    let document = json::read(bytes)?;
+    let mut broken = schema.check(Part::Body, &document.value);
+    let rounded = document.inexact.into_iter();
+    broken.extend(rounded.map(|pointer| Violation::body(pointer, "x-exact-number")));
+    Ok((document.value, broken))
 }
 
 fn check(

@@ -17,7 +17,7 @@ mod timestamp;
 mod traceparent;
 mod watch;
 
-pub use checks::{Checked, Checks, Parameters};
+pub use checks::{Checked, Checks, Parameters, read_body};
 pub use documented::{json_schema_of, json_schema_of_parameters, parameters};
 pub use error_body::ErrorBody;
 pub use operation::{BodyInfo, CredentialInfo, Operation, OperationInfo};

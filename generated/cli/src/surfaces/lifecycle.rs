@@ -17,6 +17,8 @@ impl<T: CliConfig> Cli<T> {
     }
     pub fn get_command(cmd: CliCommand) -> ::clap::Command {
         match cmd {
+            CliCommand::SignatureDebug => Self::cli_signature_debug(),
+            CliCommand::SessionExplain => Self::cli_session_explain(),
             CliCommand::SessionList => Self::cli_session_list(),
             CliCommand::SessionRead => Self::cli_session_read(),
             CliCommand::SessionRevoke => Self::cli_session_revoke(),
@@ -25,6 +27,92 @@ impl<T: CliConfig> Cli<T> {
             CliCommand::TokenIntrospect => Self::cli_token_introspect(),
             CliCommand::TokenRevoke => Self::cli_token_revoke(),
         }
+    }
+    pub fn cli_signature_debug() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("body")
+                    .long("body")
+                    .value_parser(::clap::value_parser!(types::SignatureDebugBody))
+                    .required_unless_present("json-body")
+                    .help("The raw body that was sent."),
+            )
+            .arg(
+                ::clap::Arg::new("key")
+                    .long("key")
+                    .value_parser(::clap::value_parser!(types::SignatureDebugKey))
+                    .required_unless_present("json-body")
+                    .help("The value of `X-YoLead-Key`."),
+            )
+            .arg(
+                ::clap::Arg::new("signature")
+                    .long("signature")
+                    .value_parser(::clap::value_parser!(types::SignatureDebugSignature))
+                    .required_unless_present("json-body")
+                    .help("The value of `X-YoLead-Signature`."),
+            )
+            .arg(
+                ::clap::Arg::new("string-to-sign")
+                    .long("string-to-sign")
+                    .value_parser(
+                        ::clap::value_parser!(types::SignatureDebugStringToSign),
+                    )
+                    .required(false)
+                    .help("The text that the caller signed, to be compared."),
+            )
+            .arg(
+                ::clap::Arg::new("timestamp")
+                    .long("timestamp")
+                    .value_parser(::clap::value_parser!(types::SignatureDebugTimestamp))
+                    .required_unless_present("json-body")
+                    .help("The value of `X-YoLead-Timestamp`."),
+            )
+            .arg(
+                ::clap::Arg::new("json-body")
+                    .long("json-body")
+                    .value_name("JSON-FILE")
+                    .required(false)
+                    .value_parser(::clap::value_parser!(std::path::PathBuf))
+                    .help("Path to a file that contains the full json body."),
+            )
+            .about(
+                "Find out what is wrong with a signature\n\nTakes a signed request apart for whoever writes signing code: shows the text that is signed,\nwhere the caller's own text departs from it, how far the clocks are apart, and which of the\nusual mistakes made the signature, if one did. For embed keys of mode `test` alone, and never\nwith a signature that was not sent: nothing here signs.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
+            )
+    }
+    pub fn cli_session_explain() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("key-id")
+                    .long("key-id")
+                    .value_parser(::clap::value_parser!(types::KeyId))
+                    .required_unless_present("json-body")
+                    .help("A key's id, for operators. It is not the credential."),
+            )
+            .arg(
+                ::clap::Arg::new("origin")
+                    .long("origin")
+                    .value_parser(::clap::value_parser!(types::SessionExplainOrigin))
+                    .required(false)
+                    .help("The page's origin, as browsers write it."),
+            )
+            .arg(
+                ::clap::Arg::new("request")
+                    .long("request")
+                    .value_parser(::clap::value_parser!(types::SessionExplainRequest))
+                    .required(false)
+                    .help("The body as it would be sent to open the session."),
+            )
+            .arg(
+                ::clap::Arg::new("json-body")
+                    .long("json-body")
+                    .value_name("JSON-FILE")
+                    .required(false)
+                    .value_parser(::clap::value_parser!(std::path::PathBuf))
+                    .help("Path to a file that contains the full json body."),
+            )
+            .about(
+                "Explain whether a session would be opened\n\nGoes through the rules by which a key of any surface opens a session, in the order in which\nthey decide, and opens none: the same code runs up to the point where a session would be\nwritten. Tells the rule that decides, the code that the caller would be refused with, and\nhow to mend it. Rules behind the deciding one are `skipped`.\n\n`request` is the body as it would be sent, as a text; without it the rules on bodies are\nskipped. `origin` is the page: on the chat surface its `Origin`, on the others the page that\nshows the iframe. What only the real request has, a signature or a remembered\n`Idempotency-Key`, is not looked at; `POST /v1/debug/signature` looks at signatures.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
+            )
     }
     pub fn cli_session_list() -> ::clap::Command {
         ::clap::Command::new("")
@@ -143,7 +231,7 @@ impl<T: CliConfig> Cli<T> {
                     .help("Only iframe sessions of this user."),
             )
             .about(
-                "List sessions\n\nLists sessions, the latest first, ended ones too as long as they are kept. Filters narrow the\nlist, all of them together. The order does not change, and sessions that are opened between\ntwo pages are in neither. One page looks at 4096 sessions at most, so it may hold fewer than\n`limit`, or none, and still have a `next`; the last page has none.\n\nThe last use of a session is known to within a quarter of its key's idle time-out.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+                "List sessions\n\nLists sessions, the latest first, ended ones too as long as they are kept. Filters narrow the\nlist, all of them together. The order does not change, and sessions that are opened between\ntwo pages are in neither. One page looks at 4096 sessions at most, so it may hold fewer than\n`limit`, or none, and still have a `next`; the last page has none.\n\nThe last use of a session is known to within a quarter of its key's idle time-out.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
     }
     pub fn cli_session_read() -> ::clap::Command {
@@ -169,7 +257,7 @@ impl<T: CliConfig> Cli<T> {
                     .help("The session."),
             )
             .about(
-                "End a session\n\nEnds a session at once, and with it all its tokens. Ending one that is over changes nothing\nand is answered alike.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+                "End a session\n\nEnds a session at once, and with it all its tokens. Ending one that is over changes nothing\nand is answered alike.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
     }
     pub fn cli_session_renew() -> ::clap::Command {
@@ -182,7 +270,7 @@ impl<T: CliConfig> Cli<T> {
                     .help("The session."),
             )
             .about(
-                "Renew a session\n\nGives a live session a new token and a new expiry, as long after now as its first one was\nafter its opening. The session id stays. The token before stays valid for 30 more seconds,\nor until its own end when that is earlier; of tokens that were superseded within the last 30\nseconds the latest eight are.\n\nWhat the session may do is judged again by the present state of the key that opened it, and\nthe renewal is refused when the key would not grant as much now. No session outlives twelve\nhours from its opening, nor the lifetime that its key sets: close to that end the new expiry\nis the end itself, and beyond it there is no renewal. This operation has no request body.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+                "Renew a session\n\nGives a live session a new token and a new expiry, as long after now as its first one was\nafter its opening. The session id stays. The token before stays valid for 30 more seconds,\nor until its own end when that is earlier; of tokens that were superseded within the last 30\nseconds the latest eight are.\n\nWhat the session may do is judged again by the present state of the key that opened it, and\nthe renewal is refused when the key would not grant as much now. No session outlives twelve\nhours from its opening, nor the lifetime that its key sets: close to that end the new expiry\nis the end itself, and beyond it there is no renewal. This operation has no request body.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
     }
     pub fn cli_session_revoke_many() -> ::clap::Command {
@@ -225,7 +313,7 @@ impl<T: CliConfig> Cli<T> {
                     .help("Path to a file that contains the full json body."),
             )
             .about(
-                "End all sessions of some targets\n\nEnds every session that one of the targets names and that was opened before `issued_before`,\nwhich is now unless given: sessions that are opened later are not touched. A target is a kind\nand an id: `uid:`, `customer:`, `employee:`, `chat:` (the only chat of an embed session, or\nthe conversation of a chat session), `key:` and `session:`.\n\nThe sessions end at once, or `reauth_margin_s` seconds from now: until then they work as\nbefore, so that their pages can open new ones, but cannot be renewed. A session that was\nalready ending later is brought forward; one that was already ending earlier keeps its time.\n\n`revoked` counts the sessions whose end this request set. `not_revocable` counts those that\nthe targets name and that were over already or ending as early: their time was over, or\nthey had been revoked. A session that several targets name counts once; a target that names\nnothing counts nothing. Sent again, a request changes nothing more and counts everything as\n`not_revocable`. When there are more sessions than can be ended in time the answer is 503,\nand what was ended until then stays ended: send the request again.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+                "End all sessions of some targets\n\nEnds every session that one of the targets names and that was opened before `issued_before`,\nwhich is now unless given: sessions that are opened later are not touched. A target is a kind\nand an id: `uid:`, `customer:`, `employee:`, `chat:` (the only chat of an embed session, or\nthe conversation of a chat session), `key:` and `session:`.\n\nThe sessions end at once, or `reauth_margin_s` seconds from now: until then they work as\nbefore, so that their pages can open new ones, but cannot be renewed. A session that was\nalready ending later is brought forward; one that was already ending earlier keeps its time.\n\n`revoked` counts the sessions whose end this request set. `not_revocable` counts those that\nthe targets name and that were over already or ending as early: their time was over, or\nthey had been revoked. A session that several targets name counts once; a target that names\nnothing counts nothing. Sent again, a request changes nothing more and counts everything as\n`not_revocable`. When there are more sessions than can be ended in time the answer is 503,\nand what was ended until then stays ended: send the request again.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
     }
     pub fn cli_token_introspect() -> ::clap::Command {
@@ -259,7 +347,7 @@ impl<T: CliConfig> Cli<T> {
                     .help("Path to a file that contains the full json body."),
             )
             .about(
-                "Ask whether a token may be used\n\nTells what a token of any surface grants and until when (RFC 7662). The answer is exactly\n`{\"active\": false}` for every token that could not be used now: an unknown, malformed,\nexpired or superseded one, one of another tenant, and one whose session, key or tenant was\nended or paused. Asking is no use of the session, so it does not put off its idle time-out.\n\n`token_type_hint` is accepted and changes nothing: which kind a token is can be seen from it.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+                "Ask whether a token may be used\n\nTells what a token of any surface grants and until when (RFC 7662). The answer is exactly\n`{\"active\": false}` for every token that could not be used now: an unknown, malformed,\nexpired or superseded one, one of another tenant, and one whose session, key or tenant was\nended or paused. Asking is no use of the session, so it does not put off its idle time-out.\n\n`token_type_hint` is accepted and changes nothing: which kind a token is can be seen from it.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
     }
     pub fn cli_token_revoke() -> ::clap::Command {
@@ -293,7 +381,7 @@ impl<T: CliConfig> Cli<T> {
                     .help("Path to a file that contains the full json body."),
             )
             .about(
-                "End the session of a token\n\nEnds the session behind a token of any surface (RFC 7009). The answer is the same when there\nis nothing to end: for an unknown, malformed or expired token and for one of another tenant.\n\n`token_type_hint` is accepted and changes nothing.\n\nThis operation is for backends: a request with an `Origin` header is refused.",
+                "End the session of a token\n\nEnds the session behind a token of any surface (RFC 7009). The answer is the same when there\nis nothing to end: for an unknown, malformed or expired token and for one of another tenant.\n\n`token_type_hint` is accepted and changes nothing.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
     }
     pub async fn execute(
@@ -302,6 +390,8 @@ impl<T: CliConfig> Cli<T> {
         matches: &::clap::ArgMatches,
     ) -> anyhow::Result<()> {
         match cmd {
+            CliCommand::SignatureDebug => self.execute_signature_debug(matches).await,
+            CliCommand::SessionExplain => self.execute_session_explain(matches).await,
             CliCommand::SessionList => self.execute_session_list(matches).await,
             CliCommand::SessionRead => self.execute_session_read(matches).await,
             CliCommand::SessionRevoke => self.execute_session_revoke(matches).await,
@@ -311,6 +401,86 @@ impl<T: CliConfig> Cli<T> {
             }
             CliCommand::TokenIntrospect => self.execute_token_introspect(matches).await,
             CliCommand::TokenRevoke => self.execute_token_revoke(matches).await,
+        }
+    }
+    pub async fn execute_signature_debug(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.signature_debug();
+        if let Some(value) = matches.get_one::<std::path::PathBuf>("json-body") {
+            let body_txt = std::fs::read_to_string(value)
+                .with_context(|| format!("failed to read {}", value.display()))?;
+            let body_value = serde_json::from_str::<types::SignatureDebug>(&body_txt)
+                .with_context(|| format!("failed to parse {}", value.display()))?;
+            request = request.body(body_value);
+        }
+        if let Some(value) = matches.get_one::<types::SignatureDebugBody>("body") {
+            request = request.body_map(|body| { body.body(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<types::SignatureDebugKey>("key") {
+            request = request.body_map(|body| { body.key(value.clone()) });
+        }
+        if let Some(value) = matches
+            .get_one::<types::SignatureDebugSignature>("signature")
+        {
+            request = request.body_map(|body| { body.signature(value.clone()) });
+        }
+        if let Some(value) = matches
+            .get_one::<types::SignatureDebugStringToSign>("string-to-sign")
+        {
+            request = request.body_map(|body| { body.string_to_sign(value.clone()) });
+        }
+        if let Some(value) = matches
+            .get_one::<types::SignatureDebugTimestamp>("timestamp")
+        {
+            request = request.body_map(|body| { body.timestamp(value.clone()) });
+        }
+        self.config.execute_signature_debug(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_session_explain(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.session_explain();
+        if let Some(value) = matches.get_one::<std::path::PathBuf>("json-body") {
+            let body_txt = std::fs::read_to_string(value)
+                .with_context(|| format!("failed to read {}", value.display()))?;
+            let body_value = serde_json::from_str::<types::SessionExplain>(&body_txt)
+                .with_context(|| format!("failed to parse {}", value.display()))?;
+            request = request.body(body_value);
+        }
+        if let Some(value) = matches.get_one::<types::KeyId>("key-id") {
+            request = request.body_map(|body| { body.key_id(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<types::SessionExplainOrigin>("origin") {
+            request = request.body_map(|body| { body.origin(value.clone()) });
+        }
+        if let Some(value) = matches.get_one::<types::SessionExplainRequest>("request") {
+            request = request.body_map(|body| { body.request(value.clone()) });
+        }
+        self.config.execute_session_explain(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
         }
     }
     pub async fn execute_session_list(
@@ -557,6 +727,20 @@ pub trait CliConfig {
     fn list_end_error<T>(&self, value: &Error<T>)
     where
         T: serde::Serialize + std::fmt::Debug;
+    fn execute_signature_debug(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::SignatureDebug,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_session_explain(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::SessionExplain,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
     fn execute_session_list(
         &self,
         matches: &::clap::ArgMatches,
@@ -609,6 +793,8 @@ pub trait CliConfig {
 }
 #[derive(Copy, Clone, Debug)]
 pub enum CliCommand {
+    SignatureDebug,
+    SessionExplain,
     SessionList,
     SessionRead,
     SessionRevoke,
@@ -620,6 +806,7 @@ pub enum CliCommand {
 impl CliCommand {
     pub fn iter() -> impl Iterator<Item = CliCommand> {
         vec![
+            CliCommand::SignatureDebug, CliCommand::SessionExplain,
             CliCommand::SessionList, CliCommand::SessionRead, CliCommand::SessionRevoke,
             CliCommand::SessionRenew, CliCommand::SessionRevokeMany,
             CliCommand::TokenIntrospect, CliCommand::TokenRevoke,
@@ -628,6 +815,8 @@ impl CliCommand {
     }
     pub fn operation_id(&self) -> &'static str {
         match self {
+            CliCommand::SignatureDebug => "signature_debug",
+            CliCommand::SessionExplain => "session_explain",
             CliCommand::SessionList => "session_list",
             CliCommand::SessionRead => "session_read",
             CliCommand::SessionRevoke => "session_revoke",

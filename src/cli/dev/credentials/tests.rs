@@ -32,7 +32,16 @@ fn file_has_exactly_the_documented_members() {
     let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(names(&value), set(&["admin", "base_url", "chat", "embed", "iframe", "other"]));
     for tenant in [&value, &value["other"]] {
-        let embed = ["key", "secret", "read_key", "read_secret", "employee_id", "chat_id"];
+        let embed = [
+            "key",
+            "secret",
+            "read_key",
+            "read_secret",
+            "test_key",
+            "test_secret",
+            "employee_id",
+            "chat_id",
+        ];
         assert_eq!(names(&tenant["embed"]), set(&embed));
         let chat = ["public_key", "origin", "restricted_public_key", "identity_secret"];
         assert_eq!(names(&tenant["chat"]), set(&chat));
