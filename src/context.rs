@@ -17,6 +17,7 @@ use crate::domain::sealing::MasterKeys;
 use crate::domain::session::{AuditEntry, FreshIds};
 use crate::domain::token::Tokens;
 use crate::error::Result;
+use crate::in_flight::InFlight;
 use crate::key_uses::KeyUses;
 use crate::limiter::Limiter;
 use crate::outbound::Outbound;
@@ -53,6 +54,8 @@ pub struct Context {
     pub handler_deadline: Duration,
     /// Uses of keys that are not written yet.
     pub key_uses: KeyUses,
+    /// Requests with an idempotency key that have no answer yet.
+    pub in_flight: InFlight,
     /// Token exchanges of one address.
     pub redemptions: Limiter,
     /// Where the record of every request goes.
@@ -107,6 +110,7 @@ impl Context {
             body_limits: BodyLimits::new(deadline, limits.in_flight_bytes),
             handler_deadline: HANDLER_DEADLINE,
             key_uses: KeyUses::default(),
+            in_flight: InFlight::default(),
             redemptions: Limiter::new(limits.redeem_per_minute, ids.bytes()),
             ids,
             telemetry,
@@ -187,7 +191,7 @@ impl Clock {
 }
 
 /// Where ids, nonces and secrets come from: the system's random generator.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Ids {
     random: SystemRandom,
 }

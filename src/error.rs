@@ -33,6 +33,16 @@ pub enum Error {
     /// This signature already opened a session.
     #[error("the signature was used before")]
     SignatureReplayed,
+    /// The first request with this idempotency key has no answer yet.
+    #[error("a request with this idempotency key is being answered")]
+    IdempotencyInProgress,
+    /// This idempotency key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyKeyReused,
+    /// The request took effect before; its sealed answer. No refusal: whoever handed on a receipt
+    /// opens it and says it again.
+    #[error("the request took effect before")]
+    Answered(Vec<u8>),
     /// A token that is not ours, of another surface or tenant, or malformed.
     #[error("the token is not valid")]
     InvalidToken,

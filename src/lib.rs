@@ -23,6 +23,7 @@ pub mod context;
 pub mod deliveries;
 pub mod domain;
 pub mod error;
+pub mod in_flight;
 pub mod key_uses;
 pub mod limiter;
 pub mod outbound;

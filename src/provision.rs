@@ -35,6 +35,26 @@ pub struct Provision<'a> {
     pub actor: &'a str,
 }
 
+/// A tenant that was drawn, with what is shown once.
+pub struct DrawnTenant {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// It signs `customerToken`s.
+    pub secret: SecretString,
+    /// The line that is written with it.
+    pub audit: AuditEntry,
+}
+
+/// A key that was drawn, with what is shown once.
+pub struct DrawnKey {
+    /// The key.
+    pub key: Key,
+    /// What its holder shows.
+    pub credential: Credential,
+    /// The line that is written with it.
+    pub audit: AuditEntry,
+}
+
 impl Provision<'_> {
     /// Whether these master keys open this database; the first ones to ask are the ones that do.
     /// When they do not, nothing in the database opens, and nothing may be written into it.
@@ -52,6 +72,13 @@ impl Provision<'_> {
     /// # Errors
     /// `Unavailable` when the database does not answer.
     pub async fn tenant(&self, name: &str, directory: Directory) -> Result<(Tenant, SecretString)> {
+        let DrawnTenant { tenant, secret, audit } = self.draw_tenant(name, directory);
+        self.store.create_tenant(tenant.clone(), audit, None).await?;
+        Ok((tenant, secret))
+    }
+
+    /// A tenant to be made: nothing is stored yet.
+    pub fn draw_tenant(&self, name: &str, directory: Directory) -> DrawnTenant {
         let id = self.ids.id("ten_");
         let secret = SecretString::from(self.ids.hex::<32>("cis_"));
         let tenant = Tenant {
@@ -64,8 +91,7 @@ impl Provision<'_> {
             id,
         };
         let audit = self.audit(&tenant.id, "tenant.create", &tenant.id);
-        self.store.create_tenant(tenant.clone(), audit).await?;
-        Ok((tenant, secret))
+        DrawnTenant { tenant, secret, audit }
     }
 
     /// Makes a key. The credential is shown once.
@@ -79,6 +105,16 @@ impl Provision<'_> {
         label: &str,
         request: KeyRequest,
     ) -> Result<(Key, Credential)> {
+        let DrawnKey { key, credential, audit } = self.draw_key(tenant, label, request)?;
+        self.store.create_key(key.clone(), audit, None).await?;
+        Ok((key, credential))
+    }
+
+    /// A key to be made: nothing is stored yet.
+    ///
+    /// # Errors
+    /// `Rules` when the request's members do not fit together.
+    pub fn draw_key(&self, tenant: &str, label: &str, request: KeyRequest) -> Result<DrawnKey> {
         let settings = settings(&request)?;
         let credential =
             credential(request.kind, request.mode, &self.ids.bytes::<CREDENTIAL_BYTES>());
@@ -99,8 +135,7 @@ impl Provision<'_> {
         };
         key.secrets = vec![self.key_secret(&key, 1, &credential)];
         let audit = self.audit(tenant, "key.create", &key.id);
-        self.store.create_key(key.clone(), audit).await?;
-        Ok((key, credential))
+        Ok(DrawnKey { key, credential, audit })
     }
 
     /// Gives a key a new credential, shown once, beside the one it has, which is accepted for

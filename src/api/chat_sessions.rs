@@ -1,12 +1,14 @@
 //! The chat surface's door: sessions of the website widget.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use vestibule_api::chat_sessions::{
     ChatSessionCreateRequest, ChatSessionCreateResponse, ChatSessionEndRequest,
     ChatSessionEndResponse, ChatSessionRefreshRequest, ChatSessionRefreshResponse, ChatSessions,
 };
 use vestibule_api::models;
-use vestibule_runtime::{Part, Refusal, Timestamp, Violation};
+use vestibule_runtime::{Keyed, Part, Recalled, Refusal, Scope, Scoped, Timestamp, Violation};
 
 use super::auth::{SessionCaller, note_key};
 use super::refusal::documented;
@@ -14,15 +16,17 @@ use crate::context::Context;
 use crate::domain::catalogue::{Intent, OfferedQuestion, offered_intents, offered_questions};
 use crate::domain::chat_session::{self, Admitted, Customer, Opening};
 use crate::domain::chat_token;
+use crate::domain::sealing::MasterKeys;
 use crate::domain::session::Session;
 use crate::error::{Error, Result, Thing};
 use crate::provision::open_identity_secret;
-use crate::store::{Catalogue, OpenedChat};
+use crate::store::{Catalogue, OpenedChat, Receipt};
 
 impl ChatSessions for Context {
     async fn chat_session_create(
         &self,
         request: ChatSessionCreateRequest,
+        keyed: Option<Keyed>,
     ) -> Result<ChatSessionCreateResponse, Refusal> {
         let body = request.body;
         let (public_key, now) = (body.public_key.as_str(), self.clock.now_ms());
@@ -43,12 +47,20 @@ impl ChatSessions for Context {
             locale: body.locale.map(|locale| locale.to_string()),
             variables: body.variables.map(|all| all.0.into_iter().collect()).unwrap_or_default(),
         };
-        let generation = generation.unwrap_or_default();
-        let opened = self.open_chat(&admitted, generation, &customer.await?, opening).await?;
-        let catalogue = self.store.catalogue(&opened.session.tenant).await?;
-        let OpenedChat { session, conversation } = &opened;
-        let body = self.chat_session(&admitted, session, &conversation.id, &catalogue)?;
-        Ok(ChatSessionCreateResponse::Ok { body })
+        let customer = customer.await?;
+        let once = match vestibule_runtime::recall(self, &admitted, keyed).await? {
+            Recalled::Fresh(once) => once,
+            Recalled::Before(kept) => return Ok(ChatSessionCreateResponse::Kept(kept)),
+        };
+        let welcome = self.welcome(&admitted).await?;
+        let respond = move |opened: &OpenedChat| {
+            let body = welcome.answer(&opened.session, &opened.conversation.id)?;
+            Ok(ChatSessionCreateResponse::Ok { body })
+        };
+        let reply = self.reply(once, respond);
+        let (receipt, generation) = (reply.receipt(), generation.unwrap_or_default());
+        let opened = self.open_chat(&admitted, generation, &customer, opening, receipt).await;
+        reply.answer(opened)
     }
 
     async fn chat_session_refresh(
@@ -60,9 +72,8 @@ impl ChatSessions for Context {
         let renewed = self.renew(&session, &session.id).await.map_err(as_of_a_page)?;
         let key = self.store.key(&session.tenant, &session.key_id).await?;
         let admitted = chat_session::admit(key.as_deref(), self.page_origin(&request.received))?;
-        let catalogue = self.store.catalogue(&session.tenant).await?;
         let conversation = renewed.grant.chat().unwrap_or_default();
-        let body = self.chat_session(&admitted, &renewed, conversation, &catalogue)?;
+        let body = self.welcome(&admitted).await?.answer(&renewed, conversation)?;
         Ok(ChatSessionRefreshResponse::Ok { body })
     }
 
@@ -106,6 +117,7 @@ impl Context {
         generation: i64,
         customer: &Customer,
         opening: Opening,
+        receipt: Option<Receipt<OpenedChat>>,
     ) -> Result<OpenedChat> {
         let (now, fresh) = (self.clock.now_ms(), self.ids.uuid().to_string());
         let tenant = &admitted.key.tenant;
@@ -122,26 +134,17 @@ impl Context {
             .audit(tenant, &admitted.key.id, "session.open", &session.id)
             .about(conversation.subject())
             .with("generation", generation);
-        self.store.open_chat_session(session, conversation, check_variables, audit).await
+        self.store.open_chat_session(session, conversation, check_variables, audit, receipt).await
     }
 
-    fn chat_session(
-        &self,
-        admitted: &Admitted<'_>,
-        session: &Session,
-        conversation: &str,
-        catalogue: &Catalogue,
-    ) -> Result<models::ChatSession, Refusal> {
-        let claims = chat_session::claims(session)
-            .ok_or_else(|| Error::Internal("a chat session of another surface".into()))?;
-        let allowed = admitted.allowed_intents;
-        let intents = offered_intents(allowed, &catalogue.flows).into_iter().map(intent);
-        let questions = offered_questions(allowed, &catalogue.flows, &catalogue.questions);
-        Ok(models::ChatSession {
-            session_token: chat_token::mint(&self.master_keys, &claims),
-            conversation_id: documented(conversation)?,
-            expires_at: Timestamp(session.expires_at),
-            expires_in: session.remaining_s(session.token_issued_at()),
+    /// What a page that may open a session is offered in it.
+    async fn welcome(&self, admitted: &Admitted<'_>) -> Result<Welcome, Refusal> {
+        let catalogue = self.store.catalogue(&admitted.key.tenant).await?;
+        let (allowed, flows) = (admitted.allowed_intents, &catalogue.flows);
+        let intents = offered_intents(allowed, flows).into_iter().map(intent);
+        let questions = offered_questions(allowed, flows, &catalogue.questions);
+        Ok(Welcome {
+            keys: Arc::clone(&self.master_keys),
             widget: models::Widget { label: admitted.key.label.clone() },
             intents: intents.collect::<Result<_, _>>()?,
             quick_questions: questions.iter().map(question).collect::<Result<_, _>>()?,
@@ -153,6 +156,39 @@ impl Context {
 pub(super) fn offered_names(allowed: Option<&[String]>, catalogue: &Catalogue) -> Vec<String> {
     let offered = offered_intents(allowed, &catalogue.flows).into_iter();
     offered.map(|intent| intent.name.clone()).collect()
+}
+
+/// Everything of the answer that is known before the session is open.
+#[derive(Clone)]
+struct Welcome {
+    keys: Arc<MasterKeys>,
+    widget: models::Widget,
+    intents: Vec<models::Intent>,
+    quick_questions: Vec<models::QuickQuestion>,
+}
+
+impl Welcome {
+    /// The answer, its token minted.
+    fn answer(self, session: &Session, conversation: &str) -> Result<models::ChatSession, Refusal> {
+        let claims = chat_session::claims(session)
+            .ok_or_else(|| Error::Internal("a chat session of another surface".into()))?;
+        Ok(models::ChatSession {
+            session_token: chat_token::mint(&self.keys, &claims),
+            conversation_id: documented(conversation)?,
+            expires_at: Timestamp(session.expires_at),
+            expires_in: session.remaining_s(session.token_issued_at()),
+            widget: self.widget,
+            intents: self.intents,
+            quick_questions: self.quick_questions,
+        })
+    }
+}
+
+/// Whoever shows a publishable key is told from others by nothing but the idempotency key.
+impl Scoped for Admitted<'_> {
+    fn scope(&self) -> Scope<'_> {
+        Scope { tenant: &self.key.tenant, credential: &self.key.id, proof: None }
+    }
 }
 
 /// The document's own limits, on the variables of a conversation as a whole.

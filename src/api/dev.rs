@@ -103,7 +103,8 @@ impl Context {
         // Nothing was signed; a random value takes the place of the signature that is used up.
         let verified = Verified { mac: self.ids.bytes(), secret: 0, remember_until };
         let caller = SignedCaller { key, generation: 1, verified };
-        let session = self.open_embed(&caller, asked).await?;
+        let session = self.draw_embed(&caller, asked).await?;
+        let session = self.open_embed(&caller, session, None).await?;
         let claims = embed_session::claims(&session, self.tokens.issuer());
         let token = self.tokens.mint(&claims.ok_or(Error::InvalidToken)?)?;
         Ok(embed_session::iframe_url(&self.public_url, Some(&demo.embed.chat_id), &token))
@@ -113,7 +114,7 @@ impl Context {
         let key = self.demo_key(&demo.chat.public_key).await?;
         let admitted = chat_session::admit(Some(&key), Some(&self.public_url))?;
         let opening = Opening { locale: Some("en".into()), ..Opening::default() };
-        let opened = self.open_chat(&admitted, 1, &Customer::default(), opening).await?;
+        let opened = self.open_chat(&admitted, 1, &Customer::default(), opening, None).await?;
         let claims = chat_session::claims(&opened.session).ok_or(Error::InvalidToken)?;
         let token = chat_token::mint(&self.master_keys, &claims);
         Ok(format!("{}/widget/frame#token={token}", self.public_url))
@@ -132,7 +133,10 @@ impl Context {
         };
         let asked = iframe_session::Request { uid: "demo".into(), sources, ttl_s: 900, context };
         let caller = ApiKeyCaller { key, generation: 1 };
-        Ok(self.open_iframe(&caller, asked, LimitsChange::Keep).await?.iframe_url)
+        let drawn = self.draw_iframe(&caller, asked).await?;
+        let (session, cache_key) = (drawn.session, drawn.cache_key);
+        self.open_iframe(&caller.key, session, cache_key, LimitsChange::Keep, None).await?;
+        Ok(drawn.body.iframe_url)
     }
 }
 

@@ -8,24 +8,30 @@ use vestibule_api::models;
 use vestibule_runtime::{Refusal, Timestamp};
 
 use super::auth::{SessionCaller, SignedCaller};
+use super::idempotency::Once;
 use super::refusal::documented;
 use crate::context::Context;
 use crate::domain::embed_session::{self, Request};
 use crate::domain::session::{Grant, Session};
+use crate::domain::signature::Verified;
 use crate::domain::tenant::Directory;
 use crate::error::{Error, Result, Thing};
-use crate::store::DirectoryKind;
+use crate::store::{DirectoryKind, Receipt};
 
 impl EmbedSessions for Context {
     async fn embed_session_create(
         &self,
         caller: SignedCaller,
         request: EmbedSessionCreateRequest,
+        once: Option<Once>,
     ) -> Result<EmbedSessionCreateResponse, Refusal> {
-        let session = self.open_embed(&caller, asked(request.body)).await?;
+        let session = self.draw_embed(&caller, asked(request.body)).await?;
         let body = self.embed_session(&session)?;
         let location = "/v1/embed/session".to_owned();
-        Ok(EmbedSessionCreateResponse::Created { body, location })
+        let respond = move |_: &Session| Ok(EmbedSessionCreateResponse::Created { body, location });
+        let reply = self.reply(once, respond);
+        let opened = self.open_embed(&caller, session, reply.receipt()).await;
+        reply.answer(opened)
     }
 
     async fn embed_session_read(
@@ -48,8 +54,8 @@ impl EmbedSessions for Context {
 }
 
 impl Context {
-    /// Opens a session for a caller whose signature is accepted once.
-    pub(super) async fn open_embed(
+    /// A session that the caller may open.
+    pub(super) async fn draw_embed(
         &self,
         caller: &SignedCaller,
         asked: Request,
@@ -59,12 +65,22 @@ impl Context {
         let employee = asked.employee.clone();
         let session = embed_session::open(&caller.key, caller.generation, asked, now, ids)?;
         self.require_known_people(&session, &employee).await?;
+        Ok(session)
+    }
+
+    /// Opens a session for a caller whose signature is accepted once.
+    pub(super) async fn open_embed(
+        &self,
+        caller: &SignedCaller,
+        session: Session,
+        receipt: Option<Receipt<Session>>,
+    ) -> Result<Session> {
         let audit = self
             .audit(&session.tenant, &caller.key.id, "session.open", &session.id)
             .about(session.grant.subject())
             .with("generation", session.key_generation);
-        let verified = caller.verified;
-        self.store.open_embed_session(session, &verified.mac, verified.remember_until, audit).await
+        let Verified { mac, remember_until, .. } = caller.verified;
+        self.store.open_embed_session(session, &mac, remember_until, audit, receipt).await
     }
 
     /// Asks the directory of a tenant that wants it asked.

@@ -7,14 +7,16 @@ use vestibule_api::models;
 use vestibule_runtime::Refusal;
 
 use super::auth::ApiKeyCaller;
+use super::idempotency::Once;
 use crate::context::Context as Service;
 use crate::domain::api_key::KeyHash;
 use crate::domain::iframe_session::{self, Context, ReferenceQuery, Request};
-use crate::domain::key::KeySettings;
+use crate::domain::key::{Key, KeySettings};
 use crate::domain::limits::{Limits, LimitsChange};
 use crate::domain::session::Session;
 use crate::domain::theme::{Fallback, ThemeChoice, ThemeSettings};
 use crate::error::{Error, Result, Thing};
+use crate::store::Receipt;
 
 /// When `response_mode`, `show_sidebar` and `show_dashboards` of the request were deprecated:
 /// 2026-01-01, as an RFC 9745 date.
@@ -25,48 +27,71 @@ impl IframeSessions for Service {
         &self,
         caller: ApiKeyCaller,
         request: IframeSessionCreateRequest,
+        once: Option<Once>,
     ) -> Result<IframeSessionCreateResponse, Refusal> {
         let limits = limits_change(request.body.limits.as_ref(), request.limits_is_null);
         let asked = self.asked(&caller.key.tenant, request.body).await?;
         let deprecated = asked.context.fallback.is_used();
-        let body = self.open_iframe(&caller, asked, limits).await?;
+        let DrawnIframe { session, cache_key, body } = self.draw_iframe(&caller, asked).await?;
         let deprecation = deprecated.then(|| DEPRECATED_SINCE.to_owned());
-        Ok(IframeSessionCreateResponse::Ok { body, deprecation })
+        let respond = move |_: &Session| Ok(IframeSessionCreateResponse::Ok { body, deprecation });
+        let reply = self.reply(once, respond);
+        let receipt = reply.receipt();
+        let opened = self.open_iframe(&caller.key, session, cache_key, limits, receipt).await;
+        reply.answer(opened)
     }
 }
 
+/// A session to be opened.
+pub(super) struct DrawnIframe {
+    pub(super) session: Session,
+    /// What finds the session by its cache key.
+    pub(super) cache_key: KeyHash,
+    /// What its opener is told; the cache key is shown there only.
+    pub(super) body: models::IframeSession,
+}
+
 impl Service {
-    /// Opens a session for the holder of an API key; the answer's cache key is shown once.
-    pub(super) async fn open_iframe(
+    /// A session that the holder of an API key may open.
+    pub(super) async fn draw_iframe(
         &self,
         caller: &ApiKeyCaller,
         asked: Request,
-        limits: LimitsChange,
-    ) -> Result<models::IframeSession> {
+    ) -> Result<DrawnIframe> {
         let ApiKeyCaller { key, generation } = caller;
-        let KeySettings::Iframe { max_redemptions } = key.settings else {
-            return Err(Error::InvalidApiKey);
-        };
         let known = self.store.sources(&key.tenant).await?.iter().cloned().collect();
         let now = self.clock.now_ms();
         let ids = self.fresh_ids(now);
         let session = iframe_session::open(key, asked, &known, now, ids)?;
         let session = Session { key_generation: *generation, ..session };
-        let audit = self
-            .audit(&key.tenant, &key.id, "session.open", &session.id)
-            .about(session.grant.subject())
-            .with("generation", *generation);
         let cache_key = self.ids.base62("ck_");
         let hash = KeyHash::of(&cache_key);
-        let answer = models::IframeSession {
+        let body = models::IframeSession {
             iframe_url: iframe_session::iframe_url(&self.public_url, &session.id, &cache_key),
             cache_key,
             expires_in: session.remaining_s(now),
         };
-        let opened =
-            self.store.open_iframe_session(session, hash.bytes(), max_redemptions, limits, audit);
-        opened.await?;
-        Ok(answer)
+        Ok(DrawnIframe { session, cache_key: hash, body })
+    }
+
+    /// Opens a session that its cache key finds.
+    pub(super) async fn open_iframe(
+        &self,
+        key: &Key,
+        session: Session,
+        cache_key: KeyHash,
+        limits: LimitsChange,
+        receipt: Option<Receipt<Session>>,
+    ) -> Result<Session> {
+        let KeySettings::Iframe { max_redemptions: most } = key.settings else {
+            return Err(Error::InvalidApiKey);
+        };
+        let audit = self
+            .audit(&key.tenant, &key.id, "session.open", &session.id)
+            .about(session.grant.subject())
+            .with("generation", session.key_generation);
+        let hash = cache_key.bytes();
+        self.store.open_iframe_session(session, hash, most, limits, audit, receipt).await
     }
 
     /// The request in the domain's words, its stored theme looked up.

@@ -11,6 +11,7 @@ use vestibule_api::models;
 use vestibule_runtime::Refusal;
 
 use super::auth::AdminCaller;
+use super::idempotency::Once;
 use super::key_members::{asked, change, kind, shown};
 use super::refusal::documented;
 use super::tenants::{ADMIN, next_cursor, page_size};
@@ -24,14 +25,16 @@ impl Keys for Context {
         &self,
         _: AdminCaller,
         request: KeyCreateRequest,
+        once: Option<Once>,
     ) -> Result<KeyCreateResponse, Refusal> {
         let tenant = request.body.tenant_id.to_string();
         let label = request.body.label.to_string();
-        let made = self.provision(ADMIN).key(&tenant, &label, asked(request.body)).await;
-        let (key, credential) = made?;
-        let key = self.shown_key(&key).await?;
-        let body = models::KeyCreated { key, credential: told_once(credential) };
-        Ok(KeyCreateResponse::Created { body })
+        let drawn = self.provision(ADMIN).draw_key(&tenant, &label, asked(request.body))?;
+        let key = self.shown_key(&drawn.key).await?;
+        let body = models::KeyCreated { key, credential: told_once(drawn.credential) };
+        let reply = self.reply(once, move |(): &()| Ok(KeyCreateResponse::Created { body }));
+        let created = self.store.create_key(drawn.key, drawn.audit, reply.receipt()).await;
+        reply.answer(created)
     }
 
     async fn key_read(

@@ -39,6 +39,7 @@ mod embed_sessions;
 mod embedded;
 mod explain;
 mod health;
+mod idempotency;
 mod iframe_sessions;
 mod iframe_tokens;
 mod key_members;

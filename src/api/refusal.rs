@@ -19,6 +19,12 @@ impl From<Error> for Refusal {
                 out_of_window(server_time_ms, skew_ms, looks_like_seconds)
             }
             Error::SignatureReplayed => Self::new(codes::SIGNATURE_REPLAYED),
+            Error::IdempotencyInProgress => in_progress(),
+            Error::IdempotencyKeyReused => Self::new(codes::IDEMPOTENCY_KEY_REUSED),
+            Error::Answered(_) => {
+                tracing::error!("a kept answer reached nobody who opens it");
+                Self::new(codes::INTERNAL)
+            }
             Error::InvalidToken => Self::new(codes::INVALID_SESSION_TOKEN),
             Error::TokenExpired { server_time_ms, skew_ms } => Self::new(codes::TOKEN_EXPIRED)
                 .detail("server_time_ms", server_time_ms)
@@ -64,6 +70,12 @@ impl From<Error> for Refusal {
             }
         }
     }
+}
+
+/// The first request is answered or given up within a handler's time; a second is a fair guess.
+fn in_progress() -> Refusal {
+    let soon = HeaderValue::from_static("1");
+    Refusal::new(codes::IDEMPOTENCY_IN_PROGRESS).header(http::header::RETRY_AFTER, soon)
 }
 
 fn not_found(thing: Thing) -> Code {

@@ -11,6 +11,7 @@ use vestibule_api::tenants::{
 use vestibule_runtime::{Refusal, Timestamp};
 
 use super::auth::AdminCaller;
+use super::idempotency::Once;
 use super::refusal::documented;
 use crate::context::Context;
 use crate::domain::erasure::{Named, Whose};
@@ -26,16 +27,20 @@ impl Tenants for Context {
         &self,
         _: AdminCaller,
         request: TenantCreateRequest,
+        once: Option<Once>,
     ) -> Result<TenantCreateResponse, Refusal> {
         let body = request.body;
         let directory = match body.directory.unwrap_or_default() {
             models::Directory::Open => Directory::Open,
             models::Directory::Strict => Directory::Strict,
         };
-        let (tenant, secret) = self.provision(ADMIN).tenant(&body.name, directory).await?;
-        let identity_secret = secret.expose_secret().to_owned();
-        let body = models::TenantCreated { tenant: shown(tenant)?, identity_secret };
-        Ok(TenantCreateResponse::Created { body })
+        let drawn = self.provision(ADMIN).draw_tenant(&body.name, directory);
+        let (tenant, audit) = (drawn.tenant, drawn.audit);
+        let identity_secret = drawn.secret.expose_secret().to_owned();
+        let body = models::TenantCreated { tenant: shown(tenant.clone())?, identity_secret };
+        let reply = self.reply(once, move |(): &()| Ok(TenantCreateResponse::Created { body }));
+        let created = self.store.create_tenant(tenant, audit, reply.receipt()).await;
+        reply.answer(created)
     }
 
     async fn tenant_list(

@@ -88,6 +88,9 @@ impl From<Error> for Failure {
             | Error::InvalidSignature
             | Error::TimestampOutOfWindow { .. }
             | Error::SignatureReplayed
+            | Error::IdempotencyInProgress
+            | Error::IdempotencyKeyReused
+            | Error::Answered(_)
             | Error::InvalidToken
             | Error::TokenExpired { .. }
             | Error::TokenRevoked

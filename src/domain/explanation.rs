@@ -80,6 +80,9 @@ pub fn rule_of(error: &Error) -> Option<Rule> {
         | Error::RotationInProgress { .. }
         | Error::RateLimited { .. }
         | Error::Unavailable(_)
+        | Error::IdempotencyInProgress
+        | Error::IdempotencyKeyReused
+        | Error::Answered(_)
         | Error::Internal(_) => None,
     }
 }

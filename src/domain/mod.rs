@@ -16,6 +16,7 @@ pub mod embed_session;
 pub mod erasure;
 pub mod explanation;
 mod hex;
+pub mod idempotency;
 pub mod iframe_session;
 pub mod introspection;
 pub mod key;

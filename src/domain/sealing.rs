@@ -201,6 +201,16 @@ impl MasterKeys {
         self.all().iter().map(|key| key.derive(tenant, audience, generation)).collect()
     }
 
+    /// The key that seals the one answer that is kept under a claim.
+    pub fn answer_key(&self, tenant: &str, claim: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+        self.all()[0].answer_key(tenant, claim)
+    }
+
+    /// The keys of which one sealed that answer, the sealing one first.
+    pub fn answer_keys(&self, tenant: &str, claim: &[u8; 32]) -> Vec<Zeroizing<[u8; 32]>> {
+        self.all().iter().map(|key| key.answer_key(tenant, claim)).collect()
+    }
+
     fn all(&self) -> Arc<Vec<MasterKey>> {
         Arc::clone(&self.list.read().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
@@ -257,6 +267,10 @@ impl MasterKey {
 
     fn fingerprint(&self) -> String {
         hex::encode(&expand(&self.root, &[b"fingerprint"])[..8])
+    }
+
+    fn answer_key(&self, tenant: &str, claim: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(expand(&self.root, &[b"kept answer", claim, tenant.as_bytes()]))
     }
 
     fn derive(&self, tenant: &str, audience: &str, generation: i64) -> [u8; 32] {

@@ -189,6 +189,13 @@ pub(super) static HOLDINGS: &[Holding] = &[
     },
     // They name nobody, and must outlive a person's erasure: they refuse a second use.
     Holding {
+        table: "idempotency",
+        key: &["claim"],
+        shown: &["claimed_at", "expires_at"],
+        withheld: &["claim", "answer"],
+        ..PLAIN
+    },
+    Holding {
         table: "replays",
         key: &["key_id", "expires_at", "mac"],
         shown: &["key_id", "session_id", "expires_at"],

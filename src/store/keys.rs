@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::cache::Caches;
 use super::engine::{Connection, Failure, to_json};
+use super::idempotency::{Once, Receipt};
 use super::writer::Job;
 use super::{Store, audit, key_rows, tenants};
 use crate::domain::key::{Kept, Key, KeyKind, KeyState};
@@ -101,9 +102,14 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound` when the tenant is not there or revoked; `Internal` when the id or the lookup is
-    /// taken.
-    pub async fn create_key(&self, key: Key, audit: AuditEntry) -> Result<()> {
-        self.writer.run(CreateKey { key, audit }).await
+    /// taken; `Answered` when what the receipt names took effect before.
+    pub async fn create_key(
+        &self,
+        key: Key,
+        audit: AuditEntry,
+        receipt: Option<Receipt<()>>,
+    ) -> Result<()> {
+        self.writer.run(Once { job: CreateKey { key, audit }, receipt }).await
     }
 
     /// Makes a key or replaces everything it is, its secrets too. For the demo keys.

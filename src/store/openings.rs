@@ -4,6 +4,7 @@
 //! nothing but what needs the database: which of two equal signatures came first, and which
 //! conversation a verified customer continues.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value as Json;
@@ -11,8 +12,10 @@ use vestibule_runtime::Violation;
 
 use super::conversations;
 use super::engine::{Connection, Failure, Rows, Value, to_json};
+use super::idempotency::{self, Receipt};
 use super::{audit, uid_limits};
 use crate::domain::chat_session;
+use crate::domain::idempotency::Claim;
 use crate::domain::limits::LimitsChange;
 use crate::domain::session::{AuditEntry, Conversation, Grant, Session, written};
 use crate::error::{Error, Result};
@@ -30,6 +33,7 @@ pub(super) struct Opening {
     subject: Option<String>,
     audit: AuditEntry,
     door: Door,
+    receipt: Option<Receipt<Opened>>,
 }
 
 /// What belongs to one surface.
@@ -65,9 +69,15 @@ pub(super) type Continued = Option<Box<Conversation>>;
 impl Opening {
     /// # Errors
     /// `Internal` for a grant that JSON cannot hold.
-    pub(super) fn new(session: Session, audit: AuditEntry, door: Door) -> Result<Self> {
-        let subject = session.grant.subject().as_ref().map(written);
-        Ok(Self { granted: to_json(&session.grant)?, subject, session, audit, door })
+    pub(super) fn new(
+        session: Session,
+        audit: AuditEntry,
+        door: Door,
+        receipt: Option<Receipt<Opened>>,
+    ) -> Result<Self> {
+        let (granted, subject) = (to_json(&session.grant)?, session.grant.subject());
+        let subject = subject.as_ref().map(written);
+        Ok(Self { granted, subject, session, audit, door, receipt })
     }
 
     /// The place of its surface in [`SURFACES`].
@@ -76,16 +86,30 @@ impl Opening {
     }
 
     pub(super) fn opened(self, continued: Continued) -> Opened {
-        let Self { mut session, door, .. } = self;
-        let fresh = match door {
+        let fresh = match self.door {
             Door::Chat { conversation, .. } => Some(conversation),
             Door::Embed { .. } | Door::Iframe { .. } => None,
         };
-        let conversation = continued.or(fresh).map(|conversation| *conversation);
+        Opened::of(self.session, continued.or(fresh))
+    }
+
+    /// What [`Opening::opened`] will be, for an answer that is written with it.
+    fn preview(&self, continued: &Continued) -> Opened {
+        let fresh = match &self.door {
+            Door::Chat { conversation, .. } => Some(conversation),
+            Door::Embed { .. } | Door::Iframe { .. } => None,
+        };
+        Opened::of(self.session.clone(), continued.as_ref().or(fresh).cloned())
+    }
+}
+
+impl Opened {
+    fn of(mut session: Session, conversation: Option<Box<Conversation>>) -> Self {
+        let conversation = conversation.map(|conversation| *conversation);
         if let Some(conversation) = &conversation {
             speak_in(&mut session.grant, &conversation.id);
         }
-        Opened { session, conversation }
+        Self { session, conversation }
     }
 }
 
@@ -99,6 +123,7 @@ pub(super) async fn apply(
 ) -> Result<Vec<Result<Continued>>, Failure> {
     let mut outcomes: Vec<Result<Continued>> = openings.iter().map(|_| Ok(None)).collect();
     claim_signatures(conn, openings, &mut outcomes).await?;
+    let claimed = claim_answers(conn, openings, &mut outcomes).await?;
     join_conversations(conn, openings, &mut outcomes).await?;
     let accepted =
         || openings.iter().zip(&outcomes).filter_map(|(o, out)| Some((o, out.as_ref().ok()?)));
@@ -109,6 +134,7 @@ pub(super) async fn apply(
     conn.insert(&SESSIONS, rows).await?;
     change_limits(conn, accepted().map(|(opening, _)| opening)).await?;
     audit::insert(conn, accepted().map(|(opening, _)| &opening.audit)).await?;
+    keep_answers(conn, openings, &outcomes, &claimed).await?;
     Ok(outcomes)
 }
 
@@ -158,6 +184,54 @@ async fn claim_signatures(
         }
     }
     Ok(())
+}
+
+/// Claims the answers that openings want kept: whose claim was taken opens nothing and is told
+/// what was answered then. Two of one batch with one claim are told from each other by nothing;
+/// the later one comes back for the answer of the earlier.
+async fn claim_answers(
+    conn: &mut Connection,
+    openings: &[Opening],
+    outcomes: &mut [Result<Continued>],
+) -> Result<HashSet<Claim>, Failure> {
+    let mut wanted: HashMap<Claim, usize> = HashMap::new();
+    for (at, (opening, outcome)) in openings.iter().zip(&mut *outcomes).enumerate() {
+        let Some(receipt) = opening.receipt.as_ref().filter(|_| outcome.is_ok()) else { continue };
+        match wanted.entry(receipt.claim) {
+            Entry::Vacant(first) => {
+                first.insert(at);
+            }
+            Entry::Occupied(_) => *outcome = Err(Error::IdempotencyInProgress),
+        }
+    }
+    let receipts = wanted.values().filter_map(|at| openings[*at].receipt.as_ref());
+    let free = idempotency::claim(conn, receipts).await?;
+    for (claim, at) in wanted {
+        if let Some(receipt) = openings[at].receipt.as_ref().filter(|_| !free.contains(&claim)) {
+            outcomes[at] = Err(receipt.before(conn).await?);
+        }
+    }
+    Ok(free)
+}
+
+/// Keeps the answers to what was opened, and gives back the claims of what was refused.
+async fn keep_answers(
+    conn: &mut Connection,
+    openings: &[Opening],
+    outcomes: &[Result<Continued>],
+    claimed: &HashSet<Claim>,
+) -> Result<(), Failure> {
+    let mut done = Vec::new();
+    for (opening, outcome) in openings.iter().zip(outcomes) {
+        let Some(receipt) = &opening.receipt else { continue };
+        match outcome {
+            Ok(continued) => done.push((receipt, opening.preview(continued))),
+            Err(Error::IdempotencyInProgress | Error::Answered(_)) => {}
+            Err(_) if claimed.contains(&receipt.claim) => receipt.release(conn).await?,
+            Err(_) => {}
+        }
+    }
+    idempotency::keep(conn, done.into_iter()).await
 }
 
 async fn join_conversations(

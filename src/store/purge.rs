@@ -13,12 +13,14 @@ pub struct Purged {
     pub replays: u64,
     /// Of sessions.
     pub sessions: u64,
+    /// Of answers that were kept for repeated requests.
+    pub answers: u64,
 }
 
 impl Purged {
     /// Whether another slice would find more.
     pub fn is_partial(self) -> bool {
-        self.replays == SLICE || self.sessions == SLICE
+        [self.replays, self.sessions, self.answers].contains(&SLICE)
     }
 }
 
@@ -26,8 +28,8 @@ impl Purged {
 const SLICE: u64 = 1000;
 
 impl Store {
-    /// Removes at most a thousand replay rows that expired before `now` and as many sessions that
-    /// expired before `sessions_before` (both milliseconds). The second time lies further back as
+    /// Removes at most a thousand replay rows and as many kept answers that expired before `now`,
+    /// and as many sessions that expired before `sessions_before` (both milliseconds). The second time lies further back as
     /// long as an expired cache key should be told from an unknown one.
     ///
     /// # Errors
@@ -45,6 +47,8 @@ pub(super) const USES: &str = "DELETE FROM session_uses WHERE (tenant_id, sessio
      (SELECT tenant_id, session_id FROM sessions WHERE expires_at < $1 LIMIT 1000)";
 pub(super) const SESSIONS: &str = "DELETE FROM sessions WHERE (tenant_id, session_id) IN \
      (SELECT tenant_id, session_id FROM sessions WHERE expires_at < $1 LIMIT 1000)";
+pub(super) const ANSWERS: &str = "DELETE FROM idempotency WHERE (tenant_id, claim) IN \
+     (SELECT tenant_id, claim FROM idempotency WHERE expires_at < $1 LIMIT 1000)";
 
 struct Purge {
     now: i64,
@@ -59,6 +63,7 @@ impl Job for Purge {
         Ok(Purged {
             replays: conn.execute(REPLAYS, vec![self.now.into()]).await?,
             sessions: conn.execute(SESSIONS, vec![self.sessions_before.into()]).await?,
+            answers: conn.execute(ANSWERS, vec![self.now.into()]).await?,
         })
     }
 

@@ -120,6 +120,8 @@ pub(super) static NOT_SEALED: &[(&str, &str, &str)] = &[
     ("meta", "value", "the key-check row is sealed anew with the last slice"),
     ("sessions", "cache_key_hash", "a hash"),
     ("replays", "mac", "a signature"),
+    ("idempotency", "claim", "a hash"),
+    ("idempotency", "answer", "sealed, but it expires before the key that sealed it may go"),
     ("audit", "previous", "a hash"),
     ("audit", "hash", "a hash"),
     ("audit_chains", "hash", "a hash"),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Row};
-use super::openings::{Door, Opening, VariablesCheck};
+use super::idempotency::Receipt;
+use super::openings::{Door, Opened, Opening, VariablesCheck};
 use super::session_rows::{AFTER, columns, from_sessions, session};
 use super::writer::Job;
 use super::{Store, audit, key_rows, uid_limits};
@@ -37,16 +38,19 @@ impl Store {
     /// must follow from what was signed: equal signatures are told by both.
     ///
     /// # Errors
-    /// `SignatureReplayed` when it already opened one; then nothing is written.
+    /// `SignatureReplayed` when it already opened one; then nothing is written. `Answered` when
+    /// what the receipt names took effect before; then the signature alone is remembered.
     pub async fn open_embed_session(
         &self,
         session: Session,
         mac: &[u8],
         replay_expires_at: i64,
         audit: AuditEntry,
+        receipt: Option<Receipt<Session>>,
     ) -> Result<Session> {
         let door = Door::Embed { mac: mac.into(), replay_expires_at };
-        Ok(self.writer.open(Opening::new(session, audit, door)?).await?.session)
+        let receipt = receipt.map(|receipt| receipt.within(session_of));
+        Ok(self.writer.open(Opening::new(session, audit, door, receipt)?).await?.session)
     }
 
     /// Opens a session of the chat surface in `conversation`. When that is of a verified customer
@@ -54,20 +58,24 @@ impl Store {
     /// variables are replaced key by key, and `check` looks at the merged result.
     ///
     /// # Errors
-    /// `Rules` with what `check` found; then nothing is written.
+    /// `Rules` with what `check` found, `Answered` when what the receipt names took effect before;
+    /// then nothing is written.
     pub async fn open_chat_session(
         &self,
         session: Session,
         conversation: Conversation,
         check: VariablesCheck,
         audit: AuditEntry,
+        receipt: Option<Receipt<OpenedChat>>,
     ) -> Result<OpenedChat> {
         let door = Door::Chat { conversation: Box::new(conversation), check };
-        let opened = self.writer.open(Opening::new(session, audit, door)?).await?;
-        let conversation = opened.conversation.ok_or_else(|| {
-            Error::Internal("a chat session was opened without a conversation".into())
-        })?;
-        Ok(OpenedChat { session: opened.session, conversation })
+        let receipt = receipt.map(|receipt| {
+            receipt.within(|Opened { session, conversation }: &Opened| {
+                opened_chat(session.clone(), conversation.clone())
+            })
+        });
+        let opened = self.writer.open(Opening::new(session, audit, door, receipt)?).await?;
+        opened_chat(opened.session, opened.conversation)
     }
 
     /// Opens a session of the iframe surface that `max_redemptions` calls of
@@ -75,7 +83,8 @@ impl Store {
     /// of its user.
     ///
     /// # Errors
-    /// `Unavailable` when the database does not answer.
+    /// `Answered` when what the receipt names took effect before; `Unavailable` when the database
+    /// does not answer.
     pub async fn open_iframe_session(
         &self,
         session: Session,
@@ -83,9 +92,11 @@ impl Store {
         max_redemptions: u32,
         limits: LimitsChange,
         audit: AuditEntry,
+        receipt: Option<Receipt<Session>>,
     ) -> Result<Session> {
         let door = Door::Iframe { cache_key_hash: cache_key_hash.into(), max_redemptions, limits };
-        Ok(self.writer.open(Opening::new(session, audit, door)?).await?.session)
+        let receipt = receipt.map(|receipt| receipt.within(session_of));
+        Ok(self.writer.open(Opening::new(session, audit, door, receipt)?).await?.session)
     }
 
     /// Redeems a cache key once more, by its SHA-256, at `now` (milliseconds). The audit row gets
@@ -124,6 +135,17 @@ impl Store {
         let mut row = self.readers.fetch(BY_ID, vec![id.into()]).await?.pop();
         Ok(row.as_mut().map(session).transpose()?)
     }
+}
+
+fn session_of(opened: &Opened) -> Result<Session> {
+    Ok(opened.session.clone())
+}
+
+fn opened_chat(session: Session, conversation: Option<Conversation>) -> Result<OpenedChat> {
+    let conversation = conversation.ok_or_else(|| {
+        Error::Internal("a chat session was opened without a conversation".into())
+    })?;
+    Ok(OpenedChat { session, conversation })
 }
 
 pub(super) const BY_NAME: &str = concat!(

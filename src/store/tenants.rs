@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Row};
+use super::idempotency::{Once, Receipt};
 use super::writer::Job;
 use super::{Store, audit};
 use crate::domain::sealing::Sealed;
@@ -37,9 +38,14 @@ impl Store {
     /// Makes a tenant.
     ///
     /// # Errors
-    /// `Internal` when the id is taken.
-    pub async fn create_tenant(&self, tenant: Tenant, audit: AuditEntry) -> Result<()> {
-        self.writer.run(CreateTenant { tenant, audit }).await
+    /// `Internal` when the id is taken; `Answered` when what the receipt names took effect before.
+    pub async fn create_tenant(
+        &self,
+        tenant: Tenant,
+        audit: AuditEntry,
+        receipt: Option<Receipt<()>>,
+    ) -> Result<()> {
+        self.writer.run(Once { job: CreateTenant { tenant, audit }, receipt }).await
     }
 
     /// Makes a tenant or gives it this name, directory, secret and life. For the demo tenant.

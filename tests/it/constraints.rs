@@ -308,6 +308,12 @@ fn every_operation_with_a_body_has_cases() {
     }
 }
 
+/// What a part of a document, such as a parameter or a schema, stands for.
+pub fn resolved<'a>(document: &'a Value, part: &'a Value) -> &'a Value {
+    let pointer = part["$ref"].as_str().and_then(|text| text.strip_prefix('#'));
+    pointer.and_then(|pointer| document.pointer(pointer)).unwrap_or(part)
+}
+
 /// A bundled document.
 pub fn document(name: &str) -> Value {
     let found = vestibule_api::documents::ALL.iter().find(|(known, _)| *known == name);

@@ -56,6 +56,9 @@ async fn every_chat_path_answers_preflights() {
         assert_eq!(answer.header("access-control-allow-methods"), operation.method.as_str());
         let allowed = answer.header("access-control-allow-headers").to_ascii_lowercase();
         assert!(allowed.contains("authorization") && allowed.contains("content-type"), "{allowed}");
+        let key = operation.idempotency.as_ref().map(|info| info.header);
+        assert_eq!(allowed.contains("idempotency-key"), key.is_some(), "{allowed}");
+        assert!(key.is_none_or(|key| allowed.contains(key)), "{allowed}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert!(answer.header("access-control-max-age").parse::<u32>().is_ok());
     }

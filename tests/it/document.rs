@@ -15,7 +15,7 @@ use vestibule::context::Context;
 use vestibule_api::{codes, documents, register};
 use vestibule_runtime::OperationInfo;
 
-use crate::constraints::{document, none};
+use crate::constraints::{document, none, resolved};
 use crate::requests::send;
 use crate::service::Service;
 
@@ -81,7 +81,7 @@ fn projection(source: &Value) -> Value {
     let mut paths = Map::new();
     for (path, method, operation) in operations(source) {
         let item = paths.entry(path).or_insert_with(|| json!({}));
-        item[method] = projected_operation(operation);
+        item[method] = projected_operation(source, operation);
     }
     let mut schemas = source["components"]["schemas"].clone();
     // dropshot takes `required` from a sorted set; the order says nothing.
@@ -113,7 +113,7 @@ fn projection(source: &Value) -> Value {
     })
 }
 
-fn projected_operation(source: &Value) -> Value {
+fn projected_operation(document: &Value, source: &Value) -> Value {
     let mut operation = source.clone();
     let members = operation.as_object_mut().expect("an operation is an object");
     // `security` is asserted by the credential matrix; `x-cors` and `x-max-bytes` by the table of
@@ -128,7 +128,11 @@ fn projected_operation(source: &Value) -> Value {
         }
     }
     if let Some(parameters) = members.get_mut("parameters").and_then(Value::as_array_mut) {
-        parameters.iter_mut().for_each(project_parameter);
+        for parameter in parameters.iter_mut() {
+            // Written out: dropshot has no named parameters.
+            *parameter = resolved(document, parameter).clone();
+            project_parameter(parameter);
+        }
         // dropshot tells of the path first.
         parameters.sort_by_key(|it| (it["in"] != "path", it["name"].to_string()));
     }
@@ -157,6 +161,8 @@ fn project_parameter(parameter: &mut Value) {
     let members = parameter.as_object_mut().expect("a parameter is an object");
     members.remove("description");
     members.remove("x-credential");
+    // Asserted by the table of operations.
+    members.remove("x-idempotency");
     if members.get("required") == Some(&false.into()) {
         members.remove("required");
     }
@@ -213,6 +219,7 @@ fn operations_table_is_the_documents() {
             assert_eq!((info.document, info.path), (*name, path.as_str()));
             assert_eq!(info.method.as_str().to_lowercase(), *method);
             assert_facts(info, operation, &source["x-validation"]);
+            assert_key(info, &source, operation);
         }
     }
     let in_table: BTreeSet<_> =
@@ -256,6 +263,22 @@ fn assert_facts(info: &OperationInfo, operation: &Value, validation: &Value) {
     assert_eq!(info.cors, operation["x-cors"] == true, "{id}");
     let is_open = operation["security"].as_array().is_some_and(Vec::is_empty);
     assert_eq!(info.credentials.is_empty(), is_open, "{id}");
+}
+
+/// What the table says of idempotency keys is what the operation's parameter says.
+fn assert_key(info: &OperationInfo, source: &Value, operation: &Value) {
+    let listed = operation["parameters"].as_array().into_iter().flatten();
+    let mut told = listed.filter_map(|parameter| {
+        let parameter = resolved(source, parameter);
+        Some((parameter["name"].as_str()?, parameter.get("x-idempotency")?))
+    });
+    let told = told.next().map(|(name, it)| {
+        let replayed = it["replayed"].as_str().expect("a header").to_lowercase();
+        (name.to_lowercase(), replayed, it["kept-ms"].as_i64().expect("a time"))
+    });
+    let listed = info.idempotency.as_ref();
+    let listed = listed.map(|it| (it.header.to_owned(), it.replayed.to_owned(), it.kept_ms));
+    assert_eq!(listed, told, "{}", info.id);
 }
 
 #[tokio::test]

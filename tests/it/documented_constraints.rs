@@ -10,7 +10,7 @@ use serde_json::Value;
 use vestibule_api::register::OPERATIONS;
 use vestibule_runtime::OperationInfo;
 
-use crate::constraints::document;
+use crate::constraints::{document, resolved};
 
 /// Keywords that describe and do not restrict.
 const SILENT: &[&str] = &[
@@ -49,6 +49,7 @@ pub fn of_parameters() -> BTreeSet<String> {
         let method = operation.method.as_str().to_lowercase();
         let listed = &document["paths"][operation.path][method]["parameters"];
         for parameter in listed.as_array().into_iter().flatten() {
+            let parameter = resolved(&document, parameter);
             let text = |name: &str| parameter[name].as_str().expect("a parameter has names");
             let mut walk = Walk::new(&document, true);
             walk.enter(&parameter["schema"], "", false);

@@ -165,7 +165,8 @@ async fn broken_sessions(produced: &mut Produced) {
     let embed = session(context, &tenant, &key, grant);
     let claims = embed_session::claims(&embed, context.tokens.issuer()).expect("an embed session");
     callers.wallet.embed_token = context.tokens.mint(&claims).expect("a token");
-    let opened = context.store.open_embed_session(embed, &[7; 32], 0, audit(context, &tenant));
+    let opened =
+        context.store.open_embed_session(embed, &[7; 32], 0, audit(context, &tenant), None);
     opened.await.expect("stored");
     let read = operation("embedSessionRead");
     produced.note(read, "internal", &callers.send(read, None).await);
@@ -190,7 +191,7 @@ async fn broken_sessions(produced: &mut Produced) {
     let claims = chat_session::claims(&chat).expect("a chat session");
     callers.wallet.chat_token = chat_token::mint(&context.master_keys, &claims);
     let audit = audit(context, &tenant);
-    let opened = context.store.open_chat_session(chat, conversation, |_| vec![], audit).await;
+    let opened = context.store.open_chat_session(chat, conversation, |_| vec![], audit, None).await;
     opened.expect("stored");
     let read = operation("chatConversationRead");
     produced.note(read, "internal", &callers.send(read, None).await);
@@ -244,7 +245,7 @@ async fn broken_keys_and_tenants(produced: &mut Produced) {
     let kept = Kept::Sealed(secret);
     damaged.secrets = vec![KeySecret { generation: 1, kept, created_at: 0, not_after: None }];
     let lookup = damaged.lookup.clone();
-    context.store.create_key(damaged, audit(context, &tenant)).await.expect("stored");
+    context.store.create_key(damaged, audit(context, &tenant), None).await.expect("stored");
     let create = operation("embedSessionCreate");
     let body = callers.body(create).expect("a body");
     let headers = signed(&lookup, "any", fresh_timestamp(), &body).to_vec();
@@ -255,7 +256,7 @@ async fn broken_keys_and_tenants(produced: &mut Produced) {
     let chat = KeySettings::Chat { allowed_intents: None, allow_no_origin: false, identity };
     let strange = key(context, &tenant, chat);
     callers.target.key_id.clone_from(&strange.id);
-    context.store.create_key(strange, audit(context, &tenant)).await.expect("stored");
+    context.store.create_key(strange, audit(context, &tenant), None).await.expect("stored");
     for id in ["keyList", "keyRead", "keyUpdate", "keyRotate", "keyPause", "keyResume"] {
         let operation = operation(id);
         let answer = callers.send(operation, callers.body(operation)).await;
@@ -270,7 +271,7 @@ async fn broken_keys_and_tenants(produced: &mut Produced) {
         revoked_at: None,
         erased_at: None,
     };
-    context.store.create_tenant(nameless, audit(context, "ten_1")).await.expect("stored");
+    context.store.create_tenant(nameless, audit(context, "ten_1"), None).await.expect("stored");
     let list = operation("tenantList");
     produced.note(list, "internal", &callers.send(list, None).await);
 }
@@ -290,7 +291,7 @@ async fn broken_diagnostics(produced: &mut Produced) {
     let kept = Kept::Sealed(Sealed(vec![0; 64]));
     damaged.secrets = vec![KeySecret { generation: 1, kept, created_at: 0, not_after: None }];
     let body = json!({ "key": damaged.lookup, "timestamp": "1", "signature": "0", "body": "" });
-    context.store.create_key(damaged, audit(context, &tenant)).await.expect("stored");
+    context.store.create_key(damaged, audit(context, &tenant), None).await.expect("stored");
     let debug = operation("signatureDebug");
     let answer = callers.send(debug, Some(body.to_string().into_bytes())).await;
     produced.note(debug, "internal", &answer);
@@ -305,7 +306,7 @@ async fn broken_diagnostics(produced: &mut Produced) {
         revoked_at: None,
         erased_at: None,
     };
-    context.store.create_tenant(nobody, audit(context, &owner)).await.expect("stored");
+    context.store.create_tenant(nobody, audit(context, &owner), None).await.expect("stored");
     let identity = Identity::Optional;
     let settings = KeySettings::Chat { allowed_intents: None, allow_no_origin: true, identity };
     let mut widget = key(context, &owner, settings);
@@ -314,12 +315,12 @@ async fn broken_diagnostics(produced: &mut Produced) {
     let request =
         json!({ "publicKey": widget.lookup, "customerId": "c", "customerToken": "a.b.c" });
     let body = json!({ "key_id": widget.id, "request": request.to_string() });
-    context.store.create_key(widget, audit(context, &owner)).await.expect("stored");
+    context.store.create_key(widget, audit(context, &owner), None).await.expect("stored");
     let mut backend = key(context, &owner, KeySettings::Iframe { max_redemptions: 1 });
     let secret = context.ids.hex::<32>("iak_");
     backend.lookup = KeyHash::of(&secret).lookup();
     backend.secrets = vec![found_by(&backend.lookup)];
-    context.store.create_key(backend, audit(context, &owner)).await.expect("stored");
+    context.store.create_key(backend, audit(context, &owner), None).await.expect("stored");
     let explain = operation("sessionExplain");
     let headers = vec![("authorization", format!("Bearer {secret}"))];
     let answer = callers.send_as(explain, "", headers, Some(body.to_string().into_bytes())).await;

@@ -13,7 +13,7 @@ use crate::callers::{Proof, Target, Wallet, bearer, send_owned};
 use crate::ledger::Ledger;
 use crate::requests::{Answer, raw, send};
 use crate::service::Service;
-use crate::{documented_answers, error_causes, error_failures};
+use crate::{documented_answers, error_causes, error_failures, idempotency};
 
 /// The codes of the error table in `surfaces.md` that the operations of today answer.
 const TABLE: &[(u16, &[&str])] = &[
@@ -30,12 +30,12 @@ const TABLE: &[(u16, &[&str])] = &[
     (404, &["tenant_not_found", "key_not_found", "session_not_found"]),
     (404, &["webhook_not_found", "delivery_not_found"]),
     (408, &["request_timeout"]),
-    (409, &["webhook_disabled"]),
+    (409, &["idempotency_in_progress", "webhook_disabled"]),
     (409, &["session_ended", "lifetime_exhausted", "unknown_source"]),
     (410, &["cache_key_expired", "cache_key_used"]),
     (413, &["payload_too_large"]),
     (415, &["unsupported_media_type"]),
-    (422, &["validation_failed"]),
+    (422, &["idempotency_key_reused", "validation_failed"]),
     (429, &["rate_limited"]),
     (500, &["internal"]),
     (503, &["unavailable"]),
@@ -125,6 +125,7 @@ async fn every_documented_answer_is_produced_or_listed() {
     }
     late_and_crowded_bodies(&mut produced);
     error_causes::produce(&mut produced).await;
+    idempotency::produce(&mut produced).await;
     error_failures::produce(&mut produced).await;
     produced.0.settle();
     for (status, codes) in TABLE {

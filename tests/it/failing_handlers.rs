@@ -11,7 +11,7 @@ use vestibule_api::codes;
 use vestibule_api::iframe_tokens::{
     IframeTokenRedeemRequest, IframeTokenRedeemResponse, IframeTokens,
 };
-use vestibule_runtime::{BodyLimits, Host, Received, Refusal, RequestRecord};
+use vestibule_runtime::{BodyLimits, Host, Received, Refusal, RequestRecord, Scope, Scoped};
 
 use crate::requests::{Answer, post};
 
@@ -101,36 +101,45 @@ impl Host for Clumsy {
     fn observe(&self, _: &RequestRecord<'_>) {}
 }
 
+/// A caller that there is not.
+pub enum Nobody {}
+
+impl Scoped for Nobody {
+    fn scope(&self) -> Scope<'_> {
+        match *self {}
+    }
+}
+
 /// Nobody is ever let in; the one operation above asks nobody.
 impl Authenticate for Clumsy {
-    type AdminKey = ();
-    type ApiKey = ();
-    type ChatToken = ();
-    type EmbedToken = ();
-    type SignedKey = ();
-    type SignedV2 = ();
+    type AdminKey = Nobody;
+    type ApiKey = Nobody;
+    type ChatToken = Nobody;
+    type EmbedToken = Nobody;
+    type SignedKey = Nobody;
+    type SignedV2 = Nobody;
 
-    async fn admin_key(&self, _: &Received) -> Result<(), Refusal> {
+    async fn admin_key(&self, _: &Received) -> Result<Nobody, Refusal> {
         Err(Refusal::new(codes::INVALID_API_KEY))
     }
 
-    async fn api_key(&self, _: &Received) -> Result<(), Refusal> {
+    async fn api_key(&self, _: &Received) -> Result<Nobody, Refusal> {
         Err(Refusal::new(codes::INVALID_API_KEY))
     }
 
-    async fn chat_token(&self, _: &Received) -> Result<(), Refusal> {
+    async fn chat_token(&self, _: &Received) -> Result<Nobody, Refusal> {
         Err(Refusal::new(codes::INVALID_API_KEY))
     }
 
-    async fn embed_token(&self, _: &Received) -> Result<(), Refusal> {
+    async fn embed_token(&self, _: &Received) -> Result<Nobody, Refusal> {
         Err(Refusal::new(codes::INVALID_API_KEY))
     }
 
-    async fn signed_key(&self, _: &Received) -> Result<(), Refusal> {
+    async fn signed_key(&self, _: &Received) -> Result<Nobody, Refusal> {
         Err(Refusal::new(codes::INVALID_API_KEY))
     }
 
-    async fn signed_v2(&self, _: &Received) -> Result<(), Refusal> {
+    async fn signed_v2(&self, _: &Received) -> Result<Nobody, Refusal> {
         Err(Refusal::new(codes::INVALID_API_KEY))
     }
 }

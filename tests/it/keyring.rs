@@ -102,7 +102,7 @@ pub async fn embed_key_with(service: &Service, public: &str, secret: &str) {
     };
     key.secrets = vec![at.seal_key_secret(&key, 1, &SecretString::from(secret))];
     let audit = at.audit(&tenant, "key.create", &key.id);
-    context.store.create_key(key, audit).await.expect("the key is stored");
+    context.store.create_key(key, audit, None).await.expect("the key is stored");
 }
 
 /// Opens an embed session with any key, signed by the service's own clock.

@@ -12,7 +12,7 @@ use vestibule_runtime::strategy::{self, Caps, SchemaSet, sample};
 use vestibule_runtime::{Code, OperationInfo};
 
 use crate::callers::{Target, Wallet, send_owned};
-use crate::constraints::{BODIED, document, none};
+use crate::constraints::{BODIED, document, none, resolved};
 use crate::documented_constraints::{self, parameter_line};
 use crate::ledger::Ledger;
 use crate::requests::Answer;
@@ -35,21 +35,15 @@ fn parameters() -> Vec<Parameter> {
         let method = operation.method.as_str().to_lowercase();
         let listed = document["paths"][operation.path][method]["parameters"].as_array().cloned();
         let text = |value: &Value| value.as_str().expect("a parameter has names").to_owned();
-        listed.unwrap_or_default().into_iter().map(move |it| Parameter {
-            operation,
-            name: text(&it["name"]),
-            place: text(&it["in"]),
-            schema: resolved(&document, &it["schema"]).clone(),
-            set: set.clone(),
+        let listed = listed.unwrap_or_default().into_iter();
+        listed.map(move |it| {
+            let it = resolved(&document, &it);
+            let schema = resolved(&document, &it["schema"]).clone();
+            let (name, place) = (text(&it["name"]), text(&it["in"]));
+            Parameter { operation, name, place, schema, set: set.clone() }
         })
     });
     each.collect()
-}
-
-/// What a schema stands for.
-fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
-    let pointer = schema["$ref"].as_str().and_then(|text| text.strip_prefix('#'));
-    pointer.and_then(|pointer| document.pointer(pointer)).unwrap_or(schema)
 }
 
 impl Parameter {
@@ -71,12 +65,15 @@ impl Parameter {
         (is_same && fits_there).then_some(text)
     }
 
-    /// A header carries no other characters, and bounds count them alike.
+    /// A header carries no other characters, and bounds count them alike; so do patterns, none of
+    /// which takes what stands in for them.
     fn printable(&self, text: &str) -> String {
         let schema = self.schema.as_object().expect("a schema");
-        let bounds = ["type", "minLength", "maxLength", "description", "example"];
-        assert!(schema.keys().all(|keyword| bounds.contains(&keyword.as_str())), "{schema:?}");
-        text.chars().map(|c| if c.is_ascii_graphic() { c } else { 'x' }).collect()
+        let bounds = ["type", "minLength", "maxLength", "description", "example", "x-sensitive"];
+        let is_known = |keyword: &str| bounds.contains(&keyword) || keyword == "pattern";
+        assert!(schema.keys().all(|keyword| is_known(keyword)), "{schema:?}");
+        let stand_in = if schema.contains_key("pattern") { '\u{e9}' } else { 'x' };
+        text.chars().map(|c| if c.is_ascii_graphic() { c } else { stand_in }).collect()
     }
 
     /// The violation that a broken value must come back with.
@@ -136,8 +133,12 @@ impl Caller {
                 Change { query: format!("?{}={encoded}", parameter.name), ..Change::default() }
             }
             "header" => {
-                assert_eq!(parameter.name, "Origin", "tell this test how the header is sent");
-                Change { header: Some(("origin", text.to_owned())), ..Change::default() }
+                let name = match parameter.name.as_str() {
+                    "Origin" => "origin",
+                    "Idempotency-Key" => "idempotency-key",
+                    other => panic!("tell this test how {other} is sent"),
+                };
+                Change { header: Some((name, text.to_owned())), ..Change::default() }
             }
             other => panic!("no request has parameters in {other}"),
         };

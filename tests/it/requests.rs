@@ -42,7 +42,7 @@ impl Answer {
         assert_eq!(self.header("content-type"), "application/json");
         assert_eq!(self.header("x-content-type-options"), "nosniff");
         assert_eq!(status == 401, !self.header("www-authenticate").is_empty(), "the challenge");
-        let pauses = status == 429 || status == 503;
+        let pauses = matches!(status, 429 | 503) || code == "idempotency_in_progress";
         assert_eq!(pauses, !self.header("retry-after").is_empty(), "the pause");
         assert!(!self.text.contains("eyJ"), "no token in a refusal: {}", self.text);
     }
@@ -89,7 +89,7 @@ pub async fn send_with(
     }
     for (name, value) in headers {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a header name");
-        map.append(name, HeaderValue::from_str(value).expect("a header value"));
+        map.append(name, HeaderValue::from_bytes(value.as_bytes()).expect("a header value"));
     }
     let mut request = client.request(method.clone(), url).headers(map);
     if let Some(body) = body {

@@ -12,7 +12,8 @@ use crate::constraints::none;
 
 /// Which part of the service may name which others.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("api", &["domain", "store", "context", "error", "telemetry"]),
+    ("api", &["domain", "store", "context", "error", "telemetry", "in_flight"]),
+    ("in_flight", &["domain"]),
     ("telemetry", &["config", "store"]),
     ("store", &["domain", "error"]),
     ("domain", &["error"]),
@@ -29,6 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "config",
             "domain",
             "error",
+            "in_flight",
             "key_uses",
             "limiter",
             "outbound",

@@ -339,6 +339,9 @@ catalogue! {
         NO_RATE_LIMIT "no-rate-limit"
             "Who is limited must be told the limit."
             "Give it the headers `RateLimit` and `RateLimit-Policy`.";
+        IDEMPOTENCY_ANSWERS "idempotency-answers"
+            "Whoever repeats a request must be told what was said before, and when the key is taken."
+            "Give every 2xx the header, and the refusals the two codes, that `x-idempotency` names.";
         CORS_HEADERS "cors-headers"
             "A page of another origin cannot read an answer without these headers."
             "Give every answer of an `x-cors` operation `Access-Control-Allow-Origin` and `Vary`.";

@@ -80,6 +80,7 @@ impl runtime::Operation for AuditList {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),

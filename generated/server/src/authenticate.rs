@@ -5,7 +5,7 @@
 #![allow(clippy::all, unused_qualifications, reason = "generated")]
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
-use vestibule_runtime::{Host, Received, Refusal};
+use vestibule_runtime::{Host, Received, Refusal, Scoped};
 use crate::codes;
 /// Headers that carry credentials, in lower case.
 pub mod headers {
@@ -82,42 +82,42 @@ pub mod nonces {
 /// reach its handler without.
 pub trait Authenticate: Host {
     /// Who a `AdminKey` credential proved.
-    type AdminKey: Send;
+    type AdminKey: Scoped + Send + Sync;
     /// Checks the credential of `auditList`, `keyList`, `keyCreate`, `keyRevoke`, `keyRead`, `keyUpdate`, `keyPause`, `keyResume`, `keyRotate`, `tenantList`, `tenantCreate`, `tenantRevoke`, `tenantErase`, `tenantExport`, `signingKeyList`, `signingKeyRotate`, `webhookList`, `webhookCreate`, `webhookDelete`, `webhookRead`, `webhookUpdate`, `webhookDeliveryList`, `webhookDeliveryReplay`, `webhookExampleRead`, `webhookReplayFailed`, `webhookSecretRotate`, `webhookTest`, `signatureDebug`, `sessionExplain`, `sessionList`, `sessionRevoke`, `sessionRead`, `sessionRenew`, `sessionRevokeMany`, `tokenIntrospect`, `tokenRevoke`.
     fn admin_key(
         &self,
         request: &Received,
     ) -> impl Future<Output = Result<Self::AdminKey, Refusal>> + Send;
     /// Who a `ApiKey` credential proved.
-    type ApiKey: Send;
+    type ApiKey: Scoped + Send + Sync;
     /// Checks the credential of `iframeSessionCreate`, `signatureDebug`, `sessionExplain`, `sessionList`, `sessionRevoke`, `sessionRead`, `sessionRenew`, `sessionRevokeMany`, `tokenIntrospect`, `tokenRevoke`.
     fn api_key(
         &self,
         request: &Received,
     ) -> impl Future<Output = Result<Self::ApiKey, Refusal>> + Send;
     /// Who a `ChatToken` credential proved.
-    type ChatToken: Send;
+    type ChatToken: Scoped + Send + Sync;
     /// Checks the credential of `chatConversationRead`, `chatSessionEnd`, `chatSessionRefresh`.
     fn chat_token(
         &self,
         request: &Received,
     ) -> impl Future<Output = Result<Self::ChatToken, Refusal>> + Send;
     /// Who a `EmbedToken` credential proved.
-    type EmbedToken: Send;
+    type EmbedToken: Scoped + Send + Sync;
     /// Checks the credential of `embedSessionRead`.
     fn embed_token(
         &self,
         request: &Received,
     ) -> impl Future<Output = Result<Self::EmbedToken, Refusal>> + Send;
     /// Who a `SignedKey` credential proved.
-    type SignedKey: Send;
+    type SignedKey: Scoped + Send + Sync;
     /// Checks the credential of `embedSessionCreate`.
     fn signed_key(
         &self,
         request: &Received,
     ) -> impl Future<Output = Result<Self::SignedKey, Refusal>> + Send;
     /// Who a `SignedV2` credential proved.
-    type SignedV2: Send;
+    type SignedV2: Scoped + Send + Sync;
     /// Checks the credential of `signatureDebug`, `sessionExplain`, `sessionList`, `sessionRevoke`, `sessionRead`, `sessionRenew`, `sessionRevokeMany`, `tokenIntrospect`, `tokenRevoke`.
     fn signed_v2(
         &self,
@@ -163,5 +163,14 @@ impl<S: Authenticate> ApiKeyOrSignedV2OrAdminKey<S> {
             Err(_) => {}
         }
         Err(first)
+    }
+}
+impl<S: Authenticate> Scoped for ApiKeyOrSignedV2OrAdminKey<S> {
+    fn scope(&self) -> vestibule_runtime::Scope<'_> {
+        match self {
+            Self::ApiKey(caller) => caller.scope(),
+            Self::SignedV2(caller) => caller.scope(),
+            Self::AdminKey(caller) => caller.scope(),
+        }
     }
 }

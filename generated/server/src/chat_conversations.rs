@@ -85,6 +85,7 @@ impl runtime::Operation for ChatConversationRead {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: true,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),

@@ -13,7 +13,7 @@ use vestibule_runtime as runtime;
 use crate::authenticate::Authenticate;
 use crate::{codes, models};
 /// The operations tagged `chatSessions`; implemented in `src/api/chat_sessions.rs`.
-pub trait ChatSessions: Authenticate {
+pub trait ChatSessions: Authenticate + runtime::Recall {
     /// Open a chat session
     ///
     /// Opens a session of one hour, or of its key's longest lifetime when that is less, with a
@@ -32,6 +32,7 @@ pub trait ChatSessions: Authenticate {
     fn chat_session_create(
         &self,
         request: ChatSessionCreateRequest,
+        keyed: Option<runtime::Keyed>,
     ) -> impl Future<
         Output = Result<ChatSessionCreateResponse, runtime::Refusal>,
     > + Send;
@@ -40,6 +41,7 @@ pub trait ChatSessions: Authenticate {
     fn chat_session_create(
         &self,
         _: ChatSessionCreateRequest,
+        _: Option<runtime::Keyed>,
     ) -> impl Future<
         Output = Result<ChatSessionCreateResponse, runtime::Refusal>,
     > + Send {
@@ -166,15 +168,21 @@ impl runtime::Operation for ChatSessionCreate {
         credentials: &[],
         challenge: "Bearer realm=\"vestibule\"",
         cors: true,
+        idempotency: Some(runtime::IdempotencyInfo {
+            header: "idempotency-key",
+            replayed: "idempotent-replayed",
+            kept_ms: 86400000,
+        }),
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
             (401, &[codes::INVALID_CUSTOMER_TOKEN]),
             (403, &[codes::WIDGET_DISABLED, codes::ORIGIN_NOT_ALLOWED]),
             (408, &[codes::REQUEST_TIMEOUT]),
+            (409, &[codes::IDEMPOTENCY_IN_PROGRESS]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
-            (422, &[codes::VALIDATION_FAILED]),
+            (422, &[codes::VALIDATION_FAILED, codes::IDEMPOTENCY_KEY_REUSED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -229,6 +237,8 @@ pub enum ChatSessionCreateResponse {
     Forbidden(runtime::Told),
     /// The body did not arrive in time. The connection is closed.
     RequestTimeout(runtime::Told),
+    /// The first request with this `Idempotency-Key` has no answer yet.
+    Conflict(runtime::Told),
     /// The body is larger than 16 KiB. The connection is closed.
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
@@ -239,6 +249,13 @@ pub enum ChatSessionCreateResponse {
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
+    /// A success as it was kept.
+    Kept(runtime::Kept),
+}
+impl runtime::Keeps for ChatSessionCreateResponse {
+    fn kept(kept: runtime::Kept) -> Self {
+        Self::Kept(kept)
+    }
 }
 impl runtime::Answer for ChatSessionCreateResponse {
     fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
@@ -251,6 +268,7 @@ impl runtime::Answer for ChatSessionCreateResponse {
             401 => Self::Unauthorized(told),
             403 => Self::Forbidden(told),
             408 => Self::RequestTimeout(told),
+            409 => Self::Conflict(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
             422 => Self::UnprocessableContent(told),
@@ -266,11 +284,13 @@ impl runtime::Answer for ChatSessionCreateResponse {
             Self::Unauthorized(told) => Some(told.code()),
             Self::Forbidden(told) => Some(told.code()),
             Self::RequestTimeout(told) => Some(told.code()),
+            Self::Conflict(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
             Self::UnprocessableContent(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
+            Self::Kept(_) => None,
         }
     }
 }
@@ -294,6 +314,7 @@ impl dropshot::HttpResponse for ChatSessionCreateResponse {
             Self::RequestTimeout(told) => {
                 Ok(told.into_response(http::StatusCode::REQUEST_TIMEOUT))
             }
+            Self::Conflict(told) => Ok(told.into_response(http::StatusCode::CONFLICT)),
             Self::ContentTooLarge(told) => {
                 Ok(told.into_response(http::StatusCode::PAYLOAD_TOO_LARGE))
             }
@@ -308,6 +329,9 @@ impl dropshot::HttpResponse for ChatSessionCreateResponse {
             }
             Self::ServiceUnavailable(told) => {
                 Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+            Self::Kept(kept) => {
+                kept.into_response(<ChatSessionCreate as runtime::Operation>::INFO)
             }
         }
     }
@@ -326,11 +350,13 @@ impl dropshot::HttpResponse for ChatSessionCreateResponse {
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } => http::StatusCode::FORBIDDEN,
             Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict { .. } => http::StatusCode::CONFLICT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UnprocessableContent { .. } => http::StatusCode::UNPROCESSABLE_ENTITY,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+            Self::Kept(kept) => kept.status(),
         }
     }
 }
@@ -362,12 +388,13 @@ async fn chat_session_create<S: ChatSessions>(
 > {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let mut checked = CHAT_SESSION_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
+        let keyed = runtime::Keyed::of(&received);
         let request = ChatSessionCreateRequest {
             headers: checked.headers(codes::INVALID_INPUT)?,
             body: checked.body(codes::VALIDATION_FAILED)?,
             received,
         };
-        service.chat_session_create(request).await
+        service.chat_session_create(request, keyed).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }
@@ -391,6 +418,7 @@ impl runtime::Operation for ChatSessionEnd {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: true,
+        idempotency: None,
         answers: &[
             (204, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -565,6 +593,7 @@ impl runtime::Operation for ChatSessionRefresh {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: true,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),

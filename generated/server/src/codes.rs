@@ -36,6 +36,16 @@ pub const EMPLOYEE_NOT_FOUND: Code = Code {
     name: "employee_not_found",
     message: "The tenant's directory has no such employee. Check employeeId, or add the employee first.",
 };
+/// The first request with this Idempotency-Key has no answer yet. Send the same request again after the seconds in Retry-After.
+pub const IDEMPOTENCY_IN_PROGRESS: Code = Code {
+    name: "idempotency_in_progress",
+    message: "The first request with this Idempotency-Key has no answer yet. Send the same request again after the seconds in Retry-After.",
+};
+/// This Idempotency-Key already belongs to another request. Take a fresh key for every new request, and send a repeated one unchanged.
+pub const IDEMPOTENCY_KEY_REUSED: Code = Code {
+    name: "idempotency_key_reused",
+    message: "This Idempotency-Key already belongs to another request. Take a fresh key for every new request, and send a repeated one unchanged.",
+};
 /// The key's scope does not reach this far. Ask for less, or use a key with the scope read-write; details.missing lists what was refused.
 pub const INSUFFICIENT_SCOPE: Code = Code {
     name: "insufficient_scope",
@@ -229,6 +239,8 @@ pub const ALL: &[Code] = &[
     CHAT_NOT_FOUND,
     DELIVERY_NOT_FOUND,
     EMPLOYEE_NOT_FOUND,
+    IDEMPOTENCY_IN_PROGRESS,
+    IDEMPOTENCY_KEY_REUSED,
     INSUFFICIENT_SCOPE,
     INTENT_NOT_ALLOWED,
     INTERNAL,

@@ -148,6 +148,7 @@ impl runtime::Operation for SignatureDebug {
         ],
         challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
@@ -386,6 +387,7 @@ impl runtime::Operation for SessionExplain {
         ],
         challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),

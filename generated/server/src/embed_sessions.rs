@@ -13,7 +13,7 @@ use vestibule_runtime as runtime;
 use crate::authenticate::Authenticate;
 use crate::{codes, models};
 /// The operations tagged `embedSessions`; implemented in `src/api/embed_sessions.rs`.
-pub trait EmbedSessions: Authenticate {
+pub trait EmbedSessions: Authenticate + runtime::Recall {
     /// Read the own embed session
     ///
     /// Tells the holder of an embed token what it grants and how long it is still valid. The
@@ -58,6 +58,7 @@ pub trait EmbedSessions: Authenticate {
         &self,
         caller: Self::SignedKey,
         request: EmbedSessionCreateRequest,
+        once: Option<Self::Once>,
     ) -> impl Future<
         Output = Result<EmbedSessionCreateResponse, runtime::Refusal>,
     > + Send;
@@ -67,6 +68,7 @@ pub trait EmbedSessions: Authenticate {
         &self,
         _: Self::SignedKey,
         _: EmbedSessionCreateRequest,
+        _: Option<Self::Once>,
     ) -> impl Future<
         Output = Result<EmbedSessionCreateResponse, runtime::Refusal>,
     > + Send {
@@ -133,6 +135,7 @@ impl runtime::Operation for EmbedSessionRead {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_REQUEST]),
@@ -295,6 +298,11 @@ impl runtime::Operation for EmbedSessionCreate {
         ],
         challenge: "HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
+        idempotency: Some(runtime::IdempotencyInfo {
+            header: "idempotency-key",
+            replayed: "idempotent-replayed",
+            kept_ms: 86400000,
+        }),
         answers: &[
             (201, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_REQUEST]),
@@ -310,8 +318,10 @@ impl runtime::Operation for EmbedSessionCreate {
             (403, &[codes::INSUFFICIENT_SCOPE, codes::SECRET_KEY_IN_BROWSER]),
             (404, &[codes::EMPLOYEE_NOT_FOUND, codes::CHAT_NOT_FOUND]),
             (408, &[codes::REQUEST_TIMEOUT]),
+            (409, &[codes::IDEMPOTENCY_IN_PROGRESS]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (422, &[codes::IDEMPOTENCY_KEY_REUSED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -319,6 +329,13 @@ impl runtime::Operation for EmbedSessionCreate {
     fn metadata() -> dropshot::ExtractorMetadata {
         let json = dropshot::ApiEndpointBodyContentType::Json;
         let mut parameters = Vec::new();
+        parameters
+            .extend(
+                <dropshot::Header<
+                    models::EmbedSessionCreateHeaders,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
         parameters
             .extend(
                 <dropshot::TypedBody<
@@ -335,6 +352,8 @@ impl runtime::Operation for EmbedSessionCreate {
 /// A `embedSessionCreate` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct EmbedSessionCreateRequest {
+    /// The header parameters.
+    pub headers: models::EmbedSessionCreateHeaders,
     /// The body.
     pub body: models::CreateEmbedSession,
     /// The request as it came: headers, raw bytes, peer.
@@ -361,14 +380,25 @@ pub enum EmbedSessionCreateResponse {
     NotFound(runtime::Told),
     /// The body did not arrive in time. The connection is closed.
     RequestTimeout(runtime::Told),
+    /// The first request with this `Idempotency-Key` has no answer yet.
+    Conflict(runtime::Told),
     /// The body is larger than 8 KiB. The connection is closed.
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Another request was answered under this `Idempotency-Key`.
+    UnprocessableContent(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
+    /// A success as it was kept.
+    Kept(runtime::Kept),
+}
+impl runtime::Keeps for EmbedSessionCreateResponse {
+    fn kept(kept: runtime::Kept) -> Self {
+        Self::Kept(kept)
+    }
 }
 impl runtime::Answer for EmbedSessionCreateResponse {
     fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
@@ -382,8 +412,10 @@ impl runtime::Answer for EmbedSessionCreateResponse {
             403 => Self::Forbidden(told),
             404 => Self::NotFound(told),
             408 => Self::RequestTimeout(told),
+            409 => Self::Conflict(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            422 => Self::UnprocessableContent(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -397,10 +429,13 @@ impl runtime::Answer for EmbedSessionCreateResponse {
             Self::Forbidden(told) => Some(told.code()),
             Self::NotFound(told) => Some(told.code()),
             Self::RequestTimeout(told) => Some(told.code()),
+            Self::Conflict(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::UnprocessableContent(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
+            Self::Kept(_) => None,
         }
     }
 }
@@ -428,17 +463,24 @@ impl dropshot::HttpResponse for EmbedSessionCreateResponse {
             Self::RequestTimeout(told) => {
                 Ok(told.into_response(http::StatusCode::REQUEST_TIMEOUT))
             }
+            Self::Conflict(told) => Ok(told.into_response(http::StatusCode::CONFLICT)),
             Self::ContentTooLarge(told) => {
                 Ok(told.into_response(http::StatusCode::PAYLOAD_TOO_LARGE))
             }
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
             }
+            Self::UnprocessableContent(told) => {
+                Ok(told.into_response(http::StatusCode::UNPROCESSABLE_ENTITY))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
             Self::ServiceUnavailable(told) => {
                 Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+            Self::Kept(kept) => {
+                kept.into_response(<EmbedSessionCreate as runtime::Operation>::INFO)
             }
         }
     }
@@ -458,10 +500,13 @@ impl dropshot::HttpResponse for EmbedSessionCreateResponse {
             Self::Forbidden { .. } => http::StatusCode::FORBIDDEN,
             Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
             Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict { .. } => http::StatusCode::CONFLICT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnprocessableContent { .. } => http::StatusCode::UNPROCESSABLE_ENTITY,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+            Self::Kept(kept) => kept.status(),
         }
     }
 }
@@ -474,7 +519,14 @@ runtime::Checks {
         "post",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::embed(),
+            "/v1/embed/sessions",
+            "post",
+            "header",
+        ),
+    ),
     body: Some(
         runtime::Schema::component(crate::documents::embed(), "CreateEmbedSession"),
     ),
@@ -490,11 +542,19 @@ async fn embed_session_create<S: EmbedSessions>(
         runtime::refuse_browser(&received, &codes::STANDARD)?;
         let caller = service.signed_key(&received).await?;
         let mut checked = EMBED_SESSION_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
+        let keyed = runtime::Keyed::of(&received);
+        let once = match runtime::recall(&*service, &caller, keyed).await? {
+            runtime::Recalled::Fresh(once) => once,
+            runtime::Recalled::Before(kept) => {
+                return Ok(EmbedSessionCreateResponse::Kept(kept));
+            }
+        };
         let request = EmbedSessionCreateRequest {
+            headers: checked.headers(codes::INVALID_REQUEST)?,
             body: checked.body(codes::INVALID_REQUEST)?,
             received,
         };
-        service.embed_session_create(caller, request).await
+        service.embed_session_create(caller, request, once).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }

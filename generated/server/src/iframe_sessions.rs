@@ -13,7 +13,7 @@ use vestibule_runtime as runtime;
 use crate::authenticate::Authenticate;
 use crate::{codes, models};
 /// The operations tagged `iframeSessions`; implemented in `src/api/iframe_sessions.rs`.
-pub trait IframeSessions: Authenticate {
+pub trait IframeSessions: Authenticate + runtime::Recall {
     /// Create iframe link
     ///
     /// Creates a secure iframe link with a cached JWT token. The session lives for `ttl` seconds, or
@@ -33,6 +33,7 @@ pub trait IframeSessions: Authenticate {
         &self,
         caller: Self::ApiKey,
         request: IframeSessionCreateRequest,
+        once: Option<Self::Once>,
     ) -> impl Future<
         Output = Result<IframeSessionCreateResponse, runtime::Refusal>,
     > + Send;
@@ -42,6 +43,7 @@ pub trait IframeSessions: Authenticate {
         &self,
         _: Self::ApiKey,
         _: IframeSessionCreateRequest,
+        _: Option<Self::Once>,
     ) -> impl Future<
         Output = Result<IframeSessionCreateResponse, runtime::Refusal>,
     > + Send {
@@ -97,6 +99,11 @@ impl runtime::Operation for IframeSessionCreate {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: Some(runtime::IdempotencyInfo {
+            header: "idempotency-key",
+            replayed: "idempotent-replayed",
+            kept_ms: 86400000,
+        }),
         answers: &[
             (200, &[]),
             (
@@ -112,8 +119,10 @@ impl runtime::Operation for IframeSessionCreate {
             (403, &[codes::SECRET_KEY_IN_BROWSER]),
             (404, &[codes::THEME_NOT_FOUND]),
             (408, &[codes::REQUEST_TIMEOUT]),
+            (409, &[codes::IDEMPOTENCY_IN_PROGRESS]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (422, &[codes::IDEMPOTENCY_KEY_REUSED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -121,6 +130,13 @@ impl runtime::Operation for IframeSessionCreate {
     fn metadata() -> dropshot::ExtractorMetadata {
         let json = dropshot::ApiEndpointBodyContentType::Json;
         let mut parameters = Vec::new();
+        parameters
+            .extend(
+                <dropshot::Header<
+                    models::IframeSessionCreateHeaders,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
         parameters
             .extend(
                 <dropshot::TypedBody<
@@ -137,6 +153,8 @@ impl runtime::Operation for IframeSessionCreate {
 /// A `iframeSessionCreate` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct IframeSessionCreateRequest {
+    /// The header parameters.
+    pub headers: models::IframeSessionCreateHeaders,
     /// The body.
     pub body: models::CreateIframeSession,
     /// Whether `limits` was sent as `null` rather than left out.
@@ -165,14 +183,25 @@ pub enum IframeSessionCreateResponse {
     NotFound(runtime::Told),
     /// The body did not arrive in time. The connection is closed.
     RequestTimeout(runtime::Told),
+    /// The first request with this `Idempotency-Key` has no answer yet.
+    Conflict(runtime::Told),
     /// The body is larger than 256 KiB. The connection is closed.
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Another request was answered under this `Idempotency-Key`.
+    UnprocessableContent(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
+    /// A success as it was kept.
+    Kept(runtime::Kept),
+}
+impl runtime::Keeps for IframeSessionCreateResponse {
+    fn kept(kept: runtime::Kept) -> Self {
+        Self::Kept(kept)
+    }
 }
 impl runtime::Answer for IframeSessionCreateResponse {
     fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
@@ -186,8 +215,10 @@ impl runtime::Answer for IframeSessionCreateResponse {
             403 => Self::Forbidden(told),
             404 => Self::NotFound(told),
             408 => Self::RequestTimeout(told),
+            409 => Self::Conflict(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            422 => Self::UnprocessableContent(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -201,10 +232,13 @@ impl runtime::Answer for IframeSessionCreateResponse {
             Self::Forbidden(told) => Some(told.code()),
             Self::NotFound(told) => Some(told.code()),
             Self::RequestTimeout(told) => Some(told.code()),
+            Self::Conflict(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::UnprocessableContent(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
+            Self::Kept(_) => None,
         }
     }
 }
@@ -232,17 +266,24 @@ impl dropshot::HttpResponse for IframeSessionCreateResponse {
             Self::RequestTimeout(told) => {
                 Ok(told.into_response(http::StatusCode::REQUEST_TIMEOUT))
             }
+            Self::Conflict(told) => Ok(told.into_response(http::StatusCode::CONFLICT)),
             Self::ContentTooLarge(told) => {
                 Ok(told.into_response(http::StatusCode::PAYLOAD_TOO_LARGE))
             }
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
             }
+            Self::UnprocessableContent(told) => {
+                Ok(told.into_response(http::StatusCode::UNPROCESSABLE_ENTITY))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
             Self::ServiceUnavailable(told) => {
                 Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+            Self::Kept(kept) => {
+                kept.into_response(<IframeSessionCreate as runtime::Operation>::INFO)
             }
         }
     }
@@ -262,10 +303,13 @@ impl dropshot::HttpResponse for IframeSessionCreateResponse {
             Self::Forbidden { .. } => http::StatusCode::FORBIDDEN,
             Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
             Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict { .. } => http::StatusCode::CONFLICT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnprocessableContent { .. } => http::StatusCode::UNPROCESSABLE_ENTITY,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+            Self::Kept(kept) => kept.status(),
         }
     }
 }
@@ -278,7 +322,14 @@ runtime::Checks {
         "post",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::iframe(),
+            "/api/v1/iframe/create",
+            "post",
+            "header",
+        ),
+    ),
     body: Some(
         runtime::Schema::component(crate::documents::iframe(), "CreateIframeSession"),
     ),
@@ -294,12 +345,20 @@ async fn iframe_session_create<S: IframeSessions>(
         runtime::refuse_browser(&received, &codes::STANDARD)?;
         let caller = service.api_key(&received).await?;
         let mut checked = IFRAME_SESSION_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
+        let keyed = runtime::Keyed::of(&received);
+        let once = match runtime::recall(&*service, &caller, keyed).await? {
+            runtime::Recalled::Fresh(once) => once,
+            runtime::Recalled::Before(kept) => {
+                return Ok(IframeSessionCreateResponse::Kept(kept));
+            }
+        };
         let request = IframeSessionCreateRequest {
+            headers: checked.headers(codes::INVALID_INPUT)?,
             limits_is_null: checked.body_member_is_null("limits"),
             body: checked.body(codes::INVALID_INPUT)?,
             received,
         };
-        service.iframe_session_create(caller, request).await
+        service.iframe_session_create(caller, request, once).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }

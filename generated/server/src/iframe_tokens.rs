@@ -84,6 +84,7 @@ impl runtime::Operation for IframeTokenRedeem {
         credentials: &[],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),

@@ -13,7 +13,7 @@ use vestibule_runtime as runtime;
 use crate::authenticate::Authenticate;
 use crate::{codes, models};
 /// The operations tagged `keys`; implemented in `src/api/keys.rs`.
-pub trait Keys: Authenticate {
+pub trait Keys: Authenticate + runtime::Recall {
     /// List keys
     ///
     /// Lists keys, revoked ones too, in an order that does not change between pages. `tenantId` and
@@ -55,6 +55,7 @@ pub trait Keys: Authenticate {
         &self,
         caller: Self::AdminKey,
         request: KeyCreateRequest,
+        once: Option<Self::Once>,
     ) -> impl Future<Output = Result<KeyCreateResponse, runtime::Refusal>> + Send;
     /// Answers 501 until `src/api/keys.rs` has this method.
     #[cfg(feature = "unfinished")]
@@ -62,6 +63,7 @@ pub trait Keys: Authenticate {
         &self,
         _: Self::AdminKey,
         _: KeyCreateRequest,
+        _: Option<Self::Once>,
     ) -> impl Future<Output = Result<KeyCreateResponse, runtime::Refusal>> + Send {
         std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
     }
@@ -339,6 +341,7 @@ impl runtime::Operation for KeyList {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -496,14 +499,21 @@ impl runtime::Operation for KeyCreate {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: Some(runtime::IdempotencyInfo {
+            header: "idempotency-key",
+            replayed: "idempotent-replayed",
+            kept_ms: 86400000,
+        }),
         answers: &[
             (201, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (404, &[codes::TENANT_NOT_FOUND]),
             (408, &[codes::REQUEST_TIMEOUT]),
+            (409, &[codes::IDEMPOTENCY_IN_PROGRESS]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (422, &[codes::IDEMPOTENCY_KEY_REUSED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -511,6 +521,13 @@ impl runtime::Operation for KeyCreate {
     fn metadata() -> dropshot::ExtractorMetadata {
         let json = dropshot::ApiEndpointBodyContentType::Json;
         let mut parameters = Vec::new();
+        parameters
+            .extend(
+                <dropshot::Header<
+                    models::KeyCreateHeaders,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
         parameters
             .extend(
                 <dropshot::TypedBody<
@@ -527,6 +544,8 @@ impl runtime::Operation for KeyCreate {
 /// A `keyCreate` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct KeyCreateRequest {
+    /// The header parameters.
+    pub headers: models::KeyCreateHeaders,
     /// The body.
     pub body: models::KeyCreate,
     /// The request as it came: headers, raw bytes, peer.
@@ -548,14 +567,25 @@ pub enum KeyCreateResponse {
     NotFound(runtime::Told),
     /// The body did not arrive in time. The connection is closed.
     RequestTimeout(runtime::Told),
+    /// The first request with this `Idempotency-Key` has no answer yet.
+    Conflict(runtime::Told),
     /// The body is larger than 16 KiB. The connection is closed.
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Another request was answered under this `Idempotency-Key`.
+    UnprocessableContent(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
+    /// A success as it was kept.
+    Kept(runtime::Kept),
+}
+impl runtime::Keeps for KeyCreateResponse {
+    fn kept(kept: runtime::Kept) -> Self {
+        Self::Kept(kept)
+    }
 }
 impl runtime::Answer for KeyCreateResponse {
     fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
@@ -568,8 +598,10 @@ impl runtime::Answer for KeyCreateResponse {
             401 => Self::Unauthorized(told),
             404 => Self::NotFound(told),
             408 => Self::RequestTimeout(told),
+            409 => Self::Conflict(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            422 => Self::UnprocessableContent(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -582,10 +614,13 @@ impl runtime::Answer for KeyCreateResponse {
             Self::Unauthorized(told) => Some(told.code()),
             Self::NotFound(told) => Some(told.code()),
             Self::RequestTimeout(told) => Some(told.code()),
+            Self::Conflict(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::UnprocessableContent(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
+            Self::Kept(_) => None,
         }
     }
 }
@@ -609,17 +644,24 @@ impl dropshot::HttpResponse for KeyCreateResponse {
             Self::RequestTimeout(told) => {
                 Ok(told.into_response(http::StatusCode::REQUEST_TIMEOUT))
             }
+            Self::Conflict(told) => Ok(told.into_response(http::StatusCode::CONFLICT)),
             Self::ContentTooLarge(told) => {
                 Ok(told.into_response(http::StatusCode::PAYLOAD_TOO_LARGE))
             }
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
             }
+            Self::UnprocessableContent(told) => {
+                Ok(told.into_response(http::StatusCode::UNPROCESSABLE_ENTITY))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
             Self::ServiceUnavailable(told) => {
                 Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+            Self::Kept(kept) => {
+                kept.into_response(<KeyCreate as runtime::Operation>::INFO)
             }
         }
     }
@@ -638,10 +680,13 @@ impl dropshot::HttpResponse for KeyCreateResponse {
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
             Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict { .. } => http::StatusCode::CONFLICT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnprocessableContent { .. } => http::StatusCode::UNPROCESSABLE_ENTITY,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+            Self::Kept(kept) => kept.status(),
         }
     }
 }
@@ -653,7 +698,14 @@ pub(crate) static KEY_CREATE_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|
         "post",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/keys",
+            "post",
+            "header",
+        ),
+    ),
     body: Some(runtime::Schema::component(crate::documents::admin(), "KeyCreate")),
 });
 async fn key_create<S: Keys>(
@@ -663,11 +715,17 @@ async fn key_create<S: Keys>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         let mut checked = KEY_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
+        let keyed = runtime::Keyed::of(&received);
+        let once = match runtime::recall(&*service, &caller, keyed).await? {
+            runtime::Recalled::Fresh(once) => once,
+            runtime::Recalled::Before(kept) => return Ok(KeyCreateResponse::Kept(kept)),
+        };
         let request = KeyCreateRequest {
+            headers: checked.headers(codes::INVALID_INPUT)?,
             body: checked.body(codes::INVALID_INPUT)?,
             received,
         };
-        service.key_create(caller, request).await
+        service.key_create(caller, request, once).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }
@@ -691,6 +749,7 @@ impl runtime::Operation for KeyRevoke {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (204, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -857,6 +916,7 @@ impl runtime::Operation for KeyRead {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -1028,6 +1088,7 @@ impl runtime::Operation for KeyUpdate {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
@@ -1242,6 +1303,7 @@ impl runtime::Operation for KeyPause {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -1411,6 +1473,7 @@ impl runtime::Operation for KeyResume {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -1584,6 +1647,7 @@ impl runtime::Operation for KeyRotate {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),

@@ -487,8 +487,77 @@ pub struct ChatSession {
 /// The header parameters of `chatSessionCreate`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
 pub struct ChatSessionCreateHeaders {
+    #[serde(
+        rename = "Idempotency-Key",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub idempotency_key: ::std::option::Option<ChatSessionCreateHeadersIdempotencyKey>,
     #[serde(rename = "Origin", skip_serializing_if = "::std::option::Option::is_none")]
     pub origin: ::std::option::Option<PageOrigin>,
+}
+/// `ChatSessionCreateHeadersIdempotencyKey`
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct ChatSessionCreateHeadersIdempotencyKey(::std::string::String);
+impl ::std::ops::Deref for ChatSessionCreateHeadersIdempotencyKey {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<ChatSessionCreateHeadersIdempotencyKey>
+for ::std::string::String {
+    fn from(value: ChatSessionCreateHeadersIdempotencyKey) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for ChatSessionCreateHeadersIdempotencyKey {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 22usize {
+            return Err("shorter than 22 characters".into());
+        }
+        static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+        { ::regress::Regex::new("^[!-~]*$").unwrap() });
+        if PATTERN.find(value).is_none() {
+            return Err("doesn't match pattern \"^[!-~]*$\"".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for ChatSessionCreateHeadersIdempotencyKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String>
+for ChatSessionCreateHeadersIdempotencyKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for ChatSessionCreateHeadersIdempotencyKey {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
 }
 /// The header parameters of `chatSessionEnd`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
@@ -1385,6 +1454,79 @@ pub struct EmbedSession {
     #[serde(rename = "iframeUrl")]
     pub iframe_url: ::std::string::String,
 }
+/// The header parameters of `embedSessionCreate`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct EmbedSessionCreateHeaders {
+    #[serde(
+        rename = "Idempotency-Key",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub idempotency_key: ::std::option::Option<EmbedSessionCreateHeadersIdempotencyKey>,
+}
+/// `EmbedSessionCreateHeadersIdempotencyKey`
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct EmbedSessionCreateHeadersIdempotencyKey(::std::string::String);
+impl ::std::ops::Deref for EmbedSessionCreateHeadersIdempotencyKey {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<EmbedSessionCreateHeadersIdempotencyKey>
+for ::std::string::String {
+    fn from(value: EmbedSessionCreateHeadersIdempotencyKey) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for EmbedSessionCreateHeadersIdempotencyKey {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+        { ::regress::Regex::new("^[!-~]*$").unwrap() });
+        if PATTERN.find(value).is_none() {
+            return Err("doesn't match pattern \"^[!-~]*$\"".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for EmbedSessionCreateHeadersIdempotencyKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String>
+for EmbedSessionCreateHeadersIdempotencyKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for EmbedSessionCreateHeadersIdempotencyKey {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
 /// The opened session.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -1751,6 +1893,79 @@ pub struct IframeSession {
     pub expires_in: i64,
     /// URL for the iframe view
     pub iframe_url: ::std::string::String,
+}
+/// The header parameters of `iframeSessionCreate`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct IframeSessionCreateHeaders {
+    #[serde(
+        rename = "Idempotency-Key",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub idempotency_key: ::std::option::Option<IframeSessionCreateHeadersIdempotencyKey>,
+}
+/// `IframeSessionCreateHeadersIdempotencyKey`
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct IframeSessionCreateHeadersIdempotencyKey(::std::string::String);
+impl ::std::ops::Deref for IframeSessionCreateHeadersIdempotencyKey {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<IframeSessionCreateHeadersIdempotencyKey>
+for ::std::string::String {
+    fn from(value: IframeSessionCreateHeadersIdempotencyKey) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for IframeSessionCreateHeadersIdempotencyKey {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+        { ::regress::Regex::new("^[!-~]*$").unwrap() });
+        if PATTERN.find(value).is_none() {
+            return Err("doesn't match pattern \"^[!-~]*$\"".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for IframeSessionCreateHeadersIdempotencyKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String>
+for IframeSessionCreateHeadersIdempotencyKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for IframeSessionCreateHeadersIdempotencyKey {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
 }
 /// The token of an iframe session and what the page needs to draw itself.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
@@ -2131,6 +2346,77 @@ pub struct KeyCreate {
     pub scope: ::std::option::Option<KeyScope>,
     #[serde(rename = "tenantId")]
     pub tenant_id: TenantId,
+}
+/// The header parameters of `keyCreate`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct KeyCreateHeaders {
+    #[serde(
+        rename = "Idempotency-Key",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub idempotency_key: ::std::option::Option<KeyCreateHeadersIdempotencyKey>,
+}
+/// `KeyCreateHeadersIdempotencyKey`
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct KeyCreateHeadersIdempotencyKey(::std::string::String);
+impl ::std::ops::Deref for KeyCreateHeadersIdempotencyKey {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<KeyCreateHeadersIdempotencyKey> for ::std::string::String {
+    fn from(value: KeyCreateHeadersIdempotencyKey) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for KeyCreateHeadersIdempotencyKey {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+        { ::regress::Regex::new("^[!-~]*$").unwrap() });
+        if PATTERN.find(value).is_none() {
+            return Err("doesn't match pattern \"^[!-~]*$\"".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for KeyCreateHeadersIdempotencyKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for KeyCreateHeadersIdempotencyKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for KeyCreateHeadersIdempotencyKey {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
 }
 /// The key's name, for people. A chat widget shows it as its title.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -5508,6 +5794,78 @@ pub struct TenantCreate {
     pub directory: ::std::option::Option<Directory>,
     /// The tenant's name, for people.
     pub name: TenantCreateName,
+}
+/// The header parameters of `tenantCreate`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct TenantCreateHeaders {
+    #[serde(
+        rename = "Idempotency-Key",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub idempotency_key: ::std::option::Option<TenantCreateHeadersIdempotencyKey>,
+}
+/// `TenantCreateHeadersIdempotencyKey`
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct TenantCreateHeadersIdempotencyKey(::std::string::String);
+impl ::std::ops::Deref for TenantCreateHeadersIdempotencyKey {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<TenantCreateHeadersIdempotencyKey> for ::std::string::String {
+    fn from(value: TenantCreateHeadersIdempotencyKey) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for TenantCreateHeadersIdempotencyKey {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+        { ::regress::Regex::new("^[!-~]*$").unwrap() });
+        if PATTERN.find(value).is_none() {
+            return Err("doesn't match pattern \"^[!-~]*$\"".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for TenantCreateHeadersIdempotencyKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String>
+for TenantCreateHeadersIdempotencyKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for TenantCreateHeadersIdempotencyKey {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
 }
 /// The tenant's name, for people.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -9277,6 +9635,22 @@ impl ::schemars::JsonSchema for KeyListQuery {
         )
     }
 }
+impl ::schemars::JsonSchema for KeyCreateHeaders {
+    fn schema_name() -> String {
+        "KeyCreateHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/keys",
+            "post",
+            "header",
+        )
+    }
+}
 impl ::schemars::JsonSchema for KeyRevokePath {
     fn schema_name() -> String {
         "KeyRevokePath".into()
@@ -9393,6 +9767,22 @@ impl ::schemars::JsonSchema for TenantListQuery {
             "/api/admin/v1/tenants",
             "get",
             "query",
+        )
+    }
+}
+impl ::schemars::JsonSchema for TenantCreateHeaders {
+    fn schema_name() -> String {
+        "TenantCreateHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants",
+            "post",
+            "header",
         )
     }
 }
@@ -9776,6 +10166,38 @@ impl ::schemars::JsonSchema for ChatSessionRefreshHeaders {
         ::vestibule_runtime::json_schema_of_parameters(
             crate::documents::chat(),
             "/api/public/v1/chat/sessions/refresh",
+            "post",
+            "header",
+        )
+    }
+}
+impl ::schemars::JsonSchema for EmbedSessionCreateHeaders {
+    fn schema_name() -> String {
+        "EmbedSessionCreateHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::embed(),
+            "/v1/embed/sessions",
+            "post",
+            "header",
+        )
+    }
+}
+impl ::schemars::JsonSchema for IframeSessionCreateHeaders {
+    fn schema_name() -> String {
+        "IframeSessionCreateHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::iframe(),
+            "/api/v1/iframe/create",
             "post",
             "header",
         )

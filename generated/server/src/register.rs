@@ -198,6 +198,7 @@ fn preflights<S: vestibule_runtime::Host>(
                         context,
                         "/api/public/v1/chat/conversation",
                         "GET",
+                        "Authorization, Content-Type",
                     )
                 },
                 http::Method::OPTIONS,
@@ -215,6 +216,7 @@ fn preflights<S: vestibule_runtime::Host>(
                         context,
                         "/api/public/v1/chat/sessions",
                         "POST",
+                        "Authorization, Content-Type, Idempotency-Key",
                     )
                 },
                 http::Method::OPTIONS,
@@ -232,6 +234,7 @@ fn preflights<S: vestibule_runtime::Host>(
                         context,
                         "/api/public/v1/chat/sessions/current",
                         "DELETE",
+                        "Authorization, Content-Type",
                     )
                 },
                 http::Method::OPTIONS,
@@ -249,6 +252,7 @@ fn preflights<S: vestibule_runtime::Host>(
                         context,
                         "/api/public/v1/chat/sessions/refresh",
                         "POST",
+                        "Authorization, Content-Type",
                     )
                 },
                 http::Method::OPTIONS,

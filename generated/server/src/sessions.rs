@@ -273,6 +273,7 @@ impl runtime::Operation for SessionList {
         ],
         challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -469,6 +470,7 @@ impl runtime::Operation for SessionRevoke {
         ],
         challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (204, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -670,6 +672,7 @@ impl runtime::Operation for SessionRead {
         ],
         challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -880,6 +883,7 @@ impl runtime::Operation for SessionRenew {
         ],
         challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -1127,6 +1131,7 @@ impl runtime::Operation for SessionRevokeMany {
         ],
         challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),

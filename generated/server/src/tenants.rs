@@ -13,7 +13,7 @@ use vestibule_runtime as runtime;
 use crate::authenticate::Authenticate;
 use crate::{codes, models};
 /// The operations tagged `tenants`; implemented in `src/api/tenants.rs`.
-pub trait Tenants: Authenticate {
+pub trait Tenants: Authenticate + runtime::Recall {
     /// List tenants
     ///
     /// Lists all tenants, revoked ones too, in an order that does not change between pages.
@@ -41,6 +41,7 @@ pub trait Tenants: Authenticate {
         &self,
         caller: Self::AdminKey,
         request: TenantCreateRequest,
+        once: Option<Self::Once>,
     ) -> impl Future<Output = Result<TenantCreateResponse, runtime::Refusal>> + Send;
     /// Answers 501 until `src/api/tenants.rs` has this method.
     #[cfg(feature = "unfinished")]
@@ -48,6 +49,7 @@ pub trait Tenants: Authenticate {
         &self,
         _: Self::AdminKey,
         _: TenantCreateRequest,
+        _: Option<Self::Once>,
     ) -> impl Future<Output = Result<TenantCreateResponse, runtime::Refusal>> + Send {
         std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
     }
@@ -301,6 +303,7 @@ impl runtime::Operation for TenantList {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -460,13 +463,20 @@ impl runtime::Operation for TenantCreate {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: Some(runtime::IdempotencyInfo {
+            header: "idempotency-key",
+            replayed: "idempotent-replayed",
+            kept_ms: 86400000,
+        }),
         answers: &[
             (201, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (408, &[codes::REQUEST_TIMEOUT]),
+            (409, &[codes::IDEMPOTENCY_IN_PROGRESS]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (422, &[codes::IDEMPOTENCY_KEY_REUSED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -474,6 +484,13 @@ impl runtime::Operation for TenantCreate {
     fn metadata() -> dropshot::ExtractorMetadata {
         let json = dropshot::ApiEndpointBodyContentType::Json;
         let mut parameters = Vec::new();
+        parameters
+            .extend(
+                <dropshot::Header<
+                    models::TenantCreateHeaders,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
         parameters
             .extend(
                 <dropshot::TypedBody<
@@ -490,6 +507,8 @@ impl runtime::Operation for TenantCreate {
 /// A `tenantCreate` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct TenantCreateRequest {
+    /// The header parameters.
+    pub headers: models::TenantCreateHeaders,
     /// The body.
     pub body: models::TenantCreate,
     /// The request as it came: headers, raw bytes, peer.
@@ -509,14 +528,25 @@ pub enum TenantCreateResponse {
     Unauthorized(runtime::Told),
     /// The body did not arrive in time. The connection is closed.
     RequestTimeout(runtime::Told),
+    /// The first request with this `Idempotency-Key` has no answer yet.
+    Conflict(runtime::Told),
     /// The body is larger than 16 KiB. The connection is closed.
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Another request was answered under this `Idempotency-Key`.
+    UnprocessableContent(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
+    /// A success as it was kept.
+    Kept(runtime::Kept),
+}
+impl runtime::Keeps for TenantCreateResponse {
+    fn kept(kept: runtime::Kept) -> Self {
+        Self::Kept(kept)
+    }
 }
 impl runtime::Answer for TenantCreateResponse {
     fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
@@ -528,8 +558,10 @@ impl runtime::Answer for TenantCreateResponse {
             400 => Self::BadRequest(told),
             401 => Self::Unauthorized(told),
             408 => Self::RequestTimeout(told),
+            409 => Self::Conflict(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            422 => Self::UnprocessableContent(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -541,10 +573,13 @@ impl runtime::Answer for TenantCreateResponse {
             Self::BadRequest(told) => Some(told.code()),
             Self::Unauthorized(told) => Some(told.code()),
             Self::RequestTimeout(told) => Some(told.code()),
+            Self::Conflict(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::UnprocessableContent(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
+            Self::Kept(_) => None,
         }
     }
 }
@@ -567,17 +602,24 @@ impl dropshot::HttpResponse for TenantCreateResponse {
             Self::RequestTimeout(told) => {
                 Ok(told.into_response(http::StatusCode::REQUEST_TIMEOUT))
             }
+            Self::Conflict(told) => Ok(told.into_response(http::StatusCode::CONFLICT)),
             Self::ContentTooLarge(told) => {
                 Ok(told.into_response(http::StatusCode::PAYLOAD_TOO_LARGE))
             }
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
             }
+            Self::UnprocessableContent(told) => {
+                Ok(told.into_response(http::StatusCode::UNPROCESSABLE_ENTITY))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
             Self::ServiceUnavailable(told) => {
                 Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+            Self::Kept(kept) => {
+                kept.into_response(<TenantCreate as runtime::Operation>::INFO)
             }
         }
     }
@@ -595,10 +637,13 @@ impl dropshot::HttpResponse for TenantCreateResponse {
             Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict { .. } => http::StatusCode::CONFLICT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnprocessableContent { .. } => http::StatusCode::UNPROCESSABLE_ENTITY,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+            Self::Kept(kept) => kept.status(),
         }
     }
 }
@@ -610,7 +655,14 @@ pub(crate) static TENANT_CREATE_CHECKS: LazyLock<runtime::Checks> = LazyLock::ne
         "post",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants",
+            "post",
+            "header",
+        ),
+    ),
     body: Some(runtime::Schema::component(crate::documents::admin(), "TenantCreate")),
 });
 async fn tenant_create<S: Tenants>(
@@ -620,11 +672,19 @@ async fn tenant_create<S: Tenants>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         let mut checked = TENANT_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
+        let keyed = runtime::Keyed::of(&received);
+        let once = match runtime::recall(&*service, &caller, keyed).await? {
+            runtime::Recalled::Fresh(once) => once,
+            runtime::Recalled::Before(kept) => {
+                return Ok(TenantCreateResponse::Kept(kept));
+            }
+        };
         let request = TenantCreateRequest {
+            headers: checked.headers(codes::INVALID_INPUT)?,
             body: checked.body(codes::INVALID_INPUT)?,
             received,
         };
-        service.tenant_create(caller, request).await
+        service.tenant_create(caller, request, once).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }
@@ -648,6 +708,7 @@ impl runtime::Operation for TenantRevoke {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (204, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -818,6 +879,7 @@ impl runtime::Operation for TenantErase {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
@@ -1028,6 +1090,7 @@ impl runtime::Operation for TenantExport {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
@@ -1240,6 +1303,7 @@ impl runtime::Operation for SigningKeyList {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -1413,6 +1477,7 @@ impl runtime::Operation for SigningKeyRotate {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),

@@ -453,6 +453,7 @@ impl runtime::Operation for WebhookList {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -629,6 +630,7 @@ impl runtime::Operation for WebhookCreate {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (201, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
@@ -841,6 +843,7 @@ impl runtime::Operation for WebhookDelete {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (204, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -1007,6 +1010,7 @@ impl runtime::Operation for WebhookRead {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -1180,6 +1184,7 @@ impl runtime::Operation for WebhookUpdate {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
@@ -1386,6 +1391,7 @@ impl runtime::Operation for WebhookDeliveryList {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -1569,6 +1575,7 @@ impl runtime::Operation for WebhookDeliveryReplay {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (202, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -1752,6 +1759,7 @@ impl runtime::Operation for WebhookExampleRead {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -1929,6 +1937,7 @@ impl runtime::Operation for WebhookReplayFailed {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (202, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
@@ -2152,6 +2161,7 @@ impl runtime::Operation for WebhookSecretRotate {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
@@ -2370,6 +2380,7 @@ impl runtime::Operation for WebhookTest {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        idempotency: None,
         answers: &[
             (202, &[]),
             (400, &[codes::INVALID_INPUT]),

@@ -2200,11 +2200,24 @@ export interface components {
         };
     };
     responses: never;
-    parameters: never;
+    parameters: {
+        /**
+         * @description Makes it safe to send this request again: the first success under a key is kept for 24
+         *     hours, and the same request with the same key is given that answer again, byte for byte, with
+         *     `Idempotent-Replayed: true` and without a second effect. A key belongs to the credential and
+         *     the operation it was sent with. Another path, query or body under a kept key is refused with
+         *     `idempotency_key_reused`; while the first request has no answer, further ones are refused
+         *     with `idempotency_in_progress`. Refusals are not kept: what was refused can be mended and
+         *     sent under the same key. Take a fresh random value, such as a UUID, for every new request.
+         */
+        IdempotencyKey: string;
+    };
     requestBodies: never;
     headers: {
         /** @description The answer carries or describes a credential and must not be kept by any cache. */
         CacheControl: "no-store";
+        /** @description The answer was given before to a request with this Idempotency-Key. Absent from the first answer. */
+        IdempotentReplayed: "true";
         /** @description Seconds to wait before the next attempt. */
         RetryAfter: string;
         /** @description How to authenticate (RFC 9110), with the reason where there was a credential. */
@@ -2296,7 +2309,9 @@ export type WebhookState = components['schemas']['WebhookState'];
 export type WebhookTestData = components['schemas']['WebhookTestData'];
 export type WebhookTestedEvent = components['schemas']['WebhookTestedEvent'];
 export type WebhookUpdate = components['schemas']['WebhookUpdate'];
+export type ParameterIdempotencyKey = components['parameters']['IdempotencyKey'];
 export type HeaderCacheControl = components['headers']['CacheControl'];
+export type HeaderIdempotentReplayed = components['headers']['IdempotentReplayed'];
 export type HeaderRetryAfter = components['headers']['RetryAfter'];
 export type HeaderWwwAuthenticate = components['headers']['WwwAuthenticate'];
 export type $defs = Record<string, never>;
@@ -2446,7 +2461,18 @@ export interface operations {
     keyCreate: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Makes it safe to send this request again: the first success under a key is kept for 24
+                 *     hours, and the same request with the same key is given that answer again, byte for byte, with
+                 *     `Idempotent-Replayed: true` and without a second effect. A key belongs to the credential and
+                 *     the operation it was sent with. Another path, query or body under a kept key is refused with
+                 *     `idempotency_key_reused`; while the first request has no answer, further ones are refused
+                 *     with `idempotency_in_progress`. Refusals are not kept: what was refused can be mended and
+                 *     sent under the same key. Take a fresh random value, such as a UUID, for every new request.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -2461,6 +2487,7 @@ export interface operations {
             201: {
                 headers: {
                     "Cache-Control": components["headers"]["CacheControl"];
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2504,6 +2531,16 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The first request with this `Idempotency-Key` has no answer yet. */
+            409: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description The body is larger than 16 KiB. The connection is closed. */
             413: {
                 headers: {
@@ -2515,6 +2552,15 @@ export interface operations {
             };
             /** @description The body is not `application/json`. */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another request was answered under this `Idempotency-Key`. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3101,7 +3147,18 @@ export interface operations {
     tenantCreate: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Makes it safe to send this request again: the first success under a key is kept for 24
+                 *     hours, and the same request with the same key is given that answer again, byte for byte, with
+                 *     `Idempotent-Replayed: true` and without a second effect. A key belongs to the credential and
+                 *     the operation it was sent with. Another path, query or body under a kept key is refused with
+                 *     `idempotency_key_reused`; while the first request has no answer, further ones are refused
+                 *     with `idempotency_in_progress`. Refusals are not kept: what was refused can be mended and
+                 *     sent under the same key. Take a fresh random value, such as a UUID, for every new request.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -3116,6 +3173,7 @@ export interface operations {
             201: {
                 headers: {
                     "Cache-Control": components["headers"]["CacheControl"];
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3150,6 +3208,16 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The first request with this `Idempotency-Key` has no answer yet. */
+            409: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description The body is larger than 16 KiB. The connection is closed. */
             413: {
                 headers: {
@@ -3161,6 +3229,15 @@ export interface operations {
             };
             /** @description The body is not `application/json`. */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another request was answered under this `Idempotency-Key`. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -553,7 +553,21 @@ export interface components {
         };
     };
     responses: never;
-    parameters: never;
+    parameters: {
+        /**
+         * @description Makes it safe to send this request again: the first success under a key is kept for 24
+         *     hours, and the same request with the same key is given that answer again, byte for byte, with
+         *     `Idempotent-Replayed: true` and without a second effect. The publishable key and the origin
+         *     are checked each time. Another body or origin under a kept key is refused with
+         *     `idempotency_key_reused`; while the first request has no answer, further ones are refused
+         *     with `idempotency_in_progress`. Refusals are not kept.
+         *
+         *     A publishable key is known to everybody, so on this surface whoever knows this value is given
+         *     the session that it opened. Take a fresh random value of at least 128 bits, such as a UUID,
+         *     for every session, and show it to nobody.
+         */
+        ChatIdempotencyKey: string;
+    };
     requestBodies: never;
     headers: {
         /**
@@ -567,6 +581,8 @@ export interface components {
         CacheControl: "no-store";
         /** @description The answer is of exactly the media type it states. Sent with every answer of every surface. */
         ContentTypeOptions: "nosniff";
+        /** @description The answer was given before to a request with this Idempotency-Key. Absent from the first answer. */
+        IdempotentReplayed: "true";
         /** @description Seconds to wait before the next attempt. */
         RetryAfter: string;
         /** @description The answer depends on the request's origin. */
@@ -595,10 +611,12 @@ export type Violation = components['schemas']['Violation'];
 export type ViolationLimit = components['schemas']['ViolationLimit'];
 export type ViolationPart = components['schemas']['ViolationPart'];
 export type Widget = components['schemas']['Widget'];
+export type ParameterChatIdempotencyKey = components['parameters']['ChatIdempotencyKey'];
 export type HeaderAccessControlAllowOrigin = components['headers']['AccessControlAllowOrigin'];
 export type HeaderAccessControlExposeHeaders = components['headers']['AccessControlExposeHeaders'];
 export type HeaderCacheControl = components['headers']['CacheControl'];
 export type HeaderContentTypeOptions = components['headers']['ContentTypeOptions'];
+export type HeaderIdempotentReplayed = components['headers']['IdempotentReplayed'];
 export type HeaderRetryAfter = components['headers']['RetryAfter'];
 export type HeaderVary = components['headers']['Vary'];
 export type HeaderWwwAuthenticate = components['headers']['WwwAuthenticate'];
@@ -703,6 +721,19 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /**
+                 * @description Makes it safe to send this request again: the first success under a key is kept for 24
+                 *     hours, and the same request with the same key is given that answer again, byte for byte, with
+                 *     `Idempotent-Replayed: true` and without a second effect. The publishable key and the origin
+                 *     are checked each time. Another body or origin under a kept key is refused with
+                 *     `idempotency_key_reused`; while the first request has no answer, further ones are refused
+                 *     with `idempotency_in_progress`. Refusals are not kept.
+                 *
+                 *     A publishable key is known to everybody, so on this surface whoever knows this value is given
+                 *     the session that it opened. Take a fresh random value of at least 128 bits, such as a UUID,
+                 *     for every session, and show it to nobody.
+                 */
+                "Idempotency-Key"?: components["parameters"]["ChatIdempotencyKey"];
                 /** @description The origin of the page that shows the widget. Browsers set it themselves. */
                 Origin?: components["schemas"]["PageOrigin"];
             };
@@ -722,6 +753,7 @@ export interface operations {
                     "Access-Control-Allow-Origin": components["headers"]["AccessControlAllowOrigin"];
                     "Access-Control-Expose-Headers": components["headers"]["AccessControlExposeHeaders"];
                     "Cache-Control": components["headers"]["CacheControl"];
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
                     Vary: components["headers"]["Vary"];
                     "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
                     [name: string]: unknown;
@@ -778,6 +810,20 @@ export interface operations {
                 headers: {
                     "Access-Control-Allow-Origin": components["headers"]["AccessControlAllowOrigin"];
                     "Access-Control-Expose-Headers": components["headers"]["AccessControlExposeHeaders"];
+                    Vary: components["headers"]["Vary"];
+                    "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The first request with this `Idempotency-Key` has no answer yet. */
+            409: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["AccessControlAllowOrigin"];
+                    "Access-Control-Expose-Headers": components["headers"]["AccessControlExposeHeaders"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     Vary: components["headers"]["Vary"];
                     "X-Content-Type-Options": components["headers"]["ContentTypeOptions"];
                     [name: string]: unknown;

@@ -316,11 +316,24 @@ export interface components {
         ViolationPart: "path" | "query" | "header" | "body";
     };
     responses: never;
-    parameters: never;
+    parameters: {
+        /**
+         * @description Makes it safe to send this request again: the first success under a key is kept for 24
+         *     hours, and the same request with the same key is given that answer again, byte for byte, with
+         *     `Idempotent-Replayed: true` and without a second effect. A key belongs to the credential and
+         *     the operation it was sent with. Another path, query or body under a kept key is refused with
+         *     `idempotency_key_reused`; while the first request has no answer, further ones are refused
+         *     with `idempotency_in_progress`. Refusals are not kept: what was refused can be mended and
+         *     sent under the same key. Take a fresh random value, such as a UUID, for every new request.
+         */
+        IdempotencyKey: string;
+    };
     requestBodies: never;
     headers: {
         /** @description The answer carries or describes a credential and must not be kept by any cache. */
         CacheControl: "no-store";
+        /** @description The answer was given before to a request with this Idempotency-Key. Absent from the first answer. */
+        IdempotentReplayed: "true";
         /** @description Seconds to wait before the next attempt. */
         RetryAfter: string;
         /** @description How to authenticate (RFC 9110), with the reason where there was a credential. */
@@ -340,7 +353,9 @@ export type ObjectId = components['schemas']['ObjectId'];
 export type Violation = components['schemas']['Violation'];
 export type ViolationLimit = components['schemas']['ViolationLimit'];
 export type ViolationPart = components['schemas']['ViolationPart'];
+export type ParameterIdempotencyKey = components['parameters']['IdempotencyKey'];
 export type HeaderCacheControl = components['headers']['CacheControl'];
+export type HeaderIdempotentReplayed = components['headers']['IdempotentReplayed'];
 export type HeaderRetryAfter = components['headers']['RetryAfter'];
 export type HeaderWwwAuthenticate = components['headers']['WwwAuthenticate'];
 export type $defs = Record<string, never>;
@@ -407,7 +422,18 @@ export interface operations {
     embedSessionCreate: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Makes it safe to send this request again: the first success under a key is kept for 24
+                 *     hours, and the same request with the same key is given that answer again, byte for byte, with
+                 *     `Idempotent-Replayed: true` and without a second effect. A key belongs to the credential and
+                 *     the operation it was sent with. Another path, query or body under a kept key is refused with
+                 *     `idempotency_key_reused`; while the first request has no answer, further ones are refused
+                 *     with `idempotency_in_progress`. Refusals are not kept: what was refused can be mended and
+                 *     sent under the same key. Take a fresh random value, such as a UUID, for every new request.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -422,6 +448,7 @@ export interface operations {
             201: {
                 headers: {
                     "Cache-Control": components["headers"]["CacheControl"];
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
                     /** @description Where the holder of the token can read the session. */
                     Location: string;
                     [name: string]: unknown;
@@ -479,6 +506,16 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The first request with this `Idempotency-Key` has no answer yet. */
+            409: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description The body is larger than 8 KiB. The connection is closed. */
             413: {
                 headers: {
@@ -490,6 +527,15 @@ export interface operations {
             };
             /** @description The body is not `application/json`. */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another request was answered under this `Idempotency-Key`. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

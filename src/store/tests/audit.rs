@@ -51,10 +51,10 @@ pub(super) async fn verify(store: &Store) -> Result<Vec<(String, i64)>, Break> {
 /// Three chains of a few entries, with and without subject and detail.
 async fn audited() -> (TempDir, Store) {
     let (dir, store) = furnished().await;
-    store.create_tenant(tenant("ten_b"), audit("ten_b")).await.expect("tenant");
+    store.create_tenant(tenant("ten_b"), audit("ten_b"), None).await.expect("tenant");
     for (id, tenant) in [("ten_c", ""), ("ten_d", ""), ("ten_e", "ten_b")] {
         let entry = audit(tenant).with("count", 7).about(Subject::Uid("canary".into()));
-        store.create_tenant(super::tenant(id), entry).await.expect("tenant");
+        store.create_tenant(super::tenant(id), entry, None).await.expect("tenant");
     }
     (dir, store)
 }

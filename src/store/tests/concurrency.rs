@@ -57,7 +57,7 @@ async fn a_poisoned_write_fails_alone() {
                 session.key_id = "key_of_nobody".into();
             }
             let mac = format!("mac_{n}");
-            store.open_embed_session(session, mac.as_bytes(), NOW, audit("ten_a")).await
+            store.open_embed_session(session, mac.as_bytes(), NOW, audit("ten_a"), None).await
         }
     }));
     for (n, result) in results.await.iter().enumerate() {
@@ -80,7 +80,8 @@ async fn a_panic_in_a_check_costs_its_batch_alone() {
     for (n, check) in [(0, panics as super::super::VariablesCheck), (1, panics), (2, |_| vec![])] {
         let conversation = conversation(&format!("c-{n}"), "anna", true);
         let session = chat_session(&format!("ses_{n}"), &conversation.id);
-        let opened = store.open_chat_session(session, conversation, check, audit("ten_a")).await;
+        let opened =
+            store.open_chat_session(session, conversation, check, audit("ten_a"), None).await;
         // The first has nothing to merge with, so its check is not asked.
         assert_eq!(opened.is_ok(), n != 1, "{n}: {opened:?}");
     }
@@ -121,7 +122,10 @@ async fn a_full_batch_of_every_kind_of_write_is_one_commit() {
             let conversation = conversation(&format!("c-{n}"), "anna", n % 2 == 0);
             let session = chat_session(&format!("ses_c{n}"), &conversation.id);
             let check: super::super::VariablesCheck = |_| Vec::new();
-            store.open_chat_session(session, conversation, check, audit("ten_a")).await.map(drop)
+            store
+                .open_chat_session(session, conversation, check, audit("ten_a"), None)
+                .await
+                .map(drop)
         }
     });
     let sources = (0..24).map(|n| {

@@ -26,12 +26,12 @@ async fn open_chat(
     check: fn(&Json) -> Vec<Violation>,
 ) -> Result<OpenedChat> {
     let session = chat_session(id, &conversation.id);
-    store.open_chat_session(session, conversation, check, audit("ten_a")).await
+    store.open_chat_session(session, conversation, check, audit("ten_a"), None).await
 }
 
 async fn open_iframe(store: &Store, id: &str, limits: LimitsChange) {
     let session = iframe_session(id, "u-1");
-    let opened = store.open_iframe_session(session, id.as_bytes(), 3, limits, audit("ten_a"));
+    let opened = store.open_iframe_session(session, id.as_bytes(), 3, limits, audit("ten_a"), None);
     opened.await.expect("opens");
 }
 
@@ -67,10 +67,10 @@ async fn sessions_of_all_surfaces_are_read_back_as_they_were_opened() {
 #[tokio::test]
 async fn the_same_mac_under_another_key_is_another_signature() {
     let (_dir, store) = furnished().await;
-    store.create_key(embed_key("key_other"), audit("ten_a")).await.expect("key");
+    store.create_key(embed_key("key_other"), audit("ten_a"), None).await.expect("key");
     open_embed(&store, "ses_1", "mac").await.expect("opens");
     let other = Session { key_id: "key_other".into(), ..embed_session("ses_2") };
-    store.open_embed_session(other, b"mac", NOW, audit("ten_a")).await.expect("opens");
+    store.open_embed_session(other, b"mac", NOW, audit("ten_a"), None).await.expect("opens");
     let again = open_embed(&store, "ses_3", "mac").await;
     assert!(matches!(again, Err(Error::SignatureReplayed)), "{again:?}");
 }

@@ -61,17 +61,17 @@ async fn peopled() -> (TempDir, Store) {
         let mut embed = embed_session(&format!("ses_e{n}"));
         embed.grant = Grant::Embed { employee: who("employee"), capabilities: vec![], chat: None };
         let entry = audit("ten_a").about(embed.grant.subject());
-        store.open_embed_session(embed, &[n; 32], NOW + 1, entry).await.expect("opens");
+        store.open_embed_session(embed, &[n; 32], NOW + 1, entry, None).await.expect("opens");
         let talk = conversation(&format!("con_{n}"), &who("customer"), n == 0);
         let entry = audit("ten_a").about(talk.subject());
         let chat = chat_session(&format!("ses_c{n}"), &format!("con_{n}"));
-        store.open_chat_session(chat, talk, |_| vec![], entry).await.expect("opens");
+        store.open_chat_session(chat, talk, |_| vec![], entry, None).await.expect("opens");
         let iframe = iframe_session(&format!("ses_i{n}"), &who("uid"));
         let limits =
             LimitsChange::Set(serde_json::from_value(json!({"daily": 3})).expect("limits"));
         let entry = AuditEntry { target: iframe.id.clone(), ..audit("ten_a") };
         let entry = entry.about(iframe.grant.subject());
-        store.open_iframe_session(iframe, &[n; 32], 3, limits, entry).await.expect("opens");
+        store.open_iframe_session(iframe, &[n; 32], 3, limits, entry, None).await.expect("opens");
     }
     let employee = DirectoryKind::Employee;
     let put = store.put_directory("ten_a", employee, "canary-employee", audit("ten_a"));
@@ -162,7 +162,7 @@ async fn an_erased_person_is_in_no_file_and_the_audit_still_holds() {
 #[tokio::test]
 async fn an_erased_tenant_leaves_its_id_and_an_audit_of_nobody() {
     let (dir, store) = peopled().await;
-    store.create_tenant(tenant("ten_b"), audit("ten_b")).await.expect("tenant");
+    store.create_tenant(tenant("ten_b"), audit("ten_b"), None).await.expect("tenant");
     let erase = || store.erase("ten_a", &Whose::Everything, NOW, || audit("ten_a"));
     let done = erase().await.expect("erases");
     assert!(done.is_complete, "{done:?}");

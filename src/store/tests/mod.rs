@@ -4,6 +4,7 @@ mod audit;
 mod concurrency;
 mod doors;
 mod erasure;
+mod idempotency;
 mod operators;
 mod restarts;
 mod sessions;
@@ -28,9 +29,9 @@ const NOW: i64 = 1_700_000_000_000;
 async fn furnished() -> (TempDir, Store) {
     let dir = tempfile::tempdir().expect("a directory");
     let store = Store::open(dir.path()).await.expect("opens");
-    store.create_tenant(tenant("ten_a"), audit("ten_a")).await.expect("tenant");
+    store.create_tenant(tenant("ten_a"), audit("ten_a"), None).await.expect("tenant");
     for key in [embed_key("key_embed"), chat_key("key_chat"), iframe_key("key_iframe")] {
-        store.create_key(key, audit("ten_a")).await.expect("key");
+        store.create_key(key, audit("ten_a"), None).await.expect("key");
     }
     (dir, store)
 }
@@ -131,7 +132,9 @@ fn embed_session(id: &str) -> Session {
 }
 
 async fn open_embed(store: &Store, id: &str, mac: &str) -> Result<Session> {
-    store.open_embed_session(embed_session(id), mac.as_bytes(), NOW + 360_000, audit("ten_a")).await
+    store
+        .open_embed_session(embed_session(id), mac.as_bytes(), NOW + 360_000, audit("ten_a"), None)
+        .await
 }
 
 fn chat_session(id: &str, conversation: &str) -> Session {

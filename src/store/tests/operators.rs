@@ -30,7 +30,7 @@ async fn keys_are_read_back_with_their_settings_and_secrets() {
     }
     // A miss is not remembered.
     assert!(store.key_by_lookup("lookup_key_new").await.expect("reads").is_none());
-    store.create_key(embed_key("key_new"), audit("ten_a")).await.expect("key");
+    store.create_key(embed_key("key_new"), audit("ten_a"), None).await.expect("key");
     assert!(store.key_by_lookup("lookup_key_new").await.expect("reads").is_some());
 }
 
@@ -38,10 +38,10 @@ async fn keys_are_read_back_with_their_settings_and_secrets() {
 async fn a_key_needs_a_living_tenant_and_a_lookup_of_its_own() {
     let (_dir, store) = furnished().await;
     let orphan = Key { tenant: "ten_b".into(), ..embed_key("key_b") };
-    let refused = store.create_key(orphan, audit("ten_b")).await;
+    let refused = store.create_key(orphan, audit("ten_b"), None).await;
     assert!(matches!(refused, Err(Error::NotFound(Thing::Tenant))), "{refused:?}");
     let double = Key { lookup: "lookup_key_chat".into(), ..embed_key("key_double") };
-    assert!(is_internal(&store.create_key(double, audit("ten_a")).await));
+    assert!(is_internal(&store.create_key(double, audit("ten_a"), None).await));
     assert!(store.key_by_id("key_double").await.expect("reads").is_none());
 }
 
@@ -133,9 +133,9 @@ async fn uses_go_forward_and_what_is_noted_of_a_lost_key_is_dropped() {
 #[tokio::test]
 async fn lists_are_paged_by_id_and_filtered() {
     let (_dir, store) = furnished().await;
-    store.create_tenant(tenant("ten_b"), audit("ten_b")).await.expect("tenant");
+    store.create_tenant(tenant("ten_b"), audit("ten_b"), None).await.expect("tenant");
     let other = Key { tenant: "ten_b".into(), ..chat_key("key_b") };
-    store.create_key(other, audit("ten_b")).await.expect("key");
+    store.create_key(other, audit("ten_b"), None).await.expect("key");
     let ids = |keys: Vec<Key>| keys.into_iter().map(|key| key.id).collect::<Vec<_>>();
     let first = ids(store.list_keys(None, None, None, 2).await.expect("lists"));
     assert_eq!(first, ["key_b", "key_chat"]);
@@ -170,7 +170,7 @@ async fn enabled_origins_are_those_of_active_chat_keys() {
     let (_dir, store) = furnished().await;
     let origins = vec!["https://b.example".into(), "https://a.example".into()];
     let key = Key { allowed_origins: origins, ..chat_key("key_second") };
-    store.create_key(key, audit("ten_a")).await.expect("key");
+    store.create_key(key, audit("ten_a"), None).await.expect("key");
     let read = store.enabled_origins(KeyKind::Chat).await.expect("reads");
     assert_eq!(*read, ["https://a.example", "https://b.example"]);
     let paused = store.set_key_state("ten_a", "key_second", KeyState::Paused, audit("ten_a"));
@@ -252,7 +252,7 @@ async fn clean_up_goes_in_slices_and_spares_the_living() {
             session.expires_at = NOW + i64::from(n >= 1100);
             let mac = format!("mac_{n}");
             let until = NOW + i64::from(n >= 1100);
-            store.open_embed_session(session, mac.as_bytes(), until, audit("ten_a")).await
+            store.open_embed_session(session, mac.as_bytes(), until, audit("ten_a"), None).await
         }
     });
     assert!(futures::future::join_all(opened).await.iter().all(Result::is_ok));

@@ -1,8 +1,8 @@
 //! What holds across a close and a new start.
 
 use super::super::{
-    audit_trail, conversations, deliveries, delivery_log, delivery_upkeep, expiries, key_rows,
-    purge, sessions,
+    audit_trail, conversations, deliveries, delivery_log, delivery_upkeep, expiries, idempotency,
+    key_rows, purge, sessions,
 };
 use super::*;
 
@@ -103,6 +103,8 @@ async fn no_lookup_walks_through_a_table() {
         audit_trail::CHAIN,
         purge::REPLAYS,
         purge::SESSIONS,
+        purge::ANSWERS,
+        idempotency::BY_CLAIM,
         deliveries::NEXT,
         deliveries::NEXT_ENDPOINT,
         deliveries::IN_FLIGHT,

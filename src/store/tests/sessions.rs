@@ -10,7 +10,7 @@ use crate::store::session_lists::{self, SessionRange};
 async fn open_iframe(store: &Store, id: &str, uid: &str) -> Session {
     let session = iframe_session(id, uid);
     let limits = crate::domain::limits::LimitsChange::Keep;
-    let opened = store.open_iframe_session(session, id.as_bytes(), 3, limits, audit("ten_a"));
+    let opened = store.open_iframe_session(session, id.as_bytes(), 3, limits, audit("ten_a"), None);
     opened.await.expect("opens")
 }
 

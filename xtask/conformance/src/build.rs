@@ -108,6 +108,7 @@ impl World {
         let given = recipe.given.get(&parameter.name);
         match given {
             Some(Given::Omitted) => return Ok(vec![]),
+            Some(Given::Unique(text)) => return Ok(vec![unique(text)]),
             Some(Given::Text(text)) if parameter.source.is_none() || !text.is_empty() => {
                 *is_unknown |= parameter.source.is_some();
                 return Ok(vec![text.clone()]);
@@ -365,6 +366,12 @@ impl World {
         }
         value.to_owned()
     }
+}
+
+/// The milliseconds since 1970 in hex, of which no two are the same.
+pub fn unique(text: &str) -> String {
+    let own = format!("{:x}", clock::unique_ms());
+    format!("{own}{}", text.get(own.len()..).unwrap_or_default())
 }
 
 /// Where a request goes, and the header parameters it has.

@@ -101,6 +101,17 @@ pub struct Parameter {
     pub schema: Value,
     /// Where a value comes from that the deployment knows.
     pub source: Option<Source>,
+    /// What makes it the key under which a request takes effect once.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// A documented idempotency key: `x-idempotency`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The header of an answer that is given again.
+    pub replayed: String,
+    /// The code that refuses another request under the key.
+    pub reused: String,
 }
 
 /// A JSON body.
@@ -468,12 +479,17 @@ fn parameter(root: &Value, source: &Value) -> Option<Parameter> {
         _ => return None,
     };
     let credential = source["x-credential"].as_str();
+    let idempotency = &source["x-idempotency"];
+    let told = |name: &str| idempotency[name].as_str().map(str::to_owned);
     Some(Parameter {
         name: source["name"].as_str()?.to_owned(),
         part,
         required: source["required"] == true,
         schema: resolve(root, &source["schema"]).clone(),
         source: credential.map(|path| Source::Credential(path.to_owned())),
+        idempotency: told("replayed")
+            .zip(told("reused"))
+            .map(|(replayed, reused)| Idempotency { replayed, reused }),
     })
 }
 

@@ -95,11 +95,13 @@ pub enum Check {
     Method,
     /// Origins, preflights and `Vary`.
     Cors,
+    /// A request takes effect once under its key.
+    Idempotency,
 }
 
 impl Check {
     /// All checks, in the order of the matrix's columns.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Valid,
         Self::Boundary,
         Self::Broken,
@@ -114,6 +116,7 @@ impl Check {
         Self::Browser,
         Self::Method,
         Self::Cors,
+        Self::Idempotency,
     ];
 
     /// Its stable name, as in case names and reports.
@@ -133,6 +136,7 @@ impl Check {
             Self::Browser => "browser",
             Self::Method => "method",
             Self::Cors => "cors",
+            Self::Idempotency => "idempotency",
         }
     }
 
@@ -153,6 +157,7 @@ impl Check {
             Self::Browser => "An operation for backends is refused to a browser.",
             Self::Method => "Undocumented methods are refused.",
             Self::Cors => "Allowed origins may read every answer, others none.",
+            Self::Idempotency => "A request under its key is answered once and for all.",
         }
     }
 }

@@ -9,6 +9,7 @@ mod callers;
 mod origins;
 mod pairs;
 mod parameters;
+mod repetitions;
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::credentials::Credentials;
-use crate::document::{Document, Operation, Source, operations};
+use crate::document::{Document, Operation, Parameter, Source, operations};
 use crate::judge::{Ending, Expect};
 use crate::outcome::{Check, OperationRow};
 use crate::recipe::Recipe;
@@ -81,6 +82,9 @@ pub(crate) enum Act {
     /// One request that is accepted, and the very same again, which is not; with a header in
     /// another case of letters the second time, when there is one.
     Replay { shot: Box<Shot>, respelt: Option<String> },
+    /// One request under a key that is accepted, the same under the same key, which is given the
+    /// same answer, and another body under that key, which is refused.
+    Repeat { key: Parameter, first: Box<Recipe>, other: Option<Box<Recipe>> },
     /// Nothing, for this reason.
     Skip(String),
 }
@@ -223,6 +227,7 @@ impl<'a> Cases<'a> {
         self.callers();
         self.methods();
         self.origins();
+        self.repetitions();
         self.random(options);
     }
 

@@ -40,6 +40,8 @@ pub struct Recipe {
 pub enum Given {
     /// This text.
     Text(String),
+    /// This text, but for its beginning, which no other request has.
+    Unique(String),
     /// What the deployment knows, where it knows anything.
     Known,
     /// Its value, twice.

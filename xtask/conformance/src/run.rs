@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt as _, stream};
 use serde_json::Value;
 
-use crate::build::upper_hex;
+use crate::build::{unique, upper_hex};
 use crate::clock;
-use crate::document::Operation;
+use crate::document::{Operation, Parameter};
 use crate::expected::Expected;
-use crate::judge::{Ending, Expect, Verdict};
+use crate::judge::{Ending, Expect, Refusal, Verdict};
 use crate::outcome::{Case, Failure, Outcome, Response, Run};
 use crate::plan::{Act, Plan, Planned};
-use crate::recipe::{Flaw, Proof, Recipe};
+use crate::recipe::{Flaw, Given, Proof, Recipe};
 use crate::request::{Request, curl};
 use crate::subject::{Drawn, Shot};
 use crate::transport::Reply;
@@ -142,6 +142,9 @@ async fn act(world: &World, planned: &Planned) -> Outcome {
         Act::Replay { shot, respelt } => {
             told(world, operation, replay(world, operation, shot, respelt.as_deref()).await)
         }
+        Act::Repeat { key, first, other } => {
+            told(world, operation, repeat(world, operation, key, first, other.as_deref()).await)
+        }
         Act::Drawn(drawn) => {
             let shot = drawn.shot();
             let tried = try_shot(world, operation, &shot).await;
@@ -253,6 +256,49 @@ async fn replay(
     let reply = world.send(&request).await?;
     let built = Built { request, ..again };
     judged(world, operation, &shot.expect, Exchange { built, reply })
+}
+
+/// The same request twice under one key, then another body under it. Each is proved anew.
+async fn repeat(
+    world: &World,
+    operation: &Operation,
+    key: &Parameter,
+    first: &Recipe,
+    other: Option<&Recipe>,
+) -> Result<(), End> {
+    let Some(idempotency) = &key.idempotency else { return Ok(()) };
+    let fresh = Given::Text(unique("____________________________________"));
+    let under_it = |recipe: &Recipe| recipe.clone().given(&key.name, fresh.clone());
+    let once = exchange(world, operation, &under_it(first)).await?;
+    let answer = once.reply.clone();
+    judged(world, operation, &Expect::accepted(), once)?;
+    if !(200..300).contains(&answer.status) {
+        let why = format!("a plain request is answered {}, which is not kept", answer.status);
+        return Err(End::Missing(why));
+    }
+    let again = exchange(world, operation, &under_it(first)).await?;
+    let is_told = again.reply.header(&idempotency.replayed).is_some();
+    let is_same = (again.reply.status, &again.reply.body) == (answer.status, &answer.body);
+    let verdict = match (answer.header(&idempotency.replayed), is_told, is_same) {
+        (Some(_), ..) => Some(("a first answer", "one that says it was given before")),
+        (None, true, true) => None,
+        (None, true, false) => Some(("the bytes of the first answer", "other bytes")),
+        (None, false, _) => Some(("the first answer, told as such", "an answer of its own")),
+    };
+    if let Some((wanted, observed)) = verdict {
+        let expectation = format!("{wanted} ({})", idempotency.replayed);
+        let verdict = Verdict::new(expectation, format!("{} with {observed}", again.reply.status));
+        let (request, reply) = (Some(again.built.request), Some(again.reply));
+        return Err(End::Wrong(Box::new(Wrong { verdict, request, reply })));
+    }
+    judged(world, operation, &Expect::accepted(), again)?;
+    let Some(other) = other else { return Ok(()) };
+    let expect = Expect::new(Ending::Refused(Refusal {
+        code: Some(idempotency.reused.clone()),
+        ..Refusal::default()
+    }));
+    let changed = exchange(world, operation, &under_it(other)).await?;
+    judged(world, operation, &expect, changed)
 }
 
 /// The simplest form of a drawn request that is still wrong.

@@ -143,8 +143,12 @@ impl Subject {
         recipe
     }
 
-    /// A drawn text, unless the deployment knows one.
+    /// A drawn text, unless the deployment knows one. A key under which a request takes effect
+    /// once has cases of its own: drawn ones would be the same in the next run.
     fn give(&self, parameter: &Parameter, seed: u64, recipe: &mut Recipe) {
+        if parameter.idempotency.is_some() && !parameter.required {
+            return;
+        }
         if parameter.source.is_some() {
             recipe.given.insert(parameter.name.clone(), Given::Known);
             return;

@@ -12,7 +12,8 @@ use serde_json::Value;
 use vestibule_runtime::json::MAX_VALUES;
 use vestibule_runtime::strategy::{Caps, SchemaSet};
 use vestibule_runtime::{
-    BodyInfo, Checks, Code, CredentialInfo, OperationInfo, Schema, StandardCodes, parameters,
+    BodyInfo, Checks, Code, CredentialInfo, IdempotencyInfo, OperationInfo, Schema, StandardCodes,
+    parameters,
 };
 
 /// The most bytes of a drawn answer.
@@ -139,6 +140,7 @@ struct RawOperation {
     credentials: Vec<RawCredential>,
     challenge: String,
     cors: bool,
+    idempotency: Option<RawIdempotency>,
     answers: Vec<RawAnswer>,
 }
 
@@ -154,6 +156,13 @@ struct RawCredential {
     caller: String,
     headers: Vec<String>,
     browser_refused: bool,
+}
+
+#[derive(Deserialize)]
+struct RawIdempotency {
+    header: String,
+    replayed: String,
+    kept_ms: i64,
 }
 
 #[derive(Deserialize)]
@@ -191,6 +200,11 @@ impl RawOperation {
             headers: Vec::leak(it.headers.iter().map(|name| leaked(name)).collect()),
             browser_refused: it.browser_refused,
         });
+        let idempotency = self.idempotency.as_ref().map(|it| IdempotencyInfo {
+            header: leaked(&it.header),
+            replayed: leaked(&it.replayed),
+            kept_ms: it.kept_ms,
+        });
         let part = |name: &str| parameters(document, &self.path, &self.method.to_lowercase(), name);
         let has = |name: &str| self.parts.iter().any(|it| it == name);
         let checks = Checks {
@@ -209,6 +223,7 @@ impl RawOperation {
             credentials: Vec::leak(credentials.collect()),
             challenge: leaked(&self.challenge),
             cors: self.cors,
+            idempotency,
             answers: Vec::leak(answers),
         }));
         let schemas = Arc::clone(schemas);

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use schemars::r#gen::SchemaGenerator;
 use schemars::schema::{InstanceType, ObjectValidation, Schema, SchemaObject};
 use serde::Deserialize;
-use vestibule_runtime::{preflight, serve_untyped};
+use vestibule_runtime::{OperationInfo, preflight, serve_untyped};
 
 use crate::{Mock, MockOperation, answer, credentials};
 
@@ -27,7 +27,7 @@ pub fn describe(
     operations: &[&'static MockOperation],
 ) -> Result<ApiDescription<Arc<Mock>>, String> {
     let mut api = ApiDescription::new();
-    let mut cors: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut cors: BTreeMap<&str, Vec<&OperationInfo>> = BTreeMap::new();
     for operation in operations.iter().copied() {
         let info = operation.info;
         let handler = move |context: Context, request: RawRequest| async move {
@@ -44,12 +44,16 @@ pub fn describe(
         endpoint.parameters = path_parameters(info.path);
         api.register(endpoint).map_err(|bad| format!("{}: {bad}", info.id))?;
         if info.cors {
-            cors.entry(info.path).or_default().push(info.method.as_str());
+            cors.entry(info.path).or_default().push(info);
         }
     }
-    for (path, methods) in cors {
-        let methods: &'static str = methods.join(", ").leak();
-        let handler = move |context: Context| preflight(context, path, methods);
+    for (path, infos) in cors {
+        let methods: Vec<_> = infos.iter().map(|info| info.method.as_str()).collect();
+        let keys = infos.iter().filter_map(|info| Some(info.idempotency.as_ref()?.header));
+        let headers: Vec<_> = ["authorization", "content-type"].into_iter().chain(keys).collect();
+        let (methods, headers): (&str, &str) =
+            (methods.join(", ").leak(), headers.join(", ").leak());
+        let handler = move |context: Context| preflight(context, path, methods, headers);
         let mut endpoint = ApiEndpoint::new(
             format!("preflight {path}"),
             handler,

@@ -27,7 +27,8 @@ pub fn parameters(document: &Value, path: &str, method: &str, part: &str) -> Par
     if part == "query" {
         object["additionalProperties"] = false.into();
     }
-    Parameters { schema: Schema::inline(document, &object), members }
+    let optional = object["required"].as_array().is_none_or(Vec::is_empty);
+    Parameters { schema: Schema::inline(document, &object), members, optional }
 }
 
 /// The same parameters as the object that dropshot documents them from.

@@ -7,6 +7,7 @@ mod alternatives;
 mod checks;
 mod documented;
 mod error_body;
+mod idempotency;
 mod operation;
 mod preflight;
 mod received;
@@ -20,6 +21,9 @@ mod watch;
 pub use checks::{Checked, Checks, Parameters, read_body};
 pub use documented::{json_schema_of, json_schema_of_parameters, parameters};
 pub use error_body::ErrorBody;
+pub use idempotency::{
+    IdempotencyInfo, Keeps, Kept, Keyed, Proof, Recall, Recalled, Scope, Scoped, recall,
+};
 pub use operation::{BodyInfo, CredentialInfo, Operation, OperationInfo};
 pub use preflight::preflight;
 pub use received::{BodyLimits, Received};

@@ -3,7 +3,7 @@
 use dropshot::ExtractorMetadata;
 use http::{Method, StatusCode};
 
-use crate::Code;
+use crate::{Code, IdempotencyInfo};
 
 /// One operation of a document, as data.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub struct OperationInfo {
     pub challenge: &'static str,
     /// Whether pages of other origins may call it.
     pub cors: bool,
+    /// What it takes of idempotency keys; `None` when it takes none.
+    pub idempotency: Option<IdempotencyInfo>,
     /// Every documented status and the stable codes it may carry (none for success).
     pub answers: &'static [(u16, &'static [Code])],
 }

@@ -11,7 +11,7 @@ use http::{HeaderValue, Response, StatusCode};
 
 use crate::{Host, observed};
 
-/// Answers 204, with permission when some enabled key allows the origin and without otherwise.
+/// Answers 204 with the `methods` of the path and the headers that are `asked` of pages, with permission when some enabled key allows the origin and without otherwise.
 ///
 /// # Errors
 /// Never.
@@ -19,13 +19,15 @@ pub async fn preflight<S: Host>(
     context: RequestContext<Arc<S>>,
     path: &'static str,
     methods: &'static str,
+    asked: &'static str,
 ) -> Result<Response<Body>, HttpError> {
-    observed(path, context, |context| permission(context, methods)).await
+    observed(path, context, |context| permission(context, methods, asked)).await
 }
 
 async fn permission<S: Host>(
     context: RequestContext<Arc<S>>,
     methods: &'static str,
+    asked: &'static str,
 ) -> Result<Response<Body>, HttpError> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -42,8 +44,7 @@ async fn permission<S: Host>(
     if allowed {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
-        let asked = HeaderValue::from_static("Authorization, Content-Type");
-        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked);
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(asked));
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     }
     Ok(response)

@@ -363,6 +363,8 @@ async fn allow_origin<S: Host>(
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(
         ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("Retry-After, RateLimit, RateLimit-Policy, X-Request-Id"),
+        HeaderValue::from_static(
+            "Idempotent-Replayed, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id",
+        ),
     );
 }

@@ -89,6 +89,16 @@ const PARAMETER: &[Keyword] = &[
     must("schema", Is(Object::Schema)),
     may("example", Anything),
     may("x-credential", Text),
+    may("x-idempotency", Is(Object::Idempotency)),
+];
+/// What makes a header parameter the key under which a request takes effect once: how long its
+/// answer is kept, the header of an answer that is given again, and the codes that refuse another
+/// request under the key, and one that comes before the first is answered.
+const IDEMPOTENCY: &[Keyword] = &[
+    must("kept-ms", Integer(1, MAX)),
+    must("replayed", Text),
+    must("reused", Mention(Code)),
+    must("in-progress", Mention(Code)),
 ];
 const REQUEST_BODY: &[Keyword] = &[
     may("description", Text),
@@ -263,6 +273,7 @@ impl Object {
             Object::PathItem => (PATH_ITEM, "a path item"),
             Object::Operation => (OPERATION, "an operation"),
             Object::Parameter => (PARAMETER, "a parameter"),
+            Object::Idempotency => (IDEMPOTENCY, "an x-idempotency object"),
             Object::RequestBody => (REQUEST_BODY, "a request body"),
             Object::Known => (KNOWN, "an entry of x-credentials"),
             Object::Rule => (RULE, "an entry of x-rules"),

@@ -20,6 +20,7 @@ pub enum Object {
     PathItem,
     Operation,
     Parameter,
+    Idempotency,
     RequestBody,
     Known,
     Rule,

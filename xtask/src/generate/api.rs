@@ -37,7 +37,17 @@ pub struct Operation {
     pub credentials: Vec<Credential>,
     pub challenge: String,
     pub cors: bool,
+    pub idempotency: Option<Idempotency>,
     pub answers: Vec<Answer>,
+}
+
+/// The header that makes an operation take effect once, `x-idempotency` of a parameter.
+pub struct Idempotency {
+    /// Of the request.
+    pub header: String,
+    /// Of an answer that is given again.
+    pub replayed: String,
+    pub kept_ms: i64,
 }
 
 /// The method that serves an operation.
@@ -271,7 +281,11 @@ impl Reader<'_> {
         let places: Vec<_> = listed.map(|p| text(&resolve(self.root, p)["in"])).collect();
         let known = ["path", "query", "header"];
         let parts = known.into_iter().filter(|part| places.iter().any(|p| p == part)).collect();
-        let answers = members(&it["responses"]).map(|(s, r)| self.answer(&id, s, r));
+        let idempotency = self.idempotency(it);
+        let of_the_runtime = idempotency.as_ref().map(|it| it.replayed.as_str());
+        let answers =
+            members(&it["responses"]).map(|(s, r)| self.answer(&id, s, r, of_the_runtime));
+        let answers = answers.collect::<Result<_, _>>()?;
         Ok(Operation {
             document: self.name.to_owned(),
             snake: id.to_snake_case(),
@@ -287,8 +301,21 @@ impl Reader<'_> {
             credentials,
             challenge,
             cors: it["x-cors"] == true,
-            answers: answers.collect::<Result<_, _>>()?,
+            idempotency,
+            answers,
             id,
+        })
+    }
+
+    fn idempotency(&self, operation: &Value) -> Option<Idempotency> {
+        let listed = operation["parameters"].as_array().into_iter().flatten();
+        let mut parameters = listed.map(|parameter| resolve(self.root, parameter));
+        let key = parameters.find(|parameter| !parameter["x-idempotency"].is_null())?;
+        let told = &key["x-idempotency"];
+        Some(Idempotency {
+            header: text(&key["name"]),
+            replayed: text(&told["replayed"]),
+            kept_ms: told["kept-ms"].as_i64()?,
         })
     }
 
@@ -358,7 +385,13 @@ impl Reader<'_> {
         })
     }
 
-    fn answer(&self, id: &str, status: &str, it: &Value) -> Result<Answer, Ungenerable> {
+    fn answer(
+        &self,
+        id: &str,
+        status: &str,
+        it: &Value,
+        replayed: Option<&str>,
+    ) -> Result<Answer, Ungenerable> {
         let it = resolve(self.root, it);
         let code = StatusCode::from_bytes(status.as_bytes())
             .map_err(|_| self.wrong(id, "responses are documented by single status codes"))?;
@@ -370,7 +403,9 @@ impl Reader<'_> {
         if code.is_success() != codes.is_empty() {
             return Err(self.wrong(id, "error responses, and only they, list x-codes"));
         }
-        let headers = members(&it["headers"]).map(|(name, header)| self.header(name, header));
+        let headers = members(&it["headers"])
+            .filter(|(name, _)| replayed.is_none_or(|it| !name.eq_ignore_ascii_case(it)))
+            .map(|(name, header)| self.header(name, header));
         Ok(Answer {
             status: code.as_u16(),
             variant: variant(code),

@@ -26,7 +26,7 @@ pub fn stream(api: &Api, documents: &Documents) -> Result<TokenStream, Ungenerab
         )
     });
     Ok(quote! {
-        use vestibule_runtime::{Host, Received, Refusal};
+        use vestibule_runtime::{Host, Received, Refusal, Scoped};
 
         #codes
 
@@ -151,7 +151,7 @@ fn hook(api: &Api, caller: &str) -> TokenStream {
     let doc = format!("Checks the credential of {}.", used.join(", "));
     quote! {
         #[doc = #kind_doc]
-        type #kind: Send;
+        type #kind: Scoped + Send + Sync;
 
         #[doc = #doc]
         fn #hook(
@@ -182,6 +182,10 @@ fn alternative(credentials: &[Credential]) -> TokenStream {
         }
     });
     let otherwise = otherwise(credentials);
+    let scopes = credentials.iter().map(|it| {
+        let (_, _, kind) = names_of(it);
+        quote!(Self::#kind(caller) => caller.scope(),)
+    });
     quote! {
         /// Who was proved by any one of several credentials. Which of them a request shows is decided
         /// so: one that comes in headers of its own decides alone as soon as one of these headers is
@@ -200,6 +204,14 @@ fn alternative(credentials: &[Credential]) -> TokenStream {
             pub async fn prove(service: &S, request: &Received) -> Result<Self, Refusal> {
                 #(#signed)*
                 #otherwise
+            }
+        }
+
+        impl<S: Authenticate> Scoped for #name<S> {
+            fn scope(&self) -> vestibule_runtime::Scope<'_> {
+                match self {
+                    #(#scopes)*
+                }
             }
         }
     }

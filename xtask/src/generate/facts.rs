@@ -34,6 +34,10 @@ fn operation(it: &Operation) -> Value {
             "browser_refused": credential.browser_refused,
         })
     });
+    let idempotency = it.idempotency.as_ref().map(|it| {
+        let (header, replayed) = (it.header.to_lowercase(), it.replayed.to_lowercase());
+        json!({ "header": header, "replayed": replayed, "kept_ms": it.kept_ms })
+    });
     let answers =
         it.answers.iter().map(|answer| json!({ "status": answer.status, "codes": answer.codes }));
     json!({
@@ -47,6 +51,7 @@ fn operation(it: &Operation) -> Value {
         "credentials": credentials.collect::<Vec<_>>(),
         "challenge": it.challenge,
         "cors": it.cors,
+        "idempotency": idempotency,
         "answers": answers.collect::<Vec<_>>(),
     })
 }

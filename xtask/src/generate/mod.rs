@@ -9,6 +9,7 @@ mod client;
 mod facts;
 mod files;
 mod httpmock;
+mod idempotency;
 mod json_schema;
 mod markdown;
 mod models;

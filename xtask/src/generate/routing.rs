@@ -1,6 +1,6 @@
 //! Registration of whole documents, preflights, and the table of all operations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use heck::{ToSnakeCase, ToUpperCamelCase};
 use proc_macro2::TokenStream;
@@ -112,11 +112,15 @@ fn preflights(api: &Api) -> TokenStream {
 fn preflight(path: &str, operations: &[&Operation]) -> TokenStream {
     let methods: Vec<_> = operations.iter().map(|operation| operation.method.as_str()).collect();
     let (methods, id) = (methods.join(", "), format!("preflight {path}").to_upper_camel_case());
+    let keys = operations.iter().filter_map(|operation| operation.idempotency.as_ref());
+    let keys = keys.map(|it| it.header.as_str()).collect::<BTreeSet<_>>();
+    let headers: Vec<_> = ["Authorization", "Content-Type"].into_iter().chain(keys).collect();
+    let headers = headers.join(", ");
     let endpoint = quote! {
         ApiEndpoint::new(
             #id.to_owned(),
             |context: dropshot::RequestContext<Arc<S>>| {
-                vestibule_runtime::preflight(context, #path, #methods)
+                vestibule_runtime::preflight(context, #path, #methods, #headers)
             },
             http::Method::OPTIONS,
             "application/json",

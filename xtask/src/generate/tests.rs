@@ -111,7 +111,11 @@ fn a_tag_becomes_a_trait_with_one_method_for_each_operation() {
     has(&files, register, &["pub fn things<S: crate::big_things::BigThings>(", "things(api)?;"]);
     has(&files, register, &["<crate::big_things::BigThingPut as Operation>::INFO"]);
     let hook = "fn thing_key(&self, request: &Received,)";
-    has(&files, "generated/server/src/authenticate.rs", &["type ThingKey: Send;", hook]);
+    has(
+        &files,
+        "generated/server/src/authenticate.rs",
+        &["type ThingKey: Scoped + Send + Sync;", hook],
+    );
 }
 
 #[test]
@@ -253,7 +257,7 @@ fn preflights_are_those_of_paths_for_other_origins() {
         &files,
         "generated/server/src/register.rs",
         &[
-            r#"vestibule_runtime::preflight(context, "PUT")"#,
+            r#"preflight(context, "/v1/things/{thingId}", "PUT", "Authorization, Content-Type""#,
             // dropshot panics at start when an endpoint does not name the variables of its path.
             "preflight.parameters = <dropshot::Path<crate::models::BigThingPutPath,>",
         ],

@@ -5,6 +5,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
 use super::api::{Answer, Operation, any_of};
+use super::idempotency;
 use super::models::parameters_model;
 
 /// The whole file of one tag.
@@ -21,6 +22,7 @@ pub fn stream(tag: &str, operations: &[&Operation]) -> TokenStream {
         quote!(#info #request #response #glue)
     });
     let endpoints = operations.iter().map(|operation| endpoint(operation));
+    let recall = idempotency::supertrait(operations);
     let register_doc = format!("Registers the operations tagged `{tag}`.");
     quote! {
         use std::sync::{Arc, LazyLock};
@@ -32,7 +34,7 @@ pub fn stream(tag: &str, operations: &[&Operation]) -> TokenStream {
         use crate::{codes, models};
 
         #[doc = #doc]
-        pub trait #trait_name: Authenticate {
+        pub trait #trait_name: Authenticate #recall {
             #(#methods)*
         }
 
@@ -76,15 +78,19 @@ fn method(operation: &Operation) -> TokenStream {
     let missing = format!("Answers 501 until `{}` has this method.", operation.handler().file);
     let kind = caller_type(operation);
     let (caller, nobody) = (kind.iter().map(|k| quote!(caller: #k,)), kind.iter());
+    let (kind_of_once, name_of_once) =
+        (idempotency::parameter(operation), idempotency::name(operation));
+    let (once, never) =
+        (kind_of_once.iter().map(|k| quote!(#name_of_once: #k)), kind_of_once.iter());
     let future = quote!(impl Future<Output = Result<#response, runtime::Refusal>> + Send);
     quote! {
         #[doc = #doc]
         #[cfg(not(feature = "unfinished"))]
-        fn #name(&self, #(#caller)* request: #request) -> #future;
+        fn #name(&self, #(#caller)* request: #request, #(#once)*) -> #future;
 
         #[doc = #missing]
         #[cfg(feature = "unfinished")]
-        fn #name(&self, #(_: #nobody,)* _: #request) -> #future {
+        fn #name(&self, #(_: #nobody,)* _: #request, #(_: #never)*) -> #future {
             std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
         }
     }
@@ -118,7 +124,7 @@ fn info(operation: &Operation) -> TokenStream {
         let codes = answer.codes.iter().map(|code| code_ident(code));
         quote!((#status, &[#(codes::#codes),*]))
     });
-    let metadata = metadata(operation);
+    let (metadata, idempotency) = (metadata(operation), idempotency::info(operation));
     quote! {
         #[doc = #doc]
         #[derive(Clone, Copy, Debug)]
@@ -135,6 +141,7 @@ fn info(operation: &Operation) -> TokenStream {
                 credentials: &[#(#credentials),*],
                 challenge: #challenge,
                 cors: #cors,
+                idempotency: #idempotency,
                 answers: &[#(#answers),*],
             };
 
@@ -249,12 +256,18 @@ fn response(operation: &Operation) -> TokenStream {
     });
     let metadata = response_metadata(operation);
     let operation_name = format_ident!("{}", operation.pascal);
+    let kept = idempotency::Variant::of(operation, &name);
+    let (kept_variant, kept_code, kept_status) = (kept.variant, kept.code, kept.status);
+    let (kept_result, keeps) = (kept.to_result, kept.made);
     quote! {
         #[doc = #doc]
         #[derive(Debug)]
         pub enum #name {
             #(#variants)*
+            #kept_variant
         }
+
+        #keeps
 
         impl runtime::Answer for #name {
             fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
@@ -271,6 +284,7 @@ fn response(operation: &Operation) -> TokenStream {
                 match self {
                     #(#success_patterns)*
                     #(#code_arms)*
+                    #kept_code
                 }
             }
         }
@@ -279,6 +293,7 @@ fn response(operation: &Operation) -> TokenStream {
             fn to_result(self) -> Result<http::Response<dropshot::Body>, dropshot::HttpError> {
                 match self {
                     #(#to_result)*
+                    #kept_result
                 }
             }
 
@@ -289,6 +304,7 @@ fn response(operation: &Operation) -> TokenStream {
             fn status_code(&self) -> http::StatusCode {
                 match self {
                     #(#status_arms)*
+                    #kept_status
                 }
             }
         }
@@ -409,6 +425,8 @@ fn glue(operation: &Operation, trait_name: &Ident) -> TokenStream {
     let mutable = (!operation.parts.is_empty() || operation.body.is_some())
         .then(|| quote!(let mut checked =));
     let static_checks = static_checks(operation, &checks);
+    let recall = idempotency::recall(operation, &response);
+    let once = recall.is_some().then(|| idempotency::name(operation)).into_iter();
     quote! {
         #static_checks
 
@@ -419,8 +437,9 @@ fn glue(operation: &Operation, trait_name: &Ident) -> TokenStream {
             let handle = |service: Arc<S>, received: runtime::Received| async move {
                 #authentication
                 #mutable #checks.run(&received, &codes::STANDARD)?;
+                #recall
                 let request = #request { #(#parameters)* #body received };
-                service.#name(#caller request).await
+                service.#name(#caller request, #(#once)*).await
             };
             runtime::serve(context, incoming, &codes::STANDARD, handle).await
         }

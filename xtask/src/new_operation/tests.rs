@@ -17,7 +17,7 @@ const COMBINATIONS: &[(&str, &str, &str, &str)] = &[
     ("delete", "/v1/embed/session", "embed", "embedSessionDelete"),
     ("GET", "/api/admin/v1/tenants/{tenantId}", "admin", "tenantRead"),
     ("PUT", "/api/admin/v1/tenants/{tenantId}", "admin", "tenantReplace"),
-    ("POST", "/api/admin/v1/keys/{keyId}/rotate", "admin", "keyRotate"),
+    ("POST", "/api/admin/v1/keys/{keyId}/archive", "admin", "keyArchive"),
     ("GET", "/api/admin/v1/tenants/{tenantId}/labels", "admin", "tenantLabelList"),
     ("POST", "/api/admin/v1/tenants/{tenantId}/labels", "admin", "tenantLabelCreate"),
     ("GET", "/api/public/v1/chat/quick-questions", "chat", "chatQuickQuestionList"),

@@ -14,7 +14,8 @@ use crate::diff;
 use crate::document::{Documents, Texts, load_texts, read};
 use notify::{RecursiveMode, Watcher};
 
-const PROPERTY: &str = "        note: {type: string, description: For the agent., maxLength: 40}\n";
+const PROPERTY: &str =
+    "        remark: {type: string, description: For the agent., maxLength: 40}\n";
 
 #[test]
 fn save_by_rename_leads_to_new_files() {
@@ -34,11 +35,11 @@ fn save_by_rename_leads_to_new_files() {
     wait_for(&running, || running.said.text().contains("Watching openapi/"));
     edit(root, |text| text.replace("        chatId:\n", &format!("{PROPERTY}        chatId:\n")));
     seen.1.recv().expect("the save is noticed");
-    wait_for(&running, || models(root).contains("pub note: ::std::option::Option<"));
+    wait_for(&running, || models(root).contains("pub remark: ::std::option::Option<"));
     let said = running.stop();
     for line in [
         "embed.yaml: schema CreateEmbedSession: ",
-        "note` added (string, ≤ 40)",
+        "remark` added (string, ≤ 40)",
         "  wrote generated/server/src/models.rs",
         "  wrote generated/client/src/embed.rs",
         "generated/ is fresh",

@@ -8,6 +8,7 @@ mod loosened;
 mod narrowed;
 mod parameters;
 mod refusals;
+mod repetitions;
 
 use crate::fault::Fault;
 
@@ -22,6 +23,7 @@ pub fn all() -> Vec<Fault> {
         answers::faults(),
         refusals::faults(),
         headers::faults(),
+        repetitions::faults(),
     ]
     .into_iter()
     .flatten()

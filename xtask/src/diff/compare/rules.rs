@@ -88,6 +88,10 @@ pub fn rule(object: Object, keyword: &str) -> Option<Rule> {
         Object::PathItem => path_item(keyword),
         Object::Operation => operation(keyword),
         Object::Parameter => parameter(keyword),
+        // Whoever retries leans on both.
+        Object::Idempotency => {
+            one_of(keyword, &["kept-ms", "replayed", "reused", "in-progress"], BREAKS_CALLERS)
+        }
         Object::RequestBody => request_body(keyword),
         Object::Known | Object::Rule | Object::Link | Object::Obtained => Some(TEXT),
         Object::Response => response(keyword),
@@ -179,6 +183,7 @@ fn parameter(keyword: &str) -> Option<Rule> {
         "required" => NARROWS,
         "deprecated" => Rule::Value(Is(Additive)),
         "schema" => Rule::Member { added: narrower, removed: wider },
+        "x-idempotency" => Rule::Member { added: additive, removed: breaks_caller },
         _ => return None,
     })
 }

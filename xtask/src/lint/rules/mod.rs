@@ -6,6 +6,7 @@ mod answers;
 mod bounds;
 mod endless;
 mod examples;
+mod idempotency;
 mod names;
 mod operations;
 mod parameters;
@@ -26,6 +27,7 @@ const GROUPS: &[Group] = &[
     answers::check,
     bounds::check,
     endless::check,
+    idempotency::check,
     names::check,
     operations::check,
     parameters::check,

@@ -1,0 +1,224 @@
+//! Answers that are kept beside their effect, so that a request takes effect once.
+//!
+//! A claim is written first, the effect after it and the answer last, all in one transaction: of
+//! two requests with one claim, on any instance, one writes and the other is told what was written.
+//! Knows no answer from the inside: they come and go sealed.
+
+use std::collections::HashSet;
+
+use super::Store;
+use super::cache::Caches;
+use super::engine::{Connection, Failure, Rows, Value};
+use super::writer::Job;
+use crate::domain::idempotency::Claim;
+use crate::error::{Error, Result};
+
+/// A wish to take effect once, handed on beside the effect.
+pub struct Receipt<T> {
+    /// The tenant's id; empty for the operator.
+    pub tenant: String,
+    /// Under what the answer is kept.
+    pub claim: Claim,
+    /// Now, milliseconds.
+    pub now: i64,
+    /// Until when the answer is kept, milliseconds.
+    pub until: i64,
+    /// The sealed answer to what was written. Called within the transaction, so it must be quick;
+    /// its failure undoes the effect.
+    pub answer: Box<dyn Fn(&T) -> Result<Vec<u8>> + Send + Sync>,
+}
+
+impl Store {
+    /// The sealed answer that is kept under a claim at `now` (milliseconds).
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn kept_answer(
+        &self,
+        tenant: &str,
+        claim: Claim,
+        now: i64,
+    ) -> Result<Option<Vec<u8>>> {
+        let values = vec![tenant.into(), claim.0.as_slice().into(), now.into()];
+        let row = self.readers.fetch(BY_CLAIM, values).await?.pop();
+        Ok(row.map(|mut row| row.bytes(0)).transpose()?)
+    }
+
+    /// Remembers the signature of a request that opens nothing because it is a repetition.
+    ///
+    /// # Errors
+    /// `SignatureReplayed` when it was used before.
+    pub async fn use_up_signature(
+        &self,
+        tenant: &str,
+        key_id: &str,
+        mac: &[u8],
+        remember_until: i64,
+    ) -> Result<()> {
+        let (tenant, key_id, mac) = (tenant.into(), key_id.into(), mac.into());
+        self.writer.run(UseUp { tenant, key_id, mac, remember_until }).await
+    }
+}
+
+pub(super) const BY_CLAIM: &str =
+    "SELECT answer FROM idempotency WHERE tenant_id = $1 AND claim = $2 AND expires_at > $3";
+
+/// An expired row is as good as none, whether it was purged yet or not.
+static CLAIMS: Rows = Rows {
+    head: "INSERT INTO idempotency (tenant_id, claim, claimed_at, expires_at, answer) VALUES",
+    columns: 5,
+    tail: "ON CONFLICT (tenant_id, claim) DO UPDATE SET claimed_at = excluded.claimed_at, \
+           expires_at = excluded.expires_at, answer = excluded.answer \
+           WHERE idempotency.expires_at <= excluded.claimed_at RETURNING claim",
+};
+
+static ANSWERS: Rows = Rows {
+    head: "INSERT INTO idempotency (tenant_id, claim, claimed_at, expires_at, answer) VALUES",
+    columns: 5,
+    tail: "ON CONFLICT (tenant_id, claim) DO UPDATE SET answer = excluded.answer",
+};
+
+/// Claims what these receipts name, each once; the claims that were free.
+///
+/// # Errors
+/// A failure that spoils the transaction.
+pub(super) async fn claim<'a, T: 'a>(
+    conn: &mut Connection,
+    receipts: impl Iterator<Item = &'a Receipt<T>>,
+) -> Result<HashSet<Claim>, Failure> {
+    let rows: Vec<Value> = receipts.flat_map(|receipt| receipt.row(Vec::new())).collect();
+    let mut free = HashSet::new();
+    for mut row in conn.insert(&CLAIMS, rows).await? {
+        let claim = row.bytes(0)?.try_into();
+        free.insert(Claim(claim.map_err(|_| Failure::Statement("a claim is a hash".into()))?));
+    }
+    Ok(free)
+}
+
+/// Writes the answers to what these receipts were claimed for.
+///
+/// # Errors
+/// A failure that spoils the transaction, and every answer that cannot be made.
+pub(super) async fn keep<'a, T: 'a>(
+    conn: &mut Connection,
+    done: impl Iterator<Item = (&'a Receipt<T>, T)>,
+) -> Result<(), Failure> {
+    let mut rows = Vec::new();
+    for (receipt, effect) in done {
+        let answer = (receipt.answer)(&effect);
+        let answer = answer.map_err(|error| Failure::Statement(error.to_string()))?;
+        rows.extend(receipt.row(answer));
+    }
+    conn.insert(&ANSWERS, rows).await.map(drop)
+}
+
+impl<T> Receipt<T> {
+    fn row(&self, answer: Vec<u8>) -> [Value<'_>; 5] {
+        [
+            self.tenant.as_str().into(),
+            self.claim.0.as_slice().into(),
+            self.now.into(),
+            self.until.into(),
+            Value::Bytes(Some(answer.into())),
+        ]
+    }
+
+    fn name(&self) -> Vec<Value<'_>> {
+        vec![self.tenant.as_str().into(), self.claim.0.as_slice().into()]
+    }
+
+    /// The same for something that a `T` can be made of.
+    pub(super) fn within<U: 'static>(
+        self,
+        part: impl Fn(&U) -> Result<T> + Send + Sync + 'static,
+    ) -> Receipt<U>
+    where
+        T: 'static,
+    {
+        let Self { tenant, claim, now, until, answer } = self;
+        let answer = Box::new(move |whole: &U| answer(&part(whole)?));
+        Receipt { tenant, claim, now, until, answer }
+    }
+
+    /// What the first request under a claim that was taken is told again.
+    ///
+    /// # Errors
+    /// A failure that spoils the transaction.
+    pub(super) async fn before(&self, conn: &mut Connection) -> Result<Error, Failure> {
+        let mut values = self.name();
+        values.push(self.now.into());
+        let row = conn.fetch(BY_CLAIM, values).await?.pop();
+        let answer = row.map(|mut row| row.bytes(0)).transpose()?;
+        Ok(answer.map_or(Error::IdempotencyInProgress, Error::Answered))
+    }
+
+    /// Takes a claim back whose effect was refused.
+    ///
+    /// # Errors
+    /// A failure that spoils the transaction.
+    pub(super) async fn release(&self, conn: &mut Connection) -> Result<(), Failure> {
+        let sql = "DELETE FROM idempotency WHERE tenant_id = $1 AND claim = $2";
+        conn.execute(sql, self.name()).await.map(drop)
+    }
+}
+
+/// A job that takes effect once, when there is a receipt.
+pub(super) struct Once<J: Job> {
+    pub(super) job: J,
+    pub(super) receipt: Option<Receipt<J::Answer>>,
+}
+
+impl<J: Job> Job for Once<J> {
+    type Answer = J::Answer;
+
+    async fn run(&self, conn: &mut Connection) -> Result<J::Answer, Failure> {
+        let Some(receipt) = &self.receipt else { return self.job.run(conn).await };
+        if claim(conn, [receipt].into_iter()).await?.is_empty() {
+            return Err(Failure::Refused(receipt.before(conn).await?));
+        }
+        let effect = match self.job.run(conn).await {
+            Ok(effect) => effect,
+            Err(Failure::Refused(error)) => {
+                receipt.release(conn).await?;
+                return Err(Failure::Refused(error));
+            }
+            Err(failure) => return Err(failure),
+        };
+        let answer = (receipt.answer)(&effect);
+        let answer = answer.map_err(|error| Failure::Statement(error.to_string()))?;
+        conn.insert(&ANSWERS, receipt.row(answer).into()).await?;
+        Ok(effect)
+    }
+
+    fn forget(&self, caches: &Caches) {
+        self.job.forget(caches);
+    }
+}
+
+struct UseUp {
+    tenant: String,
+    key_id: String,
+    mac: Vec<u8>,
+    remember_until: i64,
+}
+
+impl Job for UseUp {
+    type Answer = ();
+
+    async fn run(&self, conn: &mut Connection) -> Result<(), Failure> {
+        let sql = "INSERT INTO replays (tenant_id, key_id, mac, session_id, expires_at) \
+                   VALUES ($1, $2, $3, '', $4) ON CONFLICT DO NOTHING";
+        let values = vec![
+            self.tenant.as_str().into(),
+            self.key_id.as_str().into(),
+            self.mac.as_slice().into(),
+            self.remember_until.into(),
+        ];
+        match conn.execute(sql, values).await? {
+            0 => Err(Failure::Refused(Error::SignatureReplayed)),
+            _ => Ok(()),
+        }
+    }
+
+    fn forget(&self, _: &Caches) {}
+}

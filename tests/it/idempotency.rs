@@ -1,0 +1,312 @@
+//! Requests with an idempotency key: one effect and one answer, for every operation that takes one.
+//!
+//! What is lost on the way is the business of `lossy`; here every answer arrives.
+
+use std::process::Command;
+
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use vestibule::domain::catalogue::Flow;
+use vestibule::domain::idempotency::{Claim, Request};
+use vestibule_api::register::OPERATIONS;
+use vestibule_runtime::{IdempotencyInfo, OperationInfo};
+
+use crate::callers::{Proof, Wallet, send_owned, text};
+use crate::errors::{Callers, Produced, operation};
+use crate::keyring::{demo_tenant, key_id};
+use crate::requests::Answer;
+use crate::service::Service;
+use crate::tools::python;
+
+/// The header with the key.
+pub const KEY: &str = "idempotency-key";
+
+/// Every operation that takes a key, and what its document says of it.
+pub fn operations() -> impl Iterator<Item = (&'static OperationInfo, &'static IdempotencyInfo)> {
+    OPERATIONS.iter().filter_map(|operation| Some((*operation, operation.idempotency.as_ref()?)))
+}
+
+/// A key that nobody else has.
+pub fn fresh_key() -> String {
+    vestibule::context::Ids::default().uuid().to_string()
+}
+
+/// The right request under a key.
+pub async fn send_under(
+    callers: &Callers<'_>,
+    operation: &OperationInfo,
+    key: &str,
+    body: Option<Vec<u8>>,
+) -> Answer {
+    let mut headers = callers.wallet.headers(operation, body.as_deref().unwrap_or_default());
+    headers.push((KEY, key.to_owned()));
+    callers.send_as(operation, "", headers, body).await
+}
+
+/// Every answer that an operation documents for keys.
+pub async fn produce(produced: &mut Produced) {
+    let service = Service::shared();
+    for (operation, _) in operations() {
+        let callers = Callers::new(service).await;
+        let (key, body) = (fresh_key(), callers.body(operation));
+        send_under(&callers, operation, &key, body.clone()).await;
+        let again = send_under(&callers, operation, &key, body.clone()).await;
+        produced.note_success(operation, &again);
+        let reused = send_under(&callers, operation, &key, other(body.as_deref())).await;
+        produced.note(operation, "idempotency_key_reused", &reused);
+        let key = fresh_key();
+        let first = service.context.in_flight.begin(claim(&callers, operation, &key).await);
+        let early = send_under(&callers, operation, &key, body).await;
+        produced.note(operation, "idempotency_in_progress", &early);
+        drop(first);
+    }
+}
+
+/// The same value in other bytes.
+fn other(body: Option<&[u8]>) -> Option<Vec<u8>> {
+    body.map(|body| [b"{ ".as_slice(), &body[1..]].concat())
+}
+
+/// What the service keeps an answer under.
+async fn claim(callers: &Callers<'_>, operation: &OperationInfo, key: &str) -> Claim {
+    let service = callers.service;
+    let tenant = demo_tenant(service).await;
+    let (tenant, credential) = match Proof::of(operation) {
+        Proof::AdminKey => (String::new(), "admin".to_owned()),
+        Proof::ApiKey => (tenant.clone(), key_id(service, &tenant, "Demo analytics").await),
+        Proof::SignedKey => (tenant.clone(), key_id(service, &tenant, "Demo CRM").await),
+        Proof::PublishableKey => (tenant.clone(), key_id(service, &tenant, "Demo widget").await),
+        Proof::ChatToken | Proof::EmbedToken | Proof::CacheKey | Proof::SignedV2 => {
+            panic!("tell this test who calls {}", operation.id)
+        }
+    };
+    let (tenant, credential, operation) = (tenant.as_str(), credential.as_str(), operation.id);
+    let sent = Request { tenant, credential, operation, key, address: "", origin: None, body: b"" };
+    sent.claim()
+}
+
+#[tokio::test]
+async fn every_repetition_is_given_the_same_bytes_and_has_no_effect() {
+    let service = Service::start(|_| {});
+    let mut taken = 0;
+    for (operation, info) in operations() {
+        let callers = Callers::new(&service).await;
+        let (key, body) = (fresh_key(), callers.body(operation));
+        let first = send_under(&callers, operation, &key, body.clone()).await;
+        assert!(first.status.is_success(), "{}: {}", operation.id, first.text);
+        assert_eq!(first.header(info.replayed), "", "{}", operation.id);
+        let before = rows(&service);
+        for _ in 0..3 {
+            let again = send_under(&callers, operation, &key, body.clone()).await;
+            assert_same(&first, &again, info);
+        }
+        assert_eq!(rows(&service), before, "{}", operation.id);
+        let plain = callers.send(operation, body).await;
+        assert_ne!(plain.text, first.text, "{}: without a key it takes effect", operation.id);
+        assert_ne!(rows(&service), before, "{}: and that is seen", operation.id);
+        taken += 1;
+    }
+    assert!(taken >= 5, "{taken} operations take a key");
+}
+
+/// Asserts that `again` is `first` said once more.
+#[track_caller]
+pub fn assert_same(first: &Answer, again: &Answer, info: &IdempotencyInfo) {
+    assert_eq!((again.status, &again.text), (first.status, &first.text));
+    assert_eq!(again.header(info.replayed), "true");
+    let (mut first, mut again) = (first.headers.clone(), again.headers.clone());
+    for own in [info.replayed, "x-request-id", "date"] {
+        first.remove(own);
+        again.remove(own);
+    }
+    assert_eq!(again, first);
+}
+
+#[tokio::test]
+async fn a_key_belongs_to_one_request_of_one_credential() {
+    let service = Service::start(|_| {});
+    let callers = Callers::new(&service).await;
+    let neighbour = Wallet::open(&service, &service.demo.other).await;
+    for (operation, info) in operations() {
+        let (key, body) = (fresh_key(), callers.body(operation));
+        let first = send_under(&callers, operation, &key, body.clone()).await;
+        let before = rows(&service);
+        let changed = send_under(&callers, operation, &key, other(body.as_deref())).await;
+        changed.refused(422, "idempotency_key_reused");
+        assert_eq!(rows(&service), before, "{}", operation.id);
+        let again = send_under(&callers, operation, &key, body).await;
+        assert_same(&first, &again, info);
+        if Proof::of(operation) == Proof::AdminKey {
+            continue;
+        }
+        let body = neighbour.body(operation, "").expect("a body").to_string().into_bytes();
+        let mut headers = neighbour.headers(operation, &body);
+        headers.push((KEY, key));
+        let theirs = callers.send_as(operation, "", headers, Some(body)).await;
+        assert!(theirs.status.is_success(), "{}: {}", operation.id, theirs.text);
+        assert_eq!(theirs.header(info.replayed), "", "{}", operation.id);
+        assert_ne!(theirs.text, first.text, "{}", operation.id);
+    }
+}
+
+#[tokio::test]
+async fn one_key_serves_several_operations() {
+    let callers = Callers::new(Service::shared()).await;
+    let key = fresh_key();
+    for (operation, info) in operations() {
+        let answer = send_under(&callers, operation, &key, callers.body(operation)).await;
+        assert!(answer.status.is_success(), "{}: {}", operation.id, answer.text);
+        assert_eq!(answer.header(info.replayed), "", "{}", operation.id);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_leaves_its_key_free() {
+    let callers = Callers::new(Service::shared()).await;
+    for (operation, info) in operations() {
+        let key = fresh_key();
+        let empty = send_under(&callers, operation, &key, Some(b"{}".to_vec())).await;
+        assert!(empty.status.is_client_error(), "{}: {}", operation.id, empty.text);
+        let mended = send_under(&callers, operation, &key, callers.body(operation)).await;
+        assert!(mended.status.is_success(), "{}: {}", operation.id, mended.text);
+        assert_eq!(mended.header(info.replayed), "", "{}", operation.id);
+    }
+    // Refused in the transaction itself: there is no such tenant.
+    let (create, key) = (operation("keyCreate"), fresh_key());
+    let body = callers.wallet.body(create, "ten_22222222222222222222222222").expect("a body");
+    for _ in 0..2 {
+        let refused = send_under(&callers, create, &key, Some(body.to_string().into_bytes())).await;
+        refused.refused(404, "tenant_not_found");
+    }
+    let mended = send_under(&callers, create, &key, callers.body(create)).await;
+    assert_eq!(mended.status, 201, "{}", mended.text);
+}
+
+#[tokio::test]
+async fn a_signature_counts_once_whatever_the_key() {
+    let service = Service::start(|_| {});
+    let (callers, create) = (Callers::new(&service).await, operation("embedSessionCreate"));
+    let info = create.idempotency.as_ref().expect("it takes a key");
+    let (key, body) = (fresh_key(), callers.body(create).expect("a body"));
+    let under = |headers: &[(&'static str, String)], key: &str| {
+        [headers, &[(KEY, key.to_owned())]].concat()
+    };
+    let signed = callers.wallet.headers(create, &body);
+    let send = |headers| callers.send_as(create, "", headers, Some(body.clone()));
+    let first = send(under(&signed, &key)).await;
+    assert_eq!(first.status, 201, "{}", first.text);
+    let before = rows(&service);
+    // The very same bytes again, with the key, with another and without one.
+    for headers in [under(&signed, &key), under(&signed, &fresh_key()), signed] {
+        send(headers).await.refused(401, "signature_replayed");
+    }
+    assert_eq!(rows(&service), before, "nothing is used up but the signature");
+    let signed = callers.wallet.headers(create, &body);
+    assert_same(&first, &send(under(&signed, &key)).await, info);
+    // Whoever overheard the repetition has no use of it either.
+    for headers in [under(&signed, &key), signed] {
+        send(headers).await.refused(401, "signature_replayed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_at_once_one_takes_effect() {
+    let service = Service::start(|_| {});
+    for (operation, _) in operations() {
+        let callers = Callers::new(&service).await;
+        let (key, body) = (fresh_key(), callers.body(operation));
+        let plain = callers.send(operation, body.clone()).await;
+        assert!(plain.status.is_success(), "{}: {}", operation.id, plain.text);
+        let effects = |rows: &Value| rows["audit"].as_i64().expect("a number");
+        let before = rows(&service);
+        let all = (0..48).map(|_| send_under(&callers, operation, &key, body.clone()));
+        let answers = futures::future::join_all(all).await;
+        let (told, early): (Vec<_>, Vec<_>) =
+            answers.iter().partition(|answer| answer.status.is_success());
+        assert!(!told.is_empty() && told.iter().all(|it| it.text == told[0].text));
+        early.iter().for_each(|answer| answer.refused(409, "idempotency_in_progress"));
+        assert_eq!(effects(&rows(&service)), effects(&before) + 1, "{}", operation.id);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_for_its_time_and_does_not_change_meanwhile() {
+    let service = Service::start(|_| {});
+    let callers = Callers::new(&service).await;
+    let (context, create) = (&service.context, operation("chatSessionCreate"));
+    let info = create.idempotency.as_ref().expect("it takes a key");
+    let (key, body) = (fresh_key(), callers.body(create));
+    let now = context.clock.now_ms();
+    context.clock.hold_at_ms(now);
+    let first = send_under(&callers, create, &key, body.clone()).await;
+    assert!(first.status.is_success(), "{}", first.text);
+    // What the answer was made of changes.
+    let flow = json!({
+        "id": "f", "name": "f", "published": true,
+        "intent": { "name": "f", "displayLabel": "f", "styleVariant": "solid" },
+    });
+    let flow: Flow = serde_json::from_value(flow).expect("a flow");
+    let tenant = demo_tenant(&service).await;
+    let audit = context.audit(&tenant, "test", "flow.put", "f");
+    context.store.put_flow(&tenant, &flow, audit).await.expect("stored");
+    context.clock.hold_at_ms(now + info.kept_ms - 1);
+    assert_same(&first, &send_under(&callers, create, &key, body.clone()).await, info);
+    let plain = callers.send(create, body.clone()).await;
+    assert_ne!(plain.body["intents"], first.body["intents"], "and that is seen");
+    // Purged or not, an answer past its time is as good as none.
+    context.clock.hold_at_ms(now + info.kept_ms);
+    let anew = send_under(&callers, create, &key, body.clone()).await;
+    assert_eq!((anew.status, anew.header(info.replayed)), (first.status, ""), "{}", anew.text);
+    assert_ne!(text(&anew, "/sessionToken"), text(&first, "/sessionToken"));
+    assert_same(&anew, &send_under(&callers, create, &key, body).await, info);
+    let purged = context.store.purge(now + 2 * info.kept_ms + 1, now).await.expect("purges");
+    assert_eq!(purged.answers, 1, "one row, however often the key was used");
+}
+
+#[tokio::test]
+async fn a_dead_credential_is_told_nothing_again() {
+    let service = Service::start(|_| {});
+    let callers = Callers::new(&service).await;
+    let tenant = demo_tenant(&service).await;
+    for (id, label, status) in [
+        ("embedSessionCreate", "Demo CRM", 401),
+        ("chatSessionCreate", "Demo widget", 403),
+        ("iframeSessionCreate", "Demo analytics", 401),
+    ] {
+        let (operation, key) = (operation(id), fresh_key());
+        let body = callers.body(operation);
+        let first = send_under(&callers, operation, &key, body.clone()).await;
+        assert!(first.status.is_success(), "{id}: {}", first.text);
+        crate::keyring::set_key(&service, &key_id(&service, &tenant, label).await, "pause").await;
+        let refused = send_under(&callers, operation, &key, body).await;
+        assert_eq!(refused.status, status, "{id}: {}", refused.text);
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_has_no_use_of_a_key() {
+    let service = Service::shared();
+    let callers = Callers::new(service).await;
+    let (create, key) = (operation("chatSessionCreate"), fresh_key());
+    let body = callers.body(create);
+    let first = send_under(&callers, create, &key, body.clone()).await;
+    assert!(first.status.is_success(), "{}", first.text);
+    let headers = [(KEY, key), ("origin", service.demo.other.chat.origin.clone())];
+    let url = service.url(create.path);
+    let foreign = send_owned(&Client::new(), Method::POST, &url, &headers, body).await;
+    foreign.refused(403, "origin_not_allowed");
+}
+
+/// How many rows each table of effects has.
+fn rows(service: &Service) -> Value {
+    let script = "import json, sqlite3, sys\n\
+        db = sqlite3.connect(f'file:{sys.argv[1]}?mode=ro', uri=True)\n\
+        tables = ['audit', 'conversations', 'idempotency', 'key_secrets', 'keys', 'sessions', 'tenants']\n\
+        count = lambda table: db.execute(f'SELECT COUNT(*) FROM {table}').fetchone()[0]\n\
+        print(json.dumps({table: count(table) for table in tables}))";
+    let database = service.data().join("vestibule.db");
+    let counted = Command::new(python()).args(["-c", script]).arg(database).output();
+    let counted = counted.expect("Python runs");
+    assert!(counted.status.success(), "{}", String::from_utf8_lossy(&counted.stderr));
+    serde_json::from_slice(&counted.stdout).expect("JSON")
+}
