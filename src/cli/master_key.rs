@@ -21,7 +21,7 @@ use crate::store::Resealing;
 Examples:
   vestibule master-key rotate           # running services notice; nothing is refused meanwhile
   vestibule master-key status
-  vestibule master-key rotate --retire  # an hour later
+  vestibule master-key rotate --retire  # an hour later; a day later with Idempotency-Key in use
 
 Keys that are given by a variable or in the TOML file are rotated by hand: add the new one last and
 restart every instance, move it first and restart every instance, and remove the others when
@@ -89,7 +89,8 @@ impl Rotate {
             return print_line(&format!("{retired} old keys are gone; {key} is the only one"));
         }
         print_line(&format!(
-            "{key} seals everything now; run this with --retire in an hour to remove the old keys"
+            "{key} seals everything now; run this with --retire in an hour to remove the old keys, or \
+         in a day if callers send Idempotency-Key"
         ))
     }
 }
@@ -133,12 +134,28 @@ async fn retire(desk: &Desk, file: &std::path::Path) -> Result<(String, usize), 
         let problem = format!("nobody has looked yet whether {key} seals everything");
         return Err(Failure::refused(problem, "start the service once with this key first"));
     };
-    let until = since.saturating_add(LONGEST_LIFETIME_S * 1000 + MARGIN_MS);
-    if desk.clock.now_ms() < until {
-        let problem = format!("tokens signed by the old keys live until {}", time(until));
+    still_needed(desk, since).await?;
+    Ok((key, keep_first(file)?))
+}
+
+/// Refuses while something lives that is never sealed or signed anew: tokens, and the answers that
+/// are kept for requests with an idempotency key.
+async fn still_needed(desk: &Desk, since: i64) -> Result<(), Failure> {
+    let now = desk.clock.now_ms();
+    let tokens_until = since.saturating_add(LONGEST_LIFETIME_S * 1000 + MARGIN_MS);
+    if now < tokens_until {
+        let problem = format!("tokens signed by the old keys live until {}", time(tokens_until));
         return Err(Failure::refused(problem, "run this again then"));
     }
-    Ok((key, keep_first(file)?))
+    let kept_until = desk.store.answers_kept_until(since.saturating_add(MARGIN_MS)).await?;
+    if let Some(until) = kept_until.filter(|until| now < *until) {
+        let problem = format!(
+            "answers to repeated requests are kept until {}, sealed by the old keys",
+            time(until)
+        );
+        return Err(Failure::refused(problem, "run this again then"));
+    }
+    Ok(())
 }
 
 impl Status {

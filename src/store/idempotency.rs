@@ -13,6 +13,9 @@ use super::writer::Job;
 use crate::domain::idempotency::Claim;
 use crate::error::{Error, Result};
 
+/// Makes the sealed answer to what was written.
+pub type Answer<T> = Box<dyn Fn(&T) -> Result<Vec<u8>> + Send + Sync>;
+
 /// A wish to take effect once, handed on beside the effect.
 pub struct Receipt<T> {
     /// The tenant's id; empty for the operator.
@@ -25,7 +28,7 @@ pub struct Receipt<T> {
     pub until: i64,
     /// The sealed answer to what was written. Called within the transaction, so it must be quick;
     /// its failure undoes the effect.
-    pub answer: Box<dyn Fn(&T) -> Result<Vec<u8>> + Send + Sync>,
+    pub answer: Answer<T>,
 }
 
 impl Store {
@@ -42,6 +45,16 @@ impl Store {
         let values = vec![tenant.into(), claim.0.as_slice().into(), now.into()];
         let row = self.readers.fetch(BY_CLAIM, values).await?.pop();
         Ok(row.map(|mut row| row.bytes(0)).transpose()?)
+    }
+
+    /// Until when the last of the answers is kept that were claimed before `before` (both
+    /// milliseconds); `None` without any.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn answers_kept_until(&self, before: i64) -> Result<Option<i64>> {
+        let row = self.readers.fetch(LAST_CLAIMED_BEFORE, vec![before.into()]).await?.pop();
+        Ok(row.map(|mut row| row.int(0)).transpose()?)
     }
 
     /// Remembers the signature of a request that opens nothing because it is a repetition.
@@ -62,6 +75,9 @@ impl Store {
 
 pub(super) const BY_CLAIM: &str =
     "SELECT answer FROM idempotency WHERE tenant_id = $1 AND claim = $2 AND expires_at > $3";
+
+const LAST_CLAIMED_BEFORE: &str = "SELECT expires_at FROM idempotency \
+     WHERE claimed_at < $1 ORDER BY expires_at DESC LIMIT 1";
 
 /// An expired row is as good as none, whether it was purged yet or not.
 static CLAIMS: Rows = Rows {

@@ -29,8 +29,8 @@ const SLICE: u64 = 1000;
 
 impl Store {
     /// Removes at most a thousand replay rows and as many kept answers that expired before `now`,
-    /// and as many sessions that expired before `sessions_before` (both milliseconds). The second time lies further back as
-    /// long as an expired cache key should be told from an unknown one.
+    /// and as many sessions that expired before `sessions_before` (both milliseconds). The second
+    /// time lies further back as long as an expired cache key should be told from an unknown one.
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.

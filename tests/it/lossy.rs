@@ -147,8 +147,9 @@ impl Create {
                 ("/api/admin/v1/keys", body, admin())
             }
         };
-        let signer =
-            (number % KINDS == 0).then(|| (tenant.embed.key.clone(), tenant.embed.secret.clone()));
+        let signer = number
+            .is_multiple_of(KINDS)
+            .then(|| (tenant.embed.key.clone(), tenant.embed.secret.clone()));
         Self { key: fresh_key(), path, body: body.to_string().into_bytes(), headers, signer }
     }
 

@@ -93,7 +93,19 @@ async fn a_rotation_under_load_refuses_nobody_and_the_old_key_can_go() {
         "UPDATE meta SET value = CAST(json_set(CAST(value AS TEXT), '$.since', 0) AS BLOB) \
          WHERE name = 'resealing';",
     );
-    desk.says(0, &["master-key", "rotate", "--retire"], "1 old keys are gone");
+    let kept = |claimed_at: i64| {
+        format!(
+            "INSERT INTO idempotency (tenant_id, claim, claimed_at, expires_at, answer) \
+             VALUES ('', x'{claimed_at:02}', {claimed_at}, 9000000000000, x'00');"
+        )
+    };
+    // Claimed after the rotation, so sealed by the new key; then one from before it.
+    tamper(data.path(), &kept(990_000));
+    tamper(data.path(), &kept(10));
+    let retires = &["master-key", "rotate", "--retire"];
+    desk.says(1, retires, "answers to repeated requests are kept until");
+    tamper(data.path(), "DELETE FROM idempotency WHERE claimed_at = 10;");
+    desk.says(0, retires, "1 old keys are gone");
     let alone = desk.json(&["master-key", "status"]);
     assert_eq!(alone["keys"].as_array().map(Vec::len), Some(1), "{alone}");
     drop(process);
