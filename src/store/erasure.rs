@@ -57,11 +57,17 @@ impl Store {
         after: Option<&str>,
         limit: u32,
     ) -> Result<HeldPage> {
-        let place = after.map_or(Ok(Place::first()), Place::read)?;
+        let mut place = after.map_or(Ok(Place::first()), Place::read)?;
         let subject_key = self.subject_key(tenant).await?;
-        let holding = &HOLDINGS[place.at];
-        let mut found =
-            self.slice(tenant, whose, place.at, &place.key, subject_key.as_ref()).await?;
+        let (holding, mut found) = loop {
+            let Place { at, key } = &place;
+            let found = self.slice(tenant, whose, *at, key, subject_key.as_ref()).await?;
+            // A page without rows in front of others would be taken for the end.
+            if !found.is_empty() || at + 1 == HOLDINGS.len() {
+                break (&HOLDINGS[*at], found);
+            }
+            place = Place { at: at + 1, key: Vec::new() };
+        };
         let limit = usize::try_from(limit).unwrap_or(SLICE).min(SLICE);
         let has_more = found.len() > limit || found.len() == SLICE;
         found.truncate(limit);

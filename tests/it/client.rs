@@ -74,7 +74,7 @@ async fn call_the_chat_surface(service: &Service) -> [&'static str; 4] {
 }
 
 /// Follows a session from its opening to its end; gives the ids of the operations.
-async fn call_the_life_cycle(service: &Service) -> [&'static str; 7] {
+async fn call_the_life_cycle(service: &Service) -> [&'static str; 9] {
     let key = &service.demo.demo.iframe.api_key;
     let backend = lifecycle::Client::new(&service.base_url, Credentials::bearer(key));
     let opened = embed_client(service).embed_session_create().body(inbox()).send().await;
@@ -97,7 +97,18 @@ async fn call_the_life_cycle(service: &Service) -> [&'static str; 7] {
     let listed = backend.session_list().employee(EMPLOYEE).state("revoked").limit(200_u64);
     let listed = listed.send().await.expect("a key").into_inner();
     assert!(listed.items.iter().any(|it| it.sid == sid));
+    let body: lifecycle::types::SessionExplain = model(json!({ "key_id": read.key_id }));
+    let explained = backend.session_explain().body(body).send().await.expect("a key");
+    assert_eq!(explained.decision, "granted");
+    let body: lifecycle::types::SignatureDebug = model(json!({
+        "key": service.demo.demo.embed.test_key,
+        "timestamp": "1700000000000", "signature": "0", "body": "{}",
+    }));
+    let told = backend.signature_debug().body(body).send().await.expect("a key");
+    assert!(!told.matches);
     [
+        "sessionExplain",
+        "signatureDebug",
         "tokenIntrospect",
         "sessionRead",
         "sessionRenew",
@@ -144,6 +155,17 @@ async fn call_the_admin_surface(service: &Service) -> Vec<&'static str> {
     let own = embed::Client::new(&service.base_url, Credentials::signed(public, secret));
     own.embed_session_create().body(inbox()).send().await.expect("the new key signs");
     call_the_webhooks(&operator, id).await;
+    let read = operator.key_read().key_id(key).send().await.expect("a key");
+    assert_eq!(read.key_id.as_str(), key);
+    let body: admin::types::KeyUpdate = model(json!({ "label": "renamed" }));
+    let changed = operator.key_update().key_id(key).body(body).send().await.expect("a key");
+    assert_eq!(changed.label, "renamed");
+    let body: admin::types::KeyRotate = model(json!({ "overlapSeconds": 0 }));
+    operator.key_rotate().key_id(key).body(body).send().await.expect("a key");
+    let body: admin::types::SigningKeyRotate = model(json!({}));
+    operator.signing_key_rotate().tenant_id(id).body(body).send().await.expect("a tenant");
+    let all = operator.signing_key_list().tenant_id(id).send().await.expect("a tenant");
+    assert_eq!(all.items.len(), 2);
     let keys = operator.key_list().tenant_id(id).kind("embed").send().await.expect("a list");
     assert_eq!(keys.items.len(), 1);
     operator.key_revoke().key_id(key).send().await.expect("a key");
@@ -151,7 +173,7 @@ async fn call_the_admin_surface(service: &Service) -> Vec<&'static str> {
     assert_eq!(acts.expect("a list").items.len(), 1);
     let all: admin::types::TenantExport = model(json!({ "everything": true, "limit": 1 }));
     let page = operator.tenant_export().tenant_id(id).body(all).send().await.expect("a tenant");
-    assert_eq!(page.items[0].table, "sessions");
+    assert_eq!(page.items.len(), 1);
     let person: admin::types::TenantErase = model(json!({ "employeeId": EMPLOYEE }));
     let erased = operator.tenant_erase().tenant_id(id).body(person).send().await;
     assert!(erased.expect("a tenant").complete);
@@ -163,6 +185,11 @@ async fn call_the_admin_surface(service: &Service) -> Vec<&'static str> {
         "keyPause",
         "keyResume",
         "keyList",
+        "keyRead",
+        "keyUpdate",
+        "keyRotate",
+        "signingKeyList",
+        "signingKeyRotate",
         "keyRevoke",
         "tenantRevoke",
         "webhookCreate",

@@ -60,6 +60,8 @@ async fn whole_signatures(callers: &Callers<'_>, produced: &mut Produced) {
     let embed = &callers.service.demo.demo.embed;
     let takes_one = |it: &&&OperationInfo| Proof::any_of(it).contains(&Proof::SignedV2);
     for operation in OPERATIONS.iter().filter(takes_one) {
+        // Of its own: the operations before may have ended their session.
+        let callers = Callers::new(callers.service).await;
         let (path, body) = (callers.target.path(operation), callers.body(operation));
         let method = operation.method.as_str();
         let sent = Sent { method, target: &path, body: body.as_deref().unwrap_or_default() };

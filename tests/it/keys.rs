@@ -315,9 +315,9 @@ async fn lists_are_narrowed_by_tenant_and_kind_and_show_no_secret() {
     let narrowed = list(&service, &format!("tenantId={tenant}&kind=iframe")).await;
     assert_eq!(ids(&narrowed), std::slice::from_ref(&iframe.id));
     let all = list(&service, "limit=200").await;
-    assert_eq!(all.len(), 13, "two tenants of five and these three");
+    assert_eq!(all.len(), 15, "two tenants of six and these three");
     let kinds = list(&service, "limit=200&kind=embed").await;
-    assert_eq!(kinds.len(), 5);
+    assert_eq!(kinds.len(), 7);
     assert_eq!(
         list(&service, &format!("tenantId=ten_{}", "a".repeat(26))).await,
         Vec::<Value>::new()

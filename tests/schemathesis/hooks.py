@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import time
+import uuid
 
 import requests
 import schemathesis
@@ -30,6 +31,7 @@ KEY_SETTINGS = {
     "allowNoOrigin": "chat",
     "identity": "chat",
     "maxRedemptions": "iframe",
+    "redemptionMode": "iframe",
 }
 
 
@@ -122,7 +124,19 @@ def is_negative(case, location):
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """Says `x-property-names` in words of JSON Schema."""
+    """Says `x-property-names` in words of JSON Schema, and forgets links into other documents."""
+    operations = [
+        operation
+        for item in raw_schema["paths"].values()
+        for operation in item.values()
+        if isinstance(operation, dict)
+    ]
+    here = {operation.get("operationId") for operation in operations}
+    for operation in operations:
+        for answer in operation.get("responses", {}).values():
+            links = answer.get("links", {})
+            for name in [name for name, link in links.items() if link["operationId"] not in here]:
+                del links[name]
     for schema in raw_schema["components"]["schemas"].values():
         for part in [schema, *schema.get("properties", {}).values()]:
             names = part.get("x-property-names")
@@ -139,6 +153,9 @@ def before_call(context, case, kwargs):
     if isinstance(case.body, dict):
         # No string may hold U+0000, which OpenAPI cannot say of a whole API.
         case.body = json.loads(json.dumps(case.body).replace("\\u0000", "\\ufffd"))
+    if case.headers and "Idempotency-Key" in case.headers:
+        # One that was used for another request is refused, as documented.
+        case.headers["Idempotency-Key"] = uuid.uuid4().hex
     adapt = ADAPT.get(case.operation.definition.raw["operationId"])
     if adapt:
         adapt(case, case.body if isinstance(case.body, dict) else {})
@@ -194,9 +211,53 @@ def key(case, body):
             body.pop(setting, None)
     if body["kind"] == "chat":
         body["allowsAllIntents"] = "allowedIntents" not in body
+    # How often and whether once say the same.
+    if "maxRedemptions" in body:
+        body.pop("redemptionMode", None)
     # The pattern admits hosts that are no names and ports that are none.
     origins = range(len(body.get("allowedOrigins", [])))
     body["allowedOrigins"] = [f"https://o{i}.example" for i in origins]
+
+
+def key_update(case, body):
+    """Which kind the key has is not known here: what every kind has may be changed."""
+    for setting in KEY_SETTINGS:
+        body.pop(setting, None)
+    origins = range(len(body.get("allowedOrigins", [])))
+    if origins:
+        body["allowedOrigins"] = [f"https://o{i}.example" for i in origins]
+    body.setdefault("label", "changed")
+
+
+def person(case, body):
+    """One person, or everything."""
+    named = [name for name in ("uid", "customerId", "employeeId", "everything") if name in body]
+    for name in named[1:]:
+        del body[name]
+    if named[:1] in ([], ["everything"]):
+        body["everything"] = True
+    # Where a page ends is told by the page before.
+    body.pop("after", None)
+
+
+def webhook(case, body):
+    """The pattern admits addresses that nothing may be sent to."""
+    if "url" in body:
+        body["url"] = "https://hooks.example/vestibule"
+
+
+def delivery_replay(case, body):
+    """A delivery that there is."""
+    at = f"/api/admin/v1/tenants/{tenant_id()}/webhooks"
+    asked = {"url": "https://hooks.example/vestibule", "events": ["session.created"]}
+    made = call("POST", at, asked, auth=AUTH["adminKey"])["webhook"]
+    test = call("POST", f"{at}/{made['webhookId']}/test", auth=AUTH["adminKey"])["delivery"]
+    names = {"tenantId": made["tenantId"], "webhookId": made["webhookId"]}
+    case.path_parameters.update(names, deliveryId=test["deliveryId"])
+
+
+def signature_debug(case, body):
+    body["key"] = DEMO["embed"]["test_key"]
 
 
 ADAPT = {
@@ -208,4 +269,11 @@ ADAPT = {
     "iframeSessionCreate": iframe_session,
     "iframeTokenRedeem": iframe_token,
     "keyCreate": key,
+    "keyUpdate": key_update,
+    "tenantErase": person,
+    "tenantExport": person,
+    "webhookCreate": webhook,
+    "webhookUpdate": webhook,
+    "webhookDeliveryReplay": delivery_replay,
+    "signatureDebug": signature_debug,
 }

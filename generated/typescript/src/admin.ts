@@ -2079,7 +2079,79 @@ export interface components {
          * @enum {string}
          */
         WebhookEventType: "session.created" | "session.renewed" | "session.revoked" | "session.expired" | "key.rotated" | "limit.exceeded";
-        /** @description One body of each kind of event. */
+        /**
+         * @description One body of each kind of event.
+         * @example {
+         *       "keyRotated": {
+         *         "data": {
+         *           "keyId": "key_k5xw2vq7m3n4p6r7sabcdefghi",
+         *           "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
+         *         },
+         *         "timestamp": "2026-05-08T12:00:00.000Z",
+         *         "type": "key.rotated"
+         *       },
+         *       "limitExceeded": {
+         *         "data": {
+         *           "subject": "uid:u1",
+         *           "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
+         *         },
+         *         "timestamp": "2026-05-08T12:00:00.000Z",
+         *         "type": "limit.exceeded"
+         *       },
+         *       "sessionCreated": {
+         *         "data": {
+         *           "expiresAt": "2026-05-08T13:00:00.000Z",
+         *           "keyId": "key_k5xw2vq7m3n4p6r7sabcdefghi",
+         *           "sessionId": "ses_k5xw2vq7m3n4p6r7sabcdefghi",
+         *           "surface": "chat",
+         *           "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
+         *         },
+         *         "timestamp": "2026-05-08T12:00:00.000Z",
+         *         "type": "session.created"
+         *       },
+         *       "sessionExpired": {
+         *         "data": {
+         *           "expiresAt": "2026-05-08T13:00:00.000Z",
+         *           "keyId": "key_k5xw2vq7m3n4p6r7sabcdefghi",
+         *           "sessionId": "ses_k5xw2vq7m3n4p6r7sabcdefghi",
+         *           "surface": "chat",
+         *           "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
+         *         },
+         *         "timestamp": "2026-05-08T12:00:00.000Z",
+         *         "type": "session.expired"
+         *       },
+         *       "sessionRenewed": {
+         *         "data": {
+         *           "expiresAt": "2026-05-08T13:00:00.000Z",
+         *           "keyId": "key_k5xw2vq7m3n4p6r7sabcdefghi",
+         *           "sessionId": "ses_k5xw2vq7m3n4p6r7sabcdefghi",
+         *           "surface": "chat",
+         *           "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
+         *         },
+         *         "timestamp": "2026-05-08T12:00:00.000Z",
+         *         "type": "session.renewed"
+         *       },
+         *       "sessionRevoked": {
+         *         "data": {
+         *           "expiresAt": "2026-05-08T13:00:00.000Z",
+         *           "keyId": "key_k5xw2vq7m3n4p6r7sabcdefghi",
+         *           "sessionId": "ses_k5xw2vq7m3n4p6r7sabcdefghi",
+         *           "surface": "chat",
+         *           "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
+         *         },
+         *         "timestamp": "2026-05-08T12:00:00.000Z",
+         *         "type": "session.revoked"
+         *       },
+         *       "webhookTest": {
+         *         "data": {
+         *           "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi",
+         *           "webhookId": "whk_k5xw2vq7m3n4p6r7sabcdefghi"
+         *         },
+         *         "timestamp": "2026-05-08T12:00:00.000Z",
+         *         "type": "webhook.test"
+         *       }
+         *     }
+         */
         WebhookExamples: {
             keyRotated: components["schemas"]["KeyRotatedEvent"];
             limitExceeded: components["schemas"]["LimitExceededEvent"];

@@ -1,6 +1,7 @@
 //! From a recipe to a request: parameters, body, proof of the caller, in this order, since a
 //! proof may cover the body.
 
+use std::cell::RefCell;
 use std::sync::PoisonError;
 
 use bytes::BufMut as _;
@@ -17,7 +18,7 @@ use crate::recipe::{Content, Flaw, Form, Given, Other, Proof, Recipe};
 use crate::request::{ESCAPED, Request, Signed};
 use crate::sign::{Covered, sign, sign_whole};
 use crate::subject::can_travel;
-use crate::world::{self, Built, Trouble, World};
+use crate::world::{self, Built, GIVEN, Trouble, World};
 
 /// Stands for the deployment's own origin in a header.
 pub const OWN_ORIGIN: &str = "{own origin}";
@@ -28,6 +29,10 @@ impl World {
     /// # Errors
     /// [`Trouble`].
     pub async fn build(&self, operation: &Operation, recipe: &Recipe) -> Result<Built, Trouble> {
+        GIVEN.scope(RefCell::default(), self.made(operation, recipe)).await
+    }
+
+    async fn made(&self, operation: &Operation, recipe: &Recipe) -> Result<Built, Trouble> {
         let mut is_unknown = false;
         let target = self.target(operation, recipe, &mut is_unknown).await?;
         let (value, body) = match (&operation.body, &recipe.content) {

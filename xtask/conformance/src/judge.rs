@@ -253,7 +253,7 @@ fn accepted(operation: &Operation, built: &Built, reply: &Reply) -> Result<(), V
 const NEVER_OF_VALUES: [u16; 7] = [401, 403, 405, 408, 413, 415, 429];
 
 /// Whether a refusal of a valid request is one that the document announces.
-fn is_excused(operation: &Operation, built: &Built, reply: &Reply) -> bool {
+pub(crate) fn is_excused(operation: &Operation, built: &Built, reply: &Reply) -> bool {
     if !(400..500).contains(&reply.status) {
         return false;
     }

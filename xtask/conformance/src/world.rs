@@ -3,6 +3,7 @@
 //!
 //! Turns a recipe into a request. Judges nothing.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
@@ -33,6 +34,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(90);
 tokio::task_local! {
     /// The operations that are asked for a value at the moment, each on behalf of the one before.
     static OBTAINED: Vec<String>;
+    /// What other operations answered for the request that is being built, so that two values of
+    /// one answer belong together: an object's id and that of its owner.
+    pub(crate) static GIVEN: RefCell<BTreeMap<String, Value>>;
 }
 
 /// A plain valid request of every operation.
@@ -80,7 +84,8 @@ pub struct World {
     bounds: Bounds,
     sent: AtomicU64,
     next_slot: tokio::sync::Mutex<Instant>,
-    kept: Mutex<BTreeMap<Source, (Instant, Value)>>,
+    /// Answers by operation.
+    kept: Mutex<BTreeMap<String, (Instant, Value)>>,
     skew: OnceCell<i64>,
     waiting: Mutex<Option<String>>,
 }
@@ -206,32 +211,38 @@ impl World {
         match source {
             Source::Credential(path) => Ok(self.credentials.all(path).to_vec()),
             Source::Answer { operation, pointer } => {
-                if let Some(value) = self.kept(source).filter(|_| !fresh) {
-                    return Ok(vec![value]);
+                let given = GIVEN.try_with(|all| all.borrow().get(operation).cloned());
+                let kept = || self.kept(operation).filter(|_| !fresh);
+                if let Some(body) = given.ok().flatten().or_else(kept) {
+                    return Ok(body.pointer(pointer).cloned().into_iter().collect());
                 }
                 let mut chain = OBTAINED.try_with(Vec::clone).unwrap_or_default();
                 if chain.contains(operation) {
                     return Ok(vec![]);
                 }
                 chain.push(operation.clone());
-                let value = OBTAINED.scope(chain, self.obtain(operation, pointer)).await?;
+                let body = OBTAINED.scope(chain, self.obtain(operation, pointer)).await?;
+                let value = body.pointer(pointer).cloned();
+                // Outside a request that is being built there is nothing to keep together.
+                let _ =
+                    GIVEN.try_with(|all| all.borrow_mut().insert(operation.clone(), body.clone()));
                 if !fresh {
                     let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-                    kept.insert(source.clone(), (Instant::now(), value.clone()));
+                    kept.insert(operation.clone(), (Instant::now(), body));
                 }
-                Ok(vec![value])
+                Ok(value.into_iter().collect())
             }
         }
     }
 
     /// What an operation gave not long ago.
-    fn kept(&self, source: &Source) -> Option<Value> {
+    fn kept(&self, operation: &str) -> Option<Value> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, value) = kept.get(source)?;
-        (since.elapsed() < KEEP).then(|| value.clone())
+        let (since, body) = kept.get(operation)?;
+        (since.elapsed() < KEEP).then(|| body.clone())
     }
 
-    /// Asks another operation for a value.
+    /// Asks another operation for an answer that has a value at `pointer`.
     fn obtain<'a>(&'a self, operation: &'a str, pointer: &'a str) -> Later<'a, Value> {
         Box::pin(async move {
             let Some((operation, recipe)) = self.plain.get(operation) else {
@@ -241,9 +252,9 @@ impl World {
             let exchange = self.attempt(operation, recipe).await?;
             let reply = &exchange.reply;
             let body = reply.json().inspect(|body| self.hide(&operation.id, body));
-            let value = body.and_then(|body| body.pointer(pointer).cloned());
-            let value = value.filter(|it| (200..300).contains(&reply.status) && !it.is_null());
-            value.ok_or_else(|| {
+            let has = |body: &Value| body.pointer(pointer).is_some_and(|it| !it.is_null());
+            let body = body.filter(|body| (200..300).contains(&reply.status) && has(body));
+            body.ok_or_else(|| {
                 let code = reply.json().and_then(|it| it["error"].as_str().map(str::to_owned));
                 let told = code.map(|code| format!(" {code}")).unwrap_or_default();
                 Trouble::Missing(format!(

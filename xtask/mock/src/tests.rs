@@ -220,7 +220,10 @@ fn one_document_can_be_served_alone() {
     let chat = only("chat").expect("it is there");
     assert!(chat.operations.iter().all(|operation| operation.info.document == "chat"));
     let refused = only("chats").expect_err("there is none").0;
-    assert_eq!(refused, "there is no document `chats`; there are admin, chat, embed, iframe");
+    assert_eq!(
+        refused,
+        "there is no document `chats`; there are admin, chat, embed, iframe, lifecycle"
+    );
 }
 
 #[tokio::test]

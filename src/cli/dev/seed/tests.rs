@@ -104,7 +104,7 @@ async fn ids_have_the_documented_form() {
     let (world, all) = (World::open(dir.path()).await, credentials(dir.path()));
     world.seed(&all).await;
     let keys = world.store.list_keys(None, None, None, 200).await.expect("answers");
-    assert_eq!(keys.len(), 10);
+    assert_eq!(keys.len(), 12);
     for key in keys {
         for (id, prefix) in [(&key.id, "key_"), (&key.tenant, "ten_")] {
             let rest = id.strip_prefix(prefix).expect("the prefix");
