@@ -76,6 +76,11 @@
   function localize(spec, demo) {
     spec.servers = [{ url: location.origin, description: "The service that serves this page" }];
     for (const operation of operations(spec)) {
+      // Several operations refer to one parameter; each gets its own copy to be changed.
+      operation.node.parameters = operation.node.parameters?.map((parameter) => {
+        const name = parameter.$ref?.split("/").pop();
+        return name ? structuredClone(spec.components.parameters[name]) : parameter;
+      });
       for (const parameter of operation.node.parameters ?? []) {
         // Swagger UI fills examples in, which would send invented values for what may be left out.
         if (!parameter.required) parameter.schema = withoutExample(spec, parameter.schema);
