@@ -8,10 +8,20 @@ use dropshot::{ApiDescription, HttpServer};
 use http::Method;
 use serde_json::json;
 use vestibule_api::chat_sessions::{self, ChatSessions};
+use vestibule_runtime::{Keyed, Recall, Recalled, Refusal, Scope};
 
 use crate::failing_handlers::{Clumsy, answer};
 use crate::process::Process;
 use crate::requests::{post, send};
+
+/// Knows no request from before.
+impl Recall for Clumsy {
+    type Once = ();
+
+    async fn recall(&self, _: Scope<'_>, _: Keyed) -> Result<Recalled<()>, Refusal> {
+        Ok(Recalled::Fresh(()))
+    }
+}
 
 /// Without the feature: missing `chat_session_create`.
 impl ChatSessions for Clumsy {}
