@@ -303,6 +303,7 @@ async fn take_changed_keys(context: &Context, file: &Path) -> Result<bool, Strin
         return Err(format!("none of {fingerprints:?} opens this database"));
     }
     context.master_keys.replace(&keys);
+    context.verified_tokens.forget();
     tracing::info!(?fingerprints, "the list of master keys changed");
     Ok(true)
 }

@@ -6,16 +6,16 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
 use quick_cache::sync::Cache;
 
+use crate::domain::api_key::KeyHash;
 use crate::domain::token::{self, EmbedClaims, MAX_BYTES, Tokens};
 use crate::error::{Error, Result};
 
 /// The most tokens remembered, about a kilobyte each.
 const MOST: usize = 4096;
 
-/// A memory of verdicts on signatures, which never change while the master keys are the same.
+/// A memory of verdicts on signatures. Whoever takes a master key away makes it forget them.
 pub struct VerifiedTokens(Cache<[u8; 32], Arc<EmbedClaims>>);
 
 impl Default for VerifiedTokens {
@@ -25,16 +25,26 @@ impl Default for VerifiedTokens {
 }
 
 impl VerifiedTokens {
-    /// The claims of a genuine embed token that is in time.
+    /// Forgets all verdicts.
+    pub fn forget(&self) {
+        self.0.clear();
+    }
+
+    /// The claims of a genuine embed token that is in time. `hash` is the token's own.
     ///
     /// # Errors
     /// As [`Tokens::verify`].
-    pub fn claims(&self, tokens: &Tokens, token: &str, now_ms: i64) -> Result<Arc<EmbedClaims>> {
+    pub fn claims(
+        &self,
+        tokens: &Tokens,
+        token: &str,
+        hash: &KeyHash,
+        now_ms: i64,
+    ) -> Result<Arc<EmbedClaims>> {
         if token.len() > MAX_BYTES {
             return Err(Error::InvalidToken);
         }
-        let digest = digest::digest(&digest::SHA256, token.as_bytes());
-        let digest = digest.as_ref().try_into().expect("SHA-256 gives 32 bytes");
+        let digest = *hash.bytes();
         if let Some(claims) = self.0.get(&digest) {
             token::require_accepted_key(tokens, &*claims, now_ms)?;
             token::require_in_time(&*claims, now_ms)?;
@@ -53,6 +63,7 @@ mod tests {
     use crate::domain::token::Audience;
 
     const KEY: &str = "5f0c2b7e91d34a68b7c1e20f94d85a3366d1fe07a95b4c82903e7d6f18c4ab52";
+    const OTHER: &str = "c1e20f94d85a3366d1fe07a95b4c82903e7d6f18c4ab525f0c2b7e91d34a68b7";
     const START: i64 = 1_700_000_000;
 
     fn tokens() -> Tokens {
@@ -81,7 +92,8 @@ mod tests {
     fn remembered_token_still_expires_and_never_begins_early() {
         let (tokens, verified) = (tokens(), VerifiedTokens::default());
         let token = tokens.mint(&claims()).expect("short");
-        let ask = |at_s: i64| verified.claims(&tokens, &token, at_s * 1000);
+        let hash = KeyHash::of(&token);
+        let ask = |at_s: i64| verified.claims(&tokens, &token, &hash, at_s * 1000);
         assert!(matches!(ask(START + 900), Err(Error::TokenExpired { .. })), "not remembered yet");
         for _ in 0..2 {
             assert_eq!(*ask(START + 899).expect("in time"), claims());
@@ -94,12 +106,24 @@ mod tests {
     fn neighbour_of_a_remembered_token_is_refused() {
         let (tokens, verified) = (tokens(), VerifiedTokens::default());
         let token = tokens.mint(&claims()).expect("short");
-        verified.claims(&tokens, &token, START * 1000).expect("genuine");
+        let ask = |token: &str| verified.claims(&tokens, token, &KeyHash::of(token), START * 1000);
+        ask(&token).expect("genuine");
         let (body, _) = token.rsplit_once('.').expect("a signature");
         for forged in [format!("{body}."), format!("{body}.AAAA"), format!("{token}A"), body.into()]
         {
-            let refused = verified.claims(&tokens, &forged, START * 1000);
-            assert!(matches!(refused, Err(Error::InvalidToken)), "{forged}");
+            assert!(matches!(ask(&forged), Err(Error::InvalidToken)), "{forged}");
         }
+    }
+
+    #[test]
+    fn a_verdict_that_is_forgotten_is_made_again_by_the_keys_there_are() {
+        let keys = Arc::new(MasterKeys::parse([KEY]).expect("this key is random"));
+        let tokens = Tokens::new(Arc::clone(&keys), "https://v.example");
+        let (token, verified) = (tokens.mint(&claims()).expect("short"), VerifiedTokens::default());
+        let ask = || verified.claims(&tokens, &token, &KeyHash::of(&token), START * 1000);
+        ask().expect("genuine");
+        keys.replace(&MasterKeys::parse([OTHER]).expect("this key is random"));
+        verified.forget();
+        assert!(matches!(ask(), Err(Error::InvalidToken)), "no key of today signed it");
     }
 }

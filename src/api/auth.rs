@@ -64,8 +64,8 @@ impl Authenticate for Context {
     type SignedV2 = SignedV2Caller;
 
     async fn admin_key(&self, request: &Received) -> Result<AdminCaller, Refusal> {
-        let token = bearer(request, Error::InvalidApiKey)?;
-        if !self.admin_token.matches(token) {
+        let (_, hash) = bearer(request, Error::InvalidApiKey)?;
+        if !self.admin_token.matches(&hash) {
             return Err(Error::InvalidApiKey.into());
         }
         request.notes.caller(KnownCaller::default());
@@ -73,8 +73,8 @@ impl Authenticate for Context {
     }
 
     async fn api_key(&self, request: &Received) -> Result<ApiKeyCaller, Refusal> {
-        let secret = bearer(request, Error::InvalidApiKey)?;
-        let lookup = KeyHash::of(secret).lookup();
+        let (_, hash) = bearer(request, Error::InvalidApiKey)?;
+        let lookup = hash.lookup();
         let key = self.store.key_by_lookup(&lookup).await?;
         let now = self.clock.now_ms();
         let generation = key.as_ref().and_then(|key| key.generation_of(&lookup, now));
@@ -86,7 +86,7 @@ impl Authenticate for Context {
     }
 
     async fn chat_token(&self, request: &Received) -> Result<SessionCaller, Refusal> {
-        let token = bearer(request, Error::InvalidToken)?;
+        let (token, _) = bearer(request, Error::InvalidToken)?;
         let now = self.clock.now_ms();
         let claims = chat_token::verify(&self.master_keys, token, now)?;
         let (session, key) = self.session_and_key(&claims.tid, &claims.sid).await?;
@@ -107,9 +107,9 @@ impl Authenticate for Context {
     }
 
     async fn embed_token(&self, request: &Received) -> Result<SessionCaller, Refusal> {
-        let token = bearer(request, Error::InvalidToken)?;
+        let (token, hash) = bearer(request, Error::InvalidToken)?;
         let now = self.clock.now_ms();
-        let claims = self.verified_tokens.claims(&self.tokens, token, now)?;
+        let claims = self.verified_tokens.claims(&self.tokens, token, &hash, now)?;
         let (session, key) = self.session_and_key(&claims.tid, &claims.sid).await?;
         note_session(request, &session);
         session.require_live(key.as_deref().map(Key::terms), now)?;
@@ -249,8 +249,8 @@ pub(super) fn note_session(request: &Received, session: &Session) {
     });
 }
 
-/// The one bearer token of a request; `malformed` is what a header of another form is.
-fn bearer(request: &Received, malformed: Error) -> Result<&str> {
+/// The one bearer token of a request and its hash; `malformed` is what a header of another form is.
+fn bearer(request: &Received, malformed: Error) -> Result<(&str, KeyHash)> {
     let mut all = request.headers.get_all(AUTHORIZATION).iter();
     let (one, other) = (all.next(), all.next());
     let Some(value) = one else { return Err(Error::MissingCredentials) };
@@ -259,8 +259,9 @@ fn bearer(request: &Received, malformed: Error) -> Result<&str> {
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' '))
     });
     let token = token.filter(|token| !token.is_empty()).ok_or(malformed)?;
-    request.notes.token(TokenPrefix(KeyHash::of(token).prefix()));
-    Ok(token)
+    let hash = KeyHash::of(token);
+    request.notes.token(TokenPrefix(hash.prefix()));
+    Ok((token, hash))
 }
 
 fn signed_headers(sent: &HeaderMap) -> SignedHeaders<'_> {

@@ -53,13 +53,15 @@ impl ChatSessions for Context {
             Recalled::Before(kept) => return Ok(ChatSessionCreateResponse::Kept(kept)),
         };
         let welcome = self.welcome(&admitted).await?;
+        let intents = welcome.intent_names();
         let respond = move |opened: &OpenedChat| {
             let body = welcome.answer(&opened.session, &opened.conversation.id)?;
             Ok(ChatSessionCreateResponse::Ok { body })
         };
         let reply = self.reply(once, respond);
         let (receipt, generation) = (reply.receipt(), generation.unwrap_or_default());
-        let opened = self.open_chat(&admitted, generation, &customer, opening, receipt).await;
+        let opened =
+            self.open_chat(&admitted, generation, &customer, opening, intents, receipt).await;
         reply.answer(opened)
     }
 
@@ -110,13 +112,14 @@ impl Context {
         chat_session::identify(admitted.identity, id, token, identity_secret, self.clock.now_ms())
     }
 
-    /// Opens a session for an admitted page.
+    /// Opens a session for an admitted page, which is offered `intents`.
     pub(super) async fn open_chat(
         &self,
         admitted: &Admitted<'_>,
         generation: i64,
         customer: &Customer,
         opening: Opening,
+        intents: Vec<String>,
         receipt: Option<Receipt<OpenedChat>>,
     ) -> Result<OpenedChat> {
         let (now, fresh) = (self.clock.now_ms(), self.ids.uuid().to_string());
@@ -125,11 +128,8 @@ impl Context {
         // merging makes of them.
         let conversation =
             chat_session::converse(tenant, customer, None, fresh, opening, now, |_| vec![])?;
-        let catalogue = self.store.catalogue(tenant).await?;
-        let intents = offered_names(admitted.allowed_intents, &catalogue);
         let ids = self.fresh_ids(now);
-        let session = chat_session::open(*admitted, &conversation, intents, now, ids);
-        let session = Session { key_generation: generation, ..session };
+        let session = chat_session::open(*admitted, generation, &conversation, intents, now, ids);
         let audit = self
             .audit(tenant, &admitted.key.id, "session.open", &session.id)
             .about(conversation.subject())
@@ -168,6 +168,10 @@ struct Welcome {
 }
 
 impl Welcome {
+    fn intent_names(&self) -> Vec<String> {
+        self.intents.iter().map(|intent| intent.name.to_string()).collect()
+    }
+
     /// The answer, its token minted.
     fn answer(self, session: &Session, conversation: &str) -> Result<models::ChatSession, Refusal> {
         let claims = chat_session::claims(session)

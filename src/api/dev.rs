@@ -12,7 +12,8 @@ use serde_json::json;
 use vestibule_api::authenticate::windows;
 
 use super::answer;
-use super::auth::{ApiKeyCaller, SignedCaller};
+use super::auth::SignedCaller;
+use super::chat_sessions::offered_names;
 use super::page_routes::respond;
 use super::pages::{Page, demo_headers};
 use crate::cli::dev::TenantCredentials;
@@ -103,7 +104,7 @@ impl Context {
         // Nothing was signed; a random value takes the place of the signature that is used up.
         let verified = Verified { mac: self.ids.bytes(), secret: 0, remember_until };
         let caller = SignedCaller { key, generation: 1, verified };
-        let session = self.draw_embed(&caller, asked).await?;
+        let session = self.draw_embed(&caller.key, caller.generation, asked).await?;
         let session = self.open_embed(&caller, session, None).await?;
         let claims = embed_session::claims(&session, self.tokens.issuer());
         let token = self.tokens.mint(&claims.ok_or(Error::InvalidToken)?)?;
@@ -114,7 +115,10 @@ impl Context {
         let key = self.demo_key(&demo.chat.public_key).await?;
         let admitted = chat_session::admit(Some(&key), Some(&self.public_url))?;
         let opening = Opening { locale: Some("en".into()), ..Opening::default() };
-        let opened = self.open_chat(&admitted, 1, &Customer::default(), opening, None).await?;
+        let catalogue = self.store.catalogue(&key.tenant).await?;
+        let intents = offered_names(admitted.allowed_intents, &catalogue);
+        let customer = Customer::default();
+        let opened = self.open_chat(&admitted, 1, &customer, opening, intents, None).await?;
         let claims = chat_session::claims(&opened.session).ok_or(Error::InvalidToken)?;
         let token = chat_token::mint(&self.master_keys, &claims);
         Ok(format!("{}/widget/frame#token={token}", self.public_url))
@@ -132,10 +136,9 @@ impl Context {
             reference_queries: vec![],
         };
         let asked = iframe_session::Request { uid: "demo".into(), sources, ttl_s: 900, context };
-        let caller = ApiKeyCaller { key, generation: 1 };
-        let drawn = self.draw_iframe(&caller, asked).await?;
+        let drawn = self.draw_iframe(&key, 1, asked).await?;
         let (session, cache_key) = (drawn.session, drawn.cache_key);
-        self.open_iframe(&caller.key, session, cache_key, LimitsChange::Keep, None).await?;
+        self.open_iframe(&key, session, cache_key, LimitsChange::Keep, None).await?;
         Ok(drawn.body.iframe_url)
     }
 }
@@ -151,7 +154,7 @@ async fn clock(context: Request, body: UntypedBody) -> Result<Response<Body>, Ht
     let service = context.context();
     let token = context.request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = token.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
-    if !service.admin_token.matches(token) {
+    if !service.admin_token.matches(&KeyHash::of(token)) {
         return answer(StatusCode::UNAUTHORIZED, &json!({ "error": "invalid_api_key" }));
     }
     let Ok(Shift { offset_ms }) = serde_json::from_slice(body.as_bytes()) else {

@@ -11,6 +11,7 @@ use vestibule_runtime::Refusal;
 
 use super::backends::Backend;
 use super::explain::Explained;
+use super::refusal::SECONDS_HINT;
 use crate::context::Context;
 use crate::domain::key::{Key, KeyKind, Mode};
 use crate::domain::signature::{self, Skew};
@@ -65,22 +66,22 @@ impl Context {
         let now = self.clock.now_ms();
         let live = self.live_secrets(key)?;
         let secrets: Vec<_> = live.into_iter().map(|(_, secret)| secret).collect();
-        let string_to_sign = format!("{}.{}", *sent.timestamp, *sent.body);
         let attempt = Attempt {
-            string_to_sign: string_to_sign.as_bytes(),
             timestamp: &sent.timestamp,
             body: sent.body.as_bytes(),
             signature: &sent.signature,
         };
         let diagnosis = signature_diagnosis::diagnose(&attempt, &secrets);
         let skew = signature::skew(sent.timestamp.as_bytes(), now, windows::EMBED_TIMESTAMP_MS);
-        let difference = sent.string_to_sign.as_ref().and_then(|text| {
-            signature_diagnosis::first_difference(string_to_sign.as_bytes(), text.as_bytes())
-        });
+        let signed = signature_diagnosis::string_to_sign(&attempt);
+        let difference = sent
+            .string_to_sign
+            .as_ref()
+            .and_then(|text| signature_diagnosis::first_difference(&signed, text.as_bytes()));
         Ok(models::SignatureDiagnosis {
             matches: diagnosis == Diagnosis::Matches,
             finding: finding(&diagnosis, &skew),
-            string_to_sign,
+            string_to_sign: String::from_utf8_lossy(&signed).into_owned(),
             first_difference: difference.map(shown),
             server_time_ms: now,
             skew_ms: skew.skew_ms,
@@ -107,7 +108,7 @@ fn finding(diagnosis: &Diagnosis, skew: &Skew) -> String {
     };
     let clock = match (skew.is_within, skew.looks_like_seconds) {
         (true, _) => return signature,
-        (false, true) => "The timestamp has 10 digits: send milliseconds, 13 digits.",
+        (false, true) => SECONDS_HINT,
         (false, false) if skew.skew_ms.is_none() => {
             "The timestamp is not 13 digits of milliseconds."
         }

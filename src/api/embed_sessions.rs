@@ -12,6 +12,7 @@ use super::idempotency::Once;
 use super::refusal::documented;
 use crate::context::Context;
 use crate::domain::embed_session::{self, Request};
+use crate::domain::key::Key;
 use crate::domain::session::{Grant, Session};
 use crate::domain::signature::Verified;
 use crate::domain::tenant::Directory;
@@ -25,7 +26,8 @@ impl EmbedSessions for Context {
         request: EmbedSessionCreateRequest,
         once: Option<Once>,
     ) -> Result<EmbedSessionCreateResponse, Refusal> {
-        let session = self.draw_embed(&caller, asked(request.body)).await?;
+        let asked = asked(request.body);
+        let session = self.draw_embed(&caller.key, caller.generation, asked).await?;
         let body = self.embed_session(&session)?;
         let location = "/v1/embed/session".to_owned();
         let respond = move |_: &Session| Ok(EmbedSessionCreateResponse::Created { body, location });
@@ -54,16 +56,17 @@ impl EmbedSessions for Context {
 }
 
 impl Context {
-    /// A session that the caller may open.
+    /// A session that the holder of a secret of the key may open.
     pub(super) async fn draw_embed(
         &self,
-        caller: &SignedCaller,
+        key: &Key,
+        generation: i64,
         asked: Request,
     ) -> Result<Session> {
         let now = self.clock.now_ms();
         let ids = self.fresh_ids(now);
         let employee = asked.employee.clone();
-        let session = embed_session::open(&caller.key, caller.generation, asked, now, ids)?;
+        let session = embed_session::open(key, generation, asked, now, ids)?;
         self.require_known_people(&session, &employee).await?;
         Ok(session)
     }

@@ -1,8 +1,6 @@
 //! Goes through a door without opening it: one function per surface, each the door's own steps up
 //! to the write, and what came of them as the document shows it.
 
-use std::collections::BTreeSet;
-
 use serde::de::DeserializeOwned;
 use vestibule_api::chat_sessions::ChatSessionCreate;
 use vestibule_api::embed_sessions::EmbedSessionCreate;
@@ -14,10 +12,10 @@ use vestibule_runtime::{
 
 use super::embed_sessions;
 use crate::context::Context;
+use crate::domain::chat_session;
 use crate::domain::explanation::{self, Rule};
-use crate::domain::key::{Kept, Key, KeyKind, KeyState};
+use crate::domain::key::{Key, KeyKind, KeyState};
 use crate::domain::origin::Origin;
-use crate::domain::{chat_session, embed_session, iframe_session};
 use crate::error::{Error, Result};
 
 /// What a door would say.
@@ -127,12 +125,8 @@ impl Context {
         require_active(key, codes::INVALID_SIGNATURE)?;
         let Some(body) = body else { return Ok(()) };
         let body = read(body, schemas::embed::create_embed_session(), refused)?;
-        let asked = embed_sessions::asked(body);
-        let (employee, now) = (asked.employee.clone(), self.clock.now_ms());
-        let session = embed_session::open(key, 0, asked, now, self.fresh_ids(now));
-        let session = session.map_err(|error| halt(error, refused))?;
-        let known = self.require_known_people(&session, &employee).await;
-        known.map_err(|error| halt(error, refused))
+        let drawn = self.draw_embed(key, 0, embed_sessions::asked(body)).await;
+        drawn.map(drop).map_err(|error| halt(error, refused))
     }
 
     async fn through_chat(
@@ -146,10 +140,8 @@ impl Context {
         let body = body.map(|text| read::<models::CreateChatSession>(text, schema, refused));
         let body = body.transpose()?;
         let now = self.clock.now_ms();
-        let is_named = |body: &models::CreateChatSession| {
-            let named = Kept::Lookup(body.public_key.to_string());
-            key.secrets.iter().any(|secret| secret.kept == named && secret.is_live(now))
-        };
+        let is_named =
+            |body: &models::CreateChatSession| key.generation_of(&body.public_key, now).is_some();
         if body.as_ref().is_some_and(|body| !is_named(body)) {
             return Err(Halt::Refused(Box::new(Stop {
                 rule: Rule::Key,
@@ -174,11 +166,8 @@ impl Context {
         let Some(body) = body else { return Ok(()) };
         let body = read(body, schemas::iframe::create_iframe_session(), refused)?;
         let asked = self.asked(&key.tenant, body).await.map_err(|error| halt(error, refused))?;
-        let known = self.store.sources(&key.tenant).await.map_err(Halt::Failed)?;
-        let known: BTreeSet<String> = known.iter().cloned().collect();
-        let now = self.clock.now_ms();
-        let session = iframe_session::open(key, asked, &known, now, self.fresh_ids(now));
-        session.map(drop).map_err(|error| halt(error, refused))
+        let drawn = self.draw_iframe(key, 0, asked).await;
+        drawn.map(drop).map_err(|error| halt(error, refused))
     }
 }
 

@@ -32,7 +32,8 @@ impl IframeSessions for Service {
         let limits = limits_change(request.body.limits.as_ref(), request.limits_is_null);
         let asked = self.asked(&caller.key.tenant, request.body).await?;
         let deprecated = asked.context.fallback.is_used();
-        let DrawnIframe { session, cache_key, body } = self.draw_iframe(&caller, asked).await?;
+        let DrawnIframe { session, cache_key, body } =
+            self.draw_iframe(&caller.key, caller.generation, asked).await?;
         let deprecation = deprecated.then(|| DEPRECATED_SINCE.to_owned());
         let respond = move |_: &Session| Ok(IframeSessionCreateResponse::Ok { body, deprecation });
         let reply = self.reply(once, respond);
@@ -55,15 +56,14 @@ impl Service {
     /// A session that the holder of an API key may open.
     pub(super) async fn draw_iframe(
         &self,
-        caller: &ApiKeyCaller,
+        key: &Key,
+        generation: i64,
         asked: Request,
     ) -> Result<DrawnIframe> {
-        let ApiKeyCaller { key, generation } = caller;
         let known = self.store.sources(&key.tenant).await?.iter().cloned().collect();
         let now = self.clock.now_ms();
         let ids = self.fresh_ids(now);
-        let session = iframe_session::open(key, asked, &known, now, ids)?;
-        let session = Session { key_generation: *generation, ..session };
+        let session = iframe_session::open(key, generation, asked, &known, now, ids)?;
         let cache_key = self.ids.base62("ck_");
         let hash = KeyHash::of(&cache_key);
         let body = models::IframeSession {

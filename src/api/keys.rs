@@ -30,7 +30,7 @@ impl Keys for Context {
         let tenant = request.body.tenant_id.to_string();
         let label = request.body.label.to_string();
         let drawn = self.provision(ADMIN).draw_key(&tenant, &label, asked(request.body))?;
-        let key = self.shown_key(&drawn.key).await?;
+        let key = shown(&drawn.key, KeyUse::default(), self.clock.now_ms())?;
         let body = models::KeyCreated { key, credential: told_once(drawn.credential) };
         let reply = self.reply(once, move |(): &()| Ok(KeyCreateResponse::Created { body }));
         let created = self.store.create_key(drawn.key, drawn.audit, reply.receipt()).await;

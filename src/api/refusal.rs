@@ -92,6 +92,9 @@ fn not_found(thing: Thing) -> Code {
     }
 }
 
+/// What callers are told who send seconds.
+pub(super) const SECONDS_HINT: &str = "The timestamp has 10 digits: send milliseconds, 13 digits.";
+
 fn out_of_window(server_time_ms: i64, skew_ms: Option<i64>, seconds: bool) -> Refusal {
     let refusal =
         Refusal::new(codes::TIMESTAMP_OUT_OF_WINDOW).detail("server_time_ms", server_time_ms);
@@ -100,9 +103,7 @@ fn out_of_window(server_time_ms: i64, skew_ms: Option<i64>, seconds: bool) -> Re
         None => refusal,
     };
     match seconds {
-        true => {
-            refusal.detail("hint", "The timestamp has 10 digits: send milliseconds, 13 digits.")
-        }
+        true => refusal.detail("hint", SECONDS_HINT),
         false => refusal,
     }
 }

@@ -25,7 +25,7 @@ impl KeyHash {
     }
 
     /// The 32 bytes, as the store keeps them of a cache key.
-    pub fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
@@ -35,9 +35,9 @@ impl KeyHash {
         [a, b, c, d]
     }
 
-    /// Whether `credential` is the one that was hashed, in constant time.
-    pub fn matches(&self, credential: &str) -> bool {
-        constant_time::verify_slices_are_equal(&self.0, &Self::of(credential).0).is_ok()
+    /// Whether `presented` is of the same credential, in constant time.
+    pub fn matches(&self, presented: &Self) -> bool {
+        constant_time::verify_slices_are_equal(&self.0, &presented.0).is_ok()
     }
 }
 
@@ -66,7 +66,7 @@ mod tests {
         /// A hash matches its own credential and no other.
         #[test]
         fn a_hash_matches_only_its_credential(a in "[a-c]{0,3}", b in "[a-c]{0,3}") {
-            prop_assert_eq!(KeyHash::of(&a).matches(&b), a == b);
+            prop_assert_eq!(KeyHash::of(&a).matches(&KeyHash::of(&b)), a == b);
         }
     }
 }

@@ -171,9 +171,11 @@ pub fn merge(
     Err(Error::Rules(violations))
 }
 
-/// Opens a session in a conversation. `intents` are the names of those it is offered.
+/// Opens a session in a conversation. `generation` is that of the publishable key that was shown,
+/// `intents` are the names of those it is offered.
 pub fn open(
     admitted: Admitted<'_>,
+    generation: i64,
     conversation: &Conversation,
     intents: Vec<String>,
     now_ms: i64,
@@ -184,7 +186,7 @@ pub fn open(
         tenant: admitted.key.tenant.clone(),
         id: ids.session,
         key_id: admitted.key.id.clone(),
-        key_generation: 0,
+        key_generation: generation,
         token_id: ids.token,
         issued_at: now_ms,
         ttl_s,

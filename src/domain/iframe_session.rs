@@ -58,13 +58,15 @@ pub struct ReferenceQuery {
     pub query: String,
 }
 
-/// Opens a session for the holder of an API key. `known` are the ids of the tenant's sources.
+/// Opens a session for the holder of a generation of an API key. `known` are the ids of the
+/// tenant's sources.
 ///
 /// # Errors
 /// `UnknownSource` with every id that is not the tenant's, each once; `InvalidApiKey` when the key
 /// is not an iframe key.
 pub fn open(
     key: &Key,
+    generation: i64,
     request: Request,
     known: &BTreeSet<String>,
     now_ms: i64,
@@ -80,7 +82,7 @@ pub fn open(
         tenant: key.tenant.clone(),
         id: ids.session,
         key_id: key.id.clone(),
-        key_generation: 0,
+        key_generation: generation,
         token_id: ids.token,
         issued_at: now_ms,
         ttl_s,

@@ -100,7 +100,7 @@ impl MasterKeys {
 
     /// Which of the keys sealed a value for `place`, counted from 0; `None` when none of them did.
     pub fn sealer(&self, place: Place<'_>, sealed: &Sealed) -> Option<usize> {
-        self.all().iter().position(|key| key.open(place, sealed).is_some())
+        self.opened(place, sealed).map(|(at, _)| at)
     }
 
     /// The value sealed by the first key; `None` when it is already.
@@ -113,9 +113,10 @@ impl MasterKeys {
         nonce: [u8; NONCE],
         sealed: &Sealed,
     ) -> Result<Option<Sealed>> {
-        match self.sealer(place, sealed) {
-            Some(0) => Ok(None),
-            Some(_) | None => Ok(Some(self.seal(place, nonce, &self.open(place, sealed)?))),
+        match self.opened(place, sealed) {
+            Some((0, _)) => Ok(None),
+            Some((_, plain)) => Ok(Some(self.seal(place, nonce, &plain))),
+            None => Err(does_not_open(place)),
         }
     }
 
@@ -159,13 +160,12 @@ impl MasterKeys {
     /// # Errors
     /// `Internal` when no key opens it: another master key, another place, or a damaged value.
     pub fn open(&self, place: Place<'_>, sealed: &Sealed) -> Result<SecretString> {
-        self.all().iter().find_map(|key| key.open(place, sealed)).ok_or_else(|| {
-            let Place { table, column, .. } = place;
-            Error::Internal(format!(
-                "a sealed value of {table}.{column} does not open: it was sealed by another master \
-                 key, moved or damaged; configure the key that sealed it"
-            ))
-        })
+        let opened = self.opened(place, sealed);
+        opened.map(|(_, plain)| plain).ok_or_else(|| does_not_open(place))
+    }
+
+    fn opened(&self, place: Place<'_>, sealed: &Sealed) -> Option<(usize, SecretString)> {
+        self.all().iter().enumerate().find_map(|(at, key)| Some((at, key.open(place, sealed)?)))
     }
 
     /// A sealed known text for the key-check row, written when a database is made.
@@ -186,19 +186,21 @@ impl MasterKeys {
         self.all()[0].derive(tenant, audience, generation)
     }
 
-    /// The keys that verify such a token at `now_ms`, the signing one first; none when the
-    /// generation that signed it is retired.
-    pub fn verifying_keys(
+    /// The keys that verify such a token at `now_ms`, the signing one first, each derived when it
+    /// is asked for; none when the generation that signed it is retired.
+    pub fn verifying_keys<'a>(
         &self,
-        tenant: &str,
-        audience: &str,
+        tenant: &'a str,
+        audience: &'a str,
         issued_s: i64,
         now_ms: i64,
-    ) -> Vec<[u8; 32]> {
+    ) -> impl Iterator<Item = [u8; 32]> + use<'a> {
         let issued_ms = issued_s.saturating_mul(1000);
         let generation = self.signing.verifying(tenant, issued_ms, now_ms);
-        let Some(generation) = generation else { return Vec::new() };
-        self.all().iter().map(|key| key.derive(tenant, audience, generation)).collect()
+        let keys = generation.map(|generation| (generation, self.all())).into_iter();
+        keys.flat_map(move |(generation, keys)| {
+            (0..keys.len()).map(move |at| keys[at].derive(tenant, audience, generation))
+        })
     }
 
     /// The key that seals the one answer that is kept under a claim.
@@ -233,6 +235,13 @@ impl Place<'_> {
         let Self { table, column, tenant, key } = self;
         aead::Aad::from(format!("{table}|{column}|{tenant}|{key}").into_bytes())
     }
+}
+
+fn does_not_open(Place { table, column, .. }: Place<'_>) -> Error {
+    Error::Internal(format!(
+        "a sealed value of {table}.{column} does not open: it was sealed by another master key, \
+         moved or damaged; configure the key that sealed it"
+    ))
 }
 
 /// Bytes of a nonce.

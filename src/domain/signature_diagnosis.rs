@@ -13,8 +13,6 @@ use super::hex;
 /// What a caller sent, taken for granted but for the signature.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt<'a> {
-    /// The bytes that should have been signed.
-    pub string_to_sign: &'a [u8],
     /// The value of the timestamp header.
     pub timestamp: &'a str,
     /// The raw body.
@@ -79,6 +77,11 @@ pub fn diagnose(attempt: &Attempt<'_>, secrets: &[SecretString]) -> Diagnosis {
     Diagnosis::Unknown
 }
 
+/// What version 1 signs: timestamp, full stop, raw body.
+pub fn string_to_sign(attempt: &Attempt<'_>) -> Vec<u8> {
+    [attempt.timestamp.as_bytes(), b".", attempt.body].concat()
+}
+
 /// The first byte at which `actual` departs from `expected`; `None` when they are equal.
 pub fn first_difference(expected: &[u8], actual: &[u8]) -> Option<Difference> {
     if expected == actual {
@@ -126,16 +129,16 @@ fn keys(secret: &SecretString) -> Vec<(Option<&'static str>, Vec<u8>)> {
 
 /// What people sign, the right text first.
 fn texts(attempt: &Attempt<'_>) -> Vec<(Option<&'static str>, Vec<u8>)> {
-    let Attempt { string_to_sign, timestamp, body, .. } = *attempt;
+    let Attempt { timestamp, body, .. } = *attempt;
     let stamp = timestamp.as_bytes();
-    let with_line_end = [string_to_sign, b"\n"].concat();
+    let right = string_to_sign(attempt);
+    let with_line_end = [&right, b"\n".as_slice()].concat();
     let mut texts = vec![
-        (None, string_to_sign.to_vec()),
+        (None, right),
         (Some("the right text and a line end after it"), with_line_end),
         (Some("the body alone, without the timestamp"), body.to_vec()),
         (Some("timestamp and body without the full stop"), [stamp, body].concat()),
         (Some("the body before the timestamp"), [body, b".", stamp].concat()),
-        (Some("version 1: timestamp, full stop, body"), [stamp, b".", body].concat()),
     ];
     if let Some(seconds) = stamp.len().checked_sub(3).map(|end| &stamp[..end]) {
         texts.push((Some("the timestamp in seconds"), [seconds, b".", body].concat()));
@@ -186,13 +189,7 @@ mod tests {
     }
 
     fn diagnosis(signature: &str) -> Diagnosis {
-        let right = format!("{STAMP}.{BODY}");
-        let attempt = Attempt {
-            string_to_sign: right.as_bytes(),
-            timestamp: STAMP,
-            body: BODY.as_bytes(),
-            signature,
-        };
+        let attempt = Attempt { timestamp: STAMP, body: BODY.as_bytes(), signature };
         diagnose(&attempt, &[SecretString::from("ysk_other"), SecretString::from(SECRET)])
     }
 

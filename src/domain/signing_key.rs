@@ -142,24 +142,29 @@ impl SigningKeys {
 
     /// The generation that signs a token issued at `issued_ms`.
     pub fn signing(&self, tenant: &str, issued_ms: i64) -> i64 {
-        self.find(tenant, issued_ms, |key| key.generation).unwrap_or(FIRST)
+        let all = self.all();
+        let of_then = all.get(tenant).and_then(|keys| of_time(keys, issued_ms));
+        of_then.map_or(FIRST, |key| key.generation)
     }
 
     /// The generation that verifies a token issued at `issued_ms`; `None` when it is retired.
     pub fn verifying(&self, tenant: &str, issued_ms: i64, now_ms: i64) -> Option<i64> {
-        let found = self.find(tenant, issued_ms, |key| {
-            let is_accepted = key.accepted_until.is_none_or(|end| now_ms < end);
-            is_accepted.then_some(key.generation)
-        });
-        found.unwrap_or(Some(FIRST))
+        let all = self.all();
+        let Some(keys) = all.get(tenant) else { return Some(FIRST) };
+        // Of a tenant that rotated, retired generations need not be among those that are known.
+        let key = of_time(keys, issued_ms)?;
+        key.accepted_until.is_none_or(|end| now_ms < end).then_some(key.generation)
     }
 
-    fn find<T>(&self, tenant: &str, at_ms: i64, of: impl Fn(&SigningKey) -> T) -> Option<T> {
-        let all = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
-        let keys = all.get(tenant)?;
-        // Of two that begin together the newer one: the older never signed.
-        keys.iter().find(|key| key.active_from <= at_ms).map(of)
+    fn all(&self) -> Arc<HashMap<String, Vec<SigningKey>>> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// The generation that signed at an instant. Of two that begin together the newer one: the older
+/// never signed.
+fn of_time(newest_first: &[SigningKey], at_ms: i64) -> Option<&SigningKey> {
+    newest_first.iter().find(|key| key.active_from <= at_ms)
 }
 
 #[cfg(test)]
@@ -195,6 +200,8 @@ mod tests {
         assert_eq!((keys.signing(T, 1_002_000), keys.signing(T, 1_003_000)), (1, 2));
         assert_eq!(keys.verifying(T, 1_002_000, 1_062_999), Some(1));
         assert_eq!(keys.verifying(T, 1_002_000, 1_063_000), None, "retired");
+        let accepted = known(std::slice::from_ref(new));
+        assert_eq!(accepted.verifying(T, 1_002_000, 1_063_000), None, "retired and not known");
         assert_eq!(keys.verifying(T, 1_003_000, 9_000_000), Some(2));
         assert_eq!(keys.signing("ten_b", 1_003_000), FIRST, "another tenant is not concerned");
     }

@@ -200,7 +200,6 @@ impl Tokens {
         let claims: C = self
             .keys
             .verifying_keys(&peeked.tid, C::AUDIENCE.name(), peeked.iat, now_ms)
-            .into_iter()
             .find_map(|key| {
                 jsonwebtoken::decode(token, &DecodingKey::from_secret(&key), rules).ok()
             })

@@ -90,6 +90,9 @@ async fn old_tokens_of_every_surface_stay_valid_for_the_overlap_and_no_longer() 
     at(70_000);
     assert_eq!(states(&service, &tenant).await, [state(2, "active"), state(1, "retired")]);
     assert_eq!((old.reads(&service).await, new.reads(&service).await), ([401; 2], [200; 2]));
+    // The service hears again and again, and of accepted generations alone.
+    service.context.hear_of_signing_keys().await.expect("the store answers");
+    assert_eq!((old.reads(&service).await, new.reads(&service).await), ([401; 2], [200; 2]));
 }
 
 #[tokio::test]

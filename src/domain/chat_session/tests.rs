@@ -165,7 +165,7 @@ fn a_session_lives_an_hour_and_its_claims_say_so() {
     let key = key(false);
     let admitted = admit(Some(&key), Some(ORIGIN)).expect("let in");
     let intents = vec!["refund".into()];
-    let session = open(admitted, &conversation(None, false), intents, NOW, ids());
+    let session = open(admitted, 1, &conversation(None, false), intents, NOW, ids());
     assert_eq!(session.remaining_s(NOW), 3600);
     let claims = claims(&session).expect("a chat session");
     assert_eq!((claims.cid.as_str(), claims.sid.as_str()), ("old", "ses_a"));

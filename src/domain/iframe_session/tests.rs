@@ -44,7 +44,7 @@ fn request(sources: &[&str]) -> Request {
 fn open_with(sources: &[&str], known: &[&str]) -> Result<Session> {
     let ids = FreshIds { session: "ses_a".into(), token: "tok_a".into() };
     let known = known.iter().map(ToString::to_string).collect();
-    open(&key(10), request(sources), &known, NOW, ids)
+    open(&key(10), 1, request(sources), &known, NOW, ids)
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_session_lives_as_long_as_was_asked_and_keeps_its_context() {
 fn another_kind_of_key_opens_nothing() {
     let other = Key { settings: KeySettings::Embed { scope: Scope::Read }, ..key(1) };
     let ids = FreshIds { session: "s".into(), token: "t".into() };
-    let result = open(&other, request(&[]), &BTreeSet::new(), NOW, ids);
+    let result = open(&other, 1, request(&[]), &BTreeSet::new(), NOW, ids);
     assert!(matches!(result, Err(Error::InvalidApiKey)));
 }
 
@@ -74,7 +74,7 @@ fn another_kind_of_key_opens_nothing() {
 fn a_session_lives_no_longer_than_its_key_says() {
     let short = Key { max_lifetime_s: Some(60), ..key(1) };
     let ids = FreshIds { session: "s".into(), token: "t".into() };
-    let session = open(&short, request(&[]), &BTreeSet::new(), NOW, ids).expect("granted");
+    let session = open(&short, 1, request(&[]), &BTreeSet::new(), NOW, ids).expect("granted");
     assert_eq!((session.remaining_s(NOW), session.ttl_s), (60, 60));
 }
 
