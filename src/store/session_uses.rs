@@ -26,7 +26,7 @@ impl Store {
         *last = now.max(*last);
     }
 
-    /// Writes what was noted. What cannot be written is noted again.
+    /// Writes what was noted, but of sessions that are gone. What cannot be written is noted again.
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.
@@ -54,9 +54,12 @@ impl Store {
 const SLICE: usize = 1024;
 
 static USES: Rows = Rows {
-    head: "INSERT INTO session_uses (tenant_id, session_id, last_used_at) VALUES",
+    head: "INSERT INTO session_uses (tenant_id, session_id, last_used_at) \
+           SELECT v.column1, v.column2, v.column3 FROM (VALUES",
     columns: 3,
-    tail: "ON CONFLICT (tenant_id, session_id) DO UPDATE SET last_used_at = excluded.last_used_at \
+    tail: ") AS v JOIN sessions AS s ON s.tenant_id = v.column1 AND s.session_id = v.column2 \
+           WHERE TRUE \
+           ON CONFLICT (tenant_id, session_id) DO UPDATE SET last_used_at = excluded.last_used_at \
            WHERE excluded.last_used_at > session_uses.last_used_at",
 };
 

@@ -196,4 +196,8 @@ async fn uses_are_written_together_and_never_go_back() {
     assert_eq!(store.counts().writes, before + 2);
     store.purge(NOW, NOW + 10_000_000).await.expect("purges");
     assert_eq!(count(&store, "SELECT COUNT(*) FROM session_uses").await, 0);
+    // What was noted before its session went.
+    store.note_use(&one, NOW + 11);
+    store.write_uses().await.expect("writes");
+    assert_eq!(count(&store, "SELECT COUNT(*) FROM session_uses").await, 0);
 }
