@@ -92,7 +92,11 @@ impl Sender {
                 }
             };
             is_due = tokio::select! {
-                _ = stopping.changed() => false,
+                // Nobody is left who could ask it to stop: that is a stop as well.
+                changed = stopping.changed() => match changed {
+                    Ok(()) => false,
+                    Err(_) => break,
+                },
                 () = self.context.store.delivery_queued() => true,
                 Some(_) = self.under_way.join_next() => true,
                 () = tokio::time::sleep(pause) => false,

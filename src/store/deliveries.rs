@@ -154,11 +154,11 @@ impl ClaimRequest {
             return Ok(Vec::new());
         }
         // One that is deleted or disabled has its deliveries taken off elsewhere.
-        let Ok(webhook) = webhooks::find(conn, tenant, id).await else { return Ok(Vec::new()) };
-        if webhook.disabled.is_some() {
-            return Ok(Vec::new());
+        let webhook = webhooks::known(conn, tenant, id).await?;
+        match webhook.filter(|webhook| webhook.disabled.is_none()) {
+            Some(webhook) => self.lease(conn, &webhook, most).await,
+            None => Ok(Vec::new()),
         }
-        self.lease(conn, &webhook, most).await
     }
 
     async fn lease(

@@ -66,14 +66,12 @@ impl Job for Tell {
         let values = vec![told.int(0)?.into(), self.until.into(), told.text(1)?.into()];
         let ended = conn.fetch(ENDED, values).await?;
         let is_whole = ended.len() == SLICE;
-        let mut last = None;
-        for row in ended {
-            last = Some(tell(conn, row).await?);
-        }
-        if let Some((expires_at, session)) = last {
+        let ended: Vec<Ended> = ended.into_iter().map(ended_session).collect::<Result<_, _>>()?;
+        tell(conn, &ended).await?;
+        if let Some(Ended { expires_at, id, .. }) = ended.last() {
             let sql = "UPDATE webhook_expiries SET expires_at = $1, session_id = $2 \
                        WHERE name = 'told'";
-            conn.execute(sql, vec![expires_at.into(), session.into()]).await?;
+            conn.execute(sql, vec![(*expires_at).into(), id.into()]).await?;
         }
         Ok(is_whole)
     }
@@ -81,20 +79,40 @@ impl Job for Tell {
     fn forget(&self, _: &Caches) {}
 }
 
-/// Tells of one session unless it was revoked before; where the cursor then stands.
-async fn tell(conn: &mut Connection, mut row: Row) -> Result<(i64, String), Failure> {
-    let (tenant, session, key) = (row.text(0)?, row.text(1)?, row.text(2)?);
+/// A session whose end was reached.
+struct Ended {
+    tenant: String,
+    id: String,
+    expires_at: i64,
+    /// Names the event.
+    cause: String,
+    subject: Subject,
+    was_revoked: bool,
+}
+
+fn ended_session(mut row: Row) -> Result<Ended, Failure> {
+    let (tenant, id, key) = (row.text(0)?, row.text(1)?, row.text(2)?);
     let (surface, expires_at) = (row.text(3)?, row.int(4)?);
-    let told = (expires_at, session.clone());
-    if row.opt_int(5)?.is_some() {
-        return Ok(told);
-    }
+    Ok(Ended {
+        cause: format!("{} {id}", EventType::SessionExpired.name()),
+        subject: Subject::Session { session: id.clone(), key, surface, expires_at },
+        was_revoked: row.opt_int(5)?.is_some(),
+        tenant,
+        id,
+        expires_at,
+    })
+}
+
+/// Queues what is told of sessions, but of those that were revoked before.
+async fn tell(conn: &mut Connection, ended: &[Ended]) -> Result<(), Failure> {
     let event = EventType::SessionExpired;
-    let listening = subscribers::listening(conn, &tenant, event).await?;
-    let (cause, at) = (format!("{} {session}", event.name()), expires_at);
-    let subject = Subject::Session { session, key, surface, expires_at };
-    let message =
-        |webhook| Message { tenant: &tenant, webhook, event, subject: &subject, cause: &cause, at };
-    subscribers::queue(conn, listening.into_iter().map(message)).await?;
-    Ok(told)
+    let mut messages = Vec::new();
+    for Ended { tenant, expires_at, cause, subject, .. } in
+        ended.iter().filter(|it| !it.was_revoked)
+    {
+        let listening = subscribers::listening(conn, tenant, event).await?;
+        let message = |webhook| Message { tenant, webhook, event, subject, cause, at: *expires_at };
+        messages.extend(listening.into_iter().map(message));
+    }
+    subscribers::queue(conn, messages).await
 }

@@ -33,6 +33,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "audit", include_str!("migrations/0006_audit.sqlite.sql")),
     (7, "webhooks", include_str!("migrations/0007_webhooks.sqlite.sql")),
     (8, "signing_keys", include_str!("migrations/0008_signing_keys.sqlite.sql")),
+    (9, "store_indexes", include_str!("migrations/0009_store_indexes.sqlite.sql")),
 ];
 
 /// Below this, SQLite can lose a committed transaction when a WAL is reset.

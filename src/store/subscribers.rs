@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::engine::{Connection, Failure, Rows, Value};
+use super::engine::{Connection, Failure, Row, Rows, Value};
 use super::webhooks;
 use crate::domain::audit::AuditEntry;
 use crate::domain::webhook::{self, EventType, Subject};
@@ -67,17 +67,23 @@ pub(super) async fn tell(conn: &mut Connection, acts: &[AuditEntry]) -> Result<(
         return Ok(());
     }
     refresh(conn).await?;
-    for (act, event) in events {
-        let listening = conn.subscribers.of(&act.tenant, event);
-        if listening.is_empty() {
-            continue;
-        }
-        let Some(subject) = subject(conn, act, event).await? else { continue };
-        let (tenant, subject, cause, at) = (&act.tenant, &subject, &act.id, act.at);
+    let heard = events.into_iter().map(|(act, event)| Heard {
+        act,
+        event,
+        listening: conn.subscribers.of(&act.tenant, event),
+    });
+    let heard: Vec<_> = heard.filter(|heard| !heard.listening.is_empty()).collect();
+    let sessions = sessions(conn, &heard).await?;
+    let subjects = heard.iter().map(|heard| subject(heard.act, heard.event, &sessions));
+    let subjects: Vec<_> = subjects.collect();
+    let mut messages = Vec::new();
+    for (Heard { act, event, listening }, subject) in heard.into_iter().zip(&subjects) {
+        let Some(subject) = subject else { continue };
+        let (tenant, cause, at) = (&act.tenant, &act.id, act.at);
         let message = |webhook| Message { tenant, webhook, event, subject, cause, at };
-        queue(conn, listening.into_iter().map(message)).await?;
+        messages.extend(listening.into_iter().map(message));
     }
-    Ok(())
+    queue(conn, messages).await
 }
 
 /// The endpoints of a tenant that listen to an event.
@@ -120,6 +126,13 @@ pub(super) async fn queue<'a>(
     Ok(())
 }
 
+/// An act that some endpoints of its tenant listen to.
+struct Heard<'a> {
+    act: &'a AuditEntry,
+    event: EventType,
+    listening: Vec<String>,
+}
+
 struct Seen {
     at: Instant,
     by_tenant: HashMap<String, Vec<Listener>>,
@@ -129,6 +142,13 @@ struct Listener {
     webhook: String,
     events: Vec<EventType>,
 }
+
+pub(super) static SESSIONS: Rows = Rows {
+    head: "SELECT tenant_id, session_id, key_id, surface, expires_at FROM sessions \
+           WHERE (tenant_id, session_id) IN (VALUES",
+    columns: 2,
+    tail: ")",
+};
 
 static DELIVERIES: Rows = Rows {
     head: "INSERT INTO webhook_deliveries (tenant_id, delivery_id, webhook_id, event, body, \
@@ -152,34 +172,35 @@ async fn refresh(conn: &mut Connection) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn subject(
-    conn: &mut Connection,
-    act: &AuditEntry,
-    event: EventType,
-) -> Result<Option<Subject>, Failure> {
+/// By tenant and id.
+type Sessions = HashMap<(String, String), Subject>;
+
+/// What an act was about; `None` for a session that is gone.
+fn subject(act: &AuditEntry, event: EventType, sessions: &Sessions) -> Option<Subject> {
     match event {
         EventType::SessionCreated
         | EventType::SessionRenewed
         | EventType::SessionRevoked
-        | EventType::SessionExpired => session(conn, &act.tenant, &act.target).await,
-        EventType::KeyRotated => Ok(Some(Subject::Key(act.target.clone()))),
-        EventType::LimitExceeded => Ok(Some(Subject::Limit(act.target.clone()))),
-        EventType::Test => Ok(Some(Subject::Webhook(act.target.clone()))),
+        | EventType::SessionExpired => {
+            sessions.get(&(act.tenant.clone(), act.target.clone())).cloned()
+        }
+        EventType::KeyRotated => Some(Subject::Key(act.target.clone())),
+        EventType::LimitExceeded => Some(Subject::Limit(act.target.clone())),
+        EventType::Test => Some(Subject::Webhook(act.target.clone())),
     }
 }
 
-/// What the row says after the act.
-async fn session(
-    conn: &mut Connection,
-    tenant: &str,
-    id: &str,
-) -> Result<Option<Subject>, Failure> {
-    let sql = "SELECT key_id, surface, expires_at FROM sessions \
-               WHERE tenant_id = $1 AND session_id = $2";
-    let row = conn.fetch(sql, vec![tenant.into(), id.into()]).await?.pop();
-    row.map(|mut row| {
-        let (key, surface, expires_at) = (row.text(0)?, row.text(1)?, row.int(2)?);
-        Ok(Subject::Session { session: id.to_owned(), key, surface, expires_at })
-    })
-    .transpose()
+/// What the rows of all sessions among the targets of `heard` say after the acts. Other targets
+/// name no session, and there are few of them.
+async fn sessions(conn: &mut Connection, heard: &[Heard<'_>]) -> Result<Sessions, Failure> {
+    let names =
+        heard.iter().flat_map(|Heard { act, .. }| [(&act.tenant).into(), (&act.target).into()]);
+    let rows = conn.insert(&SESSIONS, names.collect()).await?;
+    rows.into_iter().map(session).collect()
+}
+
+fn session(mut row: Row) -> Result<((String, String), Subject), Failure> {
+    let name = (row.text(0)?, row.text(1)?);
+    let (session, key, surface) = (name.1.clone(), row.text(2)?, row.text(3)?);
+    Ok((name, Subject::Session { session, key, surface, expires_at: row.int(4)? }))
 }

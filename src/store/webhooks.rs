@@ -296,8 +296,17 @@ pub(super) async fn find(
     tenant: &str,
     id: &str,
 ) -> Result<Webhook, Failure> {
+    known(conn, tenant, id).await?.ok_or(Failure::Refused(Error::NotFound(Thing::Webhook)))
+}
+
+/// An endpoint, enabled or not; `None` when there is none.
+pub(super) async fn known(
+    conn: &mut Connection,
+    tenant: &str,
+    id: &str,
+) -> Result<Option<Webhook>, Failure> {
     let rows = conn.fetch(BY_NAME, vec![tenant.into(), id.into()]).await?;
-    webhooks(rows)?.pop().ok_or(Failure::Refused(Error::NotFound(Thing::Webhook)))
+    Ok(webhooks(rows)?.pop())
 }
 
 /// One endpoint per run of rows that differ in their secret alone.

@@ -8,6 +8,7 @@ mod idempotency;
 mod operators;
 mod restarts;
 mod sessions;
+mod webhooks;
 
 use serde_json::json;
 use tempfile::TempDir;
