@@ -12,7 +12,7 @@ use super::workplace::{Desk, Workplace};
 use super::{Failure, print_json, print_line};
 use crate::domain::audit::Record;
 use crate::domain::audit_chain::{Break, Head, NO_TENANT, Walk, shown};
-use crate::store::AuditFilter;
+use crate::store::{AuditFilter, Store};
 
 /// The audit of the data directory: every act, each entry chained to the one before it.
 #[derive(Debug, Subcommand)]
@@ -244,7 +244,7 @@ impl Tail {
         let filter = AuditFilter { tenant, actor, action, target, ..AuditFilter::default() };
         workplace.work(async |desk| {
             let from = desk.store.audit_position().await?;
-            let latest = latest(desk, &filter, lines).await?;
+            let latest = latest(&desk.store, &filter, from, lines).await?;
             if latest.is_empty() && !follow && !json {
                 return print_line("no entry fits; leave filters out to see more");
             }
@@ -257,12 +257,18 @@ impl Tail {
     }
 }
 
-/// The last entries that fit, oldest first.
-async fn latest(desk: &Desk, filter: &AuditFilter, lines: u32) -> Result<Vec<Record>, Failure> {
-    let (mut latest, mut before) = (Vec::new(), None);
+/// The last entries that fit, up to the one at `last`, oldest first. What is written meanwhile is
+/// left to whoever follows from there.
+async fn latest(
+    store: &Store,
+    filter: &AuditFilter,
+    last: i64,
+    lines: u32,
+) -> Result<Vec<Record>, Failure> {
+    let (mut latest, mut before) = (Vec::new(), Some(last.saturating_add(1)));
     while latest.len() < lines as usize {
         let missing = lines - u32::try_from(latest.len()).unwrap_or(lines);
-        let page = desk.store.audit_page(filter, before, missing).await?;
+        let page = store.audit_page(filter, before, missing).await?;
         latest.extend(page.entries.into_iter().filter_map(|found| found.record));
         let Some(next) = page.next else { break };
         before = Some(next);
@@ -335,4 +341,51 @@ fn record_json(record: &Record) -> Value {
 
 fn named(tenant: String) -> String {
     if tenant == NO_TENANT { String::new() } else { tenant }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::audit::AuditEntry;
+    use crate::domain::sealing::Sealed;
+    use crate::domain::tenant::{Directory, Tenant};
+
+    async fn act(store: &Store, id: &str) {
+        let audit = AuditEntry {
+            id: id.into(),
+            tenant: String::new(),
+            at: 1,
+            actor: "cli".into(),
+            action: "test".into(),
+            target: "it".into(),
+            subject: None,
+            detail: serde_json::Map::new(),
+        };
+        let tenant = Tenant {
+            id: id.into(),
+            name: "A".into(),
+            directory: Directory::Open,
+            identity_secret: Sealed(vec![1]),
+            created_at: 1,
+            revoked_at: None,
+            erased_at: None,
+        };
+        store.create_tenant(tenant, audit, None).await.expect("stored");
+    }
+
+    #[tokio::test]
+    async fn what_is_written_meanwhile_is_shown_once_by_whoever_follows() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (store, any) = (Store::open(dir.path()).await.expect("opens"), AuditFilter::default());
+        for id in ["aud_1", "aud_2"] {
+            act(&store, id).await;
+        }
+        let from = store.audit_position().await.expect("reads");
+        act(&store, "aud_3").await;
+        let mut shown = latest(&store, &any, from, 20).await.expect("reads");
+        let followed = store.audit_since(&any, from, SLICE).await.expect("reads");
+        shown.extend(followed.entries.into_iter().filter_map(|found| found.record));
+        let ids: Vec<_> = shown.iter().map(|record| record.id.as_str()).collect();
+        assert_eq!(ids, ["aud_1", "aud_2", "aud_3"]);
+    }
 }

@@ -59,8 +59,8 @@ pub(super) fn signing_key_json(key: &SigningKey, now_ms: i64) -> Value {
     value
 }
 
-/// A key as the admin document shows it, and what was seen of its use.
-pub(super) fn key_json(key: &Key, seen: &KeyUse) -> Value {
+/// A key as the admin document shows it at `now_ms`, and what was seen of its use.
+pub(super) fn key_json(key: &Key, seen: &KeyUse, now_ms: i64) -> Value {
     let mut value = json!({
         "keyId": key.id,
         "tenantId": key.tenant,
@@ -72,7 +72,8 @@ pub(super) fn key_json(key: &Key, seen: &KeyUse) -> Value {
     for (name, member) in key_update::members(key) {
         value[name] = member;
     }
-    let generations = key.secrets.iter().map(|secret| {
+    let live = key.secrets.iter().filter(|secret| secret.is_live(now_ms));
+    let generations = live.map(|secret| {
         let mut one = json!({
             "generation": secret.generation,
             "createdAt": time(secret.created_at),
@@ -164,14 +165,48 @@ pub(super) fn directory_name(directory: Directory) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::domain::key::{Ceilings, Kept, KeySecret, KeySettings, KeyState, Mode};
+
+    #[test]
+    fn credentials_that_ended_are_not_shown() {
+        let secret = |generation, not_after| KeySecret {
+            generation,
+            kept: Kept::Lookup("lookup".into()),
+            created_at: 1,
+            not_after,
+        };
+        let key = Key {
+            tenant: "ten_a".into(),
+            id: "key_a".into(),
+            lookup: "lookup".into(),
+            mode: Mode::Live,
+            label: "A".into(),
+            state: KeyState::Active,
+            allowed_origins: Vec::new(),
+            idle_timeout_s: None,
+            max_lifetime_s: None,
+            ceilings: Ceilings::default(),
+            settings: KeySettings::Iframe { max_redemptions: 1 },
+            secrets: vec![secret(3, None), secret(2, Some(11)), secret(1, Some(10))],
+            created_at: 1,
+        };
+        let shown = |now| {
+            let shown = key_json(&key, &KeyUse::default(), now);
+            let all = shown["generations"].as_array().expect("generations").iter();
+            all.map(|it| it["generation"].as_i64().expect("a number")).collect::<Vec<_>>()
+        };
+        assert_eq!((shown(10), shown(11)), (vec![3, 2], vec![3]));
+    }
+
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [["a".to_owned(), "b".to_owned()], ["long".to_owned(), String::new()]];
-        assert_eq!(super::columns(["X", "Y"], &rows), "X     Y\na     b\nlong");
+        assert_eq!(columns(["X", "Y"], &rows), "X     Y\na     b\nlong");
     }
 
     #[test]
     fn times_have_milliseconds_and_z() {
-        assert_eq!(super::time(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
+        assert_eq!(time(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
     }
 }

@@ -96,7 +96,7 @@ impl Create {
         })?;
         if json {
             let credential = credential_json(&credential);
-            let key = key_json(&key, &KeyUse::default());
+            let key = key_json(&key, &KeyUse::default(), key.created_at);
             return print_json(&json!({"key": key, "credential": credential}));
         }
         print_line(&credential_lines(&key, &credential))

@@ -46,9 +46,11 @@ pub(in crate::cli) struct Show {
 impl List {
     pub(super) fn run(self) -> Result<(), Failure> {
         let (tenant, kind) = (self.tenant, self.kind.map(KindChoice::kind));
-        let keys = self.workplace.work(async |desk| all(desk, tenant.as_deref(), kind).await)?;
+        let (keys, now) = self.workplace.work(async |desk| {
+            Ok((all(desk, tenant.as_deref(), kind).await?, desk.clock.now_ms()))
+        })?;
         if self.json {
-            let items: Vec<_> = keys.iter().map(|(key, seen)| key_json(key, seen)).collect();
+            let items: Vec<_> = keys.iter().map(|(key, seen)| key_json(key, seen, now)).collect();
             return print_json(&json!({"items": items}));
         }
         let head = [
@@ -69,12 +71,10 @@ impl List {
 impl Show {
     pub(super) fn run(self) -> Result<(), Failure> {
         let Self { id, workplace, json } = self;
-        let (key, seen) = workplace.work(async |desk| {
+        let shown = workplace.work(async |desk| {
             let key = desk.store.key_by_id(&id).await?.ok_or(Error::NotFound(Thing::Key))?;
-            let seen = seen(desk, &key).await?;
-            Ok((key, seen))
+            shown(desk, &key).await
         })?;
-        let shown = key_json(&key, &seen);
         if json {
             return print_json(&shown);
         }
@@ -84,9 +84,11 @@ impl Show {
     }
 }
 
-/// What was seen of one key's use. A running service is a few seconds late with it.
-pub(super) async fn seen(desk: &Desk, key: &Key) -> Result<KeyUse, Failure> {
-    Ok(desk.store.key_uses(&key.id, &key.id).await?.remove(&key.id).unwrap_or_default())
+/// A key as the admin document shows it now. A running service is a few seconds late with what was
+/// seen of its use.
+pub(super) async fn shown(desk: &Desk, key: &Key) -> Result<Value, Failure> {
+    let seen = desk.store.key_uses(&key.id, &key.id).await?.remove(&key.id).unwrap_or_default();
+    Ok(key_json(key, &seen, desk.clock.now_ms()))
 }
 
 async fn all(

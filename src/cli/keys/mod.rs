@@ -8,7 +8,6 @@ mod update;
 
 use clap::{Args, Subcommand};
 
-use super::listing::key_json;
 use super::workplace::{Desk, Workplace};
 use super::{Failure, print_json, print_line};
 use crate::domain::key::{Key, KeyState};
@@ -71,13 +70,13 @@ impl Keys {
 impl One {
     fn set(self, state: KeyState, action: &str) -> Result<(), Failure> {
         let Self { id, workplace, json } = self;
-        let (key, seen) = workplace.work(async |desk| {
+        let (key, shown) = workplace.work(async |desk| {
             let key = set_state(desk, &id, state, action).await?;
-            let seen = list::seen(desk, &key).await?;
-            Ok((key, seen))
+            let shown = list::shown(desk, &key).await?;
+            Ok((key, shown))
         })?;
         if json {
-            return print_json(&key_json(&key, &seen));
+            return print_json(&shown);
         }
         print_line(&format!("{id} is {}", key.state.name()))
     }

@@ -7,7 +7,7 @@ use vestibule_runtime::Part;
 
 use super::setting::FLAGS;
 use super::{list, working};
-use crate::cli::listing::{credential_json, credential_lines, key_json, time};
+use crate::cli::listing::{credential_json, credential_lines, time};
 use crate::cli::workplace::Workplace;
 use crate::cli::{Failure, print_json, print_line};
 
@@ -38,15 +38,15 @@ impl Rotate {
             return Err(Failure::broken(&violations, &FLAGS));
         }
         let overlap_s = u32::try_from(overlap).unwrap_or(u32::MAX);
-        let (key, credential, seen) = workplace.work(async |desk| {
+        let (key, credential, shown) = workplace.work(async |desk| {
             working(desk, &id).await?;
             let (key, credential) = desk.provision().rotate_key(&id, overlap_s).await?;
-            let seen = list::seen(desk, &key).await?;
-            Ok((key, credential, seen))
+            let shown = list::shown(desk, &key).await?;
+            Ok((key, credential, shown))
         })?;
         if json {
             let credential = credential_json(&credential);
-            return print_json(&json!({"key": key_json(&key, &seen), "credential": credential}));
+            return print_json(&json!({"key": shown, "credential": credential}));
         }
         print_line(&credential_lines(&key, &credential))?;
         match key.secrets.iter().find_map(|secret| secret.not_after) {

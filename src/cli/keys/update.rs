@@ -7,7 +7,6 @@ use vestibule_runtime::Part;
 
 use super::setting::{Bound, FLAGS, IdentityChoice, RedemptionChoice, ScopeChoice};
 use super::{list, working};
-use crate::cli::listing::key_json;
 use crate::cli::workplace::{Desk, Workplace};
 use crate::cli::{Failure, print_json, print_line};
 use crate::domain::key::Key;
@@ -84,14 +83,14 @@ impl Update {
         }
         let change = self.change();
         let Self { id, workplace, json, .. } = self;
-        let (before, after, seen) = workplace.work(async |desk| {
+        let (before, after, shown) = workplace.work(async |desk| {
             let before = working(desk, &id).await?;
             let after = make(desk, &before, change).await?;
-            let seen = list::seen(desk, &after).await?;
-            Ok((before, after, seen))
+            let shown = list::shown(desk, &after).await?;
+            Ok((before, after, shown))
         })?;
         if json {
-            return print_json(&key_json(&after, &seen));
+            return print_json(&shown);
         }
         let changed: Vec<_> = key_update::difference(&before, &after).into_iter().collect();
         if changed.is_empty() {
