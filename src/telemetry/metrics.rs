@@ -12,7 +12,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
-use vestibule_runtime::{Asked, CLIENT_GONE, OperationInfo, RequestRecord};
+use vestibule_runtime::{Asked, CLIENT_GONE, OperationInfo, RequestRecord, method_name};
 
 use crate::store::Figures;
 
@@ -128,12 +128,12 @@ impl Metrics {
 
     /// A request begins.
     pub(super) fn begin(&self, asked: &Asked<'_>) {
-        self.requests.active(asked).inc();
+        self.requests.active(asked.method).inc();
     }
 
     /// A request that began is over.
     pub(super) fn end(&self, record: &RequestRecord<'_>) {
-        self.requests.active(&record.asked).dec();
+        self.requests.active(record.asked.method).dec();
         self.requests.count(record);
     }
 
@@ -195,7 +195,9 @@ impl New<'_> {
 /// What is counted of requests.
 struct Requests {
     duration: HistogramVec,
-    active: IntGaugeVec,
+    /// By method; those that the documents have.
+    active: Vec<(&'static str, IntGauge)>,
+    active_of_others: IntGaugeVec,
     refusals: IntCounterVec,
     /// By operationId.
     operations: HashMap<&'static str, Operation>,
@@ -203,7 +205,6 @@ struct Requests {
 
 /// The series of one operation. One that never happened is not shown.
 struct Operation {
-    active: IntGauge,
     duration: Vec<(u16, OnceLock<Histogram>)>,
     refusals: Vec<(&'static str, OnceLock<IntCounter>)>,
 }
@@ -221,28 +222,26 @@ impl Requests {
             "Requests that are being answered.",
             &["http_request_method"],
         );
-        let operation = |info: &&'static OperationInfo| {
-            let active = active.with_label_values(&[info.method.as_str()]);
-            (info.id, Operation::new(info, active))
-        };
+        let mut methods: Vec<_> = operations.iter().map(|info| method_name(&info.method)).collect();
+        methods.sort_unstable();
+        methods.dedup();
+        let series = |method| (method, active.with_label_values(&[method]));
         Self {
-            operations: operations.iter().map(operation).collect(),
+            operations: operations.iter().map(|info| (info.id, Operation::new(info))).collect(),
             duration: new.add(duration.expect("good names")),
             refusals: new.counters(
                 "embed_refusals_total",
                 "Requests that were refused, by surface and stable code.",
                 &["surface", "reason"],
             ),
-            active,
+            active: methods.into_iter().map(series).collect(),
+            active_of_others: active,
         }
     }
 
-    fn active(&self, asked: &Asked<'_>) -> IntGauge {
-        let known = asked.operation.and_then(|info| self.operations.get(info.id));
-        match known {
-            Some(known) => known.active.clone(),
-            None => self.active.with_label_values(&[asked.method]),
-        }
+    fn active(&self, method: &'static str) -> IntGauge {
+        let known = found(&self.active, &method).cloned();
+        known.unwrap_or_else(|| self.active_of_others.with_label_values(&[method]))
     }
 
     fn count(&self, record: &RequestRecord<'_>) {
@@ -267,11 +266,10 @@ impl Requests {
 }
 
 impl Operation {
-    fn new(info: &OperationInfo, active: IntGauge) -> Self {
+    fn new(info: &OperationInfo) -> Self {
         let statuses = info.answers.iter().map(|(status, _)| *status).chain([CLIENT_GONE]);
         let codes = info.answers.iter().flat_map(|(_, codes)| *codes).map(|code| code.name);
         Self {
-            active,
             duration: statuses.map(|status| (status, OnceLock::new())).collect(),
             refusals: codes.map(|code| (code, OnceLock::new())).collect(),
         }
