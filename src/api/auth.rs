@@ -10,11 +10,11 @@ use vestibule_runtime::{KnownCaller, Part, Received, Refusal, TokenPrefix};
 
 use crate::context::Context;
 use crate::domain::api_key::KeyHash;
-use crate::domain::key::{Key, KeyKind, KeyState};
+use crate::domain::key::{Key, KeyKind, KeyState, Terms};
 use crate::domain::origin::Origin;
 use crate::domain::session::Session;
 use crate::domain::signature::{
-    Bounds, Claim, Header, RequestLine, SignedHeaders, SignedHeadersV2, SignedRequest, Verified,
+    Bounds, Header, RequestLine, SignedHeaders, SignedHeadersV2, SignedRequest, Verified,
 };
 use crate::domain::{chat_session, chat_token, embed_session};
 use crate::error::{Error, Result};
@@ -35,7 +35,7 @@ pub struct SignedV2Caller {
     /// The key.
     pub key: Arc<Key>,
     /// The signature, to be accepted once.
-    pub claim: Claim,
+    pub verified: Verified,
 }
 
 /// The holder of a live session's token.
@@ -102,7 +102,7 @@ impl Authenticate for Context {
             // Validation refuses it, which comes next.
             Err(_) => {}
         }
-        self.note_use(&session, key.as_deref(), now);
+        self.note_use(&session, key.as_deref().map(Key::terms), now);
         Ok(SessionCaller { session })
     }
 
@@ -119,7 +119,7 @@ impl Authenticate for Context {
         if let Some(key) = &key {
             self.key_uses.note(key, now, None);
         }
-        self.note_use(&session, key.as_deref(), now);
+        self.note_use(&session, key.as_deref().map(Key::terms), now);
         Ok(SessionCaller { session })
     }
 
@@ -139,14 +139,7 @@ impl Authenticate for Context {
         let sent = signed_headers_v2(&request.headers);
         let signed = sent.check(line, self.clock.now_ms(), bounds)?;
         let SignedCaller { key, verified, .. } = self.signer(&signed, request).await?;
-        let claim = Claim {
-            tenant: key.tenant.clone(),
-            key_id: key.id.clone(),
-            mac: verified.mac,
-            remember_until: verified.remember_until,
-            request_id: request.request_id.clone(),
-        };
-        Ok(SignedV2Caller { key, claim })
+        Ok(SignedV2Caller { key, verified })
     }
 }
 
@@ -180,8 +173,8 @@ impl Context {
     }
 
     /// Remembers that a session is in use, where its key asks for that. Writes nothing yet.
-    pub(super) fn note_use(&self, session: &Session, key: Option<&Key>, now_ms: i64) {
-        if session.times().use_is_due(key.map(Key::terms), now_ms) {
+    pub(super) fn note_use(&self, session: &Session, terms: Option<Terms>, now_ms: i64) {
+        if session.times().use_is_due(terms, now_ms) {
             self.store.note_use(session, now_ms);
         }
     }

@@ -3,6 +3,7 @@
 //! A signature is accepted once: it is used up in a write of its own, before anything is done.
 
 use vestibule_api::authenticate::ApiKeyOrSignedV2OrAdminKey;
+use vestibule_runtime::Scoped as _;
 
 use super::auth::{AdminCaller, ApiKeyCaller, SignedV2Caller};
 use super::tenants::ADMIN;
@@ -21,7 +22,7 @@ impl Context {
     /// `SignatureReplayed` when the signature proved another request before.
     pub(super) async fn reader(&self, backend: Backend) -> Result<Caller> {
         if let Backend::SignedV2(signed) = &backend {
-            self.store.use_up(signed.claim.clone()).await?;
+            self.use_up(signed.scope()).await?;
         }
         Ok(caller(&backend))
     }

@@ -63,8 +63,11 @@ impl Recall for Context {
 }
 
 impl Context {
-    /// What counts once only is used up by an answer that is given again, too.
-    async fn use_up(&self, scope: Scope<'_>) -> Result<()> {
+    /// Uses up what was shown and counts once only, in a write of its own.
+    ///
+    /// # Errors
+    /// `SignatureReplayed` when it was shown before.
+    pub(super) async fn use_up(&self, scope: Scope<'_>) -> Result<()> {
         let Some(proof) = scope.proof else { return Ok(()) };
         let Scope { tenant, credential, .. } = scope;
         self.store.use_up_signature(tenant, credential, proof.bytes, proof.remember_until).await
@@ -203,8 +206,8 @@ impl Scoped for SignedCaller {
 impl Scoped for SignedV2Caller {
     fn scope(&self) -> Scope<'_> {
         let proof = vestibule_runtime::Proof {
-            bytes: &self.claim.mac,
-            remember_until: self.claim.remember_until,
+            bytes: &self.verified.mac,
+            remember_until: self.verified.remember_until,
         };
         Scope { tenant: &self.key.tenant, credential: &self.key.id, proof: Some(proof) }
     }

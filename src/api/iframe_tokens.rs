@@ -31,10 +31,9 @@ impl IframeTokens for Context {
         let hash = KeyHash::of(&request.body.cache_key);
         request.received.notes.token(TokenPrefix(hash.prefix()));
         let redeemed = self.store.redeem_cache_key(hash.bytes(), now, self.ids.id("aud_")).await?;
-        note_session(&request.received, &redeemed.session);
-        let Redeemed { session, .. } = &redeemed;
-        let key = self.store.key(&session.tenant, &session.key_id).await?;
-        self.note_use(session, key.as_deref(), now);
+        let Redeemed { session, terms, .. } = &redeemed;
+        note_session(&request.received, session);
+        self.note_use(session, Some(*terms), now);
         let body = self.redeemed_token(redeemed, now).await?;
         Ok(IframeTokenRedeemResponse::Ok { body })
     }
@@ -43,7 +42,7 @@ impl IframeTokens for Context {
 impl Context {
     async fn redeemed_token(
         &self,
-        Redeemed { session, limits }: Redeemed,
+        Redeemed { session, limits, .. }: Redeemed,
         now_ms: i64,
     ) -> Result<models::IframeToken, Refusal> {
         let other = || Error::Internal("a cache key of another surface's session".into());

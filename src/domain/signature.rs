@@ -114,21 +114,6 @@ pub struct Verified {
     pub remember_until: i64,
 }
 
-/// A genuine signature that is to be accepted once: what the store remembers of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// The key's tenant.
-    pub tenant: String,
-    /// The key.
-    pub key_id: String,
-    /// The decoded MAC.
-    pub mac: [u8; 32],
-    /// Until when it is remembered, milliseconds since 1970.
-    pub remember_until: i64,
-    /// The id of the request that it proved, so that its own writes find it theirs.
-    pub request_id: String,
-}
-
 impl<'a> SignedHeaders<'a> {
     /// Checks everything that can be checked without knowing the key: presence, repetition, the
     /// timestamp's form and window, the signature's form, in this order. `window_ms` is how far

@@ -1,57 +1,56 @@
-//! Signatures of version 2, each accepted once: a row that the first request writes and every later
-//! one finds, on any instance and after any restart.
+//! Signatures that open no session, each accepted once: a row that the first request writes and
+//! every later one finds, on any instance and after any restart.
 //!
-//! The row of a request that changes something is written in the transaction of the change.
+//! The signature that opens a session lies in the same table, but is written by `openings`.
 
 use super::Store;
 use super::cache::Caches;
 use super::engine::{Connection, Failure};
 use super::writer::Job;
-use crate::domain::signature::Claim;
 use crate::error::{Error, Result};
 
 impl Store {
-    /// Remembers the signature of a request that changes nothing.
+    /// Remembers the decoded signature `mac` of one of a tenant's keys until `remember_until`
+    /// (milliseconds), in a write of its own.
     ///
     /// # Errors
     /// `SignatureReplayed` when another request had it.
-    pub async fn use_up(&self, claim: Claim) -> Result<()> {
-        self.writer.run(claim).await
+    pub async fn use_up_signature(
+        &self,
+        tenant: &str,
+        key_id: &str,
+        mac: &[u8],
+        remember_until: i64,
+    ) -> Result<()> {
+        let (tenant, key_id, mac) = (tenant.into(), key_id.into(), mac.into());
+        self.writer.run(UseUp { tenant, key_id, mac, remember_until }).await
     }
 }
 
-impl Job for Claim {
+struct UseUp {
+    tenant: String,
+    key_id: String,
+    mac: Vec<u8>,
+    remember_until: i64,
+}
+
+impl Job for UseUp {
     type Answer = ();
 
     async fn run(&self, conn: &mut Connection) -> Result<(), Failure> {
-        let name = || {
-            vec![
-                self.tenant.as_str().into(),
-                self.key_id.as_str().into(),
-                self.remember_until.into(),
-                self.mac.as_slice().into(),
-            ]
-        };
-        let mut row = name();
-        row.push(self.request_id.as_str().into());
-        if conn.execute(INSERT, row).await? > 0 {
-            return Ok(());
+        let sql = "INSERT INTO replays (tenant_id, key_id, mac, session_id, expires_at) \
+                   VALUES ($1, $2, $3, '', $4) ON CONFLICT DO NOTHING";
+        let values = vec![
+            self.tenant.as_str().into(),
+            self.key_id.as_str().into(),
+            self.mac.as_slice().into(),
+            self.remember_until.into(),
+        ];
+        match conn.execute(sql, values).await? {
+            0 => Err(Failure::Refused(Error::SignatureReplayed)),
+            _ => Ok(()),
         }
-        // A batch that failed is tried again, and one request may write twice.
-        let mut found = conn.fetch(OWNER, name()).await?;
-        let owner = found.first_mut().map(|row| row.text(0)).transpose()?;
-        if owner.as_deref() == Some(&self.request_id) {
-            return Ok(());
-        }
-        Err(Failure::Refused(Error::SignatureReplayed))
     }
 
     fn forget(&self, _: &Caches) {}
 }
-
-const INSERT: &str = "INSERT INTO replays (tenant_id, key_id, expires_at, mac, session_id) \
-     VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
-
-/// What opened a session has its id there, everything else the request's.
-const OWNER: &str = "SELECT session_id FROM replays \
-     WHERE tenant_id = $1 AND key_id = $2 AND expires_at = $3 AND mac = $4";

@@ -56,21 +56,6 @@ impl Store {
         let row = self.readers.fetch(LAST_CLAIMED_BEFORE, vec![before.into()]).await?.pop();
         Ok(row.map(|mut row| row.int(0)).transpose()?)
     }
-
-    /// Remembers the signature of a request that opens nothing because it is a repetition.
-    ///
-    /// # Errors
-    /// `SignatureReplayed` when it was used before.
-    pub async fn use_up_signature(
-        &self,
-        tenant: &str,
-        key_id: &str,
-        mac: &[u8],
-        remember_until: i64,
-    ) -> Result<()> {
-        let (tenant, key_id, mac) = (tenant.into(), key_id.into(), mac.into());
-        self.writer.run(UseUp { tenant, key_id, mac, remember_until }).await
-    }
 }
 
 pub(super) const BY_CLAIM: &str =
@@ -209,32 +194,4 @@ impl<J: Job> Job for Once<J> {
     fn forget(&self, caches: &Caches) {
         self.job.forget(caches);
     }
-}
-
-struct UseUp {
-    tenant: String,
-    key_id: String,
-    mac: Vec<u8>,
-    remember_until: i64,
-}
-
-impl Job for UseUp {
-    type Answer = ();
-
-    async fn run(&self, conn: &mut Connection) -> Result<(), Failure> {
-        let sql = "INSERT INTO replays (tenant_id, key_id, mac, session_id, expires_at) \
-                   VALUES ($1, $2, $3, '', $4) ON CONFLICT DO NOTHING";
-        let values = vec![
-            self.tenant.as_str().into(),
-            self.key_id.as_str().into(),
-            self.mac.as_slice().into(),
-            self.remember_until.into(),
-        ];
-        match conn.execute(sql, values).await? {
-            0 => Err(Failure::Refused(Error::SignatureReplayed)),
-            _ => Ok(()),
-        }
-    }
-
-    fn forget(&self, _: &Caches) {}
 }

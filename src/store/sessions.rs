@@ -28,6 +28,8 @@ pub struct OpenedChat {
 pub struct Redeemed {
     /// The session behind the key.
     pub session: Session,
+    /// What the API key that opened it says of sessions.
+    pub terms: Terms,
     /// The limits of its user, as they are now.
     pub limits: Option<Limits>,
 }
@@ -179,7 +181,7 @@ impl Job for Redeem {
 
     async fn run(&self, conn: &mut Connection) -> Result<Redeemed, Failure> {
         let row = conn.fetch(BY_CACHE_KEY, vec![self.hash.as_slice().into()]).await?.pop();
-        let session = self.redeemable(row)?;
+        let (session, terms) = self.redeemable(row)?;
         // Again with the limit: on PostgreSQL another instance may redeem between the two.
         let sql = "UPDATE sessions SET redemptions = redemptions + 1 WHERE tenant_id = $1 \
                    AND session_id = $2 AND redemptions < max_redemptions";
@@ -192,14 +194,14 @@ impl Job for Redeem {
             Grant::Embed { .. } | Grant::Chat { .. } => None,
         };
         audit::insert(conn, [&self.entry(&session)]).await?;
-        Ok(Redeemed { session, limits })
+        Ok(Redeemed { session, terms, limits })
     }
 
     fn forget(&self, _: &Caches) {}
 }
 
 impl Redeem {
-    fn redeemable(&self, row: Option<Row>) -> Result<Session, Failure> {
+    fn redeemable(&self, row: Option<Row>) -> Result<(Session, Terms), Failure> {
         let unknown = || Failure::Refused(Error::NotFound(Thing::CacheKey));
         let mut row = row.ok_or_else(unknown)?;
         let session = session(&mut row)?;
@@ -210,7 +212,7 @@ impl Redeem {
         if row.int(AFTER)? >= row.int(AFTER + 1)? {
             return Err(Failure::Refused(Error::CacheKeyUsed));
         }
-        Ok(session)
+        Ok((session, terms))
     }
 
     /// Who redeems shows nothing but the cache key.
