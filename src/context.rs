@@ -12,6 +12,8 @@ use vestibule_runtime::BodyLimits;
 
 use crate::domain::api_key::KeyHash;
 use crate::domain::base32;
+use crate::domain::ceiling::{Act, Ceiling};
+use crate::domain::key::{Ceilings, Key};
 use crate::domain::outbound::OutboundPolicy;
 use crate::domain::sealing::MasterKeys;
 use crate::domain::session::{AuditEntry, FreshIds};
@@ -19,7 +21,7 @@ use crate::domain::token::Tokens;
 use crate::error::Result;
 use crate::in_flight::InFlight;
 use crate::key_uses::KeyUses;
-use crate::limiter::Limiter;
+use crate::limiter::Edge;
 use crate::outbound::Outbound;
 use crate::provision::Provision;
 use crate::resealing::Resealer;
@@ -56,8 +58,8 @@ pub struct Context {
     pub key_uses: KeyUses,
     /// Requests with an idempotency key that have no answer yet.
     pub in_flight: InFlight,
-    /// Token exchanges of one address.
-    pub redemptions: Limiter,
+    /// How often one address, key and session may ask.
+    pub edge: Edge,
     /// Where the record of every request goes.
     pub telemetry: Arc<Telemetry>,
     /// The way out, to addresses that others name.
@@ -111,7 +113,7 @@ impl Context {
             handler_deadline: HANDLER_DEADLINE,
             key_uses: KeyUses::default(),
             in_flight: InFlight::default(),
-            redemptions: Limiter::new(limits.redeem_per_minute, ids.bytes()),
+            edge: Edge::new(limits.edge_mode, limits.edge_rates(), || ids.bytes()),
             ids,
             telemetry,
             outbound: Outbound::new(outbound, webhooks.deadline),
@@ -145,6 +147,18 @@ impl Context {
     pub fn resealer(&self) -> Resealer<'_> {
         let Self { store, master_keys: keys, clock, ids, .. } = self;
         Resealer { store, keys, clock, ids }
+    }
+
+    /// The opening of a session with a key, and the ceilings that it must keep to.
+    pub fn opening(&self, key: &Key, audit: AuditEntry) -> Act {
+        let Ceilings { sessions_per_day, live_sessions, .. } = key.ceilings;
+        if sessions_per_day.is_none() && live_sessions.is_none() {
+            return audit.into();
+        }
+        let exceeded = Ceiling::NAMES.map(|name| {
+            self.audit(&key.tenant, &key.id, "limit.exceed", &key.id).with("name", name)
+        });
+        Act { audit, ceiling: Some(Box::new(Ceiling { ceilings: key.ceilings, exceeded })) }
     }
 
     /// Makes tenants and keys on behalf of `actor`.

@@ -3,7 +3,7 @@
 //! Domain and store speak in this type; `api::refusal` turns it into an answer in one exhaustive
 //! `match`. Nothing here knows a status code, a header or a database driver.
 
-use vestibule_runtime::Violation;
+use vestibule_runtime::{Standing, Violation};
 
 /// A refusal by the domain, or a failure below it.
 #[derive(Debug, thiserror::Error)]
@@ -119,15 +119,21 @@ pub enum Error {
         /// When the older one ends, milliseconds since 1970.
         ends_at: i64,
     },
-    /// Too many calls in the window.
+    /// Too many requests of one subject.
     #[error("rate limited")]
     RateLimited {
-        /// Calls allowed in the window.
-        limit: u32,
-        /// The window's length, seconds.
-        window_s: u32,
-        /// Seconds until a call is allowed again.
-        retry_after_s: u32,
+        /// The limit that was reached.
+        standing: Standing,
+        /// Seconds until a request is allowed again.
+        retry_after_s: i64,
+    },
+    /// An exact limit is used up.
+    #[error("limit exceeded")]
+    LimitExceeded {
+        /// Every limit that has no room.
+        exceeded: Vec<Exceeded>,
+        /// Seconds until all of them may have room again.
+        retry_after_s: i64,
     },
     /// The store cannot answer now; the request may be tried again.
     #[error("unavailable: {0}")]
@@ -135,6 +141,17 @@ pub enum Error {
     /// A defect: logged with its cause, told to nobody.
     #[error("internal: {0}")]
     Internal(String),
+}
+
+/// An exact limit without room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exceeded {
+    /// The limit.
+    pub standing: Standing,
+    /// How much of it is used; more than the limit when that was lowered since.
+    pub used: i64,
+    /// When it has room again, milliseconds since 1970; `None` when no instant is known for that.
+    pub resets_at: Option<i64>,
 }
 
 /// What was not found, by the stem of its stable code.
@@ -158,6 +175,8 @@ pub enum Thing {
     Webhook,
     /// A delivery to a webhook endpoint.
     Delivery,
+    /// A counted message of a user.
+    Message,
 }
 
 impl std::fmt::Display for Thing {
@@ -172,6 +191,7 @@ impl std::fmt::Display for Thing {
             Self::Session => "session",
             Self::Webhook => "webhook endpoint",
             Self::Delivery => "delivery",
+            Self::Message => "message",
         })
     }
 }

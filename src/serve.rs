@@ -206,7 +206,7 @@ async fn show_metrics(bind: SocketAddr, context: &Arc<Context>) -> Result<Socket
     let context = Arc::downgrade(context);
     let text = move || {
         let context = context.upgrade()?;
-        context.telemetry.exposition(context.store.figures())
+        context.telemetry.exposition(context.store.figures(), context.edge.counts())
     };
     let shown = listener::show(bind, Arc::new(text)).await;
     shown.map_err(|cause| ServeError::MetricsBind { bind, cause: cause.to_string() })

@@ -6,11 +6,11 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use secrecy::SecretString;
 use vestibule_api::authenticate::{Authenticate, headers, nonces, windows};
-use vestibule_runtime::{KnownCaller, Part, Received, Refusal, TokenPrefix};
+use vestibule_runtime::{KnownCaller, Limited, Part, Received, Refusal, TokenPrefix};
 
 use crate::context::Context;
 use crate::domain::api_key::KeyHash;
-use crate::domain::key::{Key, KeyKind, KeyState, Terms};
+use crate::domain::key::{Ceilings, Key, KeyKind, KeyState, Terms};
 use crate::domain::origin::Origin;
 use crate::domain::session::Session;
 use crate::domain::signature::{
@@ -42,6 +42,8 @@ pub struct SignedV2Caller {
 pub struct SessionCaller {
     /// The session.
     pub session: Arc<Session>,
+    /// What the key that opened it may cost.
+    pub ceilings: Ceilings,
 }
 
 /// The holder of an iframe API key.
@@ -103,7 +105,8 @@ impl Authenticate for Context {
             Err(_) => {}
         }
         self.note_use(&session, key.as_deref().map(Key::terms), now);
-        Ok(SessionCaller { session })
+        let ceilings = key.map(|key| key.ceilings).unwrap_or_default();
+        Ok(SessionCaller { session, ceilings })
     }
 
     async fn embed_token(&self, request: &Received) -> Result<SessionCaller, Refusal> {
@@ -120,7 +123,8 @@ impl Authenticate for Context {
             self.key_uses.note(key, now, None);
         }
         self.note_use(&session, key.as_deref().map(Key::terms), now);
-        Ok(SessionCaller { session })
+        let ceilings = key.map(|key| key.ceilings).unwrap_or_default();
+        Ok(SessionCaller { session, ceilings })
     }
 
     async fn signed_key(&self, request: &Received) -> Result<SignedCaller, Refusal> {
@@ -143,6 +147,41 @@ impl Authenticate for Context {
     }
 }
 
+impl Limited<Context> for SignedCaller {
+    fn count(&self, service: &Context) -> Result<(), Refusal> {
+        Ok(service.count_key(&self.key)?)
+    }
+}
+
+impl Limited<Context> for SignedV2Caller {
+    fn count(&self, service: &Context) -> Result<(), Refusal> {
+        Ok(service.count_key(&self.key)?)
+    }
+}
+
+impl Limited<Context> for ApiKeyCaller {
+    fn count(&self, service: &Context) -> Result<(), Refusal> {
+        Ok(service.count_key(&self.key)?)
+    }
+}
+
+/// A key's own rate is for the tokens of its sessions too.
+impl Limited<Context> for SessionCaller {
+    fn count(&self, service: &Context) -> Result<(), Refusal> {
+        let (Session { id, key_id, .. }, now) = (&*self.session, service.clock.now_ms());
+        service.edge.session(id, now)?;
+        let own = self.ceilings.requests_per_minute;
+        Ok(own.map_or(Ok(()), |_| service.edge.key(key_id, own, now))?)
+    }
+}
+
+/// The admin key is one key.
+impl Limited<Context> for AdminCaller {
+    fn count(&self, service: &Context) -> Result<(), Refusal> {
+        Ok(service.edge.key("admin", None, service.clock.now_ms())?)
+    }
+}
+
 impl Context {
     /// Whoever made the signature of a body.
     async fn signer(&self, signed: &SignedRequest<'_>, request: &Received) -> Result<SignedCaller> {
@@ -159,6 +198,14 @@ impl Context {
         let (key, generation) = key.cloned().zip(generation).ok_or(Error::InvalidSignature)?;
         self.key_uses.note(&key, self.clock.now_ms(), None);
         Ok(SignedCaller { key, generation, verified })
+    }
+
+    /// Counts a request with a key that exists and works: nobody can use up another's limit.
+    ///
+    /// # Errors
+    /// `RateLimited`.
+    pub fn count_key(&self, key: &Key) -> Result<()> {
+        self.edge.key(&key.id, key.ceilings.requests_per_minute, self.clock.now_ms())
     }
 
     /// A session that a genuine token names, and the key that opened it.

@@ -38,6 +38,7 @@ impl ChatSessions for Context {
         let origin = request.received.origin();
         let admitted = chat_session::admit(key, origin)?;
         self.key_uses.note(admitted.key, now, origin);
+        self.count_key(admitted.key)?;
         let customer = self.customer(
             &admitted,
             body.customer_id.as_ref().map(|id| id.as_str()),
@@ -70,7 +71,7 @@ impl ChatSessions for Context {
         caller: SessionCaller,
         request: ChatSessionRefreshRequest,
     ) -> Result<ChatSessionRefreshResponse, Refusal> {
-        let SessionCaller { session } = caller;
+        let SessionCaller { session, .. } = caller;
         let renewed = self.renew(&session, &session.id).await.map_err(as_of_a_page)?;
         let key = self.store.key(&session.tenant, &session.key_id).await?;
         let admitted = chat_session::admit(key.as_deref(), self.page_origin(&request.received))?;
@@ -84,7 +85,7 @@ impl ChatSessions for Context {
         caller: SessionCaller,
         _: ChatSessionEndRequest,
     ) -> Result<ChatSessionEndResponse, Refusal> {
-        let SessionCaller { session } = caller;
+        let SessionCaller { session, .. } = caller;
         self.end(&session, &session.id).await?;
         Ok(ChatSessionEndResponse::NoContent {})
     }
@@ -134,7 +135,8 @@ impl Context {
             .audit(tenant, &admitted.key.id, "session.open", &session.id)
             .about(conversation.subject())
             .with("generation", generation);
-        self.store.open_chat_session(session, conversation, check_variables, audit, receipt).await
+        let act = self.opening(admitted.key, audit);
+        self.store.open_chat_session(session, conversation, check_variables, act, receipt).await
     }
 
     /// What a page that may open a session is offered in it.

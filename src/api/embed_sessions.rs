@@ -83,7 +83,8 @@ impl Context {
             .about(session.grant.subject())
             .with("generation", session.key_generation);
         let Verified { mac, remember_until, .. } = caller.verified;
-        self.store.open_embed_session(session, &mac, remember_until, audit, receipt).await
+        let act = self.opening(&caller.key, audit);
+        self.store.open_embed_session(session, &mac, remember_until, act, receipt).await
     }
 
     /// Asks the directory of a tenant that wants it asked.

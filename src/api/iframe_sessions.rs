@@ -90,8 +90,8 @@ impl Service {
             .audit(&key.tenant, &key.id, "session.open", &session.id)
             .about(session.grant.subject())
             .with("generation", session.key_generation);
-        let hash = cache_key.bytes();
-        self.store.open_iframe_session(session, hash, most, limits, audit, receipt).await
+        let (act, hash) = (self.opening(key, audit), cache_key.bytes());
+        self.store.open_iframe_session(session, hash, most, limits, act, receipt).await
     }
 
     /// The request in the domain's words, its stored theme looked up.

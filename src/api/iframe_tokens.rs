@@ -4,7 +4,7 @@ use vestibule_api::iframe_tokens::{
     IframeTokenRedeemRequest, IframeTokenRedeemResponse, IframeTokens,
 };
 use vestibule_api::models;
-use vestibule_runtime::{Refusal, TokenPrefix};
+use vestibule_runtime::{RateLimitFields, Refusal, TokenPrefix};
 
 use super::auth::note_session;
 use super::refusal::documented;
@@ -16,7 +16,6 @@ use crate::domain::session::Grant;
 use crate::domain::theme::ResolvedTheme;
 use crate::error::{Error, Result};
 use crate::store::Redeemed;
-use crate::telemetry::metrics::{LimitMode, REDEEM_PER_MINUTE};
 
 impl IframeTokens for Context {
     async fn iframe_token_redeem(
@@ -25,9 +24,7 @@ impl IframeTokens for Context {
     ) -> Result<IframeTokenRedeemResponse, Refusal> {
         self.require_same_origin(request.received.origin())?;
         let now = self.clock.now_ms();
-        self.redemptions.count(request.received.peer.ip(), now).inspect_err(|_| {
-            self.telemetry.metrics.limit_hit(REDEEM_PER_MINUTE, LimitMode::Enforced);
-        })?;
+        let standing = self.edge.redemption(request.received.peer.ip(), now)?;
         let hash = KeyHash::of(&request.body.cache_key);
         request.received.notes.token(TokenPrefix(hash.prefix()));
         let redeemed = self.store.redeem_cache_key(hash.bytes(), now, self.ids.id("aud_")).await?;
@@ -35,7 +32,8 @@ impl IframeTokens for Context {
         note_session(&request.received, session);
         self.note_use(session, Some(*terms), now);
         let body = self.redeemed_token(redeemed, now).await?;
-        Ok(IframeTokenRedeemResponse::Ok { body })
+        let RateLimitFields { policy: ratelimit_policy, state: ratelimit } = standing.into();
+        Ok(IframeTokenRedeemResponse::Ok { body, ratelimit_policy, ratelimit })
     }
 }
 

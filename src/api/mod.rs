@@ -55,15 +55,17 @@ mod sessions;
 mod tenants;
 mod tokens;
 mod try_out;
+mod usage;
 mod webhooks;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use dropshot::{ApiDescription, ApiDescriptionRegisterError, Body, HttpError, RequestContext};
 use http::{Response, StatusCode};
 use serde_json::Value;
 use tracing::Span;
-use vestibule_runtime::{Asked, BodyLimits, Host, RequestRecord};
+use vestibule_runtime::{Asked, BodyLimits, Host, Refusal, RequestRecord};
 
 use crate::context::Context;
 use crate::domain::key::KeyKind;
@@ -117,6 +119,10 @@ impl Host for Context {
                 false
             }
         }
+    }
+
+    fn count_address(&self, address: IpAddr) -> Result<(), Refusal> {
+        Ok(self.edge.address(address, self.clock.now_ms())?)
     }
 
     fn begin(&self, asked: &Asked<'_>) -> Span {

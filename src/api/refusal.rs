@@ -2,11 +2,12 @@
 //!
 //! Exhaustive on purpose: a new error does not compile until somebody decides how it is told.
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
+use serde_json::{Value, json};
 use vestibule_api::codes;
-use vestibule_runtime::{Code, Refusal};
+use vestibule_runtime::{Code, Refusal, Timestamp};
 
-use crate::error::{Error, Thing};
+use crate::error::{Error, Exceeded, Thing};
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
@@ -57,8 +58,13 @@ impl From<Error> for Refusal {
             Error::RotationInProgress { ends_at } => {
                 Self::new(codes::ROTATION_IN_PROGRESS).detail("ends_at_ms", ends_at)
             }
-            Error::RateLimited { limit, window_s, retry_after_s } => {
-                rate_limited(limit, window_s, retry_after_s)
+            Error::RateLimited { standing, retry_after_s } => {
+                Self::limited(codes::RATE_LIMITED, &[standing], retry_after_s)
+                    .detail("limit", standing.quota)
+                    .detail("window_s", standing.window_s)
+            }
+            Error::LimitExceeded { exceeded, retry_after_s } => {
+                limit_exceeded(&exceeded, retry_after_s)
             }
             Error::Unavailable(cause) => {
                 tracing::error!(cause, "unavailable");
@@ -89,6 +95,7 @@ fn not_found(thing: Thing) -> Code {
         Thing::Session => codes::SESSION_NOT_FOUND,
         Thing::Webhook => codes::WEBHOOK_NOT_FOUND,
         Thing::Delivery => codes::DELIVERY_NOT_FOUND,
+        Thing::Message => codes::MESSAGE_NOT_FOUND,
     }
 }
 
@@ -108,16 +115,22 @@ fn out_of_window(server_time_ms: i64, skew_ms: Option<i64>, seconds: bool) -> Re
     }
 }
 
-/// Headers of the IETF draft "RateLimit header fields for HTTP".
-fn rate_limited(limit: u32, window_s: u32, retry_after_s: u32) -> Refusal {
-    let policy = format!("\"default\";q={limit};w={window_s}");
-    let state = format!("\"default\";r=0;t={retry_after_s}");
-    let header = |text: &str| HeaderValue::from_str(text).expect("digits and punctuation");
-    Refusal::new(codes::RATE_LIMITED)
-        .detail("retry_after_s", retry_after_s)
-        .header(http::header::RETRY_AFTER, header(&retry_after_s.to_string()))
-        .header(HeaderName::from_static("ratelimit-policy"), header(&policy))
-        .header(HeaderName::from_static("ratelimit"), header(&state))
+fn limit_exceeded(exceeded: &[Exceeded], retry_after_s: i64) -> Refusal {
+    let told = exceeded.iter().map(|Exceeded { standing, used, resets_at }| {
+        let limit = json!({ "name": standing.policy, "limit": standing.quota, "used": used });
+        match resets_at {
+            Some(at) => with(limit, "resets_at", json!(Timestamp(*at))),
+            None => limit,
+        }
+    });
+    let told: Vec<_> = told.collect();
+    let standings: Vec<_> = exceeded.iter().map(|it| it.standing).collect();
+    Refusal::limited(codes::LIMIT_EXCEEDED, &standings, retry_after_s).detail("exceeded", told)
+}
+
+fn with(mut object: Value, name: &str, value: Value) -> Value {
+    object[name] = value;
+    object
 }
 
 /// A value of ours as its documented type.

@@ -106,7 +106,8 @@ impl From<Error> for Failure {
             | Error::ThemeConflict
             | Error::CacheKeyExpired
             | Error::CacheKeyUsed
-            | Error::RateLimited { .. } => "open a new session and try again",
+            | Error::RateLimited { .. }
+            | Error::LimitExceeded { .. } => "open a new session and try again",
         };
         Self::refused(error.to_string(), help)
     }

@@ -45,6 +45,15 @@ Settings and defaults:
 Requests of the service's own, such as webhooks, go over HTTPS to public addresses. outbound.allow
 adds networks, outbound.http plain HTTP; with --dev both are open towards this machine.
 
+How often one address, key and session may ask; a burst is at most a minute's worth:
+  limits.edge.mode = \"shadow\" | \"enforce\"
+  limits.edge.address_per_minute = 6000   limits.edge.address_burst = 1000
+  limits.edge.key_per_minute = 6000       limits.edge.key_burst = 1000
+  limits.edge.session_per_minute = 600    limits.edge.session_burst = 120
+Shadow refuses nothing: it counts, and the log says what would be refused. Set the rates by it,
+then enforce. The address is the connection's own: behind a proxy, that is the proxy. Token
+exchanges (limits.redeem_per_minute) and rates that a key has of its own hold in both modes.
+
 Examples:
   vestibule serve --dev
   vestibule serve --config /etc/vestibule.toml

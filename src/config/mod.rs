@@ -22,6 +22,7 @@ use secrecy::SecretString;
 
 use crate::domain::outbound::OutboundPolicy;
 use crate::domain::sealing::MasterKeys;
+use crate::limiter::{EdgeRates, Mode, Rate};
 use layers::{Layers, Setting};
 
 pub use key_file::{read_private, write_private};
@@ -91,7 +92,15 @@ pub enum LogFormat {
 /// What one caller, or all together, may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Token exchanges a minute from one address.
+    /// Whether the limits at the edge refuse, or only say what they would refuse.
+    pub edge_mode: Mode,
+    /// Requests of one address.
+    pub address: Rate,
+    /// Requests with one key.
+    pub key: Rate,
+    /// Requests in one session.
+    pub session: Rate,
+    /// Token exchanges a minute from one address, and at once.
     pub redeem_per_minute: u32,
     /// How long a request's body may take to arrive, milliseconds.
     pub body_deadline_ms: u64,
@@ -288,9 +297,24 @@ fn choose<T: Copy>(
     Err(ConfigError::new(&setting.place, problem, format!("write one of {}", names.join(", "))))
 }
 
+impl Limits {
+    /// The rates of all limits at the edge.
+    pub fn edge_rates(&self) -> EdgeRates {
+        let burst = self.redeem_per_minute;
+        let redemption = Rate { per_minute: burst, burst };
+        EdgeRates { address: self.address, key: self.key, session: self.session, redemption }
+    }
+}
+
 fn read_limits(layers: &Layers) -> Result<Limits, ConfigError> {
     let mebibyte = 1024 * 1024;
+    let modes = [("shadow", Mode::Shadow), ("enforce", Mode::Enforce)];
+    let rate = |subject, per_minute, burst| read_rate(layers, subject, Rate { per_minute, burst });
     Ok(Limits {
+        edge_mode: choose(layers, "limits.edge.mode", &modes, Mode::Shadow)?,
+        address: rate("address", 6000, 1000)?,
+        key: rate("key", 6000, 1000)?,
+        session: rate("session", 600, 120)?,
         redeem_per_minute: integer(layers, "limits.redeem_per_minute", 1..=100_000, 30)?,
         body_deadline_ms: integer(layers, "limits.body_deadline_ms", 10..=600_000, 10_000)?,
         in_flight_bytes: integer(
@@ -300,6 +324,19 @@ fn read_limits(layers: &Layers) -> Result<Limits, ConfigError> {
             64 * mebibyte,
         )?,
     })
+}
+
+/// The most requests a minute that a limit can be set to.
+const MOST_PER_MINUTE: i64 = 6_000_000;
+
+fn read_rate(layers: &Layers, subject: &str, default: Rate) -> Result<Rate, ConfigError> {
+    let key = |what: &str| format!("limits.edge.{subject}_{what}");
+    let (steady, most) = (i64::from(default.per_minute), 1..=MOST_PER_MINUTE);
+    let per_minute: u32 = integer(layers, &key("per_minute"), most, steady)?;
+    // A burst of more than a minute's worth would be a rate of its own.
+    let default = i64::from(default.burst.min(per_minute));
+    let burst = integer(layers, &key("burst"), 1..=i64::from(per_minute), default)?;
+    Ok(Rate { per_minute, burst })
 }
 
 fn read_clock_offset(layers: &Layers, dev: bool) -> Result<i64, ConfigError> {

@@ -95,6 +95,26 @@ const BAD_VALUES: &[BadValue] = &[
         "vestibule.toml:2: limits.redeem_per_minute: `0` is not an integer of the allowed range; write an integer from 1 to 100000",
     ),
     (
+        "[limits.edge]\nmode = \"monitor\"",
+        &[],
+        "vestibule.toml:2: limits.edge.mode: `monitor` is none of its values; write one of shadow, enforce",
+    ),
+    (
+        "[limits.edge]\nkey_per_minute = 60\nkey_burst = 61",
+        &[],
+        "vestibule.toml:3: limits.edge.key_burst: `61` is not an integer of the allowed range; write an integer from 1 to 60",
+    ),
+    (
+        "[limits.edge]\nsession_per_minute = 0",
+        &[],
+        "vestibule.toml:2: limits.edge.session_per_minute: `0` is not an integer of the allowed range; write an integer from 1 to 6000000",
+    ),
+    (
+        "[limits.edge]\nip_per_minute = 60",
+        &[],
+        "vestibule.toml:2: there is no setting `limits.edge.ip_per_minute`; the nearest known one is `limits.edge.key_per_minute`",
+    ),
+    (
         "",
         &[("VESTIBULE__LIMITS__BODY_DEADLINE", "5")],
         "VESTIBULE__LIMITS__BODY_DEADLINE: there is no such setting; the nearest known one is VESTIBULE__LIMITS__BODY_DEADLINE_MS",
@@ -230,9 +250,20 @@ fn flag_wins_over_environment_over_file_over_default() {
     let config = case.load("", &[]).expect("the defaults are good");
     assert_eq!((config.bind, config.bind_is_chosen), (DEFAULT_BIND, false));
     assert_eq!(config.data_dir, PathBuf::from("./data"));
-    let limits =
-        Limits { redeem_per_minute: 30, body_deadline_ms: 10_000, in_flight_bytes: 64 << 20 };
+    let requests = Rate { per_minute: 6000, burst: 1000 };
+    let limits = Limits {
+        edge_mode: Mode::Shadow,
+        address: requests,
+        key: requests,
+        session: Rate { per_minute: 600, burst: 120 },
+        redeem_per_minute: 30,
+        body_deadline_ms: 10_000,
+        in_flight_bytes: 64 << 20,
+    };
     assert_eq!(config.limits, limits);
+    let slow = case.load("[limits.edge]\nmode = \"enforce\"\naddress_per_minute = 60", &[]);
+    let slow = slow.expect("good").limits;
+    assert_eq!((slow.edge_mode, slow.address), (Mode::Enforce, Rate { per_minute: 60, burst: 60 }));
     let toml = "bind = \"127.0.0.1:1\"\n[limits]\nredeem_per_minute = 1_000";
     let config = case.load(toml, &[]).expect("good");
     assert_eq!((config.bind.port(), config.limits.redeem_per_minute), (1, 1000));

@@ -58,13 +58,15 @@ pub fn rule_of(error: &Error) -> Option<Rule> {
         Error::NotFound(Thing::Employee | Thing::Chat) => Some(Rule::Directory),
         Error::UnknownSource { .. } => Some(Rule::Sources),
         Error::ThemeConflict | Error::NotFound(Thing::Theme) => Some(Rule::Theme),
+        Error::LimitExceeded { .. } => Some(Rule::Ceilings),
         Error::NotFound(
             Thing::Tenant
             | Thing::Key
             | Thing::CacheKey
             | Thing::Session
             | Thing::Webhook
-            | Thing::Delivery,
+            | Thing::Delivery
+            | Thing::Message,
         )
         | Error::TimestampOutOfWindow { .. }
         | Error::SignatureReplayed
@@ -135,6 +137,7 @@ mod tests {
             Error::NotFound(Thing::Employee),
             Error::UnknownSource { unknown: Vec::new() },
             Error::ThemeConflict,
+            Error::LimitExceeded { exceeded: Vec::new(), retry_after_s: 1 },
         ];
         for error in errors {
             let rule = rule_of(&error).unwrap_or_else(|| panic!("{error} speaks for a rule"));

@@ -97,6 +97,7 @@ pub(super) static HOLDINGS: &[Holding] = &[
             "revoked_at",
             "redemptions",
             "max_redemptions",
+            "capped",
         ],
         json: &["granted"],
         withheld: &["cache_key_hash", "earlier"],
@@ -119,11 +120,44 @@ pub(super) static HOLDINGS: &[Holding] = &[
         ..PLAIN
     },
     Holding {
-        table: "uid_limits",
+        table: "uid_usage",
         key: &["uid"],
-        shown: &["uid"],
-        json: &["limits"],
+        shown: &[
+            "uid",
+            "limited",
+            "hourly_limit",
+            "hourly_from",
+            "hourly_used",
+            "hourly_told",
+            "daily_limit",
+            "daily_from",
+            "daily_used",
+            "daily_told",
+            "weekly_limit",
+            "weekly_from",
+            "weekly_used",
+            "weekly_told",
+            "monthly_limit",
+            "monthly_from",
+            "monthly_used",
+            "monthly_told",
+            "last_message_at",
+        ],
         of: Of::uid("uid = $2"),
+        ..PLAIN
+    },
+    Holding {
+        table: "uid_messages",
+        key: &["message_id"],
+        shown: &["message_id", "uid", "accepted_at", "refunded_at"],
+        of: Of::uid("uid = $2"),
+        ..PLAIN
+    },
+    Holding {
+        table: "key_usage",
+        key: &["key_id"],
+        shown: &["key_id", "daily_from", "daily_used", "daily_told", "live_told", "live_known"],
+        of: Of::NOBODY,
         ..PLAIN
     },
     Holding {

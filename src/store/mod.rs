@@ -8,6 +8,7 @@ mod audit;
 mod audit_trail;
 mod cache;
 mod catalogue;
+mod ceilings;
 mod claims;
 mod conversations;
 mod deliveries;
@@ -42,7 +43,8 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod themes;
-mod uid_limits;
+mod usage;
+mod usage_rows;
 mod webhooks;
 mod writer;
 
@@ -69,6 +71,7 @@ pub use session_lists::SessionRange;
 pub use session_renewals::Renew;
 pub use sessions::{OpenedChat, Redeemed};
 pub use sqlite::Migrations;
+pub use usage::{Message, UsageFilter};
 pub use writer::Counts;
 
 /// The store. Cheap to clone; all clones are one.

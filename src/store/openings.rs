@@ -10,10 +10,12 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value as Json;
 use vestibule_runtime::Violation;
 
+use super::ceilings::{self, Ledger};
 use super::conversations;
 use super::engine::{Connection, Failure, Rows, Value, to_json};
 use super::idempotency::{self, Receipt};
-use super::{audit, uid_limits};
+use super::{audit, usage};
+use crate::domain::ceiling::{Act, Ceiling};
 use crate::domain::chat_session;
 use crate::domain::idempotency::Claim;
 use crate::domain::limits::LimitsChange;
@@ -32,6 +34,7 @@ pub(super) struct Opening {
     /// For whom it is, made likewise.
     subject: Option<String>,
     audit: AuditEntry,
+    ceiling: Option<Box<Ceiling>>,
     door: Door,
     receipt: Option<Receipt<Opened>>,
 }
@@ -71,13 +74,14 @@ impl Opening {
     /// `Internal` for a grant that JSON cannot hold.
     pub(super) fn new(
         session: Session,
-        audit: AuditEntry,
+        act: Act,
         door: Door,
         receipt: Option<Receipt<Opened>>,
     ) -> Result<Self> {
+        let Act { audit, ceiling } = act;
         let (granted, subject) = (to_json(&session.grant)?, session.grant.subject());
         let subject = subject.as_ref().map(written);
-        Ok(Self { granted, subject, session, audit, door, receipt })
+        Ok(Self { granted, subject, session, audit, ceiling, door, receipt })
     }
 
     /// The place of its surface in [`SURFACES`].
@@ -124,14 +128,17 @@ pub(super) async fn apply(
     let mut outcomes: Vec<Result<Continued>> = openings.iter().map(|_| Ok(None)).collect();
     claim_signatures(conn, openings, &mut outcomes).await?;
     let claimed = claim_answers(conn, openings, &mut outcomes).await?;
+    let mut ledger = keep_to_ceilings(conn, openings, &mut outcomes).await?;
     join_conversations(conn, openings, &mut outcomes).await?;
     let accepted =
         || openings.iter().zip(&outcomes).filter_map(|(o, out)| Some((o, out.as_ref().ok()?)));
     let mut rows = Vec::with_capacity(openings.len() * SESSIONS.columns);
     for (opening, continued) in accepted() {
         session_row(opening, continued.as_deref(), &mut rows)?;
+        ledger.opened(&opening.session.key_id);
     }
     conn.insert(&SESSIONS, rows).await?;
+    ledger.write(conn).await?;
     change_limits(conn, accepted().map(|(opening, _)| opening)).await?;
     audit::insert(conn, accepted().map(|(opening, _)| &opening.audit)).await?;
     keep_answers(conn, openings, &outcomes, &claimed).await?;
@@ -144,11 +151,17 @@ static REPLAYS: Rows = Rows {
     tail: "ON CONFLICT DO NOTHING RETURNING session_id",
 };
 
+static UNCLAIM: Rows = Rows {
+    head: "DELETE FROM replays WHERE (tenant_id, key_id, expires_at, mac) IN (VALUES",
+    columns: 4,
+    tail: ")",
+};
+
 static SESSIONS: Rows = Rows {
     head: "INSERT INTO sessions (tenant_id, session_id, key_id, key_generation, token_id, surface, \
            subject, chat, issued_at, ttl_s, expires_at, revoked_at, cache_key_hash, \
-           max_redemptions, granted) VALUES",
-    columns: 15,
+           max_redemptions, granted, capped) VALUES",
+    columns: 16,
     tail: "",
 };
 
@@ -234,6 +247,44 @@ async fn keep_answers(
     idempotency::keep(conn, done.into_iter()).await
 }
 
+/// Refuses openings for which their key has no room. What is let pass here may still be refused for
+/// its conversation; then its room is given back with the batch.
+async fn keep_to_ceilings<'a>(
+    conn: &mut Connection,
+    openings: &'a [Opening],
+    outcomes: &mut [Result<Continued>],
+) -> Result<Ledger<'a>, Failure> {
+    let capped = openings.iter().zip(&*outcomes).filter_map(|(opening, outcome)| {
+        let Opening { session, ceiling, .. } = opening;
+        let ceiling = ceiling.as_deref().filter(|_| outcome.is_ok())?;
+        let Session { tenant, key_id: key, issued_at: at, .. } = session;
+        Some(ceilings::Opening { tenant, key, at: *at, ceiling })
+    });
+    let mut ledger = Ledger::read(conn, capped).await?;
+    let mut unclaimed: Vec<Value> = Vec::new();
+    for (Opening { session, door, .. }, outcome) in openings.iter().zip(outcomes) {
+        let refused = outcome.is_ok().then(|| ledger.admit(&session.key_id)).and_then(Result::err);
+        let Some(refused) = refused else { continue };
+        *outcome = Err(refused);
+        if let Door::Embed { mac, replay_expires_at } = door {
+            unclaimed.extend([
+                session.tenant.as_str().into(),
+                session.key_id.as_str().into(),
+                Value::from(*replay_expires_at),
+                mac.as_slice().into(),
+            ]);
+        }
+    }
+    // A signature that had no effect may be sent again.
+    conn.insert(&UNCLAIM, unclaimed).await?;
+    Ok(ledger)
+}
+
+/// Whether the session counts among the live ones of its key.
+fn is_capped(opening: &Opening) -> bool {
+    opening.ceiling.as_ref().is_some_and(|it| it.ceilings.live_sessions.is_some())
+}
+
 async fn join_conversations(
     conn: &mut Connection,
     openings: &[Opening],
@@ -309,6 +360,7 @@ fn session_row<'a>(
         hash.into(),
         max.into(),
         granted,
+        is_capped(opening).into(),
     ]);
     Ok(())
 }
@@ -336,5 +388,5 @@ async fn change_limits(
             }
         }
     }
-    uid_limits::change(conn, changes).await
+    usage::change_limits(conn, changes).await
 }

@@ -4,6 +4,7 @@ use super::Store;
 use super::cache::Caches;
 use super::engine::{Connection, Failure};
 use super::writer::Job;
+use crate::domain::usage::Window;
 use crate::error::Result;
 
 /// How many rows one slice removed.
@@ -15,12 +16,15 @@ pub struct Purged {
     pub sessions: u64,
     /// Of answers that were kept for repeated requests.
     pub answers: u64,
+    /// Of messages that count in no window any more.
+    pub messages: u64,
 }
 
 impl Purged {
     /// Whether another slice would find more.
     pub fn is_partial(self) -> bool {
-        [self.replays, self.sessions, self.answers].contains(&SLICE)
+        let Self { replays, sessions, answers, messages } = self;
+        [replays, sessions, answers, messages].contains(&SLICE)
     }
 }
 
@@ -28,9 +32,10 @@ impl Purged {
 const SLICE: u64 = 1000;
 
 impl Store {
-    /// Removes at most a thousand replay rows and as many kept answers that expired before `now`,
-    /// and as many sessions that expired before `sessions_before` (both milliseconds). The second
-    /// time lies further back as long as an expired cache key should be told from an unknown one.
+    /// Removes at most a thousand replay rows and as many kept answers that expired before `now`, as
+    /// many messages that count in no window of `now`, and as many sessions that expired before
+    /// `sessions_before` (both milliseconds). The second time lies further back as long as an
+    /// expired cache key should be told from an unknown one.
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.
@@ -50,6 +55,14 @@ pub(super) const SESSIONS: &str = "DELETE FROM sessions WHERE (tenant_id, sessio
 pub(super) const ANSWERS: &str = "DELETE FROM idempotency WHERE (tenant_id, claim) IN \
      (SELECT tenant_id, claim FROM idempotency WHERE expires_at < $1 LIMIT 1000)";
 
+pub(super) const MESSAGES: &str = "DELETE FROM uid_messages WHERE (tenant_id, message_id) IN \
+     (SELECT tenant_id, message_id FROM uid_messages WHERE accepted_at < $1 LIMIT 1000)";
+
+/// The beginning of the earliest window that an instant lies in.
+fn counted_from(now: i64) -> i64 {
+    Window::ALL.iter().map(|window| window.bounds(now).0).fold(now, i64::min)
+}
+
 struct Purge {
     now: i64,
     sessions_before: i64,
@@ -64,6 +77,7 @@ impl Job for Purge {
             replays: conn.execute(REPLAYS, vec![self.now.into()]).await?,
             sessions: conn.execute(SESSIONS, vec![self.sessions_before.into()]).await?,
             answers: conn.execute(ANSWERS, vec![self.now.into()]).await?,
+            messages: conn.execute(MESSAGES, vec![counted_from(self.now).into()]).await?,
         })
     }
 

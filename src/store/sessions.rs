@@ -8,7 +8,8 @@ use super::idempotency::Receipt;
 use super::openings::{Door, Opened, Opening, VariablesCheck};
 use super::session_rows::{AFTER, columns, from_sessions, session};
 use super::writer::Job;
-use super::{Store, audit, key_rows, uid_limits};
+use super::{Store, audit, key_rows, usage};
+use crate::domain::ceiling::Act;
 use crate::domain::key::Terms;
 use crate::domain::limits::{Limits, LimitsChange};
 use crate::domain::session::{AuditEntry, Conversation, Grant, Session};
@@ -47,12 +48,12 @@ impl Store {
         session: Session,
         mac: &[u8],
         replay_expires_at: i64,
-        audit: AuditEntry,
+        act: impl Into<Act>,
         receipt: Option<Receipt<Session>>,
     ) -> Result<Session> {
         let door = Door::Embed { mac: mac.into(), replay_expires_at };
         let receipt = receipt.map(|receipt| receipt.within(session_of));
-        Ok(self.writer.open(Opening::new(session, audit, door, receipt)?).await?.session)
+        Ok(self.writer.open(Opening::new(session, act.into(), door, receipt)?).await?.session)
     }
 
     /// Opens a session of the chat surface in `conversation`. When that is of a verified customer
@@ -67,7 +68,7 @@ impl Store {
         session: Session,
         conversation: Conversation,
         check: VariablesCheck,
-        audit: AuditEntry,
+        act: impl Into<Act>,
         receipt: Option<Receipt<OpenedChat>>,
     ) -> Result<OpenedChat> {
         let door = Door::Chat { conversation: Box::new(conversation), check };
@@ -76,7 +77,7 @@ impl Store {
                 opened_chat(session.clone(), conversation.clone())
             })
         });
-        let opened = self.writer.open(Opening::new(session, audit, door, receipt)?).await?;
+        let opened = self.writer.open(Opening::new(session, act.into(), door, receipt)?).await?;
         opened_chat(opened.session, opened.conversation)
     }
 
@@ -93,12 +94,12 @@ impl Store {
         cache_key_hash: &[u8],
         max_redemptions: u32,
         limits: LimitsChange,
-        audit: AuditEntry,
+        act: impl Into<Act>,
         receipt: Option<Receipt<Session>>,
     ) -> Result<Session> {
         let door = Door::Iframe { cache_key_hash: cache_key_hash.into(), max_redemptions, limits };
         let receipt = receipt.map(|receipt| receipt.within(session_of));
-        Ok(self.writer.open(Opening::new(session, audit, door, receipt)?).await?.session)
+        Ok(self.writer.open(Opening::new(session, act.into(), door, receipt)?).await?.session)
     }
 
     /// Redeems a cache key once more, by its SHA-256, at `now` (milliseconds). The audit row gets
@@ -190,7 +191,7 @@ impl Job for Redeem {
             return Err(Failure::Refused(Error::CacheKeyUsed));
         }
         let limits = match &session.grant {
-            Grant::Iframe { uid, .. } => uid_limits::of(conn, &session.tenant, uid).await?,
+            Grant::Iframe { uid, .. } => usage::limits_of(conn, &session.tenant, uid).await?,
             Grant::Embed { .. } | Grant::Chat { .. } => None,
         };
         audit::insert(conn, [&self.entry(&session)]).await?;

@@ -30,6 +30,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "sessions", include_str!("migrations/0002_sessions.sqlite.sql")),
     (3, "keys", include_str!("migrations/0003_keys.sqlite.sql")),
     (4, "idempotency", include_str!("migrations/0004_idempotency.sqlite.sql")),
+    (5, "limits", include_str!("migrations/0005_limits.sqlite.sql")),
     (6, "audit", include_str!("migrations/0006_audit.sqlite.sql")),
     (7, "webhooks", include_str!("migrations/0007_webhooks.sqlite.sql")),
     (8, "signing_keys", include_str!("migrations/0008_signing_keys.sqlite.sql")),

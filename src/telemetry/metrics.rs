@@ -14,35 +14,21 @@ use prometheus::{
 };
 use vestibule_runtime::{Asked, CLIENT_GONE, OperationInfo, RequestRecord, method_name};
 
+use crate::limiter::EdgeCounts;
 use crate::store::Figures;
 
 /// Upper bounds, seconds, as OpenTelemetry advises for `http.server.request.duration`.
 const BUCKETS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
-/// The limits that count here, by their settings; shown as 0 before their first hit.
-pub const REDEEM_PER_MINUTE: &str = "redeem_per_minute";
-const LIMITS: [&str; 1] = [REDEEM_PER_MINUTE];
-const MODES: [LimitMode; 2] = [LimitMode::Shadow, LimitMode::Enforced];
-
 /// Everything that is counted.
 pub struct Metrics {
     registry: Registry,
     requests: Requests,
-    limit_hits: IntCounterVec,
     webhook_deliveries: IntCounterVec,
     pulled: Pulled,
     /// Two readers at once would add what was pulled twice.
     reading: Mutex<()>,
-}
-
-/// What happened to a caller that passed a limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LimitMode {
-    /// It was let in and counted: the limit only watches.
-    Shadow,
-    /// It was refused.
-    Enforced,
 }
 
 /// How the attempt to deliver a webhook ended.
@@ -54,15 +40,6 @@ pub enum Delivery {
     Retried,
     /// It is not tried again.
     GivenUp,
-}
-
-impl LimitMode {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Shadow => "shadow",
-            Self::Enforced => "enforced",
-        }
-    }
 }
 
 impl Delivery {
@@ -79,6 +56,8 @@ impl Delivery {
 pub struct Sources {
     /// Of the store.
     pub store: Figures,
+    /// Of the limits at the edge.
+    pub edge: EdgeCounts,
     /// Lines that the request log had no room for.
     pub request_log_lost: u64,
     /// Lines that the log had no room for.
@@ -95,11 +74,6 @@ impl Metrics {
         let new = New { registry: &registry };
         let metrics = Self {
             requests: Requests::new(&new, operations),
-            limit_hits: new.counters(
-                "embed_limit_hits_total",
-                "Requests beyond a limit, by limit and by whether it refuses or only watches.",
-                &["limit", "mode"],
-            ),
             webhook_deliveries: new.counters(
                 "embed_webhook_deliveries_total",
                 "Attempts to deliver a webhook, by how they ended.",
@@ -111,9 +85,6 @@ impl Metrics {
         };
         for outcome in [Delivery::Delivered, Delivery::Retried, Delivery::GivenUp] {
             metrics.webhook_deliveries.with_label_values(&[outcome.name()]);
-        }
-        for (limit, mode) in LIMITS.iter().flat_map(|limit| MODES.map(|mode| (limit, mode))) {
-            metrics.limit_hits.with_label_values(&[limit, mode.name()]);
         }
         let build = ["version", "features"];
         let info = new.gauges("embed_build_info", "What runs here; always 1.", &build);
@@ -140,11 +111,6 @@ impl Metrics {
     /// A request was answered that never began here.
     pub(super) fn take(&self, record: &RequestRecord<'_>) {
         self.requests.count(record);
-    }
-
-    /// Counts what went beyond a limit; `limit` is the setting's name, never a caller's.
-    pub fn limit_hit(&self, limit: &'static str, mode: LimitMode) {
-        self.limit_hits.with_label_values(&[limit, mode.name()]).inc();
     }
 
     /// Counts an attempt to deliver a webhook.
@@ -288,6 +254,7 @@ struct Pulled {
     writes: IntCounter,
     queue: IntGauge,
     cache: IntCounterVec,
+    limit_hits: IntCounterVec,
     request_log_lost: IntCounter,
     log_lost: IntCounter,
 }
@@ -308,6 +275,11 @@ impl Pulled {
                 "Reads through a cache, by cache and by whether it had the value.",
                 &["cache", "result"],
             ),
+            limit_hits: new.counters(
+                "embed_limit_hits_total",
+                "Requests beyond a limit, by limit and by whether it refuses or only watches.",
+                &["limit", "mode"],
+            ),
             request_log_lost: new.counter(
                 "embed_request_log_lost_total",
                 "Lines that the request log had no room for, or could not write.",
@@ -317,7 +289,7 @@ impl Pulled {
     }
 
     fn update(&self, sources: &Sources) {
-        let Sources { store, request_log_lost, log_lost } = sources;
+        let Sources { store, edge, request_log_lost, log_lost } = sources;
         for (surface, opened) in store.sessions_opened {
             raise(&self.sessions.with_label_values(&[surface]), opened);
         }
@@ -327,6 +299,10 @@ impl Pulled {
         for cache in &store.caches {
             raise(&self.cache.with_label_values(&[cache.name, "hit"]), cache.hits);
             raise(&self.cache.with_label_values(&[cache.name, "miss"]), cache.misses);
+        }
+        for (limit, counts) in edge.by_limit() {
+            raise(&self.limit_hits.with_label_values(&[limit, "enforced"]), counts.refused);
+            raise(&self.limit_hits.with_label_values(&[limit, "shadow"]), counts.shadowed);
         }
         raise(&self.request_log_lost, *request_log_lost);
         raise(&self.log_lost, *log_lost);

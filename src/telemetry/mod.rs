@@ -15,6 +15,7 @@ pub mod traces;
 use tracing::Span;
 use vestibule_runtime::{Asked, OperationInfo, RequestRecord};
 
+use crate::limiter::EdgeCounts;
 use crate::store::Figures;
 pub use dropshot_log::DropshotLog;
 use metrics::{Metrics, Sources};
@@ -61,9 +62,9 @@ impl Telemetry {
     }
 
     /// The metrics as Prometheus reads them; `None` when they cannot be written.
-    pub fn exposition(&self, store: Figures) -> Option<String> {
+    pub fn exposition(&self, store: Figures, edge: EdgeCounts) -> Option<String> {
         let request_log_lost = self.request_log.as_ref().map_or(0, RequestLog::lost);
-        let sources = Sources { store, request_log_lost, log_lost: log::lost() };
+        let sources = Sources { store, edge, request_log_lost, log_lost: log::lost() };
         let written = self.metrics.text(&sources);
         written.inspect_err(|error| tracing::error!(%error, "the metrics cannot be shown")).ok()
     }

@@ -172,7 +172,7 @@ impl Wallet {
     }
 }
 
-/// A tenant, a key and a webhook endpoint of it that nothing else uses, and a session, for
+/// A tenant, a key and a webhook endpoint of it that nothing else uses, a session and a message, for
 /// operations that act on one.
 pub struct Target {
     /// `ten_…`
@@ -185,10 +185,14 @@ pub struct Target {
     pub webhook_id: String,
     /// `msg_…`
     pub delivery_id: String,
+    /// A user of the demo tenant with limits that a few requests do not reach.
+    pub uid: String,
+    /// `msg_…` of a message that was counted for that user.
+    pub message_id: String,
 }
 
 impl Target {
-    /// Creates all but the session through the admin surface, and opens that.
+    /// Creates the tenant's through the admin surface, the others with the demo tenant's keys.
     pub async fn create(service: &Service) -> Self {
         let tenant = admin(service, Method::POST, "/tenants", Some(json!({ "name": "t" }))).await;
         let tenant_id = text(&tenant, "/tenant/tenantId");
@@ -207,13 +211,12 @@ impl Target {
         let test = format!("{webhooks}/{webhook_id}/test");
         let delivery = admin(service, Method::POST, &test, None).await;
         let delivery_id = text(&delivery, "/delivery/deliveryId");
-        Self { tenant_id, key_id: text(&key, "/key/keyId"), sid, webhook_id, delivery_id }
+        let (uid, message_id) = counted_message(service).await;
+        let key_id = text(&key, "/key/keyId");
+        Self { tenant_id, key_id, sid, webhook_id, delivery_id, uid, message_id }
     }
 
     /// The operation's path with its variables filled in.
-    ///
-    /// # Panics
-    /// When the path has a variable that nobody has described yet.
     pub fn path(&self, operation: &OperationInfo) -> String {
         self.fill(operation.path)
     }
@@ -227,9 +230,23 @@ impl Target {
         let path = path.replace("{keyId}", &self.key_id).replace("{sid}", &self.sid);
         let path = path.replace("{webhookId}", &self.webhook_id);
         let path = path.replace("{deliveryId}", &self.delivery_id);
+        let path = path.replace("{uid}", &self.uid).replace("{messageId}", &self.message_id);
         assert!(!path.contains('{'), "tell Target::path what stands in {path}");
         path
     }
+}
+
+async fn counted_message(service: &Service) -> (String, String) {
+    let tenant = &service.demo.demo;
+    let uid = "target".to_owned();
+    let body = json!({
+        "uid": uid, "srcs": [tenant.iframe.source_ids[0]], "limits": { "monthly": 1_000_000 },
+    });
+    open_iframe(&service.base_url, tenant, &body).await;
+    let url = service.url(&format!("/api/v1/usage/{uid}/messages"));
+    let headers = [bearer(&tenant.iframe.api_key)];
+    let counted = send_owned(&Client::new(), Method::POST, &url, &headers, None).await;
+    (uid, text(&counted, "/message_id"))
 }
 
 /// One request to the admin surface with the operator's token; `path` is what follows `/v1`.

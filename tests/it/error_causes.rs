@@ -28,6 +28,8 @@ pub async fn produce(produced: &mut Produced) {
     admin_targets(&callers, produced).await;
     sessions(&callers, produced).await;
     webhook_targets(&callers, produced).await;
+    messages(&callers, produced).await;
+    ceilings(produced).await;
     expiry_and_rate(produced).await;
     dead_keys(produced).await;
 }
@@ -156,6 +158,45 @@ async fn cache_keys(callers: &Callers<'_>, produced: &mut Produced) {
         assert_eq!(callers.send(redeem, bytes(&key)).await.status, 200);
     }
     produced.note(redeem, "cache_key_used", &callers.send(redeem, bytes(&key)).await);
+}
+
+async fn messages(callers: &Callers<'_>, produced: &mut Produced) {
+    let mut lost = Callers::new(callers.service).await;
+    lost.target.message_id = format!("msg_{}", "a".repeat(26));
+    let refund = operation("usageMessageRefund");
+    produced.note(refund, "message_not_found", &lost.send(refund, None).await);
+    let demo = &callers.service.demo.demo;
+    lost.target.uid = "spent".to_owned();
+    let body = json!({
+        "uid": "spent", "srcs": demo.iframe.source_ids, "limits": { "weekly": 0 },
+    });
+    assert_eq!(open_iframe(&callers.service.base_url, demo, &body).await.status, 200);
+    let create = operation("usageMessageCreate");
+    produced.note(create, "limit_exceeded", &lost.send(create, None).await);
+}
+
+/// Each kind of key, one session a day.
+async fn ceilings(produced: &mut Produced) {
+    let service = Service::start(|_| {});
+    let (mut callers, tenant) = (Callers::new(&service).await, demo_tenant(&service).await);
+    let ceilings = json!({ "sessionsPerDay": 1 });
+    let key = async |kind, mut members: Value| {
+        members["ceilings"] = ceilings.clone();
+        make_key(&service, &tenant, kind, members).await
+    };
+    let origins = json!([service.demo.demo.chat.origin]);
+    let embed = key("embed", json!({})).await;
+    let chat = key("chat", json!({ "allowsAllIntents": true, "allowedOrigins": origins })).await;
+    let iframe = key("iframe", json!({})).await;
+    let held = &mut callers.wallet.tenant;
+    (held.embed.key, held.embed.secret) = (embed.public, embed.secret);
+    (held.chat.public_key, held.iframe.api_key) = (chat.public, iframe.secret);
+    for id in ["embedSessionCreate", "chatSessionCreate", "iframeSessionCreate"] {
+        let create = operation(id);
+        let opened = callers.send(create, callers.body(create)).await;
+        assert!(opened.status.is_success(), "{}", opened.text);
+        produced.note(create, "limit_exceeded", &callers.send(create, callers.body(create)).await);
+    }
 }
 
 async fn admin_targets(callers: &Callers<'_>, produced: &mut Produced) {

@@ -35,6 +35,7 @@ pub async fn produce(produced: &mut Produced) {
     broken_offers(produced).await;
     broken_keys_and_tenants(produced).await;
     broken_diagnostics(produced).await;
+    lost_usage(produced).await;
 }
 
 async fn a_lost_database(produced: &mut Produced) {
@@ -103,6 +104,17 @@ async fn a_lost_table(produced: &mut Produced) {
         let operation = operation(id);
         let answer = callers.send(operation, callers.body(operation)).await;
         produced.note(operation, "internal", &answer);
+    }
+}
+
+/// What nothing can be counted in.
+async fn lost_usage(produced: &mut Produced) {
+    let service = Service::start(|_| {});
+    let callers = Callers::new(&service).await;
+    drop_table(&service, "uid_usage");
+    drop_table(&service, "uid_messages");
+    for id in ["usageList", "usageRead", "usageMessageCreate", "usageMessageRefund"] {
+        produced.note(operation(id), "internal", &callers.send(operation(id), None).await);
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use reqwest::{Client, Method};
+use vestibule::limiter::{Mode, Rate};
 use vestibule_api::register::OPERATIONS;
 use vestibule_runtime::OperationInfo;
 
@@ -27,7 +28,7 @@ const TABLE: &[(u16, &[&str])] = &[
     (403, &["insufficient_scope", "widget_disabled", "origin_not_allowed"]),
     (403, &["secret_key_in_browser", "key_disabled", "intent_not_allowed"]),
     (404, &["employee_not_found", "chat_not_found", "theme_not_found", "cache_key_not_found"]),
-    (404, &["tenant_not_found", "key_not_found", "session_not_found"]),
+    (404, &["tenant_not_found", "key_not_found", "session_not_found", "message_not_found"]),
     (404, &["webhook_not_found", "delivery_not_found"]),
     (408, &["request_timeout"]),
     (409, &["idempotency_in_progress", "webhook_disabled"]),
@@ -36,7 +37,7 @@ const TABLE: &[(u16, &[&str])] = &[
     (413, &["payload_too_large"]),
     (415, &["unsupported_media_type"]),
     (422, &["idempotency_key_reused", "validation_failed"]),
-    (429, &["rate_limited"]),
+    (429, &["rate_limited", "limit_exceeded"]),
     (500, &["internal"]),
     (503, &["unavailable"]),
 ];
@@ -124,6 +125,7 @@ async fn every_documented_answer_is_produced_or_listed() {
         wrong_credentials(&callers, operation, &mut produced).await;
     }
     late_and_crowded_bodies(&mut produced);
+    too_many_requests(&mut produced).await;
     error_causes::produce(&mut produced).await;
     idempotency::produce(&mut produced).await;
     error_failures::produce(&mut produced).await;
@@ -208,6 +210,23 @@ fn late_and_crowded_bodies(produced: &mut Produced) {
         assert_eq!(late.header("connection"), "close");
         let crowded = head(&full, operation, 9);
         produced.note(operation, "unavailable", &crowded);
+    }
+}
+
+/// What one address gets that asks a second time, whatever it asks.
+async fn too_many_requests(produced: &mut Produced) {
+    let service = Service::start(|config| {
+        config.limits.edge_mode = Mode::Enforce;
+        config.limits.address = Rate { per_minute: 1, burst: 1 };
+    });
+    let client = Client::new();
+    for (n, operation) in OPERATIONS.iter().chain(OPERATIONS).enumerate() {
+        let (url, method) = (service.url(operation.path), operation.method.clone());
+        let headers: Vec<_> = origin(&service, operation).into_iter().collect();
+        let answer = send_owned(&client, method, &url, &headers, None).await;
+        if n > 0 {
+            produced.note(operation, "rate_limited", &answer);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Handlers that fail in ways ours must not, behind the generated glue: a panic, an answer that
 //! never comes, a refusal that its operation does not document.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use vestibule_api::codes;
 use vestibule_api::iframe_tokens::{
     IframeTokenRedeemRequest, IframeTokenRedeemResponse, IframeTokens,
 };
-use vestibule_runtime::{BodyLimits, Host, Received, Refusal, RequestRecord, Scope, Scoped};
+use vestibule_runtime::{
+    BodyLimits, Host, Limited, Received, Refusal, RequestRecord, Scope, Scoped,
+};
 
 use crate::requests::{Answer, post};
 
@@ -98,6 +101,10 @@ impl Host for Clumsy {
         false
     }
 
+    fn count_address(&self, _: IpAddr) -> Result<(), Refusal> {
+        Ok(())
+    }
+
     fn observe(&self, _: &RequestRecord<'_>) {}
 }
 
@@ -106,6 +113,12 @@ pub enum Nobody {}
 
 impl Scoped for Nobody {
     fn scope(&self) -> Scope<'_> {
+        match *self {}
+    }
+}
+
+impl Limited<Clumsy> for Nobody {
+    fn count(&self, _: &Clumsy) -> Result<(), Refusal> {
         match *self {}
     }
 }

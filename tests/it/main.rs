@@ -23,6 +23,7 @@ mod document;
 mod documented_answers;
 mod documented_constraints;
 mod durability;
+mod edge_limits;
 mod embed_sessions;
 mod embed_tokens;
 mod error_causes;
@@ -76,6 +77,7 @@ mod two_tenants;
 mod typescript;
 #[cfg(feature = "unfinished")]
 mod unfinished;
+mod usage;
 mod vestibule_cli;
 mod webhook_deliveries;
 mod webhook_receiver;

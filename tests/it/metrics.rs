@@ -204,6 +204,6 @@ async fn a_limit_that_refuses_is_counted() {
     let statuses = [post(&url, &[], &body).await.status, post(&url, &[], &body).await.status];
     assert_eq!(statuses, [404, 429]);
     let samples = scrape(&service).await;
-    let name = "embed_limit_hits_total{limit=\"redeem_per_minute\",mode=\"enforced\"}";
+    let name = "embed_limit_hits_total{limit=\"redemption\",mode=\"enforced\"}";
     assert_eq!(of(&samples, name), 1.0);
 }

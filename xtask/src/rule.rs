@@ -278,6 +278,9 @@ catalogue! {
         NO_SERVER_ERROR "no-server-error"
             "A handler that panics is 500, one that is late or cannot reach its store 503."
             "Document 500 and 503.";
+        NO_LIMIT_ANSWER "no-limit-answer"
+            "Every operation can be asked too often, by one address at least."
+            "Document 429.";
         BODY_LIMIT "body-limit"
             "An operation with a body needs a limit on it."
             "Give it `x-max-bytes`.";

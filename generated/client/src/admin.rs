@@ -700,7 +700,9 @@ pub mod types {
     /// there is nothing to add. Besides the members listed here: `scope` and `missing` with
     /// insufficient_scope, `missing` with
     /// intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
-    /// `window_s` and `retry_after_s` with rate_limited. A reader ignores members it does not know.
+    /// `window_s` and `retry_after_s` with rate_limited, `exceeded` and `retry_after_s` with
+    /// limit_exceeded; `exceeded` lists each limit without room by `name` with its `limit`, what is
+    /// `used` and, where an instant is known, `resets_at`. A reader ignores members it does not know.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(transparent)]
     pub struct Details(pub ::serde_json::Value);

@@ -12,6 +12,18 @@ use progenitor_client::{encode_path, ClientHooks, OperationInfo, RequestBuilderE
 /// Types used as operation parameters and responses.
 #[allow(clippy::all)]
 pub mod types {
+    /// A counted message, and what its user has used with it.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct CountedMessage {
+        /// The id of a counted message.
+        pub message_id: ::std::string::String,
+        pub usage: Usage,
+    }
+    impl CountedMessage {
+        pub fn builder() -> builder::CountedMessage {
+            Default::default()
+        }
+    }
     /// For whom the link is, what it may read, and how the page looks.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(deny_unknown_fields)]
@@ -203,7 +215,9 @@ pub mod types {
     /// there is nothing to add. Besides the members listed here: `scope` and `missing` with
     /// insufficient_scope, `missing` with
     /// intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
-    /// `window_s` and `retry_after_s` with rate_limited. A reader ignores members it does not know.
+    /// `window_s` and `retry_after_s` with rate_limited, `exceeded` and `retry_after_s` with
+    /// limit_exceeded; `exceeded` lists each limit without room by `name` with its `limit`, what is
+    /// `used` and, where an instant is known, `resets_at`. A reader ignores members it does not know.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(transparent)]
     pub struct Details(pub ::serde_json::Value);
@@ -568,6 +582,65 @@ pub mod types {
     impl Limits {
         pub fn builder() -> builder::Limits {
             Default::default()
+        }
+    }
+    /// The id of a counted message.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct MessageId(::std::string::String);
+    impl ::std::ops::Deref for MessageId {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<MessageId> for ::std::string::String {
+        fn from(value: MessageId) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for MessageId {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 30usize {
+                return Err("longer than 30 characters".into());
+            }
+            static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+            { ::regress::Regex::new("^msg_[a-z2-7]{26}$").unwrap() });
+            if PATTERN.find(value).is_none() {
+                return Err("doesn't match pattern \"^msg_[a-z2-7]{26}$\"".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for MessageId {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for MessageId {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for MessageId {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
         }
     }
     /// Optional per-uid rate limits
@@ -1108,6 +1181,94 @@ pub mod types {
             Ok(Self(value.to_string()))
         }
     }
+    /// A user of the host, as it named them when it created a link.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct Uid(::std::string::String);
+    impl ::std::ops::Deref for Uid {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<Uid> for ::std::string::String {
+        fn from(value: Uid) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for Uid {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 255usize {
+                return Err("longer than 255 characters".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for Uid {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for Uid {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for Uid {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// What a user has used, by window.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Usage {
+        pub daily: WindowUsage,
+        pub hourly: WindowUsage,
+        /// When the last message was accepted, in UTC with milliseconds. Absent when none was.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub last_message_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        pub monthly: WindowUsage,
+        /// A user of the host, as it named them when it created a link.
+        pub uid: ::std::string::String,
+        pub weekly: WindowUsage,
+    }
+    impl Usage {
+        pub fn builder() -> builder::Usage {
+            Default::default()
+        }
+    }
+    /// One page of users and what they have used.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct UsageList {
+        /// The users, by `uid`.
+        pub items: ::std::vec::Vec<Usage>,
+        /// A user of the host, as it named them when it created a link.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub next: ::std::option::Option<::std::string::String>,
+    }
+    impl UsageList {
+        pub fn builder() -> builder::UsageList {
+            Default::default()
+        }
+    }
     /// One broken constraint of a request.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct Violation {
@@ -1192,8 +1353,88 @@ pub mod types {
             Ok(Self(value.to_string()))
         }
     }
+    /// What a user has used of one window.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct WindowUsage {
+        /// How many messages the window may count. Absent when it is not limited.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub limit: ::std::option::Option<i64>,
+        /// How many messages it has room for. Absent when it is not limited.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub remaining: ::std::option::Option<i64>,
+        /// When the next window begins and counts from nothing, in UTC with milliseconds.
+        pub resets_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        /// How many messages it has counted.
+        pub used: i64,
+    }
+    impl WindowUsage {
+        pub fn builder() -> builder::WindowUsage {
+            Default::default()
+        }
+    }
     /// Types for composing complex structures.
     pub mod builder {
+        #[derive(Clone, Debug)]
+        pub struct CountedMessage {
+            message_id: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            usage: ::std::result::Result<super::Usage, ::std::string::String>,
+        }
+        impl ::std::default::Default for CountedMessage {
+            fn default() -> Self {
+                Self {
+                    message_id: Err("no value supplied for message_id".to_string()),
+                    usage: Err("no value supplied for usage".to_string()),
+                }
+            }
+        }
+        impl CountedMessage {
+            pub fn message_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.message_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for message_id: {e}")
+                    });
+                self
+            }
+            pub fn usage<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::Usage>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.usage = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for usage: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CountedMessage> for super::CountedMessage {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CountedMessage,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    message_id: value.message_id?,
+                    usage: value.usage?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CountedMessage> for CountedMessage {
+            fn from(value: super::CountedMessage) -> Self {
+                Self {
+                    message_id: Ok(value.message_id),
+                    usage: Ok(value.usage),
+                }
+            }
+        }
         #[derive(Clone, Debug)]
         pub struct CreateIframeSession {
             knowledge_base_entries: ::std::result::Result<
@@ -2389,6 +2630,199 @@ pub mod types {
             }
         }
         #[derive(Clone, Debug)]
+        pub struct Usage {
+            daily: ::std::result::Result<super::WindowUsage, ::std::string::String>,
+            hourly: ::std::result::Result<super::WindowUsage, ::std::string::String>,
+            last_message_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            monthly: ::std::result::Result<super::WindowUsage, ::std::string::String>,
+            uid: ::std::result::Result<::std::string::String, ::std::string::String>,
+            weekly: ::std::result::Result<super::WindowUsage, ::std::string::String>,
+        }
+        impl ::std::default::Default for Usage {
+            fn default() -> Self {
+                Self {
+                    daily: Err("no value supplied for daily".to_string()),
+                    hourly: Err("no value supplied for hourly".to_string()),
+                    last_message_at: Ok(Default::default()),
+                    monthly: Err("no value supplied for monthly".to_string()),
+                    uid: Err("no value supplied for uid".to_string()),
+                    weekly: Err("no value supplied for weekly".to_string()),
+                }
+            }
+        }
+        impl Usage {
+            pub fn daily<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::WindowUsage>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.daily = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for daily: {e}")
+                    });
+                self
+            }
+            pub fn hourly<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::WindowUsage>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.hourly = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for hourly: {e}")
+                    });
+                self
+            }
+            pub fn last_message_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.last_message_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for last_message_at: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn monthly<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::WindowUsage>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.monthly = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for monthly: {e}")
+                    });
+                self
+            }
+            pub fn uid<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.uid = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for uid: {e}")
+                    });
+                self
+            }
+            pub fn weekly<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::WindowUsage>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.weekly = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for weekly: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Usage> for super::Usage {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Usage,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    daily: value.daily?,
+                    hourly: value.hourly?,
+                    last_message_at: value.last_message_at?,
+                    monthly: value.monthly?,
+                    uid: value.uid?,
+                    weekly: value.weekly?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Usage> for Usage {
+            fn from(value: super::Usage) -> Self {
+                Self {
+                    daily: Ok(value.daily),
+                    hourly: Ok(value.hourly),
+                    last_message_at: Ok(value.last_message_at),
+                    monthly: Ok(value.monthly),
+                    uid: Ok(value.uid),
+                    weekly: Ok(value.weekly),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct UsageList {
+            items: ::std::result::Result<
+                ::std::vec::Vec<super::Usage>,
+                ::std::string::String,
+            >,
+            next: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for UsageList {
+            fn default() -> Self {
+                Self {
+                    items: Err("no value supplied for items".to_string()),
+                    next: Ok(Default::default()),
+                }
+            }
+        }
+        impl UsageList {
+            pub fn items<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Usage>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.items = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for items: {e}")
+                    });
+                self
+            }
+            pub fn next<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.next = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for next: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<UsageList> for super::UsageList {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: UsageList,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    items: value.items?,
+                    next: value.next?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::UsageList> for UsageList {
+            fn from(value: super::UsageList) -> Self {
+                Self {
+                    items: Ok(value.items),
+                    next: Ok(value.next),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Violation {
             actual: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
@@ -2497,6 +2931,105 @@ pub mod types {
                     keyword: Ok(value.keyword),
                     limit: Ok(value.limit),
                     pointer: Ok(value.pointer),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct WindowUsage {
+            limit: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            remaining: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            resets_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            used: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for WindowUsage {
+            fn default() -> Self {
+                Self {
+                    limit: Ok(Default::default()),
+                    remaining: Ok(Default::default()),
+                    resets_at: Err("no value supplied for resets_at".to_string()),
+                    used: Err("no value supplied for used".to_string()),
+                }
+            }
+        }
+        impl WindowUsage {
+            pub fn limit<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.limit = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for limit: {e}")
+                    });
+                self
+            }
+            pub fn remaining<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.remaining = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for remaining: {e}")
+                    });
+                self
+            }
+            pub fn resets_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.resets_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for resets_at: {e}")
+                    });
+                self
+            }
+            pub fn used<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.used = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for used: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<WindowUsage> for super::WindowUsage {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: WindowUsage,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    limit: value.limit?,
+                    remaining: value.remaining?,
+                    resets_at: value.resets_at?,
+                    used: value.used?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::WindowUsage> for WindowUsage {
+            fn from(value: super::WindowUsage) -> Self {
+                Self {
+                    limit: Ok(value.limit),
+                    remaining: Ok(value.remaining),
+                    resets_at: Ok(value.resets_at),
+                    used: Ok(value.used),
                 }
             }
         }
@@ -2651,7 +3184,7 @@ impl Client {
     ///
     /// A cache key may be redeemed as often as its API key permits, ten times unless the operator
     /// chose otherwise. Redeeming never extends the expiry and always yields the same token. One
-    /// address may call this 30 times a minute.
+    /// address may call this 30 times at once and 30 times a minute from then on.
     ///
     /// Sends a `POST` request to `/api/v1/iframe/token`
     ///
@@ -2663,6 +3196,94 @@ impl Client {
     /// ```
     pub fn iframe_token_redeem(&self) -> builder::IframeTokenRedeem<'_> {
         builder::IframeTokenRedeem::new(self)
+    }
+    /// List what users have used
+    ///
+    /// Lists the users of the key's tenant that have limits or were counted, by `uid`, with what each
+    /// has used of its windows.
+    ///
+    /// Sends a `GET` request to `/api/v1/usage`
+    ///
+    /// Arguments:
+    /// - `active_since`: List only users whose last message was accepted at this instant or later, in milliseconds since 1970.
+    /// - `after`: The `next` of the page before.
+    /// - `exceeded`: Whether to list only users with a window that has no room for another message.
+    /// - `limit`: How many entries a page has at most.
+    /// ```ignore
+    /// let response = client.usage_list()
+    ///    .active_since(active_since)
+    ///    .after(after)
+    ///    .exceeded(exceeded)
+    ///    .limit(limit)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn usage_list(&self) -> builder::UsageList<'_> {
+        builder::UsageList::new(self)
+    }
+    /// Read what a user has used
+    ///
+    /// Tells for each window what it may count, what it has counted, what is left and when the next
+    /// window begins. A user that was never seen has used nothing.
+    ///
+    /// Sends a `GET` request to `/api/v1/usage/{uid}`
+    ///
+    /// Arguments:
+    /// - `uid`: The user, as iframe links name it.
+    /// ```ignore
+    /// let response = client.usage_read()
+    ///    .uid(uid)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn usage_read(&self) -> builder::UsageRead<'_> {
+        builder::UsageRead::new(self)
+    }
+    /// Count a message
+    ///
+    /// Counts one accepted user message, for hosts that run their assistant themselves. It counts in
+    /// all four windows of the user at once, or, when one of those that have a limit has no room, in
+    /// none: then the answer names every window without room and when the next one begins.
+    ///
+    /// Windows are aligned in UTC and the same for all sessions of a `uid`: full hours, days, ISO
+    /// weeks and calendar months. Limits are exact, however many requests and instances count at
+    /// once. When the assistant fails after all, take the message back with `usageMessageRefund`.
+    ///
+    /// `RateLimit` tells how each window with a limit stands; without any limit it is absent.
+    ///
+    /// Sends a `POST` request to `/api/v1/usage/{uid}/messages`
+    ///
+    /// Arguments:
+    /// - `uid`: The user, as iframe links name it.
+    /// ```ignore
+    /// let response = client.usage_message_create()
+    ///    .uid(uid)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn usage_message_create(&self) -> builder::UsageMessageCreate<'_> {
+        builder::UsageMessageCreate::new(self)
+    }
+    /// Take a message back
+    ///
+    /// Takes a counted message back from every window it was counted in that has not ended. Taking it
+    /// back again changes nothing and is answered alike. Once all its windows have ended, the message
+    /// is not known any more.
+    ///
+    /// Sends a `DELETE` request to `/api/v1/usage/{uid}/messages/{messageId}`
+    ///
+    /// Arguments:
+    /// - `uid`: The user, as iframe links name it.
+    /// - `message_id`: The message.
+    /// ```ignore
+    /// let response = client.usage_message_refund()
+    ///    .uid(uid)
+    ///    .message_id(message_id)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn usage_message_refund(&self) -> builder::UsageMessageRefund<'_> {
+        builder::UsageMessageRefund::new(self)
     }
 }
 /// Types for composing operation parameters.
@@ -2848,6 +3469,379 @@ pub mod builder {
             let response = result?;
             match response.status().as_u16() {
                 200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::usage_list`]
+    ///
+    /// [`Client::usage_list`]: super::Client::usage_list
+    #[derive(Debug, Clone)]
+    pub struct UsageList<'a> {
+        client: &'a super::Client,
+        active_since: Result<Option<i64>, String>,
+        after: Result<Option<types::Uid>, String>,
+        exceeded: Result<Option<bool>, String>,
+        limit: Result<Option<::std::num::NonZeroU64>, String>,
+    }
+    impl<'a> UsageList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                active_since: Ok(None),
+                after: Ok(None),
+                exceeded: Ok(None),
+                limit: Ok(None),
+            }
+        }
+        pub fn active_since<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.active_since = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i64` for active_since failed".to_string());
+            self
+        }
+        pub fn after<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::Uid>,
+        {
+            self.after = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `Uid` for after failed".to_string());
+            self
+        }
+        pub fn exceeded<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<bool>,
+        {
+            self.exceeded = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `bool` for exceeded failed".to_string());
+            self
+        }
+        pub fn limit<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::num::NonZeroU64>,
+        {
+            self.limit = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: num :: NonZeroU64` for limit failed"
+                        .to_string()
+                });
+            self
+        }
+        /// Sends a `GET` request to `/api/v1/usage`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::UsageList>, Error<types::Error>> {
+            let Self { client, active_since, after, exceeded, limit } = self;
+            let active_since = active_since.map_err(Error::InvalidRequest)?;
+            let after = after.map_err(Error::InvalidRequest)?;
+            let exceeded = exceeded.map_err(Error::InvalidRequest)?;
+            let limit = limit.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/api/v1/usage", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(
+                    &progenitor_client::QueryParam::new("active_since", &active_since),
+                )
+                .query(&progenitor_client::QueryParam::new("after", &after))
+                .query(&progenitor_client::QueryParam::new("exceeded", &exceeded))
+                .query(&progenitor_client::QueryParam::new("limit", &limit))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "usage_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::usage_read`]
+    ///
+    /// [`Client::usage_read`]: super::Client::usage_read
+    #[derive(Debug, Clone)]
+    pub struct UsageRead<'a> {
+        client: &'a super::Client,
+        uid: Result<types::Uid, String>,
+    }
+    impl<'a> UsageRead<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                uid: Err("uid was not initialized".to_string()),
+            }
+        }
+        pub fn uid<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::Uid>,
+        {
+            self.uid = value
+                .try_into()
+                .map_err(|_| "conversion to `Uid` for uid failed".to_string());
+            self
+        }
+        /// Sends a `GET` request to `/api/v1/usage/{uid}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Usage>, Error<types::Error>> {
+            let Self { client, uid } = self;
+            let uid = uid.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/v1/usage/{}", client.baseurl, encode_path(& uid.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "usage_read",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::usage_message_create`]
+    ///
+    /// [`Client::usage_message_create`]: super::Client::usage_message_create
+    #[derive(Debug, Clone)]
+    pub struct UsageMessageCreate<'a> {
+        client: &'a super::Client,
+        uid: Result<types::Uid, String>,
+    }
+    impl<'a> UsageMessageCreate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                uid: Err("uid was not initialized".to_string()),
+            }
+        }
+        pub fn uid<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::Uid>,
+        {
+            self.uid = value
+                .try_into()
+                .map_err(|_| "conversion to `Uid` for uid failed".to_string());
+            self
+        }
+        /// Sends a `POST` request to `/api/v1/usage/{uid}/messages`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::CountedMessage>, Error<types::Error>> {
+            let Self { client, uid } = self;
+            let uid = uid.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/v1/usage/{}/messages", client.baseurl, encode_path(& uid
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "usage_message_create",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /// Builder for [`Client::usage_message_refund`]
+    ///
+    /// [`Client::usage_message_refund`]: super::Client::usage_message_refund
+    #[derive(Debug, Clone)]
+    pub struct UsageMessageRefund<'a> {
+        client: &'a super::Client,
+        uid: Result<types::Uid, String>,
+        message_id: Result<types::MessageId, String>,
+    }
+    impl<'a> UsageMessageRefund<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                uid: Err("uid was not initialized".to_string()),
+                message_id: Err("message_id was not initialized".to_string()),
+            }
+        }
+        pub fn uid<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::Uid>,
+        {
+            self.uid = value
+                .try_into()
+                .map_err(|_| "conversion to `Uid` for uid failed".to_string());
+            self
+        }
+        pub fn message_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::MessageId>,
+        {
+            self.message_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `MessageId` for message_id failed".to_string()
+                });
+            self
+        }
+        /// Sends a `DELETE` request to `/api/v1/usage/{uid}/messages/{messageId}`
+        pub async fn send(self) -> Result<ResponseValue<()>, Error<types::Error>> {
+            let Self { client, uid, message_id } = self;
+            let uid = uid.map_err(Error::InvalidRequest)?;
+            let message_id = message_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/api/v1/usage/{}/messages/{}", client.baseurl, encode_path(& uid
+                .to_string()), encode_path(& message_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "usage_message_refund",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
                 400u16..=499u16 => {
                     Err(
                         Error::ErrorResponse(

@@ -119,6 +119,275 @@ pub mod operations {
             )
         }
     }
+    pub struct UsageListWhen(::httpmock::When);
+    impl UsageListWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::GET)
+                    .path_matches(regex::Regex::new("^/api/v1/usage$").unwrap()),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn active_since<T>(self, value: T) -> Self
+        where
+            T: Into<Option<i64>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("active_since", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("active_since"))
+            }
+        }
+        pub fn after<'a, T>(self, value: T) -> Self
+        where
+            T: Into<Option<&'a types::Uid>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("after", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("after"))
+            }
+        }
+        pub fn exceeded<T>(self, value: T) -> Self
+        where
+            T: Into<Option<bool>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("exceeded", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("exceeded"))
+            }
+        }
+        pub fn limit<T>(self, value: T) -> Self
+        where
+            T: Into<Option<::std::num::NonZeroU64>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("limit", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("limit"))
+            }
+        }
+    }
+    pub struct UsageListThen(::httpmock::Then);
+    impl UsageListThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::UsageList) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct UsageReadWhen(::httpmock::When);
+    impl UsageReadWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::GET)
+                    .path_matches(regex::Regex::new("^/api/v1/usage/[^/]*$").unwrap()),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn uid(self, value: &types::Uid) -> Self {
+            let re = regex::Regex::new(&format!("^/api/v1/usage/{}$", value.to_string()))
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+    }
+    pub struct UsageReadThen(::httpmock::Then);
+    impl UsageReadThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::Usage) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct UsageMessageCreateWhen(::httpmock::When);
+    impl UsageMessageCreateWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::POST)
+                    .path_matches(
+                        regex::Regex::new("^/api/v1/usage/[^/]*/messages$").unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn uid(self, value: &types::Uid) -> Self {
+            let re = regex::Regex::new(
+                    &format!("^/api/v1/usage/{}/messages$", value.to_string()),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+    }
+    pub struct UsageMessageCreateThen(::httpmock::Then);
+    impl UsageMessageCreateThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn created(self, value: &types::CountedMessage) -> Self {
+            Self(
+                self
+                    .0
+                    .status(201u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
+    pub struct UsageMessageRefundWhen(::httpmock::When);
+    impl UsageMessageRefundWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::DELETE)
+                    .path_matches(
+                        regex::Regex::new("^/api/v1/usage/[^/]*/messages/[^/]*$")
+                            .unwrap(),
+                    ),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn uid(self, value: &types::Uid) -> Self {
+            let re = regex::Regex::new(
+                    &format!("^/api/v1/usage/{}/messages/.*$", value.to_string()),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+        pub fn message_id(self, value: &types::MessageId) -> Self {
+            let re = regex::Regex::new(
+                    &format!("^/api/v1/usage/.*/messages/{}$", value.to_string()),
+                )
+                .unwrap();
+            Self(self.0.path_matches(re))
+        }
+    }
+    pub struct UsageMessageRefundThen(::httpmock::Then);
+    impl UsageMessageRefundThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn no_content(self) -> Self {
+            Self(self.0.status(204u16))
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
 }
 /// An extension trait for [`MockServer`](::httpmock::MockServer) that
 /// adds a method for each operation. These are the equivalent of
@@ -133,6 +402,24 @@ pub trait MockServerExt {
     fn iframe_token_redeem<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::IframeTokenRedeemWhen, operations::IframeTokenRedeemThen);
+    fn usage_list<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::UsageListWhen, operations::UsageListThen);
+    fn usage_read<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::UsageReadWhen, operations::UsageReadThen);
+    fn usage_message_create<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(
+            operations::UsageMessageCreateWhen,
+            operations::UsageMessageCreateThen,
+        );
+    fn usage_message_refund<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(
+            operations::UsageMessageRefundWhen,
+            operations::UsageMessageRefundThen,
+        );
 }
 impl MockServerExt for ::httpmock::MockServer {
     fn iframe_session_create<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
@@ -157,6 +444,56 @@ impl MockServerExt for ::httpmock::MockServer {
             config_fn(
                 operations::IframeTokenRedeemWhen::new(when),
                 operations::IframeTokenRedeemThen::new(then),
+            )
+        })
+    }
+    fn usage_list<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::UsageListWhen, operations::UsageListThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::UsageListWhen::new(when),
+                operations::UsageListThen::new(then),
+            )
+        })
+    }
+    fn usage_read<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::UsageReadWhen, operations::UsageReadThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::UsageReadWhen::new(when),
+                operations::UsageReadThen::new(then),
+            )
+        })
+    }
+    fn usage_message_create<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(
+            operations::UsageMessageCreateWhen,
+            operations::UsageMessageCreateThen,
+        ),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::UsageMessageCreateWhen::new(when),
+                operations::UsageMessageCreateThen::new(then),
+            )
+        })
+    }
+    fn usage_message_refund<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(
+            operations::UsageMessageRefundWhen,
+            operations::UsageMessageRefundThen,
+        ),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::UsageMessageRefundWhen::new(when),
+                operations::UsageMessageRefundThen::new(then),
             )
         })
     }

@@ -85,6 +85,7 @@ impl runtime::Operation for AuditList {
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -125,6 +126,8 @@ pub enum AuditListResponse {
     BadRequest(runtime::Told),
     /// The admin key is missing or not valid.
     Unauthorized(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -139,6 +142,7 @@ impl runtime::Answer for AuditListResponse {
         match status.as_u16() {
             400 => Self::BadRequest(told),
             401 => Self::Unauthorized(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -149,6 +153,7 @@ impl runtime::Answer for AuditListResponse {
             Self::Ok { .. } => None,
             Self::BadRequest(told) => Some(told.code()),
             Self::Unauthorized(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -163,6 +168,9 @@ impl dropshot::HttpResponse for AuditListResponse {
             }
             Self::Unauthorized(told) => {
                 Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
+            }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
             }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
@@ -185,6 +193,7 @@ impl dropshot::HttpResponse for AuditListResponse {
             Self::Ok { .. } => http::StatusCode::OK,
             Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -207,6 +216,7 @@ async fn audit_list<S: Audit>(
 ) -> Result<runtime::Served<AuditListResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = AUDIT_LIST_CHECKS.run(&received, &codes::STANDARD)?;
         let request = AuditListRequest {
             query: checked.query(codes::INVALID_INPUT)?,

@@ -5,7 +5,7 @@
 #![allow(clippy::all, unused_qualifications, reason = "generated")]
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
-use vestibule_runtime::{Host, Received, Refusal, Scoped};
+use vestibule_runtime::{Host, Limited, Received, Refusal, Scoped};
 use crate::codes;
 /// Headers that carry credentials, in lower case.
 pub mod headers {
@@ -82,42 +82,42 @@ pub mod nonces {
 /// reach its handler without.
 pub trait Authenticate: Host {
     /// Who a `AdminKey` credential proved.
-    type AdminKey: Scoped + Send + Sync;
+    type AdminKey: Limited<Self> + Scoped + Send + Sync;
     /// Checks the credential of `auditList`, `keyList`, `keyCreate`, `keyRevoke`, `keyRead`, `keyUpdate`, `keyPause`, `keyResume`, `keyRotate`, `tenantList`, `tenantCreate`, `tenantRevoke`, `tenantErase`, `tenantExport`, `signingKeyList`, `signingKeyRotate`, `webhookList`, `webhookCreate`, `webhookDelete`, `webhookRead`, `webhookUpdate`, `webhookDeliveryList`, `webhookDeliveryReplay`, `webhookExampleRead`, `webhookReplayFailed`, `webhookSecretRotate`, `webhookTest`, `signatureDebug`, `sessionExplain`, `sessionList`, `sessionRevoke`, `sessionRead`, `sessionRenew`, `sessionRevokeMany`, `tokenIntrospect`, `tokenRevoke`.
     fn admin_key(
         &self,
         request: &Received,
     ) -> impl Future<Output = Result<Self::AdminKey, Refusal>> + Send;
     /// Who a `ApiKey` credential proved.
-    type ApiKey: Scoped + Send + Sync;
-    /// Checks the credential of `iframeSessionCreate`, `signatureDebug`, `sessionExplain`, `sessionList`, `sessionRevoke`, `sessionRead`, `sessionRenew`, `sessionRevokeMany`, `tokenIntrospect`, `tokenRevoke`.
+    type ApiKey: Limited<Self> + Scoped + Send + Sync;
+    /// Checks the credential of `iframeSessionCreate`, `usageList`, `usageRead`, `usageMessageCreate`, `usageMessageRefund`, `signatureDebug`, `sessionExplain`, `sessionList`, `sessionRevoke`, `sessionRead`, `sessionRenew`, `sessionRevokeMany`, `tokenIntrospect`, `tokenRevoke`.
     fn api_key(
         &self,
         request: &Received,
     ) -> impl Future<Output = Result<Self::ApiKey, Refusal>> + Send;
     /// Who a `ChatToken` credential proved.
-    type ChatToken: Scoped + Send + Sync;
+    type ChatToken: Limited<Self> + Scoped + Send + Sync;
     /// Checks the credential of `chatConversationRead`, `chatSessionEnd`, `chatSessionRefresh`.
     fn chat_token(
         &self,
         request: &Received,
     ) -> impl Future<Output = Result<Self::ChatToken, Refusal>> + Send;
     /// Who a `EmbedToken` credential proved.
-    type EmbedToken: Scoped + Send + Sync;
+    type EmbedToken: Limited<Self> + Scoped + Send + Sync;
     /// Checks the credential of `embedSessionRead`.
     fn embed_token(
         &self,
         request: &Received,
     ) -> impl Future<Output = Result<Self::EmbedToken, Refusal>> + Send;
     /// Who a `SignedKey` credential proved.
-    type SignedKey: Scoped + Send + Sync;
+    type SignedKey: Limited<Self> + Scoped + Send + Sync;
     /// Checks the credential of `embedSessionCreate`.
     fn signed_key(
         &self,
         request: &Received,
     ) -> impl Future<Output = Result<Self::SignedKey, Refusal>> + Send;
     /// Who a `SignedV2` credential proved.
-    type SignedV2: Scoped + Send + Sync;
+    type SignedV2: Limited<Self> + Scoped + Send + Sync;
     /// Checks the credential of `signatureDebug`, `sessionExplain`, `sessionList`, `sessionRevoke`, `sessionRead`, `sessionRenew`, `sessionRevokeMany`, `tokenIntrospect`, `tokenRevoke`.
     fn signed_v2(
         &self,
@@ -136,6 +136,15 @@ pub enum ApiKeyOrSignedV2OrAdminKey<S: Authenticate + ?Sized> {
     SignedV2(S::SignedV2),
     /// Its token was sent as `Authorization: Bearer`.
     AdminKey(S::AdminKey),
+}
+impl<S: Authenticate> Limited<S> for ApiKeyOrSignedV2OrAdminKey<S> {
+    fn count(&self, service: &S) -> Result<(), Refusal> {
+        match self {
+            Self::ApiKey(proved) => proved.count(service),
+            Self::SignedV2(proved) => proved.count(service),
+            Self::AdminKey(proved) => proved.count(service),
+        }
+    }
 }
 impl<S: Authenticate> ApiKeyOrSignedV2OrAdminKey<S> {
     /// Checks the credential that a request shows.

@@ -99,6 +99,7 @@ impl runtime::Operation for ChatConversationRead {
                 ],
             ),
             (403, &[codes::ORIGIN_NOT_ALLOWED, codes::WIDGET_DISABLED]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -141,6 +142,8 @@ pub enum ChatConversationReadResponse {
     Unauthorized(runtime::Told),
     /// The origin is missing or not on the key's list, or the key was paused.
     Forbidden(runtime::Told),
+    /// Too many requests from this address or in this session.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -156,6 +159,7 @@ impl runtime::Answer for ChatConversationReadResponse {
             400 => Self::BadRequest(told),
             401 => Self::Unauthorized(told),
             403 => Self::Forbidden(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -167,6 +171,7 @@ impl runtime::Answer for ChatConversationReadResponse {
             Self::BadRequest(told) => Some(told.code()),
             Self::Unauthorized(told) => Some(told.code()),
             Self::Forbidden(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -189,6 +194,9 @@ impl dropshot::HttpResponse for ChatConversationReadResponse {
                 Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
             }
             Self::Forbidden(told) => Ok(told.into_response(http::StatusCode::FORBIDDEN)),
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -211,6 +219,7 @@ impl dropshot::HttpResponse for ChatConversationReadResponse {
             Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } => http::StatusCode::FORBIDDEN,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -244,6 +253,7 @@ async fn chat_conversation_read<S: ChatConversations>(
 > {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.chat_token(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = CHAT_CONVERSATION_READ_CHECKS
             .run(&received, &codes::STANDARD)?;
         let request = ChatConversationReadRequest {

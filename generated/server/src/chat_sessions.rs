@@ -183,6 +183,7 @@ impl runtime::Operation for ChatSessionCreate {
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
             (422, &[codes::VALIDATION_FAILED, codes::IDEMPOTENCY_KEY_REUSED]),
+            (429, &[codes::LIMIT_EXCEEDED, codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -245,6 +246,9 @@ pub enum ChatSessionCreateResponse {
     UnsupportedMediaType(runtime::Told),
     /// The body is JSON and breaks a constraint, those of `variables` among them. All violations are listed.
     UnprocessableContent(runtime::Told),
+    /// The key has opened as many sessions as its ceilings allow, or there were too many requests
+    /// from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -272,6 +276,7 @@ impl runtime::Answer for ChatSessionCreateResponse {
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
             422 => Self::UnprocessableContent(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -288,6 +293,7 @@ impl runtime::Answer for ChatSessionCreateResponse {
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
             Self::UnprocessableContent(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
             Self::Kept(_) => None,
@@ -324,6 +330,9 @@ impl dropshot::HttpResponse for ChatSessionCreateResponse {
             Self::UnprocessableContent(told) => {
                 Ok(told.into_response(http::StatusCode::UNPROCESSABLE_ENTITY))
             }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -354,6 +363,7 @@ impl dropshot::HttpResponse for ChatSessionCreateResponse {
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UnprocessableContent { .. } => http::StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
             Self::Kept(kept) => kept.status(),
@@ -432,6 +442,7 @@ impl runtime::Operation for ChatSessionEnd {
                 ],
             ),
             (403, &[codes::ORIGIN_NOT_ALLOWED, codes::WIDGET_DISABLED]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -471,6 +482,8 @@ pub enum ChatSessionEndResponse {
     Unauthorized(runtime::Told),
     /// The origin is missing or not on the key's list, or the key was paused.
     Forbidden(runtime::Told),
+    /// Too many requests from this address or in this session.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -486,6 +499,7 @@ impl runtime::Answer for ChatSessionEndResponse {
             400 => Self::BadRequest(told),
             401 => Self::Unauthorized(told),
             403 => Self::Forbidden(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -497,6 +511,7 @@ impl runtime::Answer for ChatSessionEndResponse {
             Self::BadRequest(told) => Some(told.code()),
             Self::Unauthorized(told) => Some(told.code()),
             Self::Forbidden(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -515,6 +530,9 @@ impl dropshot::HttpResponse for ChatSessionEndResponse {
                 Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
             }
             Self::Forbidden(told) => Ok(told.into_response(http::StatusCode::FORBIDDEN)),
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -535,6 +553,7 @@ impl dropshot::HttpResponse for ChatSessionEndResponse {
             Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } => http::StatusCode::FORBIDDEN,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -564,6 +583,7 @@ async fn chat_session_end<S: ChatSessions>(
 ) -> Result<runtime::Served<ChatSessionEndResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.chat_token(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = CHAT_SESSION_END_CHECKS.run(&received, &codes::STANDARD)?;
         let request = ChatSessionEndRequest {
             headers: checked.headers(codes::INVALID_INPUT)?,
@@ -615,6 +635,7 @@ impl runtime::Operation for ChatSessionRefresh {
                 ],
             ),
             (409, &[codes::LIFETIME_EXHAUSTED]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -660,6 +681,8 @@ pub enum ChatSessionRefreshResponse {
     Forbidden(runtime::Told),
     /// The longest lifetime of the session is used up.
     Conflict(runtime::Told),
+    /// Too many requests from this address or in this session.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -676,6 +699,7 @@ impl runtime::Answer for ChatSessionRefreshResponse {
             401 => Self::Unauthorized(told),
             403 => Self::Forbidden(told),
             409 => Self::Conflict(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -688,6 +712,7 @@ impl runtime::Answer for ChatSessionRefreshResponse {
             Self::Unauthorized(told) => Some(told.code()),
             Self::Forbidden(told) => Some(told.code()),
             Self::Conflict(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -711,6 +736,9 @@ impl dropshot::HttpResponse for ChatSessionRefreshResponse {
             }
             Self::Forbidden(told) => Ok(told.into_response(http::StatusCode::FORBIDDEN)),
             Self::Conflict(told) => Ok(told.into_response(http::StatusCode::CONFLICT)),
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -734,6 +762,7 @@ impl dropshot::HttpResponse for ChatSessionRefreshResponse {
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } => http::StatusCode::FORBIDDEN,
             Self::Conflict { .. } => http::StatusCode::CONFLICT,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -767,6 +796,7 @@ async fn chat_session_refresh<S: ChatSessions>(
 > {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.chat_token(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = CHAT_SESSION_REFRESH_CHECKS.run(&received, &codes::STANDARD)?;
         let request = ChatSessionRefreshRequest {
             headers: checked.headers(codes::INVALID_INPUT)?,

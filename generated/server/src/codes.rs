@@ -111,6 +111,16 @@ pub const LIFETIME_EXHAUSTED: Code = Code {
     name: "lifetime_exhausted",
     message: "The session has lived as long as any renewal may let it. Open a new session.",
 };
+/// A limit is used up. Wait until it has room again; details.exceeded names every limit that has none.
+pub const LIMIT_EXCEEDED: Code = Code {
+    name: "limit_exceeded",
+    message: "A limit is used up. Wait until it has room again; details.exceeded names every limit that has none.",
+};
+/// The user has no such message, or all windows that it was counted in have ended. Check uid and message id.
+pub const MESSAGE_NOT_FOUND: Code = Code {
+    name: "message_not_found",
+    message: "The user has no such message, or all windows that it was counted in have ended. Check uid and message id.",
+};
 /// This operation needs credentials and the request has none, or not all of them. Send the headers that the API document names.
 pub const MISSING_CREDENTIALS: Code = Code {
     name: "missing_credentials",
@@ -131,10 +141,10 @@ pub const PAYLOAD_TOO_LARGE: Code = Code {
     name: "payload_too_large",
     message: "The body is larger than this operation accepts. Send less.",
 };
-/// Too many calls from this address. Wait for the seconds in Retry-After.
+/// Too many requests from this address, with this key or in this session. Wait for the seconds in Retry-After; the RateLimit header names the limit.
 pub const RATE_LIMITED: Code = Code {
     name: "rate_limited",
-    message: "Too many calls from this address. Wait for the seconds in Retry-After.",
+    message: "Too many requests from this address, with this key or in this session. Wait for the seconds in Retry-After; the RateLimit header names the limit.",
 };
 /// The body did not arrive in time. Send the whole request again within ten seconds.
 pub const REQUEST_TIMEOUT: Code = Code {
@@ -254,6 +264,8 @@ pub const ALL: &[Code] = &[
     KEY_DISABLED,
     KEY_NOT_FOUND,
     LIFETIME_EXHAUSTED,
+    LIMIT_EXCEEDED,
+    MESSAGE_NOT_FOUND,
     MISSING_CREDENTIALS,
     NOT_IMPLEMENTED,
     ORIGIN_NOT_ALLOWED,

@@ -167,6 +167,7 @@ impl runtime::Operation for SignatureDebug {
             (408, &[codes::REQUEST_TIMEOUT]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -217,6 +218,8 @@ pub enum SignatureDebugResponse {
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -236,6 +239,7 @@ impl runtime::Answer for SignatureDebugResponse {
             408 => Self::RequestTimeout(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -251,6 +255,7 @@ impl runtime::Answer for SignatureDebugResponse {
             Self::RequestTimeout(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -283,6 +288,9 @@ impl dropshot::HttpResponse for SignatureDebugResponse {
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
             }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -311,6 +319,7 @@ impl dropshot::HttpResponse for SignatureDebugResponse {
             Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -339,6 +348,7 @@ async fn signature_debug<S: Diagnostics>(
                 &received,
             )
             .await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = SIGNATURE_DEBUG_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SignatureDebugRequest {
             body: checked.body(codes::INVALID_INPUT)?,
@@ -405,6 +415,7 @@ impl runtime::Operation for SessionExplain {
             (408, &[codes::REQUEST_TIMEOUT]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -453,6 +464,8 @@ pub enum SessionExplainResponse {
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -471,6 +484,7 @@ impl runtime::Answer for SessionExplainResponse {
             408 => Self::RequestTimeout(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -485,6 +499,7 @@ impl runtime::Answer for SessionExplainResponse {
             Self::RequestTimeout(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -516,6 +531,9 @@ impl dropshot::HttpResponse for SessionExplainResponse {
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
             }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -541,6 +559,7 @@ impl dropshot::HttpResponse for SessionExplainResponse {
             Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -569,6 +588,7 @@ async fn session_explain<S: Diagnostics>(
                 &received,
             )
             .await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = SESSION_EXPLAIN_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SessionExplainRequest {
             body: checked.body(codes::INVALID_INPUT)?,

@@ -148,6 +148,7 @@ impl runtime::Operation for EmbedSessionRead {
                     codes::TOKEN_REVOKED,
                 ],
             ),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -174,6 +175,8 @@ pub enum EmbedSessionReadResponse {
     BadRequest(runtime::Told),
     /// The token is missing, not an embed token of this service, expired or revoked.
     Unauthorized(runtime::Told),
+    /// Too many requests from this address or in this session.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -188,6 +191,7 @@ impl runtime::Answer for EmbedSessionReadResponse {
         match status.as_u16() {
             400 => Self::BadRequest(told),
             401 => Self::Unauthorized(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -198,6 +202,7 @@ impl runtime::Answer for EmbedSessionReadResponse {
             Self::Ok { .. } => None,
             Self::BadRequest(told) => Some(told.code()),
             Self::Unauthorized(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -218,6 +223,9 @@ impl dropshot::HttpResponse for EmbedSessionReadResponse {
             }
             Self::Unauthorized(told) => {
                 Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
+            }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
             }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
@@ -240,6 +248,7 @@ impl dropshot::HttpResponse for EmbedSessionReadResponse {
             Self::Ok { .. } => http::StatusCode::OK,
             Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -266,6 +275,7 @@ async fn embed_session_read<S: EmbedSessions>(
 > {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.embed_token(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         EMBED_SESSION_READ_CHECKS.run(&received, &codes::STANDARD)?;
         let request = EmbedSessionReadRequest {
             received,
@@ -322,6 +332,7 @@ impl runtime::Operation for EmbedSessionCreate {
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
             (422, &[codes::IDEMPOTENCY_KEY_REUSED]),
+            (429, &[codes::LIMIT_EXCEEDED, codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -388,6 +399,9 @@ pub enum EmbedSessionCreateResponse {
     UnsupportedMediaType(runtime::Told),
     /// Another request was answered under this `Idempotency-Key`.
     UnprocessableContent(runtime::Told),
+    /// The key has opened as many sessions as its ceilings allow, or there were too many requests
+    /// from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -416,6 +430,7 @@ impl runtime::Answer for EmbedSessionCreateResponse {
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
             422 => Self::UnprocessableContent(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -433,6 +448,7 @@ impl runtime::Answer for EmbedSessionCreateResponse {
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
             Self::UnprocessableContent(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
             Self::Kept(_) => None,
@@ -473,6 +489,9 @@ impl dropshot::HttpResponse for EmbedSessionCreateResponse {
             Self::UnprocessableContent(told) => {
                 Ok(told.into_response(http::StatusCode::UNPROCESSABLE_ENTITY))
             }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -504,6 +523,7 @@ impl dropshot::HttpResponse for EmbedSessionCreateResponse {
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UnprocessableContent { .. } => http::StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
             Self::Kept(kept) => kept.status(),
@@ -541,6 +561,7 @@ async fn embed_session_create<S: EmbedSessions>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         runtime::refuse_browser(&received, &codes::STANDARD)?;
         let caller = service.signed_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = EMBED_SESSION_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
         let keyed = runtime::Keyed::of(&received);
         let once = match runtime::recall(&*service, &caller, keyed).await? {

@@ -123,6 +123,7 @@ impl runtime::Operation for IframeSessionCreate {
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
             (422, &[codes::IDEMPOTENCY_KEY_REUSED]),
+            (429, &[codes::LIMIT_EXCEEDED, codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -191,6 +192,9 @@ pub enum IframeSessionCreateResponse {
     UnsupportedMediaType(runtime::Told),
     /// Another request was answered under this `Idempotency-Key`.
     UnprocessableContent(runtime::Told),
+    /// The key has opened as many sessions as its ceilings allow, or there were too many requests
+    /// from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -219,6 +223,7 @@ impl runtime::Answer for IframeSessionCreateResponse {
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
             422 => Self::UnprocessableContent(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -236,6 +241,7 @@ impl runtime::Answer for IframeSessionCreateResponse {
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
             Self::UnprocessableContent(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
             Self::Kept(_) => None,
@@ -276,6 +282,9 @@ impl dropshot::HttpResponse for IframeSessionCreateResponse {
             Self::UnprocessableContent(told) => {
                 Ok(told.into_response(http::StatusCode::UNPROCESSABLE_ENTITY))
             }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -307,6 +316,7 @@ impl dropshot::HttpResponse for IframeSessionCreateResponse {
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UnprocessableContent { .. } => http::StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
             Self::Kept(kept) => kept.status(),
@@ -344,6 +354,7 @@ async fn iframe_session_create<S: IframeSessions>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         runtime::refuse_browser(&received, &codes::STANDARD)?;
         let caller = service.api_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = IFRAME_SESSION_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
         let keyed = runtime::Keyed::of(&received);
         let once = match runtime::recall(&*service, &caller, keyed).await? {

@@ -22,7 +22,7 @@ pub trait IframeTokens: Authenticate {
     ///
     /// A cache key may be redeemed as often as its API key permits, ten times unless the operator
     /// chose otherwise. Redeeming never extends the expiry and always yields the same token. One
-    /// address may call this 30 times a minute.
+    /// address may call this 30 times at once and 30 times a minute from then on.
     #[cfg(not(feature = "unfinished"))]
     fn iframe_token_redeem(
         &self,
@@ -59,7 +59,7 @@ pub fn register<S: IframeTokens>(
             )
             .summary("Exchange a cache key for its token")
             .description(
-                "Returns the cached JWT of an iframe link, and what the page needs to draw itself. There is no\nAPI key: the cache key itself is the capability. A browser may call this only from the\nservice's own origin.\n\nA cache key may be redeemed as often as its API key permits, ten times unless the operator\nchose otherwise. Redeeming never extends the expiry and always yields the same token. One\naddress may call this 30 times a minute.",
+                "Returns the cached JWT of an iframe link, and what the page needs to draw itself. There is no\nAPI key: the cache key itself is the capability. A browser may call this only from the\nservice's own origin.\n\nA cache key may be redeemed as often as its API key permits, ten times unless the operator\nchose otherwise. Redeeming never extends the expiry and always yields the same token. One\naddress may call this 30 times at once and 30 times a minute from then on.",
             )
             .tag("iframeTokens")
             .request_body_max_bytes(4096),
@@ -139,6 +139,10 @@ pub enum IframeTokenRedeemResponse {
     Ok {
         /// The body.
         body: models::IframeToken,
+        /// The `ratelimit` header.
+        ratelimit: String,
+        /// The `ratelimit-policy` header.
+        ratelimit_policy: String,
     },
     /// The body is not JSON, or the request breaks a constraint.
     BadRequest(runtime::Told),
@@ -154,7 +158,7 @@ pub enum IframeTokenRedeemResponse {
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
-    /// Too many calls from this address.
+    /// Too many requests from this address.
     TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
@@ -200,11 +204,15 @@ impl runtime::Answer for IframeTokenRedeemResponse {
 impl dropshot::HttpResponse for IframeTokenRedeemResponse {
     fn to_result(self) -> Result<http::Response<dropshot::Body>, dropshot::HttpError> {
         match self {
-            Self::Ok { body } => {
+            Self::Ok { body, ratelimit, ratelimit_policy } => {
                 runtime::success(
                     http::StatusCode::OK,
                     Some(&body),
-                    &[("cache-control", Some("no-store".to_owned()))],
+                    &[
+                        ("cache-control", Some("no-store".to_owned())),
+                        ("ratelimit", Some(ratelimit)),
+                        ("ratelimit-policy", Some(ratelimit_policy)),
+                    ],
                 )
             }
             Self::BadRequest(told) => {

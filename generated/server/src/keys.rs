@@ -346,6 +346,7 @@ impl runtime::Operation for KeyList {
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -386,6 +387,8 @@ pub enum KeyListResponse {
     BadRequest(runtime::Told),
     /// The admin key is missing or not valid.
     Unauthorized(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -398,6 +401,7 @@ impl runtime::Answer for KeyListResponse {
         match status.as_u16() {
             400 => Self::BadRequest(told),
             401 => Self::Unauthorized(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -408,6 +412,7 @@ impl runtime::Answer for KeyListResponse {
             Self::Ok { .. } => None,
             Self::BadRequest(told) => Some(told.code()),
             Self::Unauthorized(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -422,6 +427,9 @@ impl dropshot::HttpResponse for KeyListResponse {
             }
             Self::Unauthorized(told) => {
                 Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
+            }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
             }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
@@ -444,6 +452,7 @@ impl dropshot::HttpResponse for KeyListResponse {
             Self::Ok { .. } => http::StatusCode::OK,
             Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -466,6 +475,7 @@ async fn key_list<S: Keys>(
 ) -> Result<runtime::Served<KeyListResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = KEY_LIST_CHECKS.run(&received, &codes::STANDARD)?;
         let request = KeyListRequest {
             query: checked.query(codes::INVALID_INPUT)?,
@@ -514,6 +524,7 @@ impl runtime::Operation for KeyCreate {
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
             (422, &[codes::IDEMPOTENCY_KEY_REUSED]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -575,6 +586,8 @@ pub enum KeyCreateResponse {
     UnsupportedMediaType(runtime::Told),
     /// Another request was answered under this `Idempotency-Key`.
     UnprocessableContent(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -602,6 +615,7 @@ impl runtime::Answer for KeyCreateResponse {
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
             422 => Self::UnprocessableContent(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -618,6 +632,7 @@ impl runtime::Answer for KeyCreateResponse {
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
             Self::UnprocessableContent(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
             Self::Kept(_) => None,
@@ -654,6 +669,9 @@ impl dropshot::HttpResponse for KeyCreateResponse {
             Self::UnprocessableContent(told) => {
                 Ok(told.into_response(http::StatusCode::UNPROCESSABLE_ENTITY))
             }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -684,6 +702,7 @@ impl dropshot::HttpResponse for KeyCreateResponse {
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UnprocessableContent { .. } => http::StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
             Self::Kept(kept) => kept.status(),
@@ -714,6 +733,7 @@ async fn key_create<S: Keys>(
 ) -> Result<runtime::Served<KeyCreateResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = KEY_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
         let keyed = runtime::Keyed::of(&received);
         let once = match runtime::recall(&*service, &caller, keyed).await? {
@@ -755,6 +775,7 @@ impl runtime::Operation for KeyRevoke {
             (400, &[codes::INVALID_INPUT]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (404, &[codes::KEY_NOT_FOUND]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -794,6 +815,8 @@ pub enum KeyRevokeResponse {
     Unauthorized(runtime::Told),
     /// There is no such key.
     NotFound(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -809,6 +832,7 @@ impl runtime::Answer for KeyRevokeResponse {
             400 => Self::BadRequest(told),
             401 => Self::Unauthorized(told),
             404 => Self::NotFound(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -820,6 +844,7 @@ impl runtime::Answer for KeyRevokeResponse {
             Self::BadRequest(told) => Some(told.code()),
             Self::Unauthorized(told) => Some(told.code()),
             Self::NotFound(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -838,6 +863,9 @@ impl dropshot::HttpResponse for KeyRevokeResponse {
                 Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
             }
             Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -858,6 +886,7 @@ impl dropshot::HttpResponse for KeyRevokeResponse {
             Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -887,6 +916,7 @@ async fn key_revoke<S: Keys>(
 ) -> Result<runtime::Served<KeyRevokeResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = KEY_REVOKE_CHECKS.run(&received, &codes::STANDARD)?;
         let request = KeyRevokeRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -922,6 +952,7 @@ impl runtime::Operation for KeyRead {
             (400, &[codes::INVALID_INPUT]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (404, &[codes::KEY_NOT_FOUND]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -964,6 +995,8 @@ pub enum KeyReadResponse {
     Unauthorized(runtime::Told),
     /// There is no such key.
     NotFound(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -977,6 +1010,7 @@ impl runtime::Answer for KeyReadResponse {
             400 => Self::BadRequest(told),
             401 => Self::Unauthorized(told),
             404 => Self::NotFound(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -988,6 +1022,7 @@ impl runtime::Answer for KeyReadResponse {
             Self::BadRequest(told) => Some(told.code()),
             Self::Unauthorized(told) => Some(told.code()),
             Self::NotFound(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -1004,6 +1039,9 @@ impl dropshot::HttpResponse for KeyReadResponse {
                 Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
             }
             Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -1026,6 +1064,7 @@ impl dropshot::HttpResponse for KeyReadResponse {
             Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -1055,6 +1094,7 @@ async fn key_read<S: Keys>(
 ) -> Result<runtime::Served<KeyReadResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = KEY_READ_CHECKS.run(&received, &codes::STANDARD)?;
         let request = KeyReadRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -1097,6 +1137,7 @@ impl runtime::Operation for KeyUpdate {
             (408, &[codes::REQUEST_TIMEOUT]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -1158,6 +1199,8 @@ pub enum KeyUpdateResponse {
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -1176,6 +1219,7 @@ impl runtime::Answer for KeyUpdateResponse {
             408 => Self::RequestTimeout(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -1190,6 +1234,7 @@ impl runtime::Answer for KeyUpdateResponse {
             Self::RequestTimeout(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -1214,6 +1259,9 @@ impl dropshot::HttpResponse for KeyUpdateResponse {
             }
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
+            }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
             }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
@@ -1240,6 +1288,7 @@ impl dropshot::HttpResponse for KeyUpdateResponse {
             Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -1269,6 +1318,7 @@ async fn key_update<S: Keys>(
 ) -> Result<runtime::Served<KeyUpdateResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = KEY_UPDATE_CHECKS.run(&received, &codes::STANDARD)?;
         let request = KeyUpdateRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -1309,6 +1359,7 @@ impl runtime::Operation for KeyPause {
             (400, &[codes::INVALID_INPUT]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (404, &[codes::KEY_NOT_FOUND]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -1351,6 +1402,8 @@ pub enum KeyPauseResponse {
     Unauthorized(runtime::Told),
     /// There is no such key, or it was revoked.
     NotFound(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -1366,6 +1419,7 @@ impl runtime::Answer for KeyPauseResponse {
             400 => Self::BadRequest(told),
             401 => Self::Unauthorized(told),
             404 => Self::NotFound(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -1377,6 +1431,7 @@ impl runtime::Answer for KeyPauseResponse {
             Self::BadRequest(told) => Some(told.code()),
             Self::Unauthorized(told) => Some(told.code()),
             Self::NotFound(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -1393,6 +1448,9 @@ impl dropshot::HttpResponse for KeyPauseResponse {
                 Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
             }
             Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -1415,6 +1473,7 @@ impl dropshot::HttpResponse for KeyPauseResponse {
             Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -1444,6 +1503,7 @@ async fn key_pause<S: Keys>(
 ) -> Result<runtime::Served<KeyPauseResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = KEY_PAUSE_CHECKS.run(&received, &codes::STANDARD)?;
         let request = KeyPauseRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -1479,6 +1539,7 @@ impl runtime::Operation for KeyResume {
             (400, &[codes::INVALID_INPUT]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (404, &[codes::KEY_NOT_FOUND]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -1521,6 +1582,8 @@ pub enum KeyResumeResponse {
     Unauthorized(runtime::Told),
     /// There is no such key, or it was revoked.
     NotFound(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -1536,6 +1599,7 @@ impl runtime::Answer for KeyResumeResponse {
             400 => Self::BadRequest(told),
             401 => Self::Unauthorized(told),
             404 => Self::NotFound(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -1547,6 +1611,7 @@ impl runtime::Answer for KeyResumeResponse {
             Self::BadRequest(told) => Some(told.code()),
             Self::Unauthorized(told) => Some(told.code()),
             Self::NotFound(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -1563,6 +1628,9 @@ impl dropshot::HttpResponse for KeyResumeResponse {
                 Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
             }
             Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -1585,6 +1653,7 @@ impl dropshot::HttpResponse for KeyResumeResponse {
             Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -1614,6 +1683,7 @@ async fn key_resume<S: Keys>(
 ) -> Result<runtime::Served<KeyResumeResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = KEY_RESUME_CHECKS.run(&received, &codes::STANDARD)?;
         let request = KeyResumeRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -1657,6 +1727,7 @@ impl runtime::Operation for KeyRotate {
             (409, &[codes::ROTATION_IN_PROGRESS]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -1716,6 +1787,8 @@ pub enum KeyRotateResponse {
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -1735,6 +1808,7 @@ impl runtime::Answer for KeyRotateResponse {
             409 => Self::Conflict(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -1750,6 +1824,7 @@ impl runtime::Answer for KeyRotateResponse {
             Self::Conflict(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -1782,6 +1857,9 @@ impl dropshot::HttpResponse for KeyRotateResponse {
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
             }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -1808,6 +1886,7 @@ impl dropshot::HttpResponse for KeyRotateResponse {
             Self::Conflict { .. } => http::StatusCode::CONFLICT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -1837,6 +1916,7 @@ async fn key_rotate<S: Keys>(
 ) -> Result<runtime::Served<KeyRotateResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = KEY_ROTATE_CHECKS.run(&received, &codes::STANDARD)?;
         let request = KeyRotateRequest {
             path: checked.path(codes::INVALID_INPUT)?,

@@ -25,6 +25,7 @@ pub mod keys;
 pub mod sessions;
 pub mod tenants;
 pub mod tokens;
+pub mod usage;
 pub mod webhooks;
 #[cfg(feature = "strategies")]
 pub mod strategies;

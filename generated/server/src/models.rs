@@ -571,6 +571,13 @@ pub struct ChatSessionRefreshHeaders {
     #[serde(rename = "Origin", skip_serializing_if = "::std::option::Option::is_none")]
     pub origin: ::std::option::Option<PageOrigin>,
 }
+/// A counted message, and what its user has used with it.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct CountedMessage {
+    pub message_id: MessageId,
+    pub usage: Usage,
+}
 /// The publishable key, and what the page knows about its visitor.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -3261,6 +3268,65 @@ impl ::std::convert::TryFrom<String> for MaxLifetimeSeconds {
     type Error = <i64 as ::std::str::FromStr>::Err;
     fn try_from(value: String) -> ::std::result::Result<Self, Self::Error> {
         value.parse()
+    }
+}
+/// The id of a counted message.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct MessageId(::std::string::String);
+impl ::std::ops::Deref for MessageId {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<MessageId> for ::std::string::String {
+    fn from(value: MessageId) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for MessageId {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 30usize {
+            return Err("longer than 30 characters".into());
+        }
+        static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+        { ::regress::Regex::new("^msg_[a-z2-7]{26}$").unwrap() });
+        if PATTERN.find(value).is_none() {
+            return Err("doesn't match pattern \"^msg_[a-z2-7]{26}$\"".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for MessageId {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for MessageId {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for MessageId {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
     }
 }
 /// Optional per-uid rate limits
@@ -6790,6 +6856,120 @@ impl ::std::convert::TryFrom<::std::string::String> for TokenType {
         value.parse()
     }
 }
+/// A user of the host, as it named them when it created a link.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct Uid(::std::string::String);
+impl ::std::ops::Deref for Uid {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<Uid> for ::std::string::String {
+    fn from(value: Uid) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for Uid {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for Uid {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for Uid {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for Uid {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// What a user has used, by window.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    pub daily: WindowUsage,
+    pub hourly: WindowUsage,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub last_message_at: ::std::option::Option<::vestibule_runtime::Timestamp>,
+    pub monthly: WindowUsage,
+    pub uid: Uid,
+    pub weekly: WindowUsage,
+}
+/// One page of users and what they have used.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct UsageList {
+    /// The users, by `uid`.
+    pub items: ::std::vec::Vec<Usage>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub next: ::std::option::Option<Uid>,
+}
+/// The query parameters of `usageList`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct UsageListQuery {
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub active_since: ::std::option::Option<i64>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub after: ::std::option::Option<Uid>,
+    #[serde(default)]
+    pub exceeded: bool,
+    #[serde(default = "defaults::default_nzu64::<::std::num::NonZeroU64, 50>")]
+    pub limit: ::std::num::NonZeroU64,
+}
+impl ::std::default::Default for UsageListQuery {
+    fn default() -> Self {
+        Self {
+            active_since: Default::default(),
+            after: Default::default(),
+            exceeded: Default::default(),
+            limit: defaults::default_nzu64::<::std::num::NonZeroU64, 50>(),
+        }
+    }
+}
+/// The path parameters of `usageMessageCreate`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct UsageMessageCreatePath {
+    pub uid: Uid,
+}
+/// The path parameters of `usageMessageRefund`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct UsageMessageRefundPath {
+    #[serde(rename = "messageId")]
+    pub message_id: MessageId,
+    pub uid: Uid,
+}
+/// The path parameters of `usageRead`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+pub struct UsageReadPath {
+    pub uid: Uid,
+}
 /// Optional conversation variables merged into the conversation row and surfaced to the flow as untrusted input. Constraints (rejected with a 422 validation_failed on the chat surface, 422 invalid_input on the Engine API):
 ///
 ///  • at most 50 keys;
@@ -7704,6 +7884,20 @@ pub struct Widget {
     /// The key's label, shown as the widget's title.
     pub label: ::std::string::String,
 }
+/// What a user has used of one window.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct WindowUsage {
+    /// How many messages the window may count. Absent when it is not limited.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub limit: ::std::option::Option<i64>,
+    /// How many messages it has room for. Absent when it is not limited.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub remaining: ::std::option::Option<i64>,
+    pub resets_at: ::vestibule_runtime::Timestamp,
+    /// How many messages it has counted.
+    pub used: i64,
+}
 /// Generation of default values for serde.
 pub mod defaults {
     pub(super) fn default_u64<T, const V: u64>() -> T
@@ -7896,6 +8090,19 @@ impl ::schemars::JsonSchema for ChatSession {
         generator.subschema_for::<Widget>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::chat(), "ChatSession")
+    }
+}
+impl ::schemars::JsonSchema for CountedMessage {
+    fn schema_name() -> String {
+        "CountedMessage".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<MessageId>();
+        generator.subschema_for::<Usage>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::iframe(), "CountedMessage")
     }
 }
 impl ::schemars::JsonSchema for CreateChatSession {
@@ -8662,6 +8869,17 @@ impl ::schemars::JsonSchema for MaxLifetimeSeconds {
         )
     }
 }
+impl ::schemars::JsonSchema for MessageId {
+    fn schema_name() -> String {
+        "MessageId".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::iframe(), "MessageId")
+    }
+}
 impl ::schemars::JsonSchema for NullableLimits {
     fn schema_name() -> String {
         "NullableLimits".into()
@@ -9344,6 +9562,43 @@ impl ::schemars::JsonSchema for TokenType {
         ::vestibule_runtime::json_schema_of(crate::documents::iframe(), "TokenType")
     }
 }
+impl ::schemars::JsonSchema for Uid {
+    fn schema_name() -> String {
+        "Uid".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::iframe(), "Uid")
+    }
+}
+impl ::schemars::JsonSchema for Usage {
+    fn schema_name() -> String {
+        "Usage".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<Uid>();
+        generator.subschema_for::<WindowUsage>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::iframe(), "Usage")
+    }
+}
+impl ::schemars::JsonSchema for UsageList {
+    fn schema_name() -> String {
+        "UsageList".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<Uid>();
+        generator.subschema_for::<Usage>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::iframe(), "UsageList")
+    }
+}
 /// Stands for the schema `VariableValue`, whose values are kept verbatim.
 #[derive(Clone, Copy, Debug)]
 pub struct VariableValue;
@@ -9594,6 +9849,17 @@ impl ::schemars::JsonSchema for Widget {
     ) -> ::schemars::schema::Schema {
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::chat(), "Widget")
+    }
+}
+impl ::schemars::JsonSchema for WindowUsage {
+    fn schema_name() -> String {
+        "WindowUsage".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::iframe(), "WindowUsage")
     }
 }
 impl ::schemars::JsonSchema for AuditListQuery {
@@ -10216,6 +10482,75 @@ impl ::schemars::JsonSchema for IframeTokenRedeemHeaders {
             "/api/v1/iframe/token",
             "post",
             "header",
+        )
+    }
+}
+impl ::schemars::JsonSchema for UsageListQuery {
+    fn schema_name() -> String {
+        "UsageListQuery".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<Uid>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::iframe(),
+            "/api/v1/usage",
+            "get",
+            "query",
+        )
+    }
+}
+impl ::schemars::JsonSchema for UsageReadPath {
+    fn schema_name() -> String {
+        "UsageReadPath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<Uid>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::iframe(),
+            "/api/v1/usage/{uid}",
+            "get",
+            "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for UsageMessageCreatePath {
+    fn schema_name() -> String {
+        "UsageMessageCreatePath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<Uid>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::iframe(),
+            "/api/v1/usage/{uid}/messages",
+            "post",
+            "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for UsageMessageRefundPath {
+    fn schema_name() -> String {
+        "UsageMessageRefundPath".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<MessageId>();
+        generator.subschema_for::<Uid>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::iframe(),
+            "/api/v1/usage/{uid}/messages/{messageId}",
+            "delete",
+            "path",
         )
     }
 }

@@ -71,6 +71,16 @@ pub static PAGES: &[(&str, &str)] = &[
         include_str!("../../docs/iframeSessionCreate.md"),
     ),
     ("/docs/api/iframeTokenRedeem.md", include_str!("../../docs/iframeTokenRedeem.md")),
+    ("/docs/api/usageList.md", include_str!("../../docs/usageList.md")),
+    ("/docs/api/usageRead.md", include_str!("../../docs/usageRead.md")),
+    (
+        "/docs/api/usageMessageCreate.md",
+        include_str!("../../docs/usageMessageCreate.md"),
+    ),
+    (
+        "/docs/api/usageMessageRefund.md",
+        include_str!("../../docs/usageMessageRefund.md"),
+    ),
     ("/docs/api/signatureDebug.md", include_str!("../../docs/signatureDebug.md")),
     ("/docs/api/sessionExplain.md", include_str!("../../docs/sessionExplain.md")),
     ("/docs/api/sessionList.md", include_str!("../../docs/sessionList.md")),

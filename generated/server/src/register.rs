@@ -11,14 +11,14 @@ use dropshot::{
 };
 use vestibule_runtime::{Operation, OperationInfo};
 /// Everything the documents ask of the service.
-pub trait Service: crate::audit::Audit + crate::chat_conversations::ChatConversations + crate::chat_sessions::ChatSessions + crate::diagnostics::Diagnostics + crate::embed_sessions::EmbedSessions + crate::iframe_sessions::IframeSessions + crate::iframe_tokens::IframeTokens + crate::keys::Keys + crate::sessions::Sessions + crate::tenants::Tenants + crate::tokens::Tokens + crate::webhooks::Webhooks {}
+pub trait Service: crate::audit::Audit + crate::chat_conversations::ChatConversations + crate::chat_sessions::ChatSessions + crate::diagnostics::Diagnostics + crate::embed_sessions::EmbedSessions + crate::iframe_sessions::IframeSessions + crate::iframe_tokens::IframeTokens + crate::keys::Keys + crate::sessions::Sessions + crate::tenants::Tenants + crate::tokens::Tokens + crate::usage::Usage + crate::webhooks::Webhooks {}
 impl<
     S: crate::audit::Audit + crate::chat_conversations::ChatConversations
         + crate::chat_sessions::ChatSessions + crate::diagnostics::Diagnostics
         + crate::embed_sessions::EmbedSessions + crate::iframe_sessions::IframeSessions
         + crate::iframe_tokens::IframeTokens + crate::keys::Keys
         + crate::sessions::Sessions + crate::tenants::Tenants + crate::tokens::Tokens
-        + crate::webhooks::Webhooks,
+        + crate::usage::Usage + crate::webhooks::Webhooks,
 > Service for S {}
 /// Every operation of every document.
 pub static OPERATIONS: &[&OperationInfo] = &[
@@ -57,6 +57,10 @@ pub static OPERATIONS: &[&OperationInfo] = &[
     <crate::embed_sessions::EmbedSessionCreate as Operation>::INFO,
     <crate::iframe_sessions::IframeSessionCreate as Operation>::INFO,
     <crate::iframe_tokens::IframeTokenRedeem as Operation>::INFO,
+    <crate::usage::UsageList as Operation>::INFO,
+    <crate::usage::UsageRead as Operation>::INFO,
+    <crate::usage::UsageMessageCreate as Operation>::INFO,
+    <crate::usage::UsageMessageRefund as Operation>::INFO,
     <crate::diagnostics::SignatureDebug as Operation>::INFO,
     <crate::diagnostics::SessionExplain as Operation>::INFO,
     <crate::sessions::SessionList as Operation>::INFO,
@@ -104,6 +108,10 @@ pub fn compile_schemas() {
     LazyLock::force(&crate::embed_sessions::EMBED_SESSION_CREATE_CHECKS);
     LazyLock::force(&crate::iframe_sessions::IFRAME_SESSION_CREATE_CHECKS);
     LazyLock::force(&crate::iframe_tokens::IFRAME_TOKEN_REDEEM_CHECKS);
+    LazyLock::force(&crate::usage::USAGE_LIST_CHECKS);
+    LazyLock::force(&crate::usage::USAGE_READ_CHECKS);
+    LazyLock::force(&crate::usage::USAGE_MESSAGE_CREATE_CHECKS);
+    LazyLock::force(&crate::usage::USAGE_MESSAGE_REFUND_CHECKS);
     LazyLock::force(&crate::diagnostics::SIGNATURE_DEBUG_CHECKS);
     LazyLock::force(&crate::diagnostics::SESSION_EXPLAIN_CHECKS);
     LazyLock::force(&crate::sessions::SESSION_LIST_CHECKS);
@@ -168,10 +176,12 @@ pub fn embed<S: crate::embed_sessions::EmbedSessions>(
 /// # Errors
 /// When two paths collide.
 pub fn iframe<
-    S: crate::iframe_sessions::IframeSessions + crate::iframe_tokens::IframeTokens,
+    S: crate::iframe_sessions::IframeSessions + crate::iframe_tokens::IframeTokens
+        + crate::usage::Usage,
 >(api: &mut ApiDescription<Arc<S>>) -> Result<(), ApiDescriptionRegisterError> {
     crate::iframe_sessions::register(api)?;
     crate::iframe_tokens::register(api)?;
+    crate::usage::register(api)?;
     Ok(())
 }
 /// Registers `openapi/lifecycle.yaml` alone.

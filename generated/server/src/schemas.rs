@@ -942,6 +942,14 @@ pub mod embed {
 /// Schemas of `openapi/iframe.yaml`.
 pub mod iframe {
     use super::*;
+    /// `CountedMessage`.
+    pub fn counted_message() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::iframe(),
+            "CountedMessage",
+        ));
+        &SCHEMA
+    }
     /// `CreateIframeSession`.
     pub fn create_iframe_session() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
@@ -1038,6 +1046,14 @@ pub mod iframe {
         ));
         &SCHEMA
     }
+    /// `MessageId`.
+    pub fn message_id() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::iframe(),
+            "MessageId",
+        ));
+        &SCHEMA
+    }
     /// `NullableLimits`.
     pub fn nullable_limits() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
@@ -1102,6 +1118,30 @@ pub mod iframe {
         ));
         &SCHEMA
     }
+    /// `Uid`.
+    pub fn uid() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::iframe(),
+            "Uid",
+        ));
+        &SCHEMA
+    }
+    /// `Usage`.
+    pub fn usage() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::iframe(),
+            "Usage",
+        ));
+        &SCHEMA
+    }
+    /// `UsageList`.
+    pub fn usage_list() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::iframe(),
+            "UsageList",
+        ));
+        &SCHEMA
+    }
     /// `Violation`.
     pub fn violation() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
@@ -1123,6 +1163,14 @@ pub mod iframe {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
             "ViolationPart",
+        ));
+        &SCHEMA
+    }
+    /// `WindowUsage`.
+    pub fn window_usage() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::iframe(),
+            "WindowUsage",
         ));
         &SCHEMA
     }

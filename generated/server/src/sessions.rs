@@ -288,6 +288,7 @@ impl runtime::Operation for SessionList {
                 ],
             ),
             (403, &[codes::SECRET_KEY_IN_BROWSER]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -330,6 +331,8 @@ pub enum SessionListResponse {
     Unauthorized(runtime::Told),
     /// A browser sent the request with a tenant's key.
     Forbidden(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -345,6 +348,7 @@ impl runtime::Answer for SessionListResponse {
             400 => Self::BadRequest(told),
             401 => Self::Unauthorized(told),
             403 => Self::Forbidden(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -356,6 +360,7 @@ impl runtime::Answer for SessionListResponse {
             Self::BadRequest(told) => Some(told.code()),
             Self::Unauthorized(told) => Some(told.code()),
             Self::Forbidden(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -378,6 +383,9 @@ impl dropshot::HttpResponse for SessionListResponse {
                 Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
             }
             Self::Forbidden(told) => Ok(told.into_response(http::StatusCode::FORBIDDEN)),
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -400,6 +408,7 @@ impl dropshot::HttpResponse for SessionListResponse {
             Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } => http::StatusCode::FORBIDDEN,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -426,6 +435,7 @@ async fn session_list<S: Sessions>(
                 &received,
             )
             .await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = SESSION_LIST_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SessionListRequest {
             query: checked.query(codes::INVALID_INPUT)?,
@@ -486,6 +496,7 @@ impl runtime::Operation for SessionRevoke {
             ),
             (403, &[codes::SECRET_KEY_IN_BROWSER, codes::INSUFFICIENT_SCOPE]),
             (404, &[codes::SESSION_NOT_FOUND]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -527,6 +538,8 @@ pub enum SessionRevokeResponse {
     Forbidden(runtime::Told),
     /// The tenant has no such session.
     NotFound(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -543,6 +556,7 @@ impl runtime::Answer for SessionRevokeResponse {
             401 => Self::Unauthorized(told),
             403 => Self::Forbidden(told),
             404 => Self::NotFound(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -555,6 +569,7 @@ impl runtime::Answer for SessionRevokeResponse {
             Self::Unauthorized(told) => Some(told.code()),
             Self::Forbidden(told) => Some(told.code()),
             Self::NotFound(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -574,6 +589,9 @@ impl dropshot::HttpResponse for SessionRevokeResponse {
             }
             Self::Forbidden(told) => Ok(told.into_response(http::StatusCode::FORBIDDEN)),
             Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -595,6 +613,7 @@ impl dropshot::HttpResponse for SessionRevokeResponse {
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } => http::StatusCode::FORBIDDEN,
             Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -628,6 +647,7 @@ async fn session_revoke<S: Sessions>(
                 &received,
             )
             .await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = SESSION_REVOKE_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SessionRevokeRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -688,6 +708,7 @@ impl runtime::Operation for SessionRead {
             ),
             (403, &[codes::SECRET_KEY_IN_BROWSER]),
             (404, &[codes::SESSION_NOT_FOUND]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -732,6 +753,8 @@ pub enum SessionReadResponse {
     Forbidden(runtime::Told),
     /// The tenant has no such session.
     NotFound(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -748,6 +771,7 @@ impl runtime::Answer for SessionReadResponse {
             401 => Self::Unauthorized(told),
             403 => Self::Forbidden(told),
             404 => Self::NotFound(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -760,6 +784,7 @@ impl runtime::Answer for SessionReadResponse {
             Self::Unauthorized(told) => Some(told.code()),
             Self::Forbidden(told) => Some(told.code()),
             Self::NotFound(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -783,6 +808,9 @@ impl dropshot::HttpResponse for SessionReadResponse {
             }
             Self::Forbidden(told) => Ok(told.into_response(http::StatusCode::FORBIDDEN)),
             Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -806,6 +834,7 @@ impl dropshot::HttpResponse for SessionReadResponse {
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } => http::StatusCode::FORBIDDEN,
             Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -839,6 +868,7 @@ async fn session_read<S: Sessions>(
                 &received,
             )
             .await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = SESSION_READ_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SessionReadRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -919,6 +949,7 @@ impl runtime::Operation for SessionRenew {
                 409,
                 &[codes::SESSION_ENDED, codes::LIFETIME_EXHAUSTED, codes::UNKNOWN_SOURCE],
             ),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -969,6 +1000,8 @@ pub enum SessionRenewResponse {
     /// The session is over or ending, its longest lifetime is used up, or one of
     /// its sources is gone.
     Conflict(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -986,6 +1019,7 @@ impl runtime::Answer for SessionRenewResponse {
             403 => Self::Forbidden(told),
             404 => Self::NotFound(told),
             409 => Self::Conflict(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -999,6 +1033,7 @@ impl runtime::Answer for SessionRenewResponse {
             Self::Forbidden(told) => Some(told.code()),
             Self::NotFound(told) => Some(told.code()),
             Self::Conflict(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -1023,6 +1058,9 @@ impl dropshot::HttpResponse for SessionRenewResponse {
             Self::Forbidden(told) => Ok(told.into_response(http::StatusCode::FORBIDDEN)),
             Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
             Self::Conflict(told) => Ok(told.into_response(http::StatusCode::CONFLICT)),
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -1050,6 +1088,7 @@ impl dropshot::HttpResponse for SessionRenewResponse {
             Self::Forbidden { .. } => http::StatusCode::FORBIDDEN,
             Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
             Self::Conflict { .. } => http::StatusCode::CONFLICT,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -1083,6 +1122,7 @@ async fn session_renew<S: Sessions>(
                 &received,
             )
             .await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = SESSION_RENEW_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SessionRenewRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -1149,6 +1189,7 @@ impl runtime::Operation for SessionRevokeMany {
             (408, &[codes::REQUEST_TIMEOUT]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -1197,6 +1238,8 @@ pub enum SessionRevokeManyResponse {
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -1215,6 +1258,7 @@ impl runtime::Answer for SessionRevokeManyResponse {
             408 => Self::RequestTimeout(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -1229,6 +1273,7 @@ impl runtime::Answer for SessionRevokeManyResponse {
             Self::RequestTimeout(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -1253,6 +1298,9 @@ impl dropshot::HttpResponse for SessionRevokeManyResponse {
             }
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
+            }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
             }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
@@ -1279,6 +1327,7 @@ impl dropshot::HttpResponse for SessionRevokeManyResponse {
             Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -1311,6 +1360,7 @@ async fn session_revoke_many<S: Sessions>(
                 &received,
             )
             .await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = SESSION_REVOKE_MANY_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SessionRevokeManyRequest {
             body: checked.body(codes::INVALID_INPUT)?,

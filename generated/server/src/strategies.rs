@@ -1067,6 +1067,15 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "iframe",
+        name: "CountedMessage",
+        set: iframe::set,
+        valid: iframe::counted_message::valid,
+        broken: iframe::counted_message::broken,
+        breakages: iframe::counted_message::breakages,
+        boundaries: iframe::counted_message::boundaries,
+    },
+    SchemaStrategies {
+        document: "iframe",
         name: "CreateIframeSession",
         set: iframe::set,
         valid: iframe::create_iframe_session::valid,
@@ -1175,6 +1184,15 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "iframe",
+        name: "MessageId",
+        set: iframe::set,
+        valid: iframe::message_id::valid,
+        broken: iframe::message_id::broken,
+        breakages: iframe::message_id::breakages,
+        boundaries: iframe::message_id::boundaries,
+    },
+    SchemaStrategies {
+        document: "iframe",
         name: "NullableLimits",
         set: iframe::set,
         valid: iframe::nullable_limits::valid,
@@ -1247,6 +1265,33 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "iframe",
+        name: "Uid",
+        set: iframe::set,
+        valid: iframe::uid::valid,
+        broken: iframe::uid::broken,
+        breakages: iframe::uid::breakages,
+        boundaries: iframe::uid::boundaries,
+    },
+    SchemaStrategies {
+        document: "iframe",
+        name: "Usage",
+        set: iframe::set,
+        valid: iframe::usage::valid,
+        broken: iframe::usage::broken,
+        breakages: iframe::usage::breakages,
+        boundaries: iframe::usage::boundaries,
+    },
+    SchemaStrategies {
+        document: "iframe",
+        name: "UsageList",
+        set: iframe::set,
+        valid: iframe::usage_list::valid,
+        broken: iframe::usage_list::broken,
+        breakages: iframe::usage_list::breakages,
+        boundaries: iframe::usage_list::boundaries,
+    },
+    SchemaStrategies {
+        document: "iframe",
         name: "Violation",
         set: iframe::set,
         valid: iframe::violation::valid,
@@ -1271,6 +1316,15 @@ pub static ALL: &[SchemaStrategies] = &[
         broken: iframe::violation_part::broken,
         breakages: iframe::violation_part::breakages,
         boundaries: iframe::violation_part::boundaries,
+    },
+    SchemaStrategies {
+        document: "iframe",
+        name: "WindowUsage",
+        set: iframe::set,
+        valid: iframe::window_usage::valid,
+        broken: iframe::window_usage::broken,
+        breakages: iframe::window_usage::breakages,
+        boundaries: iframe::window_usage::boundaries,
     },
     SchemaStrategies {
         document: "lifecycle",
@@ -3884,6 +3938,26 @@ pub mod iframe {
         });
         &SET
     }
+    /// Values of `CountedMessage`.
+    pub mod counted_message {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("CountedMessage"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("CountedMessage"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("CountedMessage"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("CountedMessage"))
+        }
+    }
     /// Values of `CreateIframeSession`.
     pub mod create_iframe_session {
         use super::*;
@@ -4124,6 +4198,26 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("Limits"))
         }
     }
+    /// Values of `MessageId`.
+    pub mod message_id {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("MessageId"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("MessageId"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("MessageId"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("MessageId"))
+        }
+    }
     /// Values of `NullableLimits`.
     pub mod nullable_limits {
         use super::*;
@@ -4284,6 +4378,66 @@ pub mod iframe {
             strategy::boundaries(set(), &reference("TokenType"))
         }
     }
+    /// Values of `Uid`.
+    pub mod uid {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("Uid"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("Uid"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("Uid"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("Uid"))
+        }
+    }
+    /// Values of `Usage`.
+    pub mod usage {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("Usage"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("Usage"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("Usage"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("Usage"))
+        }
+    }
+    /// Values of `UsageList`.
+    pub mod usage_list {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("UsageList"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("UsageList"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("UsageList"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("UsageList"))
+        }
+    }
     /// Values of `Violation`.
     pub mod violation {
         use super::*;
@@ -4342,6 +4496,26 @@ pub mod iframe {
         /// Accepted values at every boundary.
         pub fn boundaries() -> Vec<Boundary> {
             strategy::boundaries(set(), &reference("ViolationPart"))
+        }
+    }
+    /// Values of `WindowUsage`.
+    pub mod window_usage {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("WindowUsage"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("WindowUsage"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("WindowUsage"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("WindowUsage"))
         }
     }
 }

@@ -308,6 +308,7 @@ impl runtime::Operation for TenantList {
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -348,6 +349,8 @@ pub enum TenantListResponse {
     BadRequest(runtime::Told),
     /// The admin key is missing or not valid.
     Unauthorized(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -362,6 +365,7 @@ impl runtime::Answer for TenantListResponse {
         match status.as_u16() {
             400 => Self::BadRequest(told),
             401 => Self::Unauthorized(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -372,6 +376,7 @@ impl runtime::Answer for TenantListResponse {
             Self::Ok { .. } => None,
             Self::BadRequest(told) => Some(told.code()),
             Self::Unauthorized(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -386,6 +391,9 @@ impl dropshot::HttpResponse for TenantListResponse {
             }
             Self::Unauthorized(told) => {
                 Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
+            }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
             }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
@@ -408,6 +416,7 @@ impl dropshot::HttpResponse for TenantListResponse {
             Self::Ok { .. } => http::StatusCode::OK,
             Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -430,6 +439,7 @@ async fn tenant_list<S: Tenants>(
 ) -> Result<runtime::Served<TenantListResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = TENANT_LIST_CHECKS.run(&received, &codes::STANDARD)?;
         let request = TenantListRequest {
             query: checked.query(codes::INVALID_INPUT)?,
@@ -477,6 +487,7 @@ impl runtime::Operation for TenantCreate {
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
             (422, &[codes::IDEMPOTENCY_KEY_REUSED]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -536,6 +547,8 @@ pub enum TenantCreateResponse {
     UnsupportedMediaType(runtime::Told),
     /// Another request was answered under this `Idempotency-Key`.
     UnprocessableContent(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -562,6 +575,7 @@ impl runtime::Answer for TenantCreateResponse {
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
             422 => Self::UnprocessableContent(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -577,6 +591,7 @@ impl runtime::Answer for TenantCreateResponse {
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
             Self::UnprocessableContent(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
             Self::Kept(_) => None,
@@ -612,6 +627,9 @@ impl dropshot::HttpResponse for TenantCreateResponse {
             Self::UnprocessableContent(told) => {
                 Ok(told.into_response(http::StatusCode::UNPROCESSABLE_ENTITY))
             }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -641,6 +659,7 @@ impl dropshot::HttpResponse for TenantCreateResponse {
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UnprocessableContent { .. } => http::StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
             Self::Kept(kept) => kept.status(),
@@ -671,6 +690,7 @@ async fn tenant_create<S: Tenants>(
 ) -> Result<runtime::Served<TenantCreateResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = TENANT_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
         let keyed = runtime::Keyed::of(&received);
         let once = match runtime::recall(&*service, &caller, keyed).await? {
@@ -714,6 +734,7 @@ impl runtime::Operation for TenantRevoke {
             (400, &[codes::INVALID_INPUT]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (404, &[codes::TENANT_NOT_FOUND]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -753,6 +774,8 @@ pub enum TenantRevokeResponse {
     Unauthorized(runtime::Told),
     /// There is no such tenant.
     NotFound(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -768,6 +791,7 @@ impl runtime::Answer for TenantRevokeResponse {
             400 => Self::BadRequest(told),
             401 => Self::Unauthorized(told),
             404 => Self::NotFound(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -779,6 +803,7 @@ impl runtime::Answer for TenantRevokeResponse {
             Self::BadRequest(told) => Some(told.code()),
             Self::Unauthorized(told) => Some(told.code()),
             Self::NotFound(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -797,6 +822,9 @@ impl dropshot::HttpResponse for TenantRevokeResponse {
                 Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
             }
             Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -817,6 +845,7 @@ impl dropshot::HttpResponse for TenantRevokeResponse {
             Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -846,6 +875,7 @@ async fn tenant_revoke<S: Tenants>(
 ) -> Result<runtime::Served<TenantRevokeResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = TENANT_REVOKE_CHECKS.run(&received, &codes::STANDARD)?;
         let request = TenantRevokeRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -888,6 +918,7 @@ impl runtime::Operation for TenantErase {
             (408, &[codes::REQUEST_TIMEOUT]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -945,6 +976,8 @@ pub enum TenantEraseResponse {
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -963,6 +996,7 @@ impl runtime::Answer for TenantEraseResponse {
             408 => Self::RequestTimeout(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -977,6 +1011,7 @@ impl runtime::Answer for TenantEraseResponse {
             Self::RequestTimeout(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -1001,6 +1036,9 @@ impl dropshot::HttpResponse for TenantEraseResponse {
             }
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
+            }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
             }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
@@ -1027,6 +1065,7 @@ impl dropshot::HttpResponse for TenantEraseResponse {
             Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -1056,6 +1095,7 @@ async fn tenant_erase<S: Tenants>(
 ) -> Result<runtime::Served<TenantEraseResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = TENANT_ERASE_CHECKS.run(&received, &codes::STANDARD)?;
         let request = TenantEraseRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -1099,6 +1139,7 @@ impl runtime::Operation for TenantExport {
             (408, &[codes::REQUEST_TIMEOUT]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -1156,6 +1197,8 @@ pub enum TenantExportResponse {
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -1174,6 +1217,7 @@ impl runtime::Answer for TenantExportResponse {
             408 => Self::RequestTimeout(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -1188,6 +1232,7 @@ impl runtime::Answer for TenantExportResponse {
             Self::RequestTimeout(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -1219,6 +1264,9 @@ impl dropshot::HttpResponse for TenantExportResponse {
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
             }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -1244,6 +1292,7 @@ impl dropshot::HttpResponse for TenantExportResponse {
             Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -1273,6 +1322,7 @@ async fn tenant_export<S: Tenants>(
 ) -> Result<runtime::Served<TenantExportResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = TENANT_EXPORT_CHECKS.run(&received, &codes::STANDARD)?;
         let request = TenantExportRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -1309,6 +1359,7 @@ impl runtime::Operation for SigningKeyList {
             (400, &[codes::INVALID_INPUT]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (404, &[codes::TENANT_NOT_FOUND]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -1351,6 +1402,8 @@ pub enum SigningKeyListResponse {
     Unauthorized(runtime::Told),
     /// There is no such tenant, or it was revoked.
     NotFound(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -1366,6 +1419,7 @@ impl runtime::Answer for SigningKeyListResponse {
             400 => Self::BadRequest(told),
             401 => Self::Unauthorized(told),
             404 => Self::NotFound(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -1377,6 +1431,7 @@ impl runtime::Answer for SigningKeyListResponse {
             Self::BadRequest(told) => Some(told.code()),
             Self::Unauthorized(told) => Some(told.code()),
             Self::NotFound(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -1393,6 +1448,9 @@ impl dropshot::HttpResponse for SigningKeyListResponse {
                 Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
             }
             Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -1415,6 +1473,7 @@ impl dropshot::HttpResponse for SigningKeyListResponse {
             Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -1444,6 +1503,7 @@ async fn signing_key_list<S: Tenants>(
 ) -> Result<runtime::Served<SigningKeyListResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = SIGNING_KEY_LIST_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SigningKeyListRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -1487,6 +1547,7 @@ impl runtime::Operation for SigningKeyRotate {
             (409, &[codes::ROTATION_IN_PROGRESS]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -1546,6 +1607,8 @@ pub enum SigningKeyRotateResponse {
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -1565,6 +1628,7 @@ impl runtime::Answer for SigningKeyRotateResponse {
             409 => Self::Conflict(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -1580,6 +1644,7 @@ impl runtime::Answer for SigningKeyRotateResponse {
             Self::Conflict(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -1605,6 +1670,9 @@ impl dropshot::HttpResponse for SigningKeyRotateResponse {
             }
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
+            }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
             }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
@@ -1632,6 +1700,7 @@ impl dropshot::HttpResponse for SigningKeyRotateResponse {
             Self::Conflict { .. } => http::StatusCode::CONFLICT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -1665,6 +1734,7 @@ async fn signing_key_rotate<S: Tenants>(
 > {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = SIGNING_KEY_ROTATE_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SigningKeyRotateRequest {
             path: checked.path(codes::INVALID_INPUT)?,

@@ -163,6 +163,7 @@ impl runtime::Operation for TokenIntrospect {
             (408, &[codes::REQUEST_TIMEOUT]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -211,6 +212,8 @@ pub enum TokenIntrospectResponse {
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -229,6 +232,7 @@ impl runtime::Answer for TokenIntrospectResponse {
             408 => Self::RequestTimeout(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -243,6 +247,7 @@ impl runtime::Answer for TokenIntrospectResponse {
             Self::RequestTimeout(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -274,6 +279,9 @@ impl dropshot::HttpResponse for TokenIntrospectResponse {
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
             }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -299,6 +307,7 @@ impl dropshot::HttpResponse for TokenIntrospectResponse {
             Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -330,6 +339,7 @@ async fn token_introspect<S: Tokens>(
                 &received,
             )
             .await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = TOKEN_INTROSPECT_CHECKS.run(&received, &codes::STANDARD)?;
         let request = TokenIntrospectRequest {
             body: checked.body(codes::INVALID_INPUT)?,
@@ -396,6 +406,7 @@ impl runtime::Operation for TokenRevoke {
             (408, &[codes::REQUEST_TIMEOUT]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -444,6 +455,8 @@ pub enum TokenRevokeResponse {
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -462,6 +475,7 @@ impl runtime::Answer for TokenRevokeResponse {
             408 => Self::RequestTimeout(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -476,6 +490,7 @@ impl runtime::Answer for TokenRevokeResponse {
             Self::RequestTimeout(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -507,6 +522,9 @@ impl dropshot::HttpResponse for TokenRevokeResponse {
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
             }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -534,6 +552,7 @@ impl dropshot::HttpResponse for TokenRevokeResponse {
             Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -562,6 +581,7 @@ async fn token_revoke<S: Tokens>(
                 &received,
             )
             .await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = TOKEN_REVOKE_CHECKS.run(&received, &codes::STANDARD)?;
         let request = TokenRevokeRequest {
             body: checked.body(codes::INVALID_INPUT)?,

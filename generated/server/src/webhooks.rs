@@ -458,6 +458,7 @@ impl runtime::Operation for WebhookList {
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -507,6 +508,8 @@ pub enum WebhookListResponse {
     BadRequest(runtime::Told),
     /// The admin key is missing or not valid.
     Unauthorized(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -521,6 +524,7 @@ impl runtime::Answer for WebhookListResponse {
         match status.as_u16() {
             400 => Self::BadRequest(told),
             401 => Self::Unauthorized(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -531,6 +535,7 @@ impl runtime::Answer for WebhookListResponse {
             Self::Ok { .. } => None,
             Self::BadRequest(told) => Some(told.code()),
             Self::Unauthorized(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -545,6 +550,9 @@ impl dropshot::HttpResponse for WebhookListResponse {
             }
             Self::Unauthorized(told) => {
                 Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
+            }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
             }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
@@ -567,6 +575,7 @@ impl dropshot::HttpResponse for WebhookListResponse {
             Self::Ok { .. } => http::StatusCode::OK,
             Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -596,6 +605,7 @@ async fn webhook_list<S: Webhooks>(
 ) -> Result<runtime::Served<WebhookListResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = WEBHOOK_LIST_CHECKS.run(&received, &codes::STANDARD)?;
         let request = WebhookListRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -639,6 +649,7 @@ impl runtime::Operation for WebhookCreate {
             (408, &[codes::REQUEST_TIMEOUT]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -696,6 +707,8 @@ pub enum WebhookCreateResponse {
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -714,6 +727,7 @@ impl runtime::Answer for WebhookCreateResponse {
             408 => Self::RequestTimeout(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -728,6 +742,7 @@ impl runtime::Answer for WebhookCreateResponse {
             Self::RequestTimeout(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -759,6 +774,9 @@ impl dropshot::HttpResponse for WebhookCreateResponse {
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
             }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -784,6 +802,7 @@ impl dropshot::HttpResponse for WebhookCreateResponse {
             Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -813,6 +832,7 @@ async fn webhook_create<S: Webhooks>(
 ) -> Result<runtime::Served<WebhookCreateResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = WEBHOOK_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
         let request = WebhookCreateRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -849,6 +869,7 @@ impl runtime::Operation for WebhookDelete {
             (400, &[codes::INVALID_INPUT]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (404, &[codes::WEBHOOK_NOT_FOUND]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -888,6 +909,8 @@ pub enum WebhookDeleteResponse {
     Unauthorized(runtime::Told),
     /// There is no such endpoint of this tenant.
     NotFound(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -903,6 +926,7 @@ impl runtime::Answer for WebhookDeleteResponse {
             400 => Self::BadRequest(told),
             401 => Self::Unauthorized(told),
             404 => Self::NotFound(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -914,6 +938,7 @@ impl runtime::Answer for WebhookDeleteResponse {
             Self::BadRequest(told) => Some(told.code()),
             Self::Unauthorized(told) => Some(told.code()),
             Self::NotFound(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -932,6 +957,9 @@ impl dropshot::HttpResponse for WebhookDeleteResponse {
                 Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
             }
             Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -952,6 +980,7 @@ impl dropshot::HttpResponse for WebhookDeleteResponse {
             Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -981,6 +1010,7 @@ async fn webhook_delete<S: Webhooks>(
 ) -> Result<runtime::Served<WebhookDeleteResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = WEBHOOK_DELETE_CHECKS.run(&received, &codes::STANDARD)?;
         let request = WebhookDeleteRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -1016,6 +1046,7 @@ impl runtime::Operation for WebhookRead {
             (400, &[codes::INVALID_INPUT]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (404, &[codes::WEBHOOK_NOT_FOUND]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -1058,6 +1089,8 @@ pub enum WebhookReadResponse {
     Unauthorized(runtime::Told),
     /// There is no such endpoint of this tenant.
     NotFound(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -1073,6 +1106,7 @@ impl runtime::Answer for WebhookReadResponse {
             400 => Self::BadRequest(told),
             401 => Self::Unauthorized(told),
             404 => Self::NotFound(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -1084,6 +1118,7 @@ impl runtime::Answer for WebhookReadResponse {
             Self::BadRequest(told) => Some(told.code()),
             Self::Unauthorized(told) => Some(told.code()),
             Self::NotFound(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -1100,6 +1135,9 @@ impl dropshot::HttpResponse for WebhookReadResponse {
                 Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
             }
             Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -1122,6 +1160,7 @@ impl dropshot::HttpResponse for WebhookReadResponse {
             Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -1151,6 +1190,7 @@ async fn webhook_read<S: Webhooks>(
 ) -> Result<runtime::Served<WebhookReadResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = WEBHOOK_READ_CHECKS.run(&received, &codes::STANDARD)?;
         let request = WebhookReadRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -1193,6 +1233,7 @@ impl runtime::Operation for WebhookUpdate {
             (408, &[codes::REQUEST_TIMEOUT]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -1250,6 +1291,8 @@ pub enum WebhookUpdateResponse {
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -1268,6 +1311,7 @@ impl runtime::Answer for WebhookUpdateResponse {
             408 => Self::RequestTimeout(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -1282,6 +1326,7 @@ impl runtime::Answer for WebhookUpdateResponse {
             Self::RequestTimeout(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -1306,6 +1351,9 @@ impl dropshot::HttpResponse for WebhookUpdateResponse {
             }
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
+            }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
             }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
@@ -1332,6 +1380,7 @@ impl dropshot::HttpResponse for WebhookUpdateResponse {
             Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -1361,6 +1410,7 @@ async fn webhook_update<S: Webhooks>(
 ) -> Result<runtime::Served<WebhookUpdateResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = WEBHOOK_UPDATE_CHECKS.run(&received, &codes::STANDARD)?;
         let request = WebhookUpdateRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -1397,6 +1447,7 @@ impl runtime::Operation for WebhookDeliveryList {
             (400, &[codes::INVALID_INPUT]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (404, &[codes::WEBHOOK_NOT_FOUND]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -1448,6 +1499,8 @@ pub enum WebhookDeliveryListResponse {
     Unauthorized(runtime::Told),
     /// There is no such endpoint of this tenant.
     NotFound(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -1463,6 +1516,7 @@ impl runtime::Answer for WebhookDeliveryListResponse {
             400 => Self::BadRequest(told),
             401 => Self::Unauthorized(told),
             404 => Self::NotFound(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -1474,6 +1528,7 @@ impl runtime::Answer for WebhookDeliveryListResponse {
             Self::BadRequest(told) => Some(told.code()),
             Self::Unauthorized(told) => Some(told.code()),
             Self::NotFound(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -1490,6 +1545,9 @@ impl dropshot::HttpResponse for WebhookDeliveryListResponse {
                 Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
             }
             Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -1512,6 +1570,7 @@ impl dropshot::HttpResponse for WebhookDeliveryListResponse {
             Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -1545,6 +1604,7 @@ async fn webhook_delivery_list<S: Webhooks>(
 > {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = WEBHOOK_DELIVERY_LIST_CHECKS.run(&received, &codes::STANDARD)?;
         let request = WebhookDeliveryListRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -1582,6 +1642,7 @@ impl runtime::Operation for WebhookDeliveryReplay {
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (404, &[codes::DELIVERY_NOT_FOUND]),
             (409, &[codes::WEBHOOK_DISABLED]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -1626,6 +1687,8 @@ pub enum WebhookDeliveryReplayResponse {
     NotFound(runtime::Told),
     /// The endpoint is disabled, so nothing is sent to it.
     Conflict(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -1642,6 +1705,7 @@ impl runtime::Answer for WebhookDeliveryReplayResponse {
             401 => Self::Unauthorized(told),
             404 => Self::NotFound(told),
             409 => Self::Conflict(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -1654,6 +1718,7 @@ impl runtime::Answer for WebhookDeliveryReplayResponse {
             Self::Unauthorized(told) => Some(told.code()),
             Self::NotFound(told) => Some(told.code()),
             Self::Conflict(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -1673,6 +1738,9 @@ impl dropshot::HttpResponse for WebhookDeliveryReplayResponse {
             }
             Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
             Self::Conflict(told) => Ok(told.into_response(http::StatusCode::CONFLICT)),
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -1696,6 +1764,7 @@ impl dropshot::HttpResponse for WebhookDeliveryReplayResponse {
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
             Self::Conflict { .. } => http::StatusCode::CONFLICT,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -1729,6 +1798,7 @@ async fn webhook_delivery_replay<S: Webhooks>(
 > {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = WEBHOOK_DELIVERY_REPLAY_CHECKS
             .run(&received, &codes::STANDARD)?;
         let request = WebhookDeliveryReplayRequest {
@@ -1765,6 +1835,7 @@ impl runtime::Operation for WebhookExampleRead {
             (400, &[codes::INVALID_INPUT]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (404, &[codes::WEBHOOK_NOT_FOUND]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -1807,6 +1878,8 @@ pub enum WebhookExampleReadResponse {
     Unauthorized(runtime::Told),
     /// There is no such endpoint of this tenant.
     NotFound(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -1822,6 +1895,7 @@ impl runtime::Answer for WebhookExampleReadResponse {
             400 => Self::BadRequest(told),
             401 => Self::Unauthorized(told),
             404 => Self::NotFound(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -1833,6 +1907,7 @@ impl runtime::Answer for WebhookExampleReadResponse {
             Self::BadRequest(told) => Some(told.code()),
             Self::Unauthorized(told) => Some(told.code()),
             Self::NotFound(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -1849,6 +1924,9 @@ impl dropshot::HttpResponse for WebhookExampleReadResponse {
                 Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
             }
             Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -1871,6 +1949,7 @@ impl dropshot::HttpResponse for WebhookExampleReadResponse {
             Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -1904,6 +1983,7 @@ async fn webhook_example_read<S: Webhooks>(
 > {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = WEBHOOK_EXAMPLE_READ_CHECKS.run(&received, &codes::STANDARD)?;
         let request = WebhookExampleReadRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -1947,6 +2027,7 @@ impl runtime::Operation for WebhookReplayFailed {
             (409, &[codes::WEBHOOK_DISABLED]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -2006,6 +2087,8 @@ pub enum WebhookReplayFailedResponse {
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -2025,6 +2108,7 @@ impl runtime::Answer for WebhookReplayFailedResponse {
             409 => Self::Conflict(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -2040,6 +2124,7 @@ impl runtime::Answer for WebhookReplayFailedResponse {
             Self::Conflict(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -2068,6 +2153,9 @@ impl dropshot::HttpResponse for WebhookReplayFailedResponse {
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
             }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -2094,6 +2182,7 @@ impl dropshot::HttpResponse for WebhookReplayFailedResponse {
             Self::Conflict { .. } => http::StatusCode::CONFLICT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -2127,6 +2216,7 @@ async fn webhook_replay_failed<S: Webhooks>(
 > {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = WEBHOOK_REPLAY_FAILED_CHECKS.run(&received, &codes::STANDARD)?;
         let request = WebhookReplayFailedRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -2170,6 +2260,7 @@ impl runtime::Operation for WebhookSecretRotate {
             (408, &[codes::REQUEST_TIMEOUT]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -2227,6 +2318,8 @@ pub enum WebhookSecretRotateResponse {
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -2245,6 +2338,7 @@ impl runtime::Answer for WebhookSecretRotateResponse {
             408 => Self::RequestTimeout(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -2259,6 +2353,7 @@ impl runtime::Answer for WebhookSecretRotateResponse {
             Self::RequestTimeout(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -2290,6 +2385,9 @@ impl dropshot::HttpResponse for WebhookSecretRotateResponse {
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
             }
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -2315,6 +2413,7 @@ impl dropshot::HttpResponse for WebhookSecretRotateResponse {
             Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -2350,6 +2449,7 @@ async fn webhook_secret_rotate<S: Webhooks>(
 > {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = WEBHOOK_SECRET_ROTATE_CHECKS.run(&received, &codes::STANDARD)?;
         let request = WebhookSecretRotateRequest {
             path: checked.path(codes::INVALID_INPUT)?,
@@ -2387,6 +2487,7 @@ impl runtime::Operation for WebhookTest {
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (404, &[codes::WEBHOOK_NOT_FOUND]),
             (409, &[codes::WEBHOOK_DISABLED]),
+            (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
         ],
@@ -2431,6 +2532,8 @@ pub enum WebhookTestResponse {
     NotFound(runtime::Told),
     /// The endpoint is disabled, so nothing is sent to it.
     Conflict(runtime::Told),
+    /// Too many requests from this address or with this key.
+    TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
@@ -2447,6 +2550,7 @@ impl runtime::Answer for WebhookTestResponse {
             401 => Self::Unauthorized(told),
             404 => Self::NotFound(told),
             409 => Self::Conflict(told),
+            429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
             _ => Self::InternalServerError(told),
@@ -2459,6 +2563,7 @@ impl runtime::Answer for WebhookTestResponse {
             Self::Unauthorized(told) => Some(told.code()),
             Self::NotFound(told) => Some(told.code()),
             Self::Conflict(told) => Some(told.code()),
+            Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
         }
@@ -2478,6 +2583,9 @@ impl dropshot::HttpResponse for WebhookTestResponse {
             }
             Self::NotFound(told) => Ok(told.into_response(http::StatusCode::NOT_FOUND)),
             Self::Conflict(told) => Ok(told.into_response(http::StatusCode::CONFLICT)),
+            Self::TooManyRequests(told) => {
+                Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
+            }
             Self::InternalServerError(told) => {
                 Ok(told.into_response(http::StatusCode::INTERNAL_SERVER_ERROR))
             }
@@ -2501,6 +2609,7 @@ impl dropshot::HttpResponse for WebhookTestResponse {
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
             Self::Conflict { .. } => http::StatusCode::CONFLICT,
+            Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -2530,6 +2639,7 @@ async fn webhook_test<S: Webhooks>(
 ) -> Result<runtime::Served<WebhookTestResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
         let mut checked = WEBHOOK_TEST_CHECKS.run(&received, &codes::STANDARD)?;
         let request = WebhookTestRequest {
             path: checked.path(codes::INVALID_INPUT)?,

@@ -93,7 +93,9 @@ export interface components {
          *     there is nothing to add. Besides the members listed here: `scope` and `missing` with
          *     insufficient_scope, `missing` with
          *     intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
-         *     `window_s` and `retry_after_s` with rate_limited. A reader ignores members it does not know.
+         *     `window_s` and `retry_after_s` with rate_limited, `exceeded` and `retry_after_s` with
+         *     limit_exceeded; `exceeded` lists each limit without room by `name` with its `limit`, what is
+         *     `used` and, where an instant is known, `resets_at`. A reader ignores members it does not know.
          * @example {
          *       "server_time_ms": 1700000000000,
          *       "skew_ms": 301000
@@ -334,6 +336,18 @@ export interface components {
         CacheControl: "no-store";
         /** @description The answer was given before to a request with this Idempotency-Key. Absent from the first answer. */
         IdempotentReplayed: "true";
+        /**
+         * @description What is left of each limit, `r`, and the seconds until it is whole again, `t` (IETF draft
+         *     RateLimit header fields, a structured list). Retry-After says how long to wait before the
+         *     next request; that may be sooner.
+         */
+        RateLimit: string;
+        /**
+         * @description The limits that apply, each with its quota `q` and the window `w` in seconds within which the
+         *     whole quota comes back (IETF draft RateLimit header fields, a structured list). `address`,
+         *     `key` and `session` are limits on requests; their quota comes back steadily, not at once.
+         */
+        RateLimitPolicy: string;
         /** @description Seconds to wait before the next attempt. */
         RetryAfter: string;
         /** @description How to authenticate (RFC 9110), with the reason where there was a credential. */
@@ -356,6 +370,8 @@ export type ViolationPart = components['schemas']['ViolationPart'];
 export type ParameterIdempotencyKey = components['parameters']['IdempotencyKey'];
 export type HeaderCacheControl = components['headers']['CacheControl'];
 export type HeaderIdempotentReplayed = components['headers']['IdempotentReplayed'];
+export type HeaderRateLimit = components['headers']['RateLimit'];
+export type HeaderRateLimitPolicy = components['headers']['RateLimitPolicy'];
 export type HeaderRetryAfter = components['headers']['RetryAfter'];
 export type HeaderWwwAuthenticate = components['headers']['WwwAuthenticate'];
 export type $defs = Record<string, never>;
@@ -392,6 +408,18 @@ export interface operations {
             401: {
                 headers: {
                     "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests from this address or in this session. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -537,6 +565,21 @@ export interface operations {
             /** @description Another request was answered under this `Idempotency-Key`. */
             422: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /**
+             * @description The key has opened as many sessions as its ceilings allow, or there were too many requests
+             *     from this address or with this key.
+             */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {

@@ -51,10 +51,102 @@ export interface paths {
          *
          *     A cache key may be redeemed as often as its API key permits, ten times unless the operator
          *     chose otherwise. Redeeming never extends the expiry and always yields the same token. One
-         *     address may call this 30 times a minute.
+         *     address may call this 30 times at once and 30 times a minute from then on.
          */
         post: operations["iframeTokenRedeem"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what users have used
+         * @description Lists the users of the key's tenant that have limits or were counted, by `uid`, with what each
+         *     has used of its windows.
+         */
+        get: operations["usageList"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/usage/{uid}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read what a user has used
+         * @description Tells for each window what it may count, what it has counted, what is left and when the next
+         *     window begins. A user that was never seen has used nothing.
+         */
+        get: operations["usageRead"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/usage/{uid}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Count a message
+         * @description Counts one accepted user message, for hosts that run their assistant themselves. It counts in
+         *     all four windows of the user at once, or, when one of those that have a limit has no room, in
+         *     none: then the answer names every window without room and when the next one begins.
+         *
+         *     Windows are aligned in UTC and the same for all sessions of a `uid`: full hours, days, ISO
+         *     weeks and calendar months. Limits are exact, however many requests and instances count at
+         *     once. When the assistant fails after all, take the message back with `usageMessageRefund`.
+         *
+         *     `RateLimit` tells how each window with a limit stands; without any limit it is absent.
+         */
+        post: operations["usageMessageCreate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/usage/{uid}/messages/{messageId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take a message back
+         * @description Takes a counted message back from every window it was counted in that has not ended. Taking it
+         *     back again changes nothing and is answered alike. Once all its windows have ended, the message
+         *     is not known any more.
+         */
+        delete: operations["usageMessageRefund"];
         options?: never;
         head?: never;
         patch?: never;
@@ -64,6 +156,40 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @description A counted message, and what its user has used with it.
+         * @example {
+         *       "message_id": "msg_k5xw2vq7m3n4p6r7sabcdefghi",
+         *       "usage": {
+         *         "daily": {
+         *           "limit": 100,
+         *           "remaining": 58,
+         *           "resets_at": "2026-05-09T00:00:00.000Z",
+         *           "used": 42
+         *         },
+         *         "hourly": {
+         *           "limit": 20,
+         *           "remaining": 16,
+         *           "resets_at": "2026-05-08T13:00:00.000Z",
+         *           "used": 4
+         *         },
+         *         "last_message_at": "2026-05-08T12:15:00.000Z",
+         *         "monthly": {
+         *           "resets_at": "2026-06-01T00:00:00.000Z",
+         *           "used": 181
+         *         },
+         *         "uid": "user-1842",
+         *         "weekly": {
+         *           "resets_at": "2026-05-11T00:00:00.000Z",
+         *           "used": 181
+         *         }
+         *       }
+         *     }
+         */
+        CountedMessage: {
+            message_id: components["schemas"]["MessageId"];
+            usage: components["schemas"]["Usage"];
+        };
         /**
          * @description For whom the link is, what it may read, and how the page looks.
          * @example {
@@ -155,7 +281,9 @@ export interface components {
          *     there is nothing to add. Besides the members listed here: `scope` and `missing` with
          *     insufficient_scope, `missing` with
          *     intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
-         *     `window_s` and `retry_after_s` with rate_limited. A reader ignores members it does not know.
+         *     `window_s` and `retry_after_s` with rate_limited, `exceeded` and `retry_after_s` with
+         *     limit_exceeded; `exceeded` lists each limit without room by `name` with its `limit`, what is
+         *     `used` and, where an instant is known, `resets_at`. A reader ignores members it does not know.
          * @example {
          *       "server_time_ms": 1700000000000,
          *       "skew_ms": 301000
@@ -354,6 +482,11 @@ export interface components {
             weekly?: number;
         };
         /**
+         * @description The id of a counted message.
+         * @example msg_k5xw2vq7m3n4p6r7sabcdefghi
+         */
+        MessageId: string;
+        /**
          * @description Optional per-uid rate limits
          * @example {
          *       "daily": 100,
@@ -473,6 +606,86 @@ export interface components {
          */
         TokenType: "Bearer";
         /**
+         * @description A user of the host, as it named them when it created a link.
+         * @example user-1842
+         */
+        Uid: string;
+        /**
+         * @description What a user has used, by window.
+         * @example {
+         *       "daily": {
+         *         "limit": 100,
+         *         "remaining": 59,
+         *         "resets_at": "2026-05-09T00:00:00.000Z",
+         *         "used": 41
+         *       },
+         *       "hourly": {
+         *         "limit": 20,
+         *         "remaining": 17,
+         *         "resets_at": "2026-05-08T13:00:00.000Z",
+         *         "used": 3
+         *       },
+         *       "last_message_at": "2026-05-08T12:15:00.000Z",
+         *       "monthly": {
+         *         "resets_at": "2026-06-01T00:00:00.000Z",
+         *         "used": 180
+         *       },
+         *       "uid": "user-1842",
+         *       "weekly": {
+         *         "resets_at": "2026-05-11T00:00:00.000Z",
+         *         "used": 180
+         *       }
+         *     }
+         */
+        Usage: {
+            daily: components["schemas"]["WindowUsage"];
+            hourly: components["schemas"]["WindowUsage"];
+            /**
+             * Format: date-time
+             * @description When the last message was accepted, in UTC with milliseconds. Absent when none was.
+             * @example 2026-05-08T12:15:00.000Z
+             */
+            last_message_at?: string;
+            monthly: components["schemas"]["WindowUsage"];
+            uid: components["schemas"]["Uid"];
+            weekly: components["schemas"]["WindowUsage"];
+        };
+        /**
+         * @description One page of users and what they have used.
+         * @example {
+         *       "items": [
+         *         {
+         *           "daily": {
+         *             "limit": 100,
+         *             "remaining": 59,
+         *             "resets_at": "2026-05-09T00:00:00.000Z",
+         *             "used": 41
+         *           },
+         *           "hourly": {
+         *             "resets_at": "2026-05-08T13:00:00.000Z",
+         *             "used": 3
+         *           },
+         *           "last_message_at": "2026-05-08T12:15:00.000Z",
+         *           "monthly": {
+         *             "resets_at": "2026-06-01T00:00:00.000Z",
+         *             "used": 180
+         *           },
+         *           "uid": "user-1842",
+         *           "weekly": {
+         *             "resets_at": "2026-05-11T00:00:00.000Z",
+         *             "used": 180
+         *           }
+         *         }
+         *       ],
+         *       "next": "user-1842"
+         *     }
+         */
+        UsageList: {
+            /** @description The users, by `uid`. */
+            items: components["schemas"]["Usage"][];
+            next?: components["schemas"]["Uid"];
+        };
+        /**
          * @description One broken constraint of a request.
          * @example {
          *       "actual": "string of 20",
@@ -515,6 +728,38 @@ export interface components {
          * @enum {string}
          */
         ViolationPart: "path" | "query" | "header" | "body";
+        /**
+         * @description What a user has used of one window.
+         * @example {
+         *       "limit": 20,
+         *       "remaining": 17,
+         *       "resets_at": "2026-05-08T13:00:00.000Z",
+         *       "used": 3
+         *     }
+         */
+        WindowUsage: {
+            /**
+             * @description How many messages the window may count. Absent when it is not limited.
+             * @example 20
+             */
+            limit?: number;
+            /**
+             * @description How many messages it has room for. Absent when it is not limited.
+             * @example 17
+             */
+            remaining?: number;
+            /**
+             * Format: date-time
+             * @description When the next window begins and counts from nothing, in UTC with milliseconds.
+             * @example 2026-05-08T13:00:00.000Z
+             */
+            resets_at: string;
+            /**
+             * @description How many messages it has counted.
+             * @example 3
+             */
+            used: number;
+        };
     };
     responses: never;
     parameters: {
@@ -535,10 +780,22 @@ export interface components {
         CacheControl: "no-store";
         /** @description The answer was given before to a request with this Idempotency-Key. Absent from the first answer. */
         IdempotentReplayed: "true";
-        /** @description What is left of the limit and the seconds until it is whole again (IETF draft RateLimit header fields). */
+        /**
+         * @description What is left of each limit, `r`, and the seconds until it is whole again, `t` (IETF draft
+         *     RateLimit header fields, a structured list). Retry-After says how long to wait before the
+         *     next request; that may be sooner.
+         */
         RateLimit: string;
-        /** @description The limit that applies, as quota and window in seconds (IETF draft RateLimit header fields). */
+        /** @description As RateLimit of refusals. Absent when nothing is limited. */
+        RateLimitIfLimited: string;
+        /**
+         * @description The limits that apply, each with its quota `q` and the window `w` in seconds within which the
+         *     whole quota comes back (IETF draft RateLimit header fields, a structured list). `address`,
+         *     `key` and `session` are limits on requests; their quota comes back steadily, not at once.
+         */
         RateLimitPolicy: string;
+        /** @description As RateLimit-Policy of refusals. Absent when nothing is limited. */
+        RateLimitPolicyIfLimited: string;
         /** @description Seconds to wait before the next attempt. */
         RetryAfter: string;
         /** @description How to authenticate (RFC 9110), with the reason where there was a credential. */
@@ -546,6 +803,7 @@ export interface components {
     };
     pathItems: never;
 }
+export type CountedMessage = components['schemas']['CountedMessage'];
 export type CreateIframeSession = components['schemas']['CreateIframeSession'];
 export type CssValue = components['schemas']['CssValue'];
 export type CustomCssVars = components['schemas']['CustomCssVars'];
@@ -558,6 +816,7 @@ export type IframeToken = components['schemas']['IframeToken'];
 export type InlineTheme = components['schemas']['InlineTheme'];
 export type KnowledgeBaseEntry = components['schemas']['KnowledgeBaseEntry'];
 export type Limits = components['schemas']['Limits'];
+export type MessageId = components['schemas']['MessageId'];
 export type NullableLimits = components['schemas']['NullableLimits'];
 export type RedeemCacheKey = components['schemas']['RedeemCacheKey'];
 export type ReferenceQuery = components['schemas']['ReferenceQuery'];
@@ -566,14 +825,20 @@ export type ResponseMode = components['schemas']['ResponseMode'];
 export type SourceId = components['schemas']['SourceId'];
 export type ThemeMode = components['schemas']['ThemeMode'];
 export type TokenType = components['schemas']['TokenType'];
+export type Uid = components['schemas']['Uid'];
+export type Usage = components['schemas']['Usage'];
+export type UsageList = components['schemas']['UsageList'];
 export type Violation = components['schemas']['Violation'];
 export type ViolationLimit = components['schemas']['ViolationLimit'];
 export type ViolationPart = components['schemas']['ViolationPart'];
+export type WindowUsage = components['schemas']['WindowUsage'];
 export type ParameterIdempotencyKey = components['parameters']['IdempotencyKey'];
 export type HeaderCacheControl = components['headers']['CacheControl'];
 export type HeaderIdempotentReplayed = components['headers']['IdempotentReplayed'];
 export type HeaderRateLimit = components['headers']['RateLimit'];
+export type HeaderRateLimitIfLimited = components['headers']['RateLimitIfLimited'];
 export type HeaderRateLimitPolicy = components['headers']['RateLimitPolicy'];
+export type HeaderRateLimitPolicyIfLimited = components['headers']['RateLimitPolicyIfLimited'];
 export type HeaderRetryAfter = components['headers']['RetryAfter'];
 export type HeaderWwwAuthenticate = components['headers']['WwwAuthenticate'];
 export type $defs = Record<string, never>;
@@ -705,6 +970,21 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /**
+             * @description The key has opened as many sessions as its ceilings allow, or there were too many requests
+             *     from this address or with this key.
+             */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description A defect of the service. The request id names it in the log. */
             500: {
                 headers: {
@@ -747,6 +1027,8 @@ export interface operations {
             200: {
                 headers: {
                     "Cache-Control": components["headers"]["CacheControl"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -816,7 +1098,355 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Too many calls from this address. */
+            /** @description Too many requests from this address. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    usageList: {
+        parameters: {
+            query?: {
+                /** @description How many entries a page has at most. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                after?: components["schemas"]["Uid"];
+                /** @description Whether to list only users with a window that has no room for another message. */
+                exceeded?: boolean;
+                /** @description List only users whose last message was accepted at this instant or later, in milliseconds since 1970. */
+                active_since?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of users. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageList"];
+                };
+            };
+            /** @description A path or query parameter breaks a constraint or is unknown. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The API key is missing, unknown, paused or revoked. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A browser sent the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests from this address or with this key. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    usageRead: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user, as iframe links name it. */
+                uid: components["schemas"]["Uid"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the user has used. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Usage"];
+                };
+            };
+            /** @description A path or query parameter breaks a constraint or is unknown. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The API key is missing, unknown, paused or revoked. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A browser sent the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests from this address or with this key. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    usageMessageCreate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user, as iframe links name it. */
+                uid: components["schemas"]["Uid"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The message was counted. */
+            201: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimitIfLimited"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicyIfLimited"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountedMessage"];
+                };
+            };
+            /** @description A path or query parameter breaks a constraint or is unknown. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The API key is missing, unknown, paused or revoked. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A browser sent the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /**
+             * @description A window of the user has no room for another message, or there were too many requests from
+             *     this address or with this key.
+             */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A defect of the service. The request id names it in the log. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The service cannot answer at the moment. The request may be sent again. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    usageMessageRefund: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user, as iframe links name it. */
+                uid: components["schemas"]["Uid"];
+                /** @description The message. */
+                messageId: components["schemas"]["MessageId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The message counts no more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A path or query parameter breaks a constraint or is unknown. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The API key is missing, unknown, paused or revoked. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A browser sent the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The user has no such message. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests from this address or with this key. */
             429: {
                 headers: {
                     RateLimit: components["headers"]["RateLimit"];

@@ -256,7 +256,9 @@ export interface components {
          *     there is nothing to add. Besides the members listed here: `scope` and `missing` with
          *     insufficient_scope, `missing` with
          *     intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
-         *     `window_s` and `retry_after_s` with rate_limited. A reader ignores members it does not know.
+         *     `window_s` and `retry_after_s` with rate_limited, `exceeded` and `retry_after_s` with
+         *     limit_exceeded; `exceeded` lists each limit without room by `name` with its `limit`, what is
+         *     `used` and, where an instant is known, `resets_at`. A reader ignores members it does not know.
          * @example {
          *       "server_time_ms": 1700000000000,
          *       "skew_ms": 301000
@@ -893,6 +895,18 @@ export interface components {
     headers: {
         /** @description The answer carries or describes a credential and must not be kept by any cache. */
         CacheControl: "no-store";
+        /**
+         * @description What is left of each limit, `r`, and the seconds until it is whole again, `t` (IETF draft
+         *     RateLimit header fields, a structured list). Retry-After says how long to wait before the
+         *     next request; that may be sooner.
+         */
+        RateLimit: string;
+        /**
+         * @description The limits that apply, each with its quota `q` and the window `w` in seconds within which the
+         *     whole quota comes back (IETF draft RateLimit header fields, a structured list). `address`,
+         *     `key` and `session` are limits on requests; their quota comes back steadily, not at once.
+         */
+        RateLimitPolicy: string;
         /** @description Seconds to wait before the next attempt. */
         RetryAfter: string;
         /** @description How to authenticate (RFC 9110), with the reason where there was a credential. */
@@ -929,6 +943,8 @@ export type Violation = components['schemas']['Violation'];
 export type ViolationLimit = components['schemas']['ViolationLimit'];
 export type ViolationPart = components['schemas']['ViolationPart'];
 export type HeaderCacheControl = components['headers']['CacheControl'];
+export type HeaderRateLimit = components['headers']['RateLimit'];
+export type HeaderRateLimitPolicy = components['headers']['RateLimitPolicy'];
 export type HeaderRetryAfter = components['headers']['RetryAfter'];
 export type HeaderWwwAuthenticate = components['headers']['WwwAuthenticate'];
 export type $defs = Record<string, never>;
@@ -1015,6 +1031,18 @@ export interface operations {
             /** @description The body is not `application/json`. */
             415: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests from this address or with this key. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1121,6 +1149,18 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description Too many requests from this address or with this key. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description A defect of the service. The request id names it in the log. */
             500: {
                 headers: {
@@ -1217,6 +1257,18 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description Too many requests from this address or with this key. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description A defect of the service. The request id names it in the log. */
             500: {
                 headers: {
@@ -1297,6 +1349,18 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description Too many requests from this address or with this key. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description A defect of the service. The request id names it in the log. */
             500: {
                 headers: {
@@ -1368,6 +1432,18 @@ export interface operations {
             /** @description The tenant has no such session. */
             404: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests from this address or with this key. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1473,6 +1549,18 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description Too many requests from this address or with this key. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description A defect of the service. The request id names it in the log. */
             500: {
                 headers: {
@@ -1566,6 +1654,18 @@ export interface operations {
             /** @description The body is not `application/json`. */
             415: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests from this address or with this key. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1672,6 +1772,18 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description Too many requests from this address or with this key. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description A defect of the service. The request id names it in the log. */
             500: {
                 headers: {
@@ -1766,6 +1878,18 @@ export interface operations {
             /** @description The body is not `application/json`. */
             415: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests from this address or with this key. */
+            429: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {

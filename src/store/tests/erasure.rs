@@ -109,7 +109,7 @@ async fn an_export_holds_all_of_a_person_and_nothing_of_another() {
         counts.into_iter().collect::<Vec<_>>()
     };
     let expected = [
-        vec![("audit", 10), ("sessions", 10), ("uid_limits", 1)],
+        vec![("audit", 10), ("sessions", 10), ("uid_usage", 1)],
         vec![("audit", 10), ("conversations", 10), ("sessions", 10)],
         vec![("audit", 10), ("directory", 1), ("sessions", 10)],
     ];

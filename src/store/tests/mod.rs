@@ -1,6 +1,7 @@
 //! Tests of the store against a real database in a directory of their own.
 
 mod audit;
+mod ceilings;
 mod concurrency;
 mod doors;
 mod erasure;
@@ -8,6 +9,7 @@ mod idempotency;
 mod operators;
 mod restarts;
 mod sessions;
+mod usage;
 mod webhooks;
 
 use serde_json::json;

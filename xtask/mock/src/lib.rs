@@ -14,12 +14,12 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use dropshot::{ConfigDropshot, HandlerTaskMode, HttpServer, ServerBuilder};
-use vestibule_runtime::{BodyLimits, Host, RequestRecord, StandardCodes};
+use vestibule_runtime::{BodyLimits, Host, Refusal, RequestRecord, StandardCodes};
 
 pub use facts::{Facts, MockOperation, Unusable};
 
@@ -82,6 +82,10 @@ impl Host for Mock {
     /// Which origins a key allows is a state, and there is none.
     async fn origin_may_read(&self, _: &str) -> bool {
         true
+    }
+
+    fn count_address(&self, _: IpAddr) -> Result<(), Refusal> {
+        Ok(())
     }
 
     fn observe(&self, record: &RequestRecord<'_>) {

@@ -8,8 +8,10 @@ mod checks;
 mod documented;
 mod error_body;
 mod idempotency;
+mod limited;
 mod operation;
 mod preflight;
+mod rate_limit;
 mod received;
 mod record;
 mod refusal;
@@ -24,8 +26,10 @@ pub use error_body::ErrorBody;
 pub use idempotency::{
     IdempotencyInfo, Keeps, Kept, Keyed, Proof, Recall, Recalled, Scope, Scoped, recall,
 };
+pub use limited::Limited;
 pub use operation::{BodyInfo, CredentialInfo, Operation, OperationInfo};
 pub use preflight::preflight;
+pub use rate_limit::{RateLimitFields, Standing, seconds_up};
 pub use received::{BodyLimits, Received};
 pub use record::{Asked, CLIENT_GONE, KnownCaller, Notes, RequestRecord, TokenPrefix, method_name};
 pub use refusal::{Code, MAX_VIOLATIONS, Refusal, StandardCodes};

@@ -169,6 +169,11 @@ fn too_large(info: &BodyInfo, codes: &StandardCodes) -> Refusal {
     closing(Refusal::new(codes.payload_too_large).detail("max_bytes", info.max_bytes))
 }
 
+/// Refuses a request whose body, if its operation takes one, nobody has looked at.
+pub fn unread(operation: &OperationInfo, refusal: Refusal) -> Refusal {
+    if operation.body.is_some() { closing(refusal) } else { refusal }
+}
+
 /// The body was not read to its end, so the connection cannot be used again.
 fn closing(refusal: Refusal) -> Refusal {
     refusal.header(CONNECTION, HeaderValue::from_static("close"))

@@ -4,11 +4,13 @@
 
 use std::borrow::Cow;
 
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{OperationInfo, Violation};
+use crate::rate_limit::{RATELIMIT, RATELIMIT_POLICY};
+use crate::{OperationInfo, RateLimitFields, Standing, Violation};
 
 /// A stable code of the documents' catalogue and its default words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +76,20 @@ impl Refusal {
         all.truncate(MAX_VIOLATIONS);
         let refusal = self.detail("violations", serde_json::json!(all));
         if truncated { refusal.detail("truncated", true) } else { refusal }
+    }
+
+    /// A refusal by limits: which they are, and after how many seconds to come back.
+    pub fn limited(code: Code, standings: &[Standing], retry_after_s: i64) -> Self {
+        let value = |text: &str| HeaderValue::from_str(text).expect("digits and punctuation");
+        // The longest that the header may say; who comes back then is told how long it still is.
+        let retry_after_s = retry_after_s.clamp(0, 999_999);
+        let refusal = Self::new(code)
+            .detail("retry_after_s", retry_after_s)
+            .header(RETRY_AFTER, value(&retry_after_s.to_string()));
+        let Some(fields) = RateLimitFields::of(standings) else { return refusal };
+        refusal
+            .header(RATELIMIT_POLICY, value(&fields.policy))
+            .header(RATELIMIT, value(&fields.state))
     }
 
     /// The same, its code settled by the operation it refuses.

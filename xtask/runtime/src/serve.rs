@@ -4,6 +4,7 @@
 
 use std::any::Any;
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,11 @@ pub trait Host: Send + Sync + 'static {
     fn handler_deadline(&self) -> Duration;
     /// Whether pages of this origin may read answers, errors among them.
     fn origin_may_read(&self, origin: &str) -> impl Future<Output = bool> + Send;
+    /// Counts a request of this address before anything of it is read.
+    ///
+    /// # Errors
+    /// When it is one too many.
+    fn count_address(&self, address: IpAddr) -> Result<(), Refusal>;
     /// Takes note of a request that begins; gives the span that its events belong to.
     fn begin(&self, _: &Asked<'_>) -> Span {
         Span::none()
@@ -254,8 +260,11 @@ where
     let mut watch = Watch::begin(&host, route, &operation.method, request.headers(), &request_id);
     let origin = operation.cors.then(|| request.headers().get(ORIGIN).cloned()).flatten();
     let of = Sender { peer, request_id: request_id.clone(), notes: watch.notes.clone() };
-    let received = received::receive(operation, request, of, host.body_limits(), codes);
-    let outcome = match received.await {
+    let received = match host.count_address(peer.ip()) {
+        Ok(()) => received::receive(operation, request, of, host.body_limits(), codes).await,
+        Err(refusal) => Err(received::unread(operation, refusal)),
+    };
+    let outcome = match received {
         Ok(received) => {
             watch.received_bytes = received.body.len() as u64;
             // Pinned where it stands: it is kilobytes, and every wrapper would copy it once more.

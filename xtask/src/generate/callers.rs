@@ -26,7 +26,7 @@ pub fn stream(api: &Api, documents: &Documents) -> Result<TokenStream, Ungenerab
         )
     });
     Ok(quote! {
-        use vestibule_runtime::{Host, Received, Refusal, Scoped};
+        use vestibule_runtime::{Host, Limited, Received, Refusal, Scoped};
 
         #codes
 
@@ -151,7 +151,7 @@ fn hook(api: &Api, caller: &str) -> TokenStream {
     let doc = format!("Checks the credential of {}.", used.join(", "));
     quote! {
         #[doc = #kind_doc]
-        type #kind: Scoped + Send + Sync;
+        type #kind: Limited<Self> + Scoped + Send + Sync;
 
         #[doc = #doc]
         fn #hook(
@@ -171,6 +171,10 @@ fn alternative(credentials: &[Credential]) -> TokenStream {
             false => format!("It signed, with {}.", it.headers.join(", ")),
         };
         quote!(#[doc = #doc] #kind(S::#kind),)
+    });
+    let counted = credentials.iter().map(|it| {
+        let (_, _, kind) = names_of(it);
+        quote!(Self::#kind(proved) => proved.count(service),)
     });
     let signed = credentials.iter().filter(|it| !it.is_bearer()).map(|it| {
         let (caller, hook, kind) = names_of(it);
@@ -194,6 +198,14 @@ fn alternative(credentials: &[Credential]) -> TokenStream {
         #[derive(Debug)]
         pub enum #name<S: Authenticate + ?Sized> {
             #(#variants)*
+        }
+
+        impl<S: Authenticate> Limited<S> for #name<S> {
+            fn count(&self, service: &S) -> Result<(), Refusal> {
+                match self {
+                    #(#counted)*
+                }
+            }
         }
 
         impl<S: Authenticate> #name<S> {

@@ -114,7 +114,7 @@ fn a_tag_becomes_a_trait_with_one_method_for_each_operation() {
     has(
         &files,
         "generated/server/src/authenticate.rs",
-        &["type ThingKey: Scoped + Send + Sync;", hook],
+        &["type ThingKey: Limited<Self> + Scoped + Send + Sync;", hook],
     );
 }
 

@@ -409,6 +409,8 @@ fn glue(operation: &Operation, trait_name: &Ident) -> TokenStream {
     let (request, response) = (request_ident(operation), response_ident(operation));
     let authentication = authentication(operation);
     let caller = (!operation.credentials.is_empty()).then(|| quote!(caller,));
+    let counting = (!operation.credentials.is_empty())
+        .then(|| quote!(runtime::Limited::count(&caller, &*service)?;));
     let parameters = operation.parts.iter().map(|part| {
         let field = part_names(operation, part).0;
         let code = code_ident(&operation.parameters_code);
@@ -436,6 +438,7 @@ fn glue(operation: &Operation, trait_name: &Ident) -> TokenStream {
         ) -> Result<runtime::Served<#response>, runtime::ErrorBody<models::Error>> {
             let handle = |service: Arc<S>, received: runtime::Received| async move {
                 #authentication
+                #counting
                 #mutable #checks.run(&received, &codes::STANDARD)?;
                 #recall
                 let request = #request { #(#parameters)* #body received };

@@ -61,6 +61,7 @@ fn wanted(asked: &Asked<'_>, neighbours: &Neighbours<'_>, mine: &[Neighbour<'_>]
     if caller.is_some_and(|caller| neighbours.browser_refused(caller)) {
         add("403", "secret_key_in_browser");
     }
+    add("429", "rate_limited");
     add("500", "internal");
     add("503", "unavailable");
     wanted
@@ -89,13 +90,18 @@ fn placeholder(
     );
     let caller = asked.caller.as_deref();
     let mut headers = neighbours.common_headers(caller, |key| !key.starts_with('2'));
-    let own = match status {
-        "401" => Some(("WWW-Authenticate", "WwwAuthenticate")),
-        "503" => Some(("Retry-After", "RetryAfter")),
-        _ => None,
+    let own: &[_] = match status {
+        "401" => &[("WWW-Authenticate", "WwwAuthenticate")],
+        "429" => &[
+            ("Retry-After", "RetryAfter"),
+            ("RateLimit-Policy", "RateLimitPolicy"),
+            ("RateLimit", "RateLimit"),
+        ],
+        "503" => &[("Retry-After", "RetryAfter")],
+        _ => &[],
     };
-    headers.extend(own.map(|(name, component)| {
-        (name.to_owned(), format!("common.yaml#/components/headers/{component}"))
+    headers.extend(own.iter().map(|(name, component)| {
+        ((*name).to_owned(), format!("common.yaml#/components/headers/{component}"))
     }));
     if !headers.is_empty() {
         text.push_str("      headers:\n");

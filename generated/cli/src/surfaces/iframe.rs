@@ -19,6 +19,10 @@ impl<T: CliConfig> Cli<T> {
         match cmd {
             CliCommand::IframeSessionCreate => Self::cli_iframe_session_create(),
             CliCommand::IframeTokenRedeem => Self::cli_iframe_token_redeem(),
+            CliCommand::UsageList => Self::cli_usage_list(),
+            CliCommand::UsageRead => Self::cli_usage_read(),
+            CliCommand::UsageMessageCreate => Self::cli_usage_message_create(),
+            CliCommand::UsageMessageRefund => Self::cli_usage_message_refund(),
         }
     }
     pub fn cli_iframe_session_create() -> ::clap::Command {
@@ -136,7 +140,91 @@ impl<T: CliConfig> Cli<T> {
                     .help("Path to a file that contains the full json body."),
             )
             .about(
-                "Exchange a cache key for its token\n\nReturns the cached JWT of an iframe link, and what the page needs to draw itself. There is no\nAPI key: the cache key itself is the capability. A browser may call this only from the\nservice's own origin.\n\nA cache key may be redeemed as often as its API key permits, ten times unless the operator\nchose otherwise. Redeeming never extends the expiry and always yields the same token. One\naddress may call this 30 times a minute.",
+                "Exchange a cache key for its token\n\nReturns the cached JWT of an iframe link, and what the page needs to draw itself. There is no\nAPI key: the cache key itself is the capability. A browser may call this only from the\nservice's own origin.\n\nA cache key may be redeemed as often as its API key permits, ten times unless the operator\nchose otherwise. Redeeming never extends the expiry and always yields the same token. One\naddress may call this 30 times at once and 30 times a minute from then on.",
+            )
+    }
+    pub fn cli_usage_list() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("active-since")
+                    .long("active-since")
+                    .value_parser(::clap::value_parser!(i64))
+                    .required(false)
+                    .help(
+                        "List only users whose last message was accepted at this instant or later, in milliseconds since 1970.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("after")
+                    .long("after")
+                    .value_parser(::clap::value_parser!(types::Uid))
+                    .required(false)
+                    .help("The `next` of the page before."),
+            )
+            .arg(
+                ::clap::Arg::new("exceeded")
+                    .long("exceeded")
+                    .value_parser(::clap::value_parser!(bool))
+                    .required(false)
+                    .help(
+                        "Whether to list only users with a window that has no room for another message.",
+                    ),
+            )
+            .arg(
+                ::clap::Arg::new("limit")
+                    .long("limit")
+                    .value_parser(::clap::value_parser!(::std::num::NonZeroU64))
+                    .required(false)
+                    .help("How many entries a page has at most."),
+            )
+            .about(
+                "List what users have used\n\nLists the users of the key's tenant that have limits or were counted, by `uid`, with what each\nhas used of its windows.",
+            )
+    }
+    pub fn cli_usage_read() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("uid")
+                    .long("uid")
+                    .value_parser(::clap::value_parser!(types::Uid))
+                    .required(true)
+                    .help("The user, as iframe links name it."),
+            )
+            .about(
+                "Read what a user has used\n\nTells for each window what it may count, what it has counted, what is left and when the next\nwindow begins. A user that was never seen has used nothing.",
+            )
+    }
+    pub fn cli_usage_message_create() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("uid")
+                    .long("uid")
+                    .value_parser(::clap::value_parser!(types::Uid))
+                    .required(true)
+                    .help("The user, as iframe links name it."),
+            )
+            .about(
+                "Count a message\n\nCounts one accepted user message, for hosts that run their assistant themselves. It counts in\nall four windows of the user at once, or, when one of those that have a limit has no room, in\nnone: then the answer names every window without room and when the next one begins.\n\nWindows are aligned in UTC and the same for all sessions of a `uid`: full hours, days, ISO\nweeks and calendar months. Limits are exact, however many requests and instances count at\nonce. When the assistant fails after all, take the message back with `usageMessageRefund`.\n\n`RateLimit` tells how each window with a limit stands; without any limit it is absent.",
+            )
+    }
+    pub fn cli_usage_message_refund() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("message-id")
+                    .long("message-id")
+                    .value_parser(::clap::value_parser!(types::MessageId))
+                    .required(true)
+                    .help("The message."),
+            )
+            .arg(
+                ::clap::Arg::new("uid")
+                    .long("uid")
+                    .value_parser(::clap::value_parser!(types::Uid))
+                    .required(true)
+                    .help("The user, as iframe links name it."),
+            )
+            .about(
+                "Take a message back\n\nTakes a counted message back from every window it was counted in that has not ended. Taking it\nback again changes nothing and is answered alike. Once all its windows have ended, the message\nis not known any more.",
             )
     }
     pub async fn execute(
@@ -150,6 +238,14 @@ impl<T: CliConfig> Cli<T> {
             }
             CliCommand::IframeTokenRedeem => {
                 self.execute_iframe_token_redeem(matches).await
+            }
+            CliCommand::UsageList => self.execute_usage_list(matches).await,
+            CliCommand::UsageRead => self.execute_usage_read(matches).await,
+            CliCommand::UsageMessageCreate => {
+                self.execute_usage_message_create(matches).await
+            }
+            CliCommand::UsageMessageRefund => {
+                self.execute_usage_message_refund(matches).await
             }
         }
     }
@@ -233,6 +329,102 @@ impl<T: CliConfig> Cli<T> {
             }
         }
     }
+    pub async fn execute_usage_list(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.usage_list();
+        if let Some(value) = matches.get_one::<i64>("active-since") {
+            request = request.active_since(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::Uid>("after") {
+            request = request.after(value.clone());
+        }
+        if let Some(value) = matches.get_one::<bool>("exceeded") {
+            request = request.exceeded(value.clone());
+        }
+        if let Some(value) = matches.get_one::<::std::num::NonZeroU64>("limit") {
+            request = request.limit(value.clone());
+        }
+        self.config.execute_usage_list(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_usage_read(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.usage_read();
+        if let Some(value) = matches.get_one::<types::Uid>("uid") {
+            request = request.uid(value.clone());
+        }
+        self.config.execute_usage_read(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_usage_message_create(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.usage_message_create();
+        if let Some(value) = matches.get_one::<types::Uid>("uid") {
+            request = request.uid(value.clone());
+        }
+        self.config.execute_usage_message_create(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
+    pub async fn execute_usage_message_refund(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.usage_message_refund();
+        if let Some(value) = matches.get_one::<types::MessageId>("message-id") {
+            request = request.message_id(value.clone());
+        }
+        if let Some(value) = matches.get_one::<types::Uid>("uid") {
+            request = request.uid(value.clone());
+        }
+        self.config.execute_usage_message_refund(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_no_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
+        }
+    }
 }
 pub trait CliConfig {
     fn success_item<T>(&self, value: &ResponseValue<T>)
@@ -268,20 +460,61 @@ pub trait CliConfig {
     ) -> anyhow::Result<()> {
         Ok(())
     }
+    fn execute_usage_list(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::UsageList,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_usage_read(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::UsageRead,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_usage_message_create(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::UsageMessageCreate,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+    fn execute_usage_message_refund(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::UsageMessageRefund,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
 }
 #[derive(Copy, Clone, Debug)]
 pub enum CliCommand {
     IframeSessionCreate,
     IframeTokenRedeem,
+    UsageList,
+    UsageRead,
+    UsageMessageCreate,
+    UsageMessageRefund,
 }
 impl CliCommand {
     pub fn iter() -> impl Iterator<Item = CliCommand> {
-        vec![CliCommand::IframeSessionCreate, CliCommand::IframeTokenRedeem,].into_iter()
+        vec![
+            CliCommand::IframeSessionCreate, CliCommand::IframeTokenRedeem,
+            CliCommand::UsageList, CliCommand::UsageRead, CliCommand::UsageMessageCreate,
+            CliCommand::UsageMessageRefund,
+        ]
+            .into_iter()
     }
     pub fn operation_id(&self) -> &'static str {
         match self {
             CliCommand::IframeSessionCreate => "iframe_session_create",
             CliCommand::IframeTokenRedeem => "iframe_token_redeem",
+            CliCommand::UsageList => "usage_list",
+            CliCommand::UsageRead => "usage_read",
+            CliCommand::UsageMessageCreate => "usage_message_create",
+            CliCommand::UsageMessageRefund => "usage_message_refund",
         }
     }
 }

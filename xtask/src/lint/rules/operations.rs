@@ -37,9 +37,11 @@ impl Judge<'_, '_> {
         if !class('2') {
             findings.push(self.finding(&rule::NO_SUCCESS, "documents no 2xx"));
         }
-        if !class('4') {
-            findings.push(self.finding(&rule::NO_CLIENT_ERROR, "documents no 4xx"));
-        }
+        findings.extend(if class('4') {
+            self.lacking(&["429"], &rule::NO_LIMIT_ANSWER, "can be asked too often")
+        } else {
+            Some(self.finding(&rule::NO_CLIENT_ERROR, "documents no 4xx"))
+        });
         findings.extend(self.lacking(&["500", "503"], &rule::NO_SERVER_ERROR, "can fail"));
         match self.operation.node.entry("requestBody") {
             Some((key, body)) => {

@@ -1,0 +1,113 @@
+//! What users have used of their limits, and counting messages for hosts that run their assistant
+//! themselves.
+
+use vestibule_api::models;
+use vestibule_api::usage::{
+    Usage as UsageTrait, UsageListRequest, UsageListResponse, UsageMessageCreateRequest,
+    UsageMessageCreateResponse, UsageMessageRefundRequest, UsageMessageRefundResponse,
+    UsageReadRequest, UsageReadResponse,
+};
+use vestibule_runtime::{RateLimitFields, Refusal, Timestamp};
+
+use super::auth::ApiKeyCaller;
+use super::refusal::documented;
+use super::tenants::{next_cursor, page_size};
+use crate::context::Context;
+use crate::domain::audit::Subject;
+use crate::domain::key::Key;
+use crate::domain::usage::{Usage, Window, WindowUsage};
+use crate::error::Result;
+use crate::store::{Message, UsageFilter};
+
+impl UsageTrait for Context {
+    async fn usage_list(
+        &self,
+        caller: ApiKeyCaller,
+        request: UsageListRequest,
+    ) -> Result<UsageListResponse, Refusal> {
+        let (query, now) = (request.query, self.clock.now_ms());
+        let (limit, after) = (page_size(query.limit), query.after.as_ref().map(|a| a.as_str()));
+        let filter = UsageFilter { exceeded: query.exceeded, active_since: query.active_since };
+        let tenant = &caller.key.tenant;
+        let mut found = self.store.list_usage(tenant, filter, after, limit + 1, now).await?;
+        let next = next_cursor(&mut found, limit, |usage| &usage.uid);
+        let items = found.iter().map(|usage| shown(usage, now)).collect::<Result<_, _>>()?;
+        let next = next.as_deref().map(documented).transpose()?;
+        Ok(UsageListResponse::Ok { body: models::UsageList { items, next } })
+    }
+
+    async fn usage_read(
+        &self,
+        caller: ApiKeyCaller,
+        request: UsageReadRequest,
+    ) -> Result<UsageReadResponse, Refusal> {
+        let usage = self.store.usage(&caller.key.tenant, &request.path.uid).await?;
+        Ok(UsageReadResponse::Ok { body: shown(&usage, self.clock.now_ms())? })
+    }
+
+    async fn usage_message_create(
+        &self,
+        caller: ApiKeyCaller,
+        request: UsageMessageCreateRequest,
+    ) -> Result<UsageMessageCreateResponse, Refusal> {
+        let (id, usage, now) = self.count_message(&caller.key, &request.path.uid).await?;
+        let standings: Vec<_> =
+            usage.windows(now).iter().filter_map(|window| window.standing(now)).collect();
+        let fields = RateLimitFields::of(&standings);
+        let (ratelimit_policy, ratelimit) =
+            fields.map(|fields| (fields.policy, fields.state)).unzip();
+        let body =
+            models::CountedMessage { message_id: documented(&id)?, usage: shown(&usage, now)? };
+        Ok(UsageMessageCreateResponse::Created { body, ratelimit_policy, ratelimit })
+    }
+
+    async fn usage_message_refund(
+        &self,
+        caller: ApiKeyCaller,
+        request: UsageMessageRefundRequest,
+    ) -> Result<UsageMessageRefundResponse, Refusal> {
+        let (tenant, path) = (&caller.key.tenant, &request.path);
+        let now = self.clock.now_ms();
+        self.store.refund_message(tenant, &path.uid, &path.message_id, now).await?;
+        Ok(UsageMessageRefundResponse::NoContent {})
+    }
+}
+
+impl Context {
+    /// Counts a message of a user with a key of the tenant: its id, what is used then, and when.
+    ///
+    /// # Errors
+    /// `LimitExceeded` when one of the user's windows has no room.
+    pub(super) async fn count_message(&self, key: &Key, uid: &str) -> Result<(String, Usage, i64)> {
+        let now = self.clock.now_ms();
+        let id = self.ids.id_at("msg_", now);
+        let exceeded = Window::ALL.map(|_| {
+            let line = self.audit(&key.tenant, &key.id, "limit.exceed", &key.id);
+            line.about(Subject::Uid(uid.to_owned()))
+        });
+        let message =
+            Message { tenant: key.tenant.clone(), uid: uid.to_owned(), id: id.clone(), at: now };
+        Ok((id, self.store.accept_message(message, exceeded).await?, now))
+    }
+}
+
+fn shown(usage: &Usage, now_ms: i64) -> Result<models::Usage, Refusal> {
+    let [hourly, daily, weekly, monthly] = usage.windows(now_ms).map(window);
+    Ok(models::Usage {
+        uid: documented(&usage.uid)?,
+        hourly,
+        daily,
+        weekly,
+        monthly,
+        last_message_at: usage.last_message_at.map(Timestamp),
+    })
+}
+
+fn window(usage: WindowUsage) -> models::WindowUsage {
+    models::WindowUsage {
+        limit: usage.limit,
+        used: usage.used,
+        remaining: usage.remaining(),
+        resets_at: Timestamp(usage.resets_at),
+    }
+}

@@ -1,0 +1,237 @@
+//! Messages of users, counted against their limits in the transaction that accepts them.
+//!
+//! Exact over all instances: the statement that counts looks at the limit itself. What it costs
+//! when a limit is reached, naming the windows and telling the audit, only refused messages pay.
+
+use std::collections::HashMap;
+
+use super::cache::Caches;
+use super::engine::{Connection, Failure, Value};
+use super::writer::Job;
+use super::{Store, audit, usage_rows};
+use crate::domain::audit::AuditEntry;
+use crate::domain::limits::{Limits, LimitsChange};
+use crate::domain::usage::{Usage, Window, WindowUsage};
+use crate::error::{Error, Result, Thing};
+
+/// A message to be counted.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The owner.
+    pub tenant: String,
+    /// The user who sent it.
+    pub uid: String,
+    /// Its id, fresh.
+    pub id: String,
+    /// When it was sent, milliseconds since 1970.
+    pub at: i64,
+}
+
+/// Which users a page of usage lists.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UsageFilter {
+    /// Only users with a window that has no room.
+    pub exceeded: bool,
+    /// Only users whose last message is not before this instant, milliseconds since 1970.
+    pub active_since: Option<i64>,
+}
+
+impl Store {
+    /// Counts a message in all windows of its user; what is used then. `exceeded` become the lines
+    /// of the audit, one for each window of [`Window::ALL`] that this message is the first to find
+    /// without room.
+    ///
+    /// # Errors
+    /// `LimitExceeded` when a window has no room; then nothing is counted.
+    pub async fn accept_message(
+        &self,
+        message: Message,
+        exceeded: [AuditEntry; 4],
+    ) -> Result<Usage> {
+        self.writer.run(Accept { message, exceeded }).await?
+    }
+
+    /// Takes back a message that was counted for this user at most once; a second time changes
+    /// nothing. `now` in milliseconds.
+    ///
+    /// # Errors
+    /// `NotFound` for a message of somebody else, and for one so old that it counts nowhere.
+    pub async fn refund_message(&self, tenant: &str, uid: &str, id: &str, now: i64) -> Result<()> {
+        let refund = Refund { tenant: tenant.into(), uid: uid.into(), id: id.into(), now };
+        self.writer.run(refund).await
+    }
+
+    /// What a user has used, as of now.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn usage(&self, tenant: &str, uid: &str) -> Result<Usage> {
+        let values = vec![tenant.into(), uid.into()];
+        let row = self.readers.fetch(usage_rows::BY_UID, values).await?.pop();
+        Ok(row.map(usage_rows::usage).transpose()?.unwrap_or_else(|| Usage::none(uid)))
+    }
+
+    /// At most `limit` users of a tenant beyond `after`, by uid, with what they have used at `now`
+    /// (milliseconds).
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn list_usage(
+        &self,
+        tenant: &str,
+        filter: UsageFilter,
+        after: Option<&str>,
+        limit: u32,
+        now: i64,
+    ) -> Result<Vec<Usage>> {
+        let mut values: Vec<Value> = vec![
+            tenant.into(),
+            after.unwrap_or_default().into(),
+            i64::from(limit).into(),
+            filter.active_since.into(),
+            filter.exceeded.into(),
+        ];
+        values.extend(usage_rows::beginnings(now).map(Value::from));
+        let rows = self.readers.fetch(usage_rows::PAGE, values).await?;
+        Ok(rows.into_iter().map(usage_rows::usage).collect::<Result<_, _>>()?)
+    }
+}
+
+/// Applies at most one change for each (tenant, uid).
+pub(super) async fn change_limits(
+    conn: &mut Connection,
+    changes: HashMap<(&str, &str), LimitsChange>,
+) -> Result<(), Failure> {
+    let mut rows: Vec<Value> = Vec::new();
+    for ((tenant, uid), change) in changes {
+        match change {
+            LimitsChange::Keep => {}
+            LimitsChange::Clear => {
+                rows.extend(usage_rows::limits_row(tenant, uid, None));
+            }
+            LimitsChange::Set(limits) => {
+                rows.extend(usage_rows::limits_row(tenant, uid, Some(limits)));
+            }
+        }
+    }
+    conn.insert(&usage_rows::LIMITS, rows).await.map(drop)
+}
+
+/// The limits of one user, when there are any.
+pub(super) async fn limits_of(
+    conn: &mut Connection,
+    tenant: &str,
+    uid: &str,
+) -> Result<Option<Limits>, Failure> {
+    let row = conn.fetch(usage_rows::LIMITS_OF, vec![tenant.into(), uid.into()]).await?.pop();
+    let Some(mut row) = row else { return Ok(None) };
+    Ok(Some(Limits {
+        hourly: row.opt_int(0)?,
+        daily: row.opt_int(1)?,
+        weekly: row.opt_int(2)?,
+        monthly: row.opt_int(3)?,
+    }))
+}
+
+struct Accept {
+    message: Message,
+    exceeded: [AuditEntry; 4],
+}
+
+impl Job for Accept {
+    /// Not a refusal of the job: the audit is told of it.
+    type Answer = Result<Usage>;
+
+    async fn run(&self, conn: &mut Connection) -> Result<Self::Answer, Failure> {
+        let Message { tenant, uid, id, at } = &self.message;
+        let mut values: Vec<Value> = vec![tenant.into(), uid.into(), (*at).into()];
+        values.extend(usage_rows::beginnings(*at).map(Value::from));
+        let Some(row) = conn.fetch(usage_rows::COUNT, values).await?.pop() else {
+            return self.exceed(conn).await;
+        };
+        let usage = usage_rows::usage(row)?;
+        // Not before the windows that it counts in, whichever clock began them: else it could not
+        // be taken back from them.
+        let counted_at = usage.counted.iter().map(|counted| counted.from).fold(*at, i64::max);
+        let sql = "INSERT INTO uid_messages (tenant_id, message_id, uid, accepted_at) \
+                   VALUES ($1, $2, $3, $4)";
+        let values = vec![tenant.into(), id.into(), uid.into(), counted_at.into()];
+        conn.execute(sql, values).await?;
+        Ok(Ok(usage))
+    }
+
+    fn forget(&self, _: &Caches) {}
+}
+
+impl Accept {
+    async fn exceed(&self, conn: &mut Connection) -> Result<Result<Usage>, Failure> {
+        let Message { tenant, uid, at, .. } = &self.message;
+        let name = || vec![tenant.into(), uid.into()];
+        let row = conn.fetch(usage_rows::BY_UID, name()).await?.pop();
+        let usage = row.map(usage_rows::usage).transpose()?;
+        let full = usage.map(|usage| usage.exceeded(*at)).unwrap_or_default();
+        self.tell(conn, &full).await?;
+        let exceeded: Vec<_> = full.iter().filter_map(|it| it.exceeded(*at)).collect();
+        let waits = exceeded.iter().map(|it| it.standing.whole_in_s);
+        let retry_after_s = waits.max().unwrap_or_default();
+        Ok(Err(Error::LimitExceeded { exceeded, retry_after_s }))
+    }
+
+    /// One line of the audit for each window that is without room for the first time.
+    async fn tell(&self, conn: &mut Connection, full: &[WindowUsage]) -> Result<(), Failure> {
+        let Message { tenant, uid, .. } = &self.message;
+        let name = || vec![tenant.into(), uid.into()];
+        let Some(mut row) = conn.fetch(usage_rows::TOLD, name()).await?.pop() else {
+            return Ok(());
+        };
+        let (mut values, mut entries) = (name(), Vec::new());
+        for ((at, window), entry) in Window::ALL.iter().enumerate().zip(&self.exceeded) {
+            let told = row.int(at)?;
+            let new = full.iter().find(|it| it.window == *window && it.from != told);
+            values.push(new.map_or(told, |it| it.from).into());
+            entries.extend(new.map(|it| told_of(entry, it)));
+        }
+        if entries.is_empty() {
+            return Ok(());
+        }
+        conn.execute(usage_rows::TELL, values).await?;
+        audit::insert(conn, &entries).await
+    }
+}
+
+fn told_of(entry: &AuditEntry, full: &WindowUsage) -> AuditEntry {
+    let entry = entry.clone().with("name", full.window.name()).with("limit", full.limit);
+    entry.with("resets_at", full.resets_at)
+}
+
+struct Refund {
+    tenant: String,
+    uid: String,
+    id: String,
+    now: i64,
+}
+
+impl Job for Refund {
+    type Answer = ();
+
+    async fn run(&self, conn: &mut Connection) -> Result<(), Failure> {
+        let Self { tenant, uid, id, now } = self;
+        let message = || vec![tenant.into(), id.into(), uid.into()];
+        let sql = "UPDATE uid_messages SET refunded_at = $4 WHERE tenant_id = $1 \
+                   AND message_id = $2 AND uid = $3 AND refunded_at IS NULL RETURNING accepted_at";
+        let mut values = message();
+        values.push((*now).into());
+        if let Some(mut row) = conn.fetch(sql, values).await?.pop() {
+            let values = vec![tenant.into(), uid.into(), row.int(0)?.into()];
+            return conn.execute(usage_rows::TAKE_BACK, values).await.map(drop);
+        }
+        let sql = "SELECT 1 FROM uid_messages \
+                   WHERE tenant_id = $1 AND message_id = $2 AND uid = $3";
+        match conn.fetch(sql, message()).await?.is_empty() {
+            true => Err(Failure::Refused(Error::NotFound(Thing::Message))),
+            false => Ok(()),
+        }
+    }
+
+    fn forget(&self, _: &Caches) {}
+}
