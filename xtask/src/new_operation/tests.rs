@@ -22,7 +22,7 @@ const COMBINATIONS: &[(&str, &str, &str, &str)] = &[
     ("POST", "/api/admin/v1/tenants/{tenantId}/labels", "admin", "tenantLabelCreate"),
     ("GET", "/api/public/v1/chat/quick-questions", "chat", "chatQuickQuestionList"),
     ("PUT", "/api/public/v1/chat/conversation", "chat", "chatConversationReplace"),
-    ("GET", "/api/v1/usage/{uid}", "iframe", "usageRead"),
+    ("GET", "/api/v1/quotas/{uid}", "iframe", "quotaRead"),
     ("POST", "/api/v1/appearance/themes", "iframe", "appearanceThemeCreate"),
 ];
 
