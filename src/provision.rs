@@ -14,6 +14,7 @@ use crate::domain::erasure::Whose;
 use crate::domain::key::{Kept, Key, KeyKind, KeySecret, KeyState};
 use crate::domain::key_rotation;
 use crate::domain::sealing::{MasterKeys, Place, Sealed};
+use crate::domain::signing_key::SigningAlgorithm;
 use crate::domain::tenant::{Directory, Tenant};
 use crate::error::{Error, Result, Thing};
 use crate::store::{Erasure, Store};
@@ -71,19 +72,30 @@ impl Provision<'_> {
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.
-    pub async fn tenant(&self, name: &str, directory: Directory) -> Result<(Tenant, SecretString)> {
-        let DrawnTenant { tenant, secret, audit } = self.draw_tenant(name, directory);
+    pub async fn tenant(
+        &self,
+        name: &str,
+        directory: Directory,
+        signing: SigningAlgorithm,
+    ) -> Result<(Tenant, SecretString)> {
+        let DrawnTenant { tenant, secret, audit } = self.draw_tenant(name, directory, signing);
         self.store.create_tenant(tenant.clone(), audit, None).await?;
         Ok((tenant, secret))
     }
 
     /// A tenant to be made: nothing is stored yet.
-    pub fn draw_tenant(&self, name: &str, directory: Directory) -> DrawnTenant {
+    pub fn draw_tenant(
+        &self,
+        name: &str,
+        directory: Directory,
+        signing: SigningAlgorithm,
+    ) -> DrawnTenant {
         let id = self.ids.id("ten_");
         let secret = SecretString::from(self.ids.hex::<32>("cis_"));
         let tenant = Tenant {
             name: name.to_owned(),
             directory,
+            signing,
             identity_secret: self.seal_identity_secret(&id, &secret),
             created_at: self.clock.now_ms(),
             revoked_at: None,
@@ -91,6 +103,7 @@ impl Provision<'_> {
             id,
         };
         let audit = self.audit(&tenant.id, "tenant.create", &tenant.id);
+        let audit = audit.with("signing", signing.name());
         DrawnTenant { tenant, secret, audit }
     }
 

@@ -47,6 +47,7 @@ mod keys;
 mod openapi;
 mod page_routes;
 pub mod pages;
+mod public_keys;
 mod reference;
 mod refusal;
 mod renewals;

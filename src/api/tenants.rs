@@ -2,6 +2,7 @@
 
 use secrecy::ExposeSecret as _;
 use vestibule_api::models;
+use vestibule_api::public_keys::JWKS_READ_MAX_AGE_S;
 use vestibule_api::tenants::{
     SigningKeyListRequest, SigningKeyListResponse, SigningKeyRotateRequest,
     SigningKeyRotateResponse, TenantCreateRequest, TenantCreateResponse, TenantEraseRequest,
@@ -15,7 +16,7 @@ use super::idempotency::Once;
 use super::refusal::documented;
 use crate::context::Context;
 use crate::domain::erasure::{Named, Whose};
-use crate::domain::signing_key::{FIRST, SigningKey, SigningState};
+use crate::domain::signing_key::{FIRST, Rotation, SigningAlgorithm, SigningKey, SigningState};
 use crate::domain::tenant::{Directory, Tenant};
 use crate::error::{Error, Result, Thing};
 
@@ -34,12 +35,16 @@ impl Tenants for Context {
             models::Directory::Open => Directory::Open,
             models::Directory::Strict => Directory::Strict,
         };
-        let drawn = self.provision(ADMIN).draw_tenant(&body.name, directory);
+        let signing = body.signing.map_or(SigningAlgorithm::Hs256, asked);
+        let drawn = self.provision(ADMIN).draw_tenant(&body.name, directory, signing);
         let (tenant, audit) = (drawn.tenant, drawn.audit);
         let identity_secret = drawn.secret.expose_secret().to_owned();
         let body = models::TenantCreated { tenant: shown(tenant.clone())?, identity_secret };
         let reply = self.reply(once, move |(): &()| Ok(TenantCreateResponse::Created { body }));
         let created = self.store.create_tenant(tenant, audit, reply.receipt()).await;
+        if created.is_ok() && signing == SigningAlgorithm::Eddsa {
+            self.hear_of_signing_keys().await?;
+        }
         reply.answer(created)
     }
 
@@ -129,9 +134,13 @@ impl Tenants for Context {
         request: SigningKeyRotateRequest,
     ) -> Result<SigningKeyRotateResponse, Refusal> {
         let (id, now) = (request.path.tenant_id.as_str(), self.clock.now_ms());
-        let overlap_s = u32::try_from(request.body.overlap_seconds).unwrap_or(u32::MAX);
+        let rotation = Rotation {
+            overlap_s: u32::try_from(request.body.overlap_seconds).unwrap_or(u32::MAX),
+            algorithm: request.body.algorithm.map(asked),
+            cached_s: JWKS_READ_MAX_AGE_S,
+        };
         let audit = self.audit(id, ADMIN, "signing_key.rotate", id);
-        let all = self.store.rotate_signing_key(id, overlap_s, now, audit).await?;
+        let all = self.store.rotate_signing_key(id, rotation, now, audit).await?;
         self.hear_of_signing_keys().await?;
         Ok(SigningKeyRotateResponse::Ok { body: signing_keys(&all, now) })
     }
@@ -155,6 +164,7 @@ fn whose(
 fn signing_keys(all: &[SigningKey], now_ms: i64) -> models::SigningKeyList {
     let items = all.iter().map(|key| models::SigningKey {
         generation: key.generation,
+        algorithm: said(key.algorithm),
         state: match key.state(now_ms) {
             SigningState::Pending => models::SigningKeyState::Pending,
             SigningState::Active => models::SigningKeyState::Active,
@@ -165,6 +175,20 @@ fn signing_keys(all: &[SigningKey], now_ms: i64) -> models::SigningKeyList {
         accepted_until: key.accepted_until.map(Timestamp),
     });
     models::SigningKeyList { items: items.collect() }
+}
+
+fn asked(algorithm: models::SigningAlgorithm) -> SigningAlgorithm {
+    match algorithm {
+        models::SigningAlgorithm::Hs256 => SigningAlgorithm::Hs256,
+        models::SigningAlgorithm::Eddsa => SigningAlgorithm::Eddsa,
+    }
+}
+
+fn said(algorithm: SigningAlgorithm) -> models::SigningAlgorithm {
+    match algorithm {
+        SigningAlgorithm::Hs256 => models::SigningAlgorithm::Hs256,
+        SigningAlgorithm::Eddsa => models::SigningAlgorithm::Eddsa,
+    }
 }
 
 /// The documented page size as the store counts.
@@ -194,6 +218,7 @@ fn shown(tenant: Tenant) -> Result<models::Tenant, Refusal> {
             Directory::Open => models::Directory::Open,
             Directory::Strict => models::Directory::Strict,
         },
+        signing: said(tenant.signing),
         created_at: Timestamp(tenant.created_at),
         revoked_at: tenant.revoked_at.map(Timestamp),
         erased_at: tenant.erased_at.map(Timestamp),

@@ -348,6 +348,7 @@ mod tests {
     use super::*;
     use crate::domain::audit::AuditEntry;
     use crate::domain::sealing::Sealed;
+    use crate::domain::signing_key::SigningAlgorithm;
     use crate::domain::tenant::{Directory, Tenant};
 
     async fn act(store: &Store, id: &str) {
@@ -365,6 +366,7 @@ mod tests {
             id: id.into(),
             name: "A".into(),
             directory: Directory::Open,
+            signing: SigningAlgorithm::Hs256,
             identity_secret: Sealed(vec![1]),
             created_at: 1,
             revoked_at: None,

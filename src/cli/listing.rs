@@ -36,6 +36,7 @@ pub(super) fn tenant_json(tenant: &Tenant) -> Value {
         "tenantId": tenant.id,
         "name": tenant.name,
         "directory": directory_name(tenant.directory),
+        "signing": tenant.signing.name(),
         "createdAt": time(tenant.created_at),
     });
     if let Some(at) = tenant.revoked_at {
@@ -49,7 +50,11 @@ pub(super) fn tenant_json(tenant: &Tenant) -> Value {
 
 /// A generation of a tenant's signing key as the admin document shows it.
 pub(super) fn signing_key_json(key: &SigningKey, now_ms: i64) -> Value {
-    let mut value = json!({"generation": key.generation, "state": key.state(now_ms).name()});
+    let mut value = json!({
+        "generation": key.generation,
+        "algorithm": key.algorithm.name(),
+        "state": key.state(now_ms).name(),
+    });
     if key.generation > FIRST {
         value["activeFrom"] = time(key.active_from).into();
     }

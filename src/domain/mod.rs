@@ -21,6 +21,7 @@ pub mod idempotency;
 pub mod iframe_session;
 pub mod introspection;
 pub mod key;
+pub mod key_pair;
 pub mod key_rotation;
 pub mod key_settings;
 pub mod key_update;

@@ -13,7 +13,9 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::hex;
-use super::signing_key::{FIRST, SigningKeys};
+use super::key_pair::{KeyPair, KeyPairs, Named};
+use super::signing_key::{FIRST, Generation, SigningKeys};
+use super::token::Audience;
 use crate::error::{Error, Result};
 
 /// A nonce of 12 bytes and the ciphertext with its tag, as they lie in the database.
@@ -39,6 +41,7 @@ pub struct MasterKeys {
     list: RwLock<Arc<Vec<MasterKey>>>,
     /// Which generation of a tenant's derived keys signs and verifies.
     pub signing: SigningKeys,
+    pairs: KeyPairs,
 }
 
 /// Why a list of master keys is refused. One line: what is wrong, and the repair.
@@ -84,13 +87,15 @@ impl MasterKeys {
         if keys.is_empty() {
             return Err(BadMasterKey::Missing);
         }
-        Ok(Self { list: RwLock::new(Arc::new(keys)), signing: SigningKeys::default() })
+        let list = RwLock::new(Arc::new(keys));
+        Ok(Self { list, signing: SigningKeys::default(), pairs: KeyPairs::default() })
     }
 
     /// Goes on with the keys of `other`. What is under way ends with those that it began with.
     pub fn replace(&self, other: &Self) {
         let keys = other.all();
         *self.list.write().unwrap_or_else(std::sync::PoisonError::into_inner) = keys;
+        self.pairs.forget();
     }
 
     /// A name for each key, first to last: 16 hex digits that tell nothing else of it.
@@ -179,15 +184,32 @@ impl MasterKeys {
         self.open(KEY_CHECK, check).is_ok_and(|text| text.expose_secret() == KEY_CHECK_TEXT)
     }
 
-    /// The key that signs a tenant's token for an audience, issued at `issued_s` (seconds since
-    /// 1970). A few microseconds: not worth a cache.
+    /// The secret that signs a tenant's token for an audience, issued at `issued_s` (seconds since
+    /// 1970), where a secret signs it. A few microseconds: not worth a cache.
     pub fn signing_key(&self, tenant: &str, audience: &str, issued_s: i64) -> [u8; 32] {
         let generation = self.signing.signing(tenant, issued_s.saturating_mul(1000));
-        self.all()[0].derive(tenant, audience, generation)
+        self.secret(tenant, audience, generation)
     }
 
-    /// The keys that verify such a token at `now_ms`, the signing one first, each derived when it
-    /// is asked for; none when the generation that signed it is retired.
+    /// The secret of a generation that signs.
+    pub fn secret(&self, tenant: &str, audience: &str, generation: Generation) -> [u8; 32] {
+        self.all()[0].derive(tenant, audience, generation.number)
+    }
+
+    /// The secrets of a generation, one of each master key, the signing one first, each derived
+    /// when it is asked for.
+    pub fn secrets<'a>(
+        &self,
+        tenant: &'a str,
+        audience: &'a str,
+        generation: Generation,
+    ) -> impl Iterator<Item = [u8; 32]> + use<'a> {
+        let keys = self.all();
+        (0..keys.len()).map(move |at| keys[at].derive(tenant, audience, generation.number))
+    }
+
+    /// The secrets that verify such a token at `now_ms`, as [`MasterKeys::secrets`]; none when the
+    /// generation that signed it is retired.
     pub fn verifying_keys<'a>(
         &self,
         tenant: &'a str,
@@ -197,9 +219,22 @@ impl MasterKeys {
     ) -> impl Iterator<Item = [u8; 32]> + use<'a> {
         let issued_ms = issued_s.saturating_mul(1000);
         let generation = self.signing.verifying(tenant, issued_ms, now_ms);
-        let keys = generation.map(|generation| (generation, self.all())).into_iter();
-        keys.flat_map(move |(generation, keys)| {
-            (0..keys.len()).map(move |at| keys[at].derive(tenant, audience, generation))
+        generation.map(|it| self.secrets(tenant, audience, it)).into_iter().flatten()
+    }
+
+    /// The key pairs of a generation that signs with EdDSA, one of each master key, the signing one
+    /// first.
+    pub fn key_pairs<'a>(
+        &'a self,
+        tenant: &'a str,
+        audience: Audience,
+        generation: Generation,
+    ) -> impl Iterator<Item = Arc<KeyPair>> + use<'a> {
+        let keys = self.all();
+        (0..keys.len()).map(move |at| {
+            let (key, generation) = (&keys[at], generation.number);
+            let named = Named { master: key.name, tenant, audience, generation };
+            self.pairs.pair(named, || key.seed(tenant, audience, generation))
         })
     }
 
@@ -253,6 +288,7 @@ const KEY_CHECK_TEXT: &str = "vestibule key check";
 
 /// One master key, split by HKDF so that no two uses share key bytes.
 struct MasterKey {
+    name: [u8; 8],
     sealing: aead::LessSafeKey,
     root: hkdf::Prk,
 }
@@ -263,7 +299,9 @@ impl MasterKey {
         let sealing = Zeroizing::new(expand(&root, &[b"sealing"]));
         let sealing = aead::UnboundKey::new(&aead::AES_256_GCM, sealing.as_slice())
             .expect("AES-256 takes 32 bytes");
-        Self { sealing: aead::LessSafeKey::new(sealing), root }
+        let mut name = [0; 8];
+        name.copy_from_slice(&expand(&root, &[b"fingerprint"])[..8]);
+        Self { name, sealing: aead::LessSafeKey::new(sealing), root }
     }
 
     fn open(&self, place: Place<'_>, sealed: &Sealed) -> Option<SecretString> {
@@ -275,7 +313,7 @@ impl MasterKey {
     }
 
     fn fingerprint(&self) -> String {
-        hex::encode(&expand(&self.root, &[b"fingerprint"])[..8])
+        hex::encode(&self.name)
     }
 
     fn answer_key(&self, tenant: &str, claim: &[u8; 32]) -> Zeroizing<[u8; 32]> {
@@ -291,6 +329,14 @@ impl MasterKey {
         }
         let generation = generation.to_be_bytes();
         expand(&self.root, &[b"session generation", &generation, &length, tenant, audience])
+    }
+
+    /// A use of its own: what is published must have nothing in common with an HMAC secret.
+    fn seed(&self, tenant: &str, audience: Audience, generation: i64) -> Zeroizing<[u8; 32]> {
+        let length = (tenant.len() as u64).to_be_bytes();
+        let (generation, audience) = (generation.to_be_bytes(), audience.name().as_bytes());
+        let info = [b"session ed25519 seed", &generation[..], &length, tenant.as_bytes(), audience];
+        Zeroizing::new(expand(&self.root, &info))
     }
 }
 

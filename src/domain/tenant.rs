@@ -1,6 +1,7 @@
 //! A tenant: whose keys, sessions and conversations these are.
 
 use super::sealing::Sealed;
+use super::signing_key::SigningAlgorithm;
 
 /// Whether employee and chat ids are checked when a session is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Tenant {
     pub name: String,
     /// See [`Directory`].
     pub directory: Directory,
+    /// How the newest generation of its signing key signs; it may be pending still.
+    pub signing: SigningAlgorithm,
     /// The secret that signs `customerToken`s.
     pub identity_secret: Sealed,
     /// Milliseconds since 1970.

@@ -1,28 +1,33 @@
-//! JSON Web Tokens: the one module that names jsonwebtoken, with its loose ends pinned.
+//! JSON Web Tokens: with what is below, all that names jsonwebtoken, with its loose ends pinned.
 //!
-//! HS256 alone, no leeway, `exp == now` is over, no header member but `alg` and `typ`, 4 KiB at
-//! most, unknown claims refused. Tokens are never stored: the same claims give the same bytes.
-//! Whether a token's session still lives is for [`super::session`] to say, not for the token.
+//! HS256, or EdDSA where the tenant's key of that time is one: the token has no say. No leeway,
+//! `exp == now` is over, no header member but `alg`, `typ` and EdDSA's `kid`, 4 KiB at most, unknown
+//! claims refused. Tokens are never stored: the same claims give the same bytes. Whether a token's
+//! session still lives is for [`super::session`] to say, not for the token.
+
+mod customer;
 
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::key_pair::KeyPair;
 use super::sealing::MasterKeys;
+use super::signing_key::SigningAlgorithm;
 use crate::error::{Error, Result};
+
+pub use customer::verify_customer;
 
 /// The longest token that is looked at, bytes.
 pub const MAX_BYTES: usize = 4096;
 
 /// For which surface a token is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Audience {
     /// The agent inbox.
     Embed,
@@ -31,11 +36,22 @@ pub enum Audience {
 }
 
 impl Audience {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Embed, Self::Iframe];
+
     /// The `aud` claim; also what the signing keys are derived for.
     pub fn name(self) -> &'static str {
         match self {
             Self::Embed => "vestibule:embed",
             Self::Iframe => "vestibule:iframe",
+        }
+    }
+
+    /// The surface's own name.
+    pub fn surface(self) -> &'static str {
+        match self {
+            Self::Embed => "embed",
+            Self::Iframe => "iframe",
         }
     }
 
@@ -152,16 +168,16 @@ impl Claims for IframeClaims {
 pub struct Tokens {
     keys: Arc<MasterKeys>,
     issuer: String,
-    embed: Validation,
-    iframe: Validation,
+    embed: Rules,
+    iframe: Rules,
 }
 
 impl Tokens {
     /// Tokens of one issuer. Every instance of a deployment must be given the same issuer.
     pub fn new(keys: Arc<MasterKeys>, issuer: impl Into<String>) -> Self {
         let issuer = issuer.into();
-        let embed = validation(&issuer, Audience::Embed);
-        let iframe = validation(&issuer, Audience::Iframe);
+        let embed = Rules::new(&issuer, Audience::Embed);
+        let iframe = Rules::new(&issuer, Audience::Iframe);
         Self { keys, issuer, embed, iframe }
     }
 
@@ -176,9 +192,8 @@ impl Tokens {
     /// `Internal` when the token would be longer than [`MAX_BYTES`].
     pub fn mint<C: Claims>(&self, claims: &C) -> Result<String> {
         let Frame { tid, iat, .. } = claims.frame();
-        let key = self.keys.signing_key(tid, C::AUDIENCE.name(), iat);
-        let header = jsonwebtoken::Header::new(Algorithm::HS256);
-        let token = jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(&key))
+        let (header, key) = self.signer(tid, C::AUDIENCE, iat)?;
+        let token = jsonwebtoken::encode(&header, claims, &key)
             .map_err(|error| Error::Internal(format!("a token cannot be signed: {error}")))?;
         if token.len() > MAX_BYTES {
             return Err(Error::Internal(format!("a token of {} bytes is too long", token.len())));
@@ -191,23 +206,70 @@ impl Tokens {
     /// # Errors
     /// `InvalidToken`; `TokenExpired` only when all else is right with it.
     pub fn verify<C: Claims>(&self, token: &str, now_ms: i64) -> Result<C> {
-        require_plain_header(token).map_err(|_| Error::InvalidToken)?;
+        let header = read_header(token).map_err(|_| Error::InvalidToken)?;
         let peeked = peek(token).ok_or(Error::InvalidToken)?;
+        let claims = self.genuine::<C>(token, &header, &peeked, now_ms);
+        let claims = claims.ok_or(Error::InvalidToken)?;
+        require_in_time(&claims, now_ms)?;
+        Ok(claims)
+    }
+
+    /// What signs a tenant's token that is issued at `iat`, and the header that says so.
+    fn signer(
+        &self,
+        tid: &str,
+        audience: Audience,
+        iat: i64,
+    ) -> Result<(jsonwebtoken::Header, EncodingKey)> {
+        let generation = self.keys.signing.signing(tid, iat.saturating_mul(1000));
+        match generation.algorithm {
+            SigningAlgorithm::Hs256 => {
+                let key = self.keys.secret(tid, audience.name(), generation);
+                Ok((jsonwebtoken::Header::new(Algorithm::HS256), EncodingKey::from_secret(&key)))
+            }
+            SigningAlgorithm::Eddsa => {
+                let pair = self.keys.key_pairs(tid, audience, generation).next();
+                let pair = pair.ok_or_else(|| Error::Internal("there is no master key".into()))?;
+                let kid = Some(pair.public.kid.clone());
+                let header =
+                    jsonwebtoken::Header { kid, ..jsonwebtoken::Header::new(Algorithm::EdDSA) };
+                Ok((header, EncodingKey::from_ed_der(&pair.signing)))
+            }
+        }
+    }
+
+    /// The claims that one of the tenant's keys of that time signed, by that key's algorithm. Which
+    /// keys there are is asked of the service's own state; the header must agree with it.
+    fn genuine<C: Claims>(
+        &self,
+        token: &str,
+        header: &Header,
+        Peeked { tid, iat }: &Peeked,
+        now_ms: i64,
+    ) -> Option<C> {
         let rules = match C::AUDIENCE {
             Audience::Embed => &self.embed,
             Audience::Iframe => &self.iframe,
         };
-        let claims: C = self
-            .keys
-            .verifying_keys(&peeked.tid, C::AUDIENCE.name(), peeked.iat, now_ms)
-            .find_map(|key| {
-                jsonwebtoken::decode(token, &DecodingKey::from_secret(&key), rules).ok()
-            })
-            .ok_or(Error::InvalidToken)?
-            .claims;
-        require_in_time(&claims, now_ms)?;
-        Ok(claims)
+        let generation = self.keys.signing.verifying(tid, iat.saturating_mul(1000), now_ms)?;
+        match generation.algorithm {
+            SigningAlgorithm::Hs256 => {
+                header.require_hs256().ok()?;
+                let mut secrets = self.keys.secrets(tid, C::AUDIENCE.name(), generation);
+                secrets
+                    .find_map(|key| decoded(token, &DecodingKey::from_secret(&key), &rules.hs256))
+            }
+            SigningAlgorithm::Eddsa => {
+                let mut pairs = self.keys.key_pairs(tid, C::AUDIENCE, generation);
+                let pair = pairs.find(|pair| header.is_of(pair))?;
+                decoded(token, &DecodingKey::from_ed_der(&pair.verifying), &rules.eddsa)
+            }
+        }
     }
+}
+
+fn decoded<C: Claims>(token: &str, key: &DecodingKey, rules: &Validation) -> Option<C> {
+    jsonwebtoken::decode(token, key, rules).ok().map(|it| it.claims)
 }
 
 /// Asks again of verified claims what depends on the time.
@@ -248,50 +310,23 @@ pub fn read_unverified(token: &str) -> Option<(Value, Value)> {
     (parts.next()?.is_some() && parts.next().is_none()).then_some((header, claims))
 }
 
-/// Checks that a `customerToken` of the tenant's own backend proves `customer_id`.
-///
-/// `sub` and `exp` are required; `iat` and `nbf` are checked when they are there; other claims
-/// are the tenant's own business.
-///
-/// # Errors
-/// `InvalidCustomerToken` with the reason.
-pub fn verify_customer(
-    token: &str,
-    customer_id: &str,
-    identity_secret: &SecretString,
-    now_ms: i64,
-) -> Result<()> {
-    require_plain_header(token).map_err(Error::InvalidCustomerToken)?;
-    let key = DecodingKey::from_secret(identity_secret.expose_secret().as_bytes());
-    let claims = jsonwebtoken::decode::<CustomerClaims>(token, &key, &customer_validation())
-        .map_err(|error| Error::InvalidCustomerToken(customer_reason(error.kind())))?
-        .claims;
-    let now_s = now_ms.div_euclid(1000);
-    let reason = if claims.sub != customer_id {
-        "its sub is not the customerId of the request"
-    } else if claims.exp <= now_s {
-        "it has expired"
-    } else if claims.nbf.is_some_and(|nbf| nbf > now_s) {
-        "its nbf is in the future"
-    } else if claims.iat.is_some_and(|iat| iat > now_s) {
-        "its iat is in the future"
-    } else {
-        return Ok(());
-    };
-    Err(Error::InvalidCustomerToken(reason))
+/// What jsonwebtoken checks of one audience's tokens, by the algorithm of the key: each permits one.
+#[derive(Clone, Debug)]
+struct Rules {
+    hs256: Validation,
+    eddsa: Validation,
 }
 
-#[derive(Deserialize)]
-struct CustomerClaims {
-    sub: String,
-    exp: i64,
-    nbf: Option<i64>,
-    iat: Option<i64>,
+impl Rules {
+    fn new(issuer: &str, audience: Audience) -> Self {
+        let of = |algorithm| validation(issuer, audience, algorithm);
+        Self { hs256: of(Algorithm::HS256), eddsa: of(Algorithm::EdDSA) }
+    }
 }
 
 /// jsonwebtoken reads the system's clock, so its own time checks are off and ours are used.
-fn validation(issuer: &str, audience: Audience) -> Validation {
-    let mut rules = Validation::new(Algorithm::HS256);
+fn validation(issuer: &str, audience: Audience, algorithm: Algorithm) -> Validation {
+    let mut rules = Validation::new(algorithm);
     rules.set_required_spec_claims(&["exp", "nbf", "aud", "iss", "sub"]);
     rules.set_issuer(&[issuer]);
     rules.set_audience(&[audience.name()]);
@@ -301,47 +336,46 @@ fn validation(issuer: &str, audience: Audience) -> Validation {
     rules
 }
 
-fn customer_validation() -> Validation {
-    let mut rules = Validation::new(Algorithm::HS256);
-    rules.set_required_spec_claims(&["exp", "sub"]);
-    rules.leeway = 0;
-    rules.validate_exp = false;
-    rules.validate_aud = false;
-    rules
-}
-
-fn customer_reason(kind: &ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::InvalidSignature => "it is not signed with the tenant's identity secret",
-        ErrorKind::Json(_) | ErrorKind::MissingRequiredClaim(_) => {
-            "sub must be a string, exp and any iat and nbf whole seconds"
-        }
-        _ => NOT_A_JWT,
-    }
-}
-
 const NOT_A_JWT: &str = "it is not a compact HS256 JWT of at most 4096 bytes";
 
-/// The form that jsonwebtoken does not insist on: short, three parts, and a header that says
-/// `HS256`, maybe `JWT`, and nothing more. A `crit` or `kid` would change what the token means.
-fn require_plain_header(token: &str) -> Result<(), &'static str> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Plain {
-        alg: String,
-        typ: Option<String>,
+/// A header that says how a token is signed and nothing more: a `crit` or `jwk` would change what
+/// the token means. jsonwebtoken does not insist on that.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    alg: String,
+    typ: Option<String>,
+    kid: Option<String>,
+}
+
+impl Header {
+    fn require_hs256(&self) -> Result<(), &'static str> {
+        if self.kid.is_some() {
+            return Err(NOT_PLAIN);
+        }
+        if self.alg != "HS256" || self.typ.as_deref().is_some_and(|typ| typ != "JWT") {
+            return Err("its header must say alg HS256 and typ JWT");
+        }
+        Ok(())
     }
+
+    /// Whether it is what a token that this pair signed has.
+    fn is_of(&self, pair: &KeyPair) -> bool {
+        let said = (&*self.alg, self.typ.as_deref(), self.kid.as_deref());
+        said == ("EdDSA", Some("JWT"), Some(&*pair.public.kid))
+    }
+}
+
+const NOT_PLAIN: &str = "its header must hold alg and typ and nothing else";
+
+/// The header of a text that is short and in three parts.
+fn read_header(token: &str) -> Result<Header, &'static str> {
     if token.len() > MAX_BYTES || token.split('.').count() != 3 {
         return Err(NOT_A_JWT);
     }
     let header = token.split('.').next().unwrap_or_default();
     let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| NOT_A_JWT)?;
-    let header: Plain = serde_json::from_slice(&header)
-        .map_err(|_| "its header must hold alg and typ and nothing else")?;
-    if header.alg != "HS256" || header.typ.is_some_and(|typ| typ != "JWT") {
-        return Err("its header must say alg HS256 and typ JWT");
-    }
-    Ok(())
+    serde_json::from_slice(&header).map_err(|_| NOT_PLAIN)
 }
 
 /// Times of a genuine token, in whole seconds of the service's clock.
@@ -365,3 +399,5 @@ pub(super) fn require_frame_in_time(
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_eddsa;

@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::domain::key::KeyKind;
+use crate::domain::signing_key::SigningAlgorithm;
 use crate::domain::tenant::Directory;
 use crate::provision::{Provision, open_identity_secret, open_key_secret};
 
@@ -28,7 +29,8 @@ impl World {
         let world = Self { _dir: dir, store, clock: Clock::default(), ids: Ids::default(), keys };
         assert!(world.provision().master_keys_fit().await.expect("asks"));
         for _ in 0..2 {
-            let made = world.provision().tenant("A", Directory::Open).await;
+            let made =
+                world.provision().tenant("A", Directory::Open, SigningAlgorithm::Hs256).await;
             let tenant = made.expect("a tenant").0.id;
             for _ in 0..60 {
                 let request = crate::domain::admin::tests::request(KeyKind::Embed);

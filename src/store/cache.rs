@@ -13,6 +13,7 @@ use super::catalogue::Catalogue;
 use super::figures::CacheFigures;
 use crate::domain::key::{Kept, Key, KeySettings};
 use crate::domain::session::{Grant, Session};
+use crate::domain::signing_key::SigningKey;
 use crate::domain::tenant::Tenant;
 use crate::domain::theme::ThemeSettings;
 use crate::error::Result;
@@ -35,6 +36,8 @@ pub(super) struct Caches {
     pub(super) sources: Cache<Vec<String>>,
     /// By `(tenant, theme id)`, the default by `(tenant, "")`.
     pub(super) themes: Cache<ThemeSettings>,
+    /// By `("", "")`.
+    pub(super) published: Cache<Vec<SigningKey>>,
 }
 
 /// One kind of values by tenant and id.
@@ -66,6 +69,7 @@ impl Caches {
             catalogues: Cache::new(catalogue_weight),
             sources: Cache::new(|sources| texts_weight(sources)),
             themes: Cache::new(json_weight),
+            published: Cache::new(|keys| 128 * keys.len() as u64),
         }
     }
 
@@ -89,6 +93,7 @@ impl Caches {
             self.catalogues.figures("catalogues"),
             self.sources.figures("sources"),
             self.themes.figures("themes"),
+            self.published.figures("published"),
         ]
     }
 
@@ -98,6 +103,7 @@ impl Caches {
         self.keys.drop_all();
         self.tenants.drop_all();
         self.origins.drop_all();
+        self.published.drop_all();
     }
 }
 

@@ -253,7 +253,7 @@ pub(super) static HOLDINGS: &[Holding] = &[
     Holding {
         table: "signing_keys",
         key: &["generation"],
-        shown: &["generation", "active_from", "signs_until", "accepted_until"],
+        shown: &["generation", "algorithm", "active_from", "signs_until", "accepted_until"],
         ..PLAIN
     },
     Holding {

@@ -35,6 +35,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (7, "webhooks", include_str!("migrations/0007_webhooks.sqlite.sql")),
     (8, "signing_keys", include_str!("migrations/0008_signing_keys.sqlite.sql")),
     (9, "store_indexes", include_str!("migrations/0009_store_indexes.sqlite.sql")),
+    (10, "signing_algorithm", include_str!("migrations/0010_signing_algorithm.sqlite.sql")),
 ];
 
 /// Below this, SQLite can lose a committed transaction when a WAL is reset.

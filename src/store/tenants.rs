@@ -6,9 +6,10 @@ use super::cache::Caches;
 use super::engine::{Connection, Failure, Row};
 use super::idempotency::{Once, Receipt};
 use super::writer::Job;
-use super::{Store, audit};
+use super::{Store, audit, signing_keys};
 use crate::domain::sealing::Sealed;
 use crate::domain::session::AuditEntry;
+use crate::domain::signing_key::SigningAlgorithm;
 use crate::domain::tenant::{Directory, Tenant};
 use crate::error::{Error, Result, Thing};
 
@@ -82,12 +83,20 @@ macro_rules! columns {
     };
 }
 
-const SELECT_ONE: &str = concat!("SELECT ", columns!(), " FROM tenants WHERE tenant_id = $1");
-const SELECT_PAGE: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM tenants WHERE tenant_id > $1 ORDER BY tenant_id LIMIT $2"
-);
+macro_rules! select {
+    ($condition:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            ", (SELECT algorithm FROM signing_keys WHERE signing_keys.tenant_id = \
+             tenants.tenant_id ORDER BY generation DESC LIMIT 1) FROM tenants ",
+            $condition
+        )
+    };
+}
+
+const SELECT_ONE: &str = select!("WHERE tenant_id = $1");
+const SELECT_PAGE: &str = select!("WHERE tenant_id > $1 ORDER BY tenant_id LIMIT $2");
 const INSERT: &str =
     concat!("INSERT INTO tenants (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)");
 const UPSERT: &str = concat!(
@@ -109,10 +118,13 @@ impl Job for CreateTenant {
 
     async fn run(&self, conn: &mut Connection) -> Result<(), Failure> {
         write(conn, INSERT, &self.tenant).await?;
+        signing_keys::begin(conn, &self.tenant).await?;
         audit::insert(conn, [&self.audit]).await
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, caches: &Caches) {
+        caches.published.drop_all();
+    }
 }
 
 struct PutTenant {
@@ -178,10 +190,12 @@ fn tenant(mut row: Row) -> Result<Tenant, Failure> {
         "strict" => Directory::Strict,
         other => return Err(Failure::Statement(format!("there is no directory '{other}'"))),
     };
+    let signing = row.opt_text(7)?.map(|word| signing_keys::algorithm(&word)).transpose()?;
     Ok(Tenant {
         id: row.text(0)?,
         name: row.text(1)?,
         directory,
+        signing: signing.unwrap_or(SigningAlgorithm::Hs256),
         identity_secret: Sealed(row.bytes(3)?),
         created_at: row.int(4)?,
         revoked_at: row.opt_int(5)?,

@@ -80,7 +80,9 @@ fn refusal(proof: Proof, shown: Shown) -> Option<(u16, &'static str)> {
         (Proof::PublishableKey, _) => (403, "widget_disabled"),
         (Proof::CacheKey, Paused | Revoked | Expired) => (410, "cache_key_expired"),
         (Proof::CacheKey, _) => (404, "cache_key_not_found"),
-        (Proof::AdminKey, Paused | Revoked | Expired) | (Proof::ApiKey, Expired) => return None,
+        (Proof::AdminKey, Paused | Revoked | Expired)
+        | (Proof::ApiKey, Expired)
+        | (Proof::Nobody, _) => return None,
     })
 }
 
@@ -455,6 +457,10 @@ fn cell_fault(
     shown: Shown,
     answer: &Answer,
 ) -> Option<String> {
+    if proof == Proof::Nobody {
+        let refused = (!answer.status.is_success()).then(|| format!("refused: {}", answer.text));
+        return refused.or_else(|| conforms(operation, answer));
+    }
     let Some((status, code)) = refusal(deciding(operation, proof, shown), shown) else {
         return Some(format!("nobody decided what {shown:?} gets: {}", answer.text));
     };

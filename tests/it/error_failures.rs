@@ -13,6 +13,7 @@ use vestibule::domain::key::{
 };
 use vestibule::domain::sealing::Sealed;
 use vestibule::domain::session::{AuditEntry, Conversation, Grant, Session};
+use vestibule::domain::signing_key::SigningAlgorithm;
 use vestibule::domain::tenant::{Directory, Tenant};
 use vestibule::domain::theme::ThemeSettings;
 use vestibule::domain::{chat_session, chat_token, embed_session};
@@ -96,6 +97,7 @@ async fn a_lost_table(produced: &mut Produced) {
         "tenantRevoke",
         "signingKeyList",
         "signingKeyRotate",
+        "jwksRead",
     ];
     let of_sessions =
         ["sessionRenew", "chatSessionRefresh", "tokenRevoke", "sessionRevoke", "chatSessionEnd"];
@@ -282,6 +284,7 @@ async fn broken_keys_and_tenants(produced: &mut Produced) {
         id: "ten_1".to_owned(),
         name: "Strange".to_owned(),
         directory: Directory::Open,
+        signing: SigningAlgorithm::Hs256,
         identity_secret: Sealed(vec![0; 64]),
         created_at: context.clock.now_ms(),
         revoked_at: None,
@@ -317,6 +320,7 @@ async fn broken_diagnostics(produced: &mut Produced) {
         id: owner.clone(),
         name: "Locked out".to_owned(),
         directory: Directory::Open,
+        signing: SigningAlgorithm::Hs256,
         identity_secret: Sealed(vec![0; 64]),
         created_at: context.clock.now_ms(),
         revoked_at: None,

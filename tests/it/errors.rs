@@ -188,7 +188,9 @@ async fn wrong_credentials(
         Proof::SignedKey => {
             (callers.wallet.headers(operation, b"another body"), "invalid_signature")
         }
-        Proof::PublishableKey | Proof::CacheKey => panic!("{} asks for nothing", operation.id),
+        Proof::PublishableKey | Proof::CacheKey | Proof::Nobody => {
+            panic!("{} asks for nothing", operation.id)
+        }
     };
     let wrong = callers.send_as(operation, "", headers, body.clone()).await;
     produced.note(operation, code, &wrong);

@@ -76,7 +76,11 @@ async fn claim(callers: &Callers<'_>, operation: &OperationInfo, key: &str) -> C
         Proof::ApiKey => (tenant.clone(), key_id(service, &tenant, "Demo analytics").await),
         Proof::SignedKey => (tenant.clone(), key_id(service, &tenant, "Demo CRM").await),
         Proof::PublishableKey => (tenant.clone(), key_id(service, &tenant, "Demo widget").await),
-        Proof::ChatToken | Proof::EmbedToken | Proof::CacheKey | Proof::SignedV2 => {
+        Proof::ChatToken
+        | Proof::EmbedToken
+        | Proof::CacheKey
+        | Proof::SignedV2
+        | Proof::Nobody => {
             panic!("tell this test who calls {}", operation.id)
         }
     };

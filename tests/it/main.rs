@@ -50,6 +50,7 @@ mod observability;
 mod parameters;
 mod planted_faults;
 mod process;
+mod public_keys;
 mod python;
 mod reference;
 mod refused_renewals;

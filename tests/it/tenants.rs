@@ -32,7 +32,7 @@ async fn a_tenant_is_made_with_its_secret_shown_once() {
     assert!(id.starts_with("ten_") && id.len() == 30, "{id}");
     let expected = json!({
         "tenantId": null, "name": "Acme \u{fc}", "directory": "open",
-        "createdAt": "2026-05-08T12:00:00.123Z",
+        "signing": "hs256", "createdAt": "2026-05-08T12:00:00.123Z",
     });
     assert_eq!(tenant, expected);
     let secret = text(&made, "/identitySecret");

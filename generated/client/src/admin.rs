@@ -2116,6 +2116,63 @@ pub mod types {
             Ok(Self(value.to_string()))
         }
     }
+    /// How the tokens of embed and iframe sessions are signed. `hs256` is a secret of the service, so
+    /// that only the service verifies them. `eddsa` is Ed25519, whose public keys stand in
+    /// `/.well-known/jwks.json`, so that a host's backend verifies them too.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum SigningAlgorithm {
+        #[serde(rename = "hs256")]
+        Hs256,
+        #[serde(rename = "eddsa")]
+        Eddsa,
+    }
+    impl ::std::fmt::Display for SigningAlgorithm {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Hs256 => f.write_str("hs256"),
+                Self::Eddsa => f.write_str("eddsa"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for SigningAlgorithm {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "hs256" => Ok(Self::Hs256),
+                "eddsa" => Ok(Self::Eddsa),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SigningAlgorithm {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SigningAlgorithm {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     /// One generation of the key that signs a tenant's session tokens. `activeFrom` is absent for the
     /// first one, `acceptedUntil` while nothing follows.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
@@ -2136,6 +2193,10 @@ pub mod types {
         pub active_from: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
         >,
+        /// How the tokens of embed and iframe sessions are signed. `hs256` is a secret of the service, so
+        /// that only the service verifies them. `eddsa` is Ed25519, whose public keys stand in
+        /// `/.well-known/jwks.json`, so that a host's backend verifies them too.
+        pub algorithm: ::std::string::String,
         /// Counts up with each rotation.
         pub generation: i64,
         pub state: SigningKeyState,
@@ -2156,10 +2217,13 @@ pub mod types {
             Default::default()
         }
     }
-    /// How long tokens of the old generation are valid.
+    /// How long tokens of the old generation are valid, and how the new one signs: as the old one does
+    /// unless `algorithm` is given.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(deny_unknown_fields)]
     pub struct SigningKeyRotate {
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub algorithm: ::std::option::Option<SigningAlgorithm>,
         /// For how many seconds the old generation verifies once the new one signs: twelve hours
         /// unless given, which no session outlives. 0 ends all older tokens.
         #[serde(
@@ -2171,6 +2235,7 @@ pub mod types {
     impl ::std::default::Default for SigningKeyRotate {
         fn default() -> Self {
             Self {
+                algorithm: Default::default(),
                 overlap_seconds: defaults::default_u64::<i64, 43200>(),
             }
         }
@@ -2245,6 +2310,10 @@ pub mod types {
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub revoked_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        /// How the tokens of embed and iframe sessions are signed. `hs256` is a secret of the service, so
+        /// that only the service verifies them. `eddsa` is Ed25519, whose public keys stand in
+        /// `/.well-known/jwks.json`, so that a host's backend verifies them too.
+        pub signing: ::std::string::String,
         /// A tenant's id.
         #[serde(rename = "tenantId")]
         pub tenant_id: ::std::string::String,
@@ -2254,7 +2323,7 @@ pub mod types {
             Default::default()
         }
     }
-    /// The settings of a new tenant.
+    /// The settings of a new tenant. Its tokens are signed with HS256 unless `signing` is given.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(deny_unknown_fields)]
     pub struct TenantCreate {
@@ -2262,6 +2331,8 @@ pub mod types {
         pub directory: ::std::option::Option<Directory>,
         /// The tenant's name, for people.
         pub name: TenantCreateName,
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub signing: ::std::option::Option<SigningAlgorithm>,
     }
     impl TenantCreate {
         pub fn builder() -> builder::TenantCreate {
@@ -7131,6 +7202,10 @@ pub mod types {
                 ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
                 ::std::string::String,
             >,
+            algorithm: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
             generation: ::std::result::Result<i64, ::std::string::String>,
             state: ::std::result::Result<super::SigningKeyState, ::std::string::String>,
         }
@@ -7139,6 +7214,7 @@ pub mod types {
                 Self {
                     accepted_until: Ok(Default::default()),
                     active_from: Ok(Default::default()),
+                    algorithm: Err("no value supplied for algorithm".to_string()),
                     generation: Err("no value supplied for generation".to_string()),
                     state: Err("no value supplied for state".to_string()),
                 }
@@ -7175,6 +7251,18 @@ pub mod types {
                     });
                 self
             }
+            pub fn algorithm<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.algorithm = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for algorithm: {e}")
+                    });
+                self
+            }
             pub fn generation<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<i64>,
@@ -7208,6 +7296,7 @@ pub mod types {
                 Ok(Self {
                     accepted_until: value.accepted_until?,
                     active_from: value.active_from?,
+                    algorithm: value.algorithm?,
                     generation: value.generation?,
                     state: value.state?,
                 })
@@ -7218,6 +7307,7 @@ pub mod types {
                 Self {
                     accepted_until: Ok(value.accepted_until),
                     active_from: Ok(value.active_from),
+                    algorithm: Ok(value.algorithm),
                     generation: Ok(value.generation),
                     state: Ok(value.state),
                 }
@@ -7266,16 +7356,35 @@ pub mod types {
         }
         #[derive(Clone, Debug)]
         pub struct SigningKeyRotate {
+            algorithm: ::std::result::Result<
+                ::std::option::Option<super::SigningAlgorithm>,
+                ::std::string::String,
+            >,
             overlap_seconds: ::std::result::Result<i64, ::std::string::String>,
         }
         impl ::std::default::Default for SigningKeyRotate {
             fn default() -> Self {
                 Self {
+                    algorithm: Ok(Default::default()),
                     overlap_seconds: Ok(super::defaults::default_u64::<i64, 43200>()),
                 }
             }
         }
         impl SigningKeyRotate {
+            pub fn algorithm<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::SigningAlgorithm>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.algorithm = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for algorithm: {e}")
+                    });
+                self
+            }
             pub fn overlap_seconds<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<i64>,
@@ -7297,6 +7406,7 @@ pub mod types {
                 value: SigningKeyRotate,
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
                 Ok(Self {
+                    algorithm: value.algorithm?,
                     overlap_seconds: value.overlap_seconds?,
                 })
             }
@@ -7304,6 +7414,7 @@ pub mod types {
         impl ::std::convert::From<super::SigningKeyRotate> for SigningKeyRotate {
             fn from(value: super::SigningKeyRotate) -> Self {
                 Self {
+                    algorithm: Ok(value.algorithm),
                     overlap_seconds: Ok(value.overlap_seconds),
                 }
             }
@@ -7327,6 +7438,7 @@ pub mod types {
                 ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
                 ::std::string::String,
             >,
+            signing: ::std::result::Result<::std::string::String, ::std::string::String>,
             tenant_id: ::std::result::Result<
                 ::std::string::String,
                 ::std::string::String,
@@ -7340,6 +7452,7 @@ pub mod types {
                     erased_at: Ok(Default::default()),
                     name: Err("no value supplied for name".to_string()),
                     revoked_at: Ok(Default::default()),
+                    signing: Err("no value supplied for signing".to_string()),
                     tenant_id: Err("no value supplied for tenant_id".to_string()),
                 }
             }
@@ -7409,6 +7522,18 @@ pub mod types {
                     });
                 self
             }
+            pub fn signing<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.signing = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for signing: {e}")
+                    });
+                self
+            }
             pub fn tenant_id<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::std::string::String>,
@@ -7433,6 +7558,7 @@ pub mod types {
                     erased_at: value.erased_at?,
                     name: value.name?,
                     revoked_at: value.revoked_at?,
+                    signing: value.signing?,
                     tenant_id: value.tenant_id?,
                 })
             }
@@ -7445,6 +7571,7 @@ pub mod types {
                     erased_at: Ok(value.erased_at),
                     name: Ok(value.name),
                     revoked_at: Ok(value.revoked_at),
+                    signing: Ok(value.signing),
                     tenant_id: Ok(value.tenant_id),
                 }
             }
@@ -7456,12 +7583,17 @@ pub mod types {
                 ::std::string::String,
             >,
             name: ::std::result::Result<super::TenantCreateName, ::std::string::String>,
+            signing: ::std::result::Result<
+                ::std::option::Option<super::SigningAlgorithm>,
+                ::std::string::String,
+            >,
         }
         impl ::std::default::Default for TenantCreate {
             fn default() -> Self {
                 Self {
                     directory: Ok(Default::default()),
                     name: Err("no value supplied for name".to_string()),
+                    signing: Ok(Default::default()),
                 }
             }
         }
@@ -7490,6 +7622,20 @@ pub mod types {
                     });
                 self
             }
+            pub fn signing<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::SigningAlgorithm>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.signing = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for signing: {e}")
+                    });
+                self
+            }
         }
         impl ::std::convert::TryFrom<TenantCreate> for super::TenantCreate {
             type Error = super::error::ConversionError;
@@ -7499,6 +7645,7 @@ pub mod types {
                 Ok(Self {
                     directory: value.directory?,
                     name: value.name?,
+                    signing: value.signing?,
                 })
             }
         }
@@ -7507,6 +7654,7 @@ pub mod types {
                 Self {
                     directory: Ok(value.directory),
                     name: Ok(value.name),
+                    signing: Ok(value.signing),
                 }
             }
         }
@@ -9237,6 +9385,9 @@ impl Client {
     /// Creates a tenant and the secret with which its backend signs customer tokens. The secret is
     /// in this answer only.
     ///
+    /// With `signing: eddsa`, HS256 signs for two to three seconds more, until every instance knows
+    /// the EdDSA key.
+    ///
     /// Sends a `POST` request to `/api/admin/v1/tenants`
     ///
     /// ```ignore
@@ -9318,7 +9469,8 @@ impl Client {
     /// List the generations of a tenant's signing key
     ///
     /// Lists the generations of the key that signs the tenant's session tokens, newest first, retired
-    /// ones too. The keys themselves are derived and shown nowhere.
+    /// ones too. The secret keys are derived and shown nowhere; what verifies EdDSA stands in
+    /// `/.well-known/jwks.json`.
     ///
     /// Sends a `GET` request to `/api/admin/v1/tenants/{tenantId}/signing-keys`
     ///
@@ -9340,6 +9492,10 @@ impl Client {
     /// `verify-only` from then on for `overlapSeconds`, so that every token it signed stays valid,
     /// then `retired`. With an overlap of 0 all older tokens of the tenant end when the new
     /// generation begins: for a key that others may know.
+    ///
+    /// With `algorithm` the new generation is of that algorithm; older tokens stay what they are. With
+    /// an overlap, a key that signs with EdDSA is pending for a minute more, so that whoever keeps
+    /// `/.well-known/jwks.json` for as long as it permits knows the key before any token needs it.
     ///
     /// While an older generation verifies still, another overlap is refused.
     ///

@@ -116,6 +116,42 @@ pub mod types {
             Default::default()
         }
     }
+    /// An Ed25519 public key (RFC 8037, section 2).
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct Jwk {
+        /// The algorithm of the signatures that it verifies, and of no others.
+        pub alg: ::std::string::String,
+        /// The curve.
+        pub crv: ::std::string::String,
+        /// The key's id, as it stands in the header of the tokens that it verifies: tenant, audience,
+        /// generation, and the beginning of the key's thumbprint (RFC 7638), with full stops between
+        /// them.
+        pub kid: ::std::string::String,
+        /// The type of the key, an octet key pair.
+        pub kty: ::std::string::String,
+        /// What it is for, signatures.
+        #[serde(rename = "use")]
+        pub use_: ::std::string::String,
+        /// The public key, 32 bytes in base64url.
+        pub x: ::std::string::String,
+    }
+    impl Jwk {
+        pub fn builder() -> builder::Jwk {
+            Default::default()
+        }
+    }
+    /// A JSON Web Key Set (RFC 7517, section 5). A service with more keys than one set may hold lists
+    /// those of the first tenants; the others are read by tenant.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
+    pub struct JwkSet {
+        /// The keys, by tenant, of each tenant the newest generation first.
+        pub keys: ::std::vec::Vec<Jwk>,
+    }
+    impl JwkSet {
+        pub fn builder() -> builder::JwkSet {
+            Default::default()
+        }
+    }
     /// A key's id, for operators. It is not the credential.
     #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
     #[serde(transparent)]
@@ -1792,6 +1828,167 @@ pub mod types {
                     message: Ok(value.message),
                     request_id: Ok(value.request_id),
                 }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct Jwk {
+            alg: ::std::result::Result<::std::string::String, ::std::string::String>,
+            crv: ::std::result::Result<::std::string::String, ::std::string::String>,
+            kid: ::std::result::Result<::std::string::String, ::std::string::String>,
+            kty: ::std::result::Result<::std::string::String, ::std::string::String>,
+            use_: ::std::result::Result<::std::string::String, ::std::string::String>,
+            x: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for Jwk {
+            fn default() -> Self {
+                Self {
+                    alg: Err("no value supplied for alg".to_string()),
+                    crv: Err("no value supplied for crv".to_string()),
+                    kid: Err("no value supplied for kid".to_string()),
+                    kty: Err("no value supplied for kty".to_string()),
+                    use_: Err("no value supplied for use_".to_string()),
+                    x: Err("no value supplied for x".to_string()),
+                }
+            }
+        }
+        impl Jwk {
+            pub fn alg<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.alg = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for alg: {e}")
+                    });
+                self
+            }
+            pub fn crv<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.crv = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for crv: {e}")
+                    });
+                self
+            }
+            pub fn kid<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.kid = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for kid: {e}")
+                    });
+                self
+            }
+            pub fn kty<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.kty = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for kty: {e}")
+                    });
+                self
+            }
+            pub fn use_<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.use_ = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for use_: {e}")
+                    });
+                self
+            }
+            pub fn x<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.x = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for x: {e}"));
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Jwk> for super::Jwk {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Jwk,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    alg: value.alg?,
+                    crv: value.crv?,
+                    kid: value.kid?,
+                    kty: value.kty?,
+                    use_: value.use_?,
+                    x: value.x?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Jwk> for Jwk {
+            fn from(value: super::Jwk) -> Self {
+                Self {
+                    alg: Ok(value.alg),
+                    crv: Ok(value.crv),
+                    kid: Ok(value.kid),
+                    kty: Ok(value.kty),
+                    use_: Ok(value.use_),
+                    x: Ok(value.x),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct JwkSet {
+            keys: ::std::result::Result<
+                ::std::vec::Vec<super::Jwk>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for JwkSet {
+            fn default() -> Self {
+                Self {
+                    keys: Err("no value supplied for keys".to_string()),
+                }
+            }
+        }
+        impl JwkSet {
+            pub fn keys<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Jwk>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.keys = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for keys: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<JwkSet> for super::JwkSet {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: JwkSet,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { keys: value.keys? })
+            }
+        }
+        impl ::std::convert::From<super::JwkSet> for JwkSet {
+            fn from(value: super::JwkSet) -> Self {
+                Self { keys: Ok(value.keys) }
             }
         }
         #[derive(Clone, Debug)]
@@ -3750,6 +3947,36 @@ const _: () = {
     {}
 };
 impl Client {
+    /// Read the public keys that verify tokens
+    ///
+    /// Lists the public keys of the tenants whose embed and iframe tokens are signed with EdDSA, as a
+    /// JSON Web Key Set (RFC 7517, RFC 8037), so that a host's backend can verify tokens without
+    /// asking. There are keys that will sign soon, keys that sign, and keys whose tokens are still
+    /// valid. Keys of tenants that sign with HS256 are secret and never listed.
+    ///
+    /// A backend takes the key that the `kid` of a token's header names, and no other algorithm than
+    /// that key's `alg`; it checks `iss`, `aud`, `exp` and that `tid` is its own tenant, for the keys
+    /// of other tenants stand here too. `tenantId` leaves those out. A tenant that does not exist has
+    /// no keys. A `kid` that is not among the keys at hand is a reason to read them again.
+    ///
+    /// A verified token is genuine and in time. Whether its session was ended since, only the service
+    /// knows: `tokenIntrospect` tells.
+    ///
+    /// A new key is listed before it signs, for longer than this answer may be cached.
+    ///
+    /// Sends a `GET` request to `/.well-known/jwks.json`
+    ///
+    /// Arguments:
+    /// - `tenant_id`: Only the keys of this tenant.
+    /// ```ignore
+    /// let response = client.jwks_read()
+    ///    .tenant_id(tenant_id)
+    ///    .send()
+    ///    .await;
+    /// ```
+    pub fn jwks_read(&self) -> builder::JwksRead<'_> {
+        builder::JwksRead::new(self)
+    }
     /// Find out what is wrong with a signature
     ///
     /// Takes a signed request apart for whoever writes signing code: shows the text that is signed,
@@ -4001,6 +4228,86 @@ pub mod builder {
         encode_path, ByteStream, ClientInfo, ClientHooks, Error, OperationInfo,
         RequestBuilderExt, ResponseValue,
     };
+    /// Builder for [`Client::jwks_read`]
+    ///
+    /// [`Client::jwks_read`]: super::Client::jwks_read
+    #[derive(Debug, Clone)]
+    pub struct JwksRead<'a> {
+        client: &'a super::Client,
+        tenant_id: Result<Option<types::TenantId>, String>,
+    }
+    impl<'a> JwksRead<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                tenant_id: Ok(None),
+            }
+        }
+        pub fn tenant_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::TenantId>,
+        {
+            self.tenant_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `TenantId` for tenant_id failed".to_string()
+                });
+            self
+        }
+        /// Sends a `GET` request to `/.well-known/jwks.json`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::JwkSet>, Error<types::Error>> {
+            let Self { client, tenant_id } = self;
+            let tenant_id = tenant_id.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/.well-known/jwks.json", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("tenantId", &tenant_id))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "jwks_read",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16..=499u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16..=599u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
     /// Builder for [`Client::signature_debug`]
     ///
     /// [`Client::signature_debug`]: super::Client::signature_debug

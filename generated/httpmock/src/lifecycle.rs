@@ -11,6 +11,67 @@
 /// be used to explicitly deviate from permitted values.
 pub mod operations {
     use vestibule_client::lifecycle::*;
+    pub struct JwksReadWhen(::httpmock::When);
+    impl JwksReadWhen {
+        pub fn new(inner: ::httpmock::When) -> Self {
+            Self(
+                inner
+                    .method(::httpmock::Method::GET)
+                    .path_matches(regex::Regex::new("^/.well-known/jwks.json$").unwrap()),
+            )
+        }
+        pub fn into_inner(self) -> ::httpmock::When {
+            self.0
+        }
+        pub fn tenant_id<'a, T>(self, value: T) -> Self
+        where
+            T: Into<Option<&'a types::TenantId>>,
+        {
+            if let Some(value) = value.into() {
+                Self(self.0.query_param("tenantId", value.to_string()))
+            } else {
+                Self(self.0.query_param_missing("tenantId"))
+            }
+        }
+    }
+    pub struct JwksReadThen(::httpmock::Then);
+    impl JwksReadThen {
+        pub fn new(inner: ::httpmock::Then) -> Self {
+            Self(inner)
+        }
+        pub fn into_inner(self) -> ::httpmock::Then {
+            self.0
+        }
+        pub fn ok(self, value: &types::JwkSet) -> Self {
+            Self(
+                self
+                    .0
+                    .status(200u16)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn client_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 4u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+        pub fn server_error(self, status: u16, value: &types::Error) -> Self {
+            assert_eq!(status / 100u16, 5u16);
+            Self(
+                self
+                    .0
+                    .status(status)
+                    .header("content-type", "application/json")
+                    .json_body_obj(value),
+            )
+        }
+    }
     pub struct SignatureDebugWhen(::httpmock::When);
     impl SignatureDebugWhen {
         pub fn new(inner: ::httpmock::When) -> Self {
@@ -623,6 +684,9 @@ pub mod operations {
 /// adds a method for each operation. These are the equivalent of
 /// type-checked [`mock()`](::httpmock::MockServer::mock) calls.
 pub trait MockServerExt {
+    fn jwks_read<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::JwksReadWhen, operations::JwksReadThen);
     fn signature_debug<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::SignatureDebugWhen, operations::SignatureDebugThen);
@@ -652,6 +716,17 @@ pub trait MockServerExt {
         F: FnOnce(operations::TokenRevokeWhen, operations::TokenRevokeThen);
 }
 impl MockServerExt for ::httpmock::MockServer {
+    fn jwks_read<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
+    where
+        F: FnOnce(operations::JwksReadWhen, operations::JwksReadThen),
+    {
+        self.mock(|when, then| {
+            config_fn(
+                operations::JwksReadWhen::new(when),
+                operations::JwksReadThen::new(then),
+            )
+        })
+    }
     fn signature_debug<F>(&self, config_fn: F) -> ::httpmock::Mock<'_>
     where
         F: FnOnce(operations::SignatureDebugWhen, operations::SignatureDebugThen),

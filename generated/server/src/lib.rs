@@ -22,6 +22,7 @@ pub mod embed_sessions;
 pub mod iframe_sessions;
 pub mod iframe_tokens;
 pub mod keys;
+pub mod public_keys;
 pub mod sessions;
 pub mod tenants;
 pub mod tokens;

@@ -2210,6 +2210,243 @@ impl ::std::str::FromStr for IntentName {
         Ok(Self(value.to_string()))
     }
 }
+/// An Ed25519 public key (RFC 8037, section 2).
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Jwk {
+    /// The algorithm of the signatures that it verifies, and of no others.
+    pub alg: JwkAlg,
+    /// The curve.
+    pub crv: JwkCrv,
+    /// The key's id, as it stands in the header of the tokens that it verifies: tenant, audience,
+    /// generation, and the beginning of the key's thumbprint (RFC 7638), with full stops between
+    /// them.
+    pub kid: ::std::string::String,
+    /// The type of the key, an octet key pair.
+    pub kty: JwkKty,
+    /// What it is for, signatures.
+    #[serde(rename = "use")]
+    pub use_: JwkUse,
+    /// The public key, 32 bytes in base64url.
+    pub x: ::std::string::String,
+}
+/// The algorithm of the signatures that it verifies, and of no others.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum JwkAlg {
+    #[serde(rename = "EdDSA")]
+    EdDsa,
+}
+impl ::std::fmt::Display for JwkAlg {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::EdDsa => f.write_str("EdDSA"),
+        }
+    }
+}
+impl ::std::str::FromStr for JwkAlg {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "EdDSA" => Ok(Self::EdDsa),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for JwkAlg {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for JwkAlg {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+/// The curve.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum JwkCrv {
+    Ed25519,
+}
+impl ::std::fmt::Display for JwkCrv {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::Ed25519 => f.write_str("Ed25519"),
+        }
+    }
+}
+impl ::std::str::FromStr for JwkCrv {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "Ed25519" => Ok(Self::Ed25519),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for JwkCrv {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for JwkCrv {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+/// The type of the key, an octet key pair.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum JwkKty {
+    #[serde(rename = "OKP")]
+    Okp,
+}
+impl ::std::fmt::Display for JwkKty {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::Okp => f.write_str("OKP"),
+        }
+    }
+}
+impl ::std::str::FromStr for JwkKty {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "OKP" => Ok(Self::Okp),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for JwkKty {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for JwkKty {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+/// A JSON Web Key Set (RFC 7517, section 5). A service with more keys than one set may hold lists
+/// those of the first tenants; the others are read by tenant.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct JwkSet {
+    /// The keys, by tenant, of each tenant the newest generation first.
+    pub keys: ::std::vec::Vec<Jwk>,
+}
+/// What it is for, signatures.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum JwkUse {
+    #[serde(rename = "sig")]
+    Sig,
+}
+impl ::std::fmt::Display for JwkUse {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::Sig => f.write_str("sig"),
+        }
+    }
+}
+impl ::std::str::FromStr for JwkUse {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "sig" => Ok(Self::Sig),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for JwkUse {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for JwkUse {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+/// The query parameters of `jwksRead`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct JwksReadQuery {
+    #[serde(rename = "tenantId", skip_serializing_if = "::std::option::Option::is_none")]
+    pub tenant_id: ::std::option::Option<TenantId>,
+}
 /// A key without its secret. `publicId` is present for embed and chat keys. `scope` is present
 /// for embed keys; `allowsAllIntents`, `allowNoOrigin` and `identity` for chat keys, with
 /// `allowedIntents` unless all are allowed; `redemptionMode` and `maxRedemptions` for iframe
@@ -5470,6 +5707,63 @@ pub struct SignatureDiagnosis {
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub within_window: ::std::option::Option<bool>,
 }
+/// How the tokens of embed and iframe sessions are signed. `hs256` is a secret of the service, so
+/// that only the service verifies them. `eddsa` is Ed25519, whose public keys stand in
+/// `/.well-known/jwks.json`, so that a host's backend verifies them too.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum SigningAlgorithm {
+    #[serde(rename = "hs256")]
+    Hs256,
+    #[serde(rename = "eddsa")]
+    Eddsa,
+}
+impl ::std::fmt::Display for SigningAlgorithm {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::Hs256 => f.write_str("hs256"),
+            Self::Eddsa => f.write_str("eddsa"),
+        }
+    }
+}
+impl ::std::str::FromStr for SigningAlgorithm {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "hs256" => Ok(Self::Hs256),
+            "eddsa" => Ok(Self::Eddsa),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for SigningAlgorithm {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SigningAlgorithm {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
 /// Where the caller's text departs from the one that is signed.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -5496,6 +5790,7 @@ pub struct SigningKey {
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub active_from: ::std::option::Option<::vestibule_runtime::Timestamp>,
+    pub algorithm: SigningAlgorithm,
     /// Counts up with each rotation.
     pub generation: i64,
     pub state: SigningKeyState,
@@ -5513,10 +5808,13 @@ pub struct SigningKeyListPath {
     #[serde(rename = "tenantId")]
     pub tenant_id: TenantId,
 }
-/// How long tokens of the old generation are valid.
+/// How long tokens of the old generation are valid, and how the new one signs: as the old one does
+/// unless `algorithm` is given.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct SigningKeyRotate {
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub algorithm: ::std::option::Option<SigningAlgorithm>,
     /// For how many seconds the old generation verifies once the new one signs: twelve hours
     /// unless given, which no session outlives. 0 ends all older tokens.
     #[serde(rename = "overlapSeconds", default = "defaults::default_u64::<i64, 43200>")]
@@ -5525,6 +5823,7 @@ pub struct SigningKeyRotate {
 impl ::std::default::Default for SigningKeyRotate {
     fn default() -> Self {
         Self {
+            algorithm: Default::default(),
             overlap_seconds: defaults::default_u64::<i64, 43200>(),
         }
     }
@@ -5849,10 +6148,11 @@ pub struct Tenant {
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub revoked_at: ::std::option::Option<::vestibule_runtime::Timestamp>,
+    pub signing: SigningAlgorithm,
     #[serde(rename = "tenantId")]
     pub tenant_id: TenantId,
 }
-/// The settings of a new tenant.
+/// The settings of a new tenant. Its tokens are signed with HS256 unless `signing` is given.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct TenantCreate {
@@ -5860,6 +6160,8 @@ pub struct TenantCreate {
     pub directory: ::std::option::Option<Directory>,
     /// The tenant's name, for people.
     pub name: TenantCreateName,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub signing: ::std::option::Option<SigningAlgorithm>,
 }
 /// The header parameters of `tenantCreate`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
@@ -8586,6 +8888,29 @@ impl ::schemars::JsonSchema for IntentName {
         ::vestibule_runtime::json_schema_of(crate::documents::chat(), "IntentName")
     }
 }
+impl ::schemars::JsonSchema for Jwk {
+    fn schema_name() -> String {
+        "Jwk".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::lifecycle(), "Jwk")
+    }
+}
+impl ::schemars::JsonSchema for JwkSet {
+    fn schema_name() -> String {
+        "JwkSet".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<Jwk>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::lifecycle(), "JwkSet")
+    }
+}
 impl ::schemars::JsonSchema for Key {
     fn schema_name() -> String {
         "Key".into()
@@ -9315,6 +9640,20 @@ impl ::schemars::JsonSchema for SignatureDiagnosis {
         )
     }
 }
+impl ::schemars::JsonSchema for SigningAlgorithm {
+    fn schema_name() -> String {
+        "SigningAlgorithm".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(
+            crate::documents::admin(),
+            "SigningAlgorithm",
+        )
+    }
+}
 impl ::schemars::JsonSchema for SigningDifference {
     fn schema_name() -> String {
         "SigningDifference".into()
@@ -9336,6 +9675,7 @@ impl ::schemars::JsonSchema for SigningKey {
     fn json_schema(
         generator: &mut ::schemars::r#gen::SchemaGenerator,
     ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<SigningAlgorithm>();
         generator.subschema_for::<SigningKeyState>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "SigningKey")
@@ -9360,6 +9700,7 @@ impl ::schemars::JsonSchema for SigningKeyRotate {
     fn json_schema(
         generator: &mut ::schemars::r#gen::SchemaGenerator,
     ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<SigningAlgorithm>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(
             crate::documents::admin(),
@@ -9419,6 +9760,7 @@ impl ::schemars::JsonSchema for Tenant {
         generator: &mut ::schemars::r#gen::SchemaGenerator,
     ) -> ::schemars::schema::Schema {
         generator.subschema_for::<Directory>();
+        generator.subschema_for::<SigningAlgorithm>();
         generator.subschema_for::<TenantId>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "Tenant")
@@ -9432,6 +9774,7 @@ impl ::schemars::JsonSchema for TenantCreate {
         generator: &mut ::schemars::r#gen::SchemaGenerator,
     ) -> ::schemars::schema::Schema {
         generator.subschema_for::<Directory>();
+        generator.subschema_for::<SigningAlgorithm>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "TenantCreate")
     }
@@ -10551,6 +10894,23 @@ impl ::schemars::JsonSchema for UsageMessageRefundPath {
             "/api/v1/usage/{uid}/messages/{messageId}",
             "delete",
             "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for JwksReadQuery {
+    fn schema_name() -> String {
+        "JwksReadQuery".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TenantId>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::lifecycle(),
+            "/.well-known/jwks.json",
+            "get",
+            "query",
         )
     }
 }

@@ -81,6 +81,7 @@ pub static PAGES: &[(&str, &str)] = &[
         "/docs/api/usageMessageRefund.md",
         include_str!("../../docs/usageMessageRefund.md"),
     ),
+    ("/docs/api/jwksRead.md", include_str!("../../docs/jwksRead.md")),
     ("/docs/api/signatureDebug.md", include_str!("../../docs/signatureDebug.md")),
     ("/docs/api/sessionExplain.md", include_str!("../../docs/sessionExplain.md")),
     ("/docs/api/sessionList.md", include_str!("../../docs/sessionList.md")),

@@ -11,14 +11,15 @@ use dropshot::{
 };
 use vestibule_runtime::{Operation, OperationInfo};
 /// Everything the documents ask of the service.
-pub trait Service: crate::audit::Audit + crate::chat_conversations::ChatConversations + crate::chat_sessions::ChatSessions + crate::diagnostics::Diagnostics + crate::embed_sessions::EmbedSessions + crate::iframe_sessions::IframeSessions + crate::iframe_tokens::IframeTokens + crate::keys::Keys + crate::sessions::Sessions + crate::tenants::Tenants + crate::tokens::Tokens + crate::usage::Usage + crate::webhooks::Webhooks {}
+pub trait Service: crate::audit::Audit + crate::chat_conversations::ChatConversations + crate::chat_sessions::ChatSessions + crate::diagnostics::Diagnostics + crate::embed_sessions::EmbedSessions + crate::iframe_sessions::IframeSessions + crate::iframe_tokens::IframeTokens + crate::keys::Keys + crate::public_keys::PublicKeys + crate::sessions::Sessions + crate::tenants::Tenants + crate::tokens::Tokens + crate::usage::Usage + crate::webhooks::Webhooks {}
 impl<
     S: crate::audit::Audit + crate::chat_conversations::ChatConversations
         + crate::chat_sessions::ChatSessions + crate::diagnostics::Diagnostics
         + crate::embed_sessions::EmbedSessions + crate::iframe_sessions::IframeSessions
         + crate::iframe_tokens::IframeTokens + crate::keys::Keys
-        + crate::sessions::Sessions + crate::tenants::Tenants + crate::tokens::Tokens
-        + crate::usage::Usage + crate::webhooks::Webhooks,
+        + crate::public_keys::PublicKeys + crate::sessions::Sessions
+        + crate::tenants::Tenants + crate::tokens::Tokens + crate::usage::Usage
+        + crate::webhooks::Webhooks,
 > Service for S {}
 /// Every operation of every document.
 pub static OPERATIONS: &[&OperationInfo] = &[
@@ -61,6 +62,7 @@ pub static OPERATIONS: &[&OperationInfo] = &[
     <crate::usage::UsageRead as Operation>::INFO,
     <crate::usage::UsageMessageCreate as Operation>::INFO,
     <crate::usage::UsageMessageRefund as Operation>::INFO,
+    <crate::public_keys::JwksRead as Operation>::INFO,
     <crate::diagnostics::SignatureDebug as Operation>::INFO,
     <crate::diagnostics::SessionExplain as Operation>::INFO,
     <crate::sessions::SessionList as Operation>::INFO,
@@ -112,6 +114,7 @@ pub fn compile_schemas() {
     LazyLock::force(&crate::usage::USAGE_READ_CHECKS);
     LazyLock::force(&crate::usage::USAGE_MESSAGE_CREATE_CHECKS);
     LazyLock::force(&crate::usage::USAGE_MESSAGE_REFUND_CHECKS);
+    LazyLock::force(&crate::public_keys::JWKS_READ_CHECKS);
     LazyLock::force(&crate::diagnostics::SIGNATURE_DEBUG_CHECKS);
     LazyLock::force(&crate::diagnostics::SESSION_EXPLAIN_CHECKS);
     LazyLock::force(&crate::sessions::SESSION_LIST_CHECKS);
@@ -189,10 +192,11 @@ pub fn iframe<
 /// # Errors
 /// When two paths collide.
 pub fn lifecycle<
-    S: crate::diagnostics::Diagnostics + crate::sessions::Sessions
-        + crate::tokens::Tokens,
+    S: crate::diagnostics::Diagnostics + crate::public_keys::PublicKeys
+        + crate::sessions::Sessions + crate::tokens::Tokens,
 >(api: &mut ApiDescription<Arc<S>>) -> Result<(), ApiDescriptionRegisterError> {
     crate::diagnostics::register(api)?;
+    crate::public_keys::register(api)?;
     crate::sessions::register(api)?;
     crate::tokens::register(api)?;
     Ok(())

@@ -466,6 +466,14 @@ pub mod admin {
         ));
         &SCHEMA
     }
+    /// `SigningAlgorithm`.
+    pub fn signing_algorithm() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::admin(),
+            "SigningAlgorithm",
+        ));
+        &SCHEMA
+    }
     /// `SigningKey`.
     pub fn signing_key() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
@@ -1199,6 +1207,22 @@ pub mod lifecycle {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::lifecycle(),
             "Error",
+        ));
+        &SCHEMA
+    }
+    /// `Jwk`.
+    pub fn jwk() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "Jwk",
+        ));
+        &SCHEMA
+    }
+    /// `JwkSet`.
+    pub fn jwk_set() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "JwkSet",
         ));
         &SCHEMA
     }

@@ -545,6 +545,15 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "admin",
+        name: "SigningAlgorithm",
+        set: admin::set,
+        valid: admin::signing_algorithm::valid,
+        broken: admin::signing_algorithm::broken,
+        breakages: admin::signing_algorithm::breakages,
+        boundaries: admin::signing_algorithm::boundaries,
+    },
+    SchemaStrategies {
+        document: "admin",
         name: "SigningKey",
         set: admin::set,
         valid: admin::signing_key::valid,
@@ -1352,6 +1361,24 @@ pub static ALL: &[SchemaStrategies] = &[
         broken: lifecycle::error::broken,
         breakages: lifecycle::error::breakages,
         boundaries: lifecycle::error::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "Jwk",
+        set: lifecycle::set,
+        valid: lifecycle::jwk::valid,
+        broken: lifecycle::jwk::broken,
+        breakages: lifecycle::jwk::breakages,
+        boundaries: lifecycle::jwk::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "JwkSet",
+        set: lifecycle::set,
+        valid: lifecycle::jwk_set::valid,
+        broken: lifecycle::jwk_set::broken,
+        breakages: lifecycle::jwk_set::breakages,
+        boundaries: lifecycle::jwk_set::boundaries,
     },
     SchemaStrategies {
         document: "lifecycle",
@@ -2731,6 +2758,26 @@ pub mod admin {
         /// Accepted values at every boundary.
         pub fn boundaries() -> Vec<Boundary> {
             strategy::boundaries(set(), &reference("Sha256"))
+        }
+    }
+    /// Values of `SigningAlgorithm`.
+    pub mod signing_algorithm {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SigningAlgorithm"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SigningAlgorithm"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SigningAlgorithm"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SigningAlgorithm"))
         }
     }
     /// Values of `SigningKey`.
@@ -4591,6 +4638,46 @@ pub mod lifecycle {
         /// Accepted values at every boundary.
         pub fn boundaries() -> Vec<Boundary> {
             strategy::boundaries(set(), &reference("Error"))
+        }
+    }
+    /// Values of `Jwk`.
+    pub mod jwk {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("Jwk"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("Jwk"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("Jwk"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("Jwk"))
+        }
+    }
+    /// Values of `JwkSet`.
+    pub mod jwk_set {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("JwkSet"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("JwkSet"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("JwkSet"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("JwkSet"))
         }
     }
     /// Values of `KeyId`.

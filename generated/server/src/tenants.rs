@@ -36,6 +36,9 @@ pub trait Tenants: Authenticate + runtime::Recall {
     ///
     /// Creates a tenant and the secret with which its backend signs customer tokens. The secret is
     /// in this answer only.
+    ///
+    /// With `signing: eddsa`, HS256 signs for two to three seconds more, until every instance knows
+    /// the EdDSA key.
     #[cfg(not(feature = "unfinished"))]
     fn tenant_create(
         &self,
@@ -122,7 +125,8 @@ pub trait Tenants: Authenticate + runtime::Recall {
     /// List the generations of a tenant's signing key
     ///
     /// Lists the generations of the key that signs the tenant's session tokens, newest first, retired
-    /// ones too. The keys themselves are derived and shown nowhere.
+    /// ones too. The secret keys are derived and shown nowhere; what verifies EdDSA stands in
+    /// `/.well-known/jwks.json`.
     #[cfg(not(feature = "unfinished"))]
     fn signing_key_list(
         &self,
@@ -145,6 +149,10 @@ pub trait Tenants: Authenticate + runtime::Recall {
     /// `verify-only` from then on for `overlapSeconds`, so that every token it signed stays valid,
     /// then `retired`. With an overlap of 0 all older tokens of the tenant end when the new
     /// generation begins: for a key that others may know.
+    ///
+    /// With `algorithm` the new generation is of that algorithm; older tokens stay what they are. With
+    /// an overlap, a key that signs with EdDSA is pending for a minute more, so that whoever keeps
+    /// `/.well-known/jwks.json` for as long as it permits knows the key before any token needs it.
     ///
     /// While an older generation verifies still, another overlap is refused.
     #[cfg(not(feature = "unfinished"))]
@@ -198,7 +206,7 @@ pub fn register<S: Tenants>(
             )
             .summary("Create a tenant")
             .description(
-                "Creates a tenant and the secret with which its backend signs customer tokens. The secret is\nin this answer only.",
+                "Creates a tenant and the secret with which its backend signs customer tokens. The secret is\nin this answer only.\n\nWith `signing: eddsa`, HS256 signs for two to three seconds more, until every instance knows\nthe EdDSA key.",
             )
             .tag("tenants")
             .request_body_max_bytes(16384),
@@ -261,7 +269,7 @@ pub fn register<S: Tenants>(
             )
             .summary("List the generations of a tenant's signing key")
             .description(
-                "Lists the generations of the key that signs the tenant's session tokens, newest first, retired\nones too. The keys themselves are derived and shown nowhere.",
+                "Lists the generations of the key that signs the tenant's session tokens, newest first, retired\nones too. The secret keys are derived and shown nowhere; what verifies EdDSA stands in\n`/.well-known/jwks.json`.",
             )
             .tag("tenants"),
     )?;
@@ -276,7 +284,7 @@ pub fn register<S: Tenants>(
             )
             .summary("Rotate a tenant's signing key")
             .description(
-                "Begins a new generation of the key that signs the tenant's session tokens. It is `pending` for\ntwo to three seconds, so that every instance knows it, then `active`. The one before is\n`verify-only` from then on for `overlapSeconds`, so that every token it signed stays valid,\nthen `retired`. With an overlap of 0 all older tokens of the tenant end when the new\ngeneration begins: for a key that others may know.\n\nWhile an older generation verifies still, another overlap is refused.",
+                "Begins a new generation of the key that signs the tenant's session tokens. It is `pending` for\ntwo to three seconds, so that every instance knows it, then `active`. The one before is\n`verify-only` from then on for `overlapSeconds`, so that every token it signed stays valid,\nthen `retired`. With an overlap of 0 all older tokens of the tenant end when the new\ngeneration begins: for a key that others may know.\n\nWith `algorithm` the new generation is of that algorithm; older tokens stay what they are. With\nan overlap, a key that signs with EdDSA is pending for a minute more, so that whoever keeps\n`/.well-known/jwks.json` for as long as it permits knows the key before any token needs it.\n\nWhile an older generation verifies still, another overlap is refused.",
             )
             .tag("tenants")
             .request_body_max_bytes(16384),

@@ -185,6 +185,9 @@ export interface paths {
          * Create a tenant
          * @description Creates a tenant and the secret with which its backend signs customer tokens. The secret is
          *     in this answer only.
+         *
+         *     With `signing: eddsa`, HS256 signs for two to three seconds more, until every instance knows
+         *     the EdDSA key.
          */
         post: operations["tenantCreate"];
         delete?: never;
@@ -275,7 +278,8 @@ export interface paths {
         /**
          * List the generations of a tenant's signing key
          * @description Lists the generations of the key that signs the tenant's session tokens, newest first, retired
-         *     ones too. The keys themselves are derived and shown nowhere.
+         *     ones too. The secret keys are derived and shown nowhere; what verifies EdDSA stands in
+         *     `/.well-known/jwks.json`.
          */
         get: operations["signingKeyList"];
         put?: never;
@@ -302,6 +306,10 @@ export interface paths {
          *     `verify-only` from then on for `overlapSeconds`, so that every token it signed stays valid,
          *     then `retired`. With an overlap of 0 all older tokens of the tenant end when the new
          *     generation begins: for a key that others may know.
+         *
+         *     With `algorithm` the new generation is of that algorithm; older tokens stay what they are. With
+         *     an overlap, a key that signs with EdDSA is pending for a minute more, so that whoever keeps
+         *     `/.well-known/jwks.json` for as long as it permits knows the key before any token needs it.
          *
          *     While an older generation verifies still, another overlap is refused.
          */
@@ -1688,10 +1696,19 @@ export interface components {
          */
         Sha256: string;
         /**
+         * @description How the tokens of embed and iframe sessions are signed. `hs256` is a secret of the service, so
+         *     that only the service verifies them. `eddsa` is Ed25519, whose public keys stand in
+         *     `/.well-known/jwks.json`, so that a host's backend verifies them too.
+         * @example eddsa
+         * @enum {string}
+         */
+        SigningAlgorithm: "hs256" | "eddsa";
+        /**
          * @description One generation of the key that signs a tenant's session tokens. `activeFrom` is absent for the
          *     first one, `acceptedUntil` while nothing follows.
          * @example {
          *       "activeFrom": "2026-06-01T08:30:03.000Z",
+         *       "algorithm": "eddsa",
          *       "generation": 2,
          *       "state": "pending"
          *     }
@@ -1709,6 +1726,7 @@ export interface components {
              * @example 2026-06-01T08:30:03.000Z
              */
             activeFrom?: string;
+            algorithm: components["schemas"]["SigningAlgorithm"];
             /**
              * @description Counts up with each rotation.
              * @example 2
@@ -1722,11 +1740,13 @@ export interface components {
          *       "items": [
          *         {
          *           "activeFrom": "2026-06-01T08:30:03.000Z",
+         *           "algorithm": "eddsa",
          *           "generation": 2,
          *           "state": "pending"
          *         },
          *         {
          *           "acceptedUntil": "2026-06-01T20:30:03.000Z",
+         *           "algorithm": "hs256",
          *           "generation": 1,
          *           "state": "active"
          *         }
@@ -1738,12 +1758,15 @@ export interface components {
             items: components["schemas"]["SigningKey"][];
         };
         /**
-         * @description How long tokens of the old generation are valid.
+         * @description How long tokens of the old generation are valid, and how the new one signs: as the old one does
+         *     unless `algorithm` is given.
          * @example {
+         *       "algorithm": "eddsa",
          *       "overlapSeconds": 43200
          *     }
          */
         SigningKeyRotate: {
+            algorithm?: components["schemas"]["SigningAlgorithm"];
             /**
              * @description For how many seconds the old generation verifies once the new one signs: twelve hours
              *     unless given, which no session outlives. 0 ends all older tokens.
@@ -1765,6 +1788,7 @@ export interface components {
          *       "createdAt": "2026-05-08T12:00:00.000Z",
          *       "directory": "open",
          *       "name": "Acme",
+         *       "signing": "eddsa",
          *       "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
          *     }
          */
@@ -1793,13 +1817,15 @@ export interface components {
              * @example 2026-06-01T08:30:00.000Z
              */
             revokedAt?: string;
+            signing: components["schemas"]["SigningAlgorithm"];
             tenantId: components["schemas"]["TenantId"];
         };
         /**
-         * @description The settings of a new tenant.
+         * @description The settings of a new tenant. Its tokens are signed with HS256 unless `signing` is given.
          * @example {
          *       "directory": "open",
-         *       "name": "Acme"
+         *       "name": "Acme",
+         *       "signing": "eddsa"
          *     }
          */
         TenantCreate: {
@@ -1809,6 +1835,7 @@ export interface components {
              * @example Acme
              */
             name: string;
+            signing?: components["schemas"]["SigningAlgorithm"];
         };
         /**
          * @description The new tenant, and its secret, which is shown here only.
@@ -1818,6 +1845,7 @@ export interface components {
          *         "createdAt": "2026-05-08T12:00:00.000Z",
          *         "directory": "open",
          *         "name": "Acme",
+         *         "signing": "eddsa",
          *         "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
          *       }
          *     }
@@ -1911,6 +1939,7 @@ export interface components {
          *           "createdAt": "2026-05-08T12:00:00.000Z",
          *           "directory": "open",
          *           "name": "Acme",
+         *           "signing": "eddsa",
          *           "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
          *         }
          *       ],
@@ -2368,6 +2397,7 @@ export type SessionExpiredEvent = components['schemas']['SessionExpiredEvent'];
 export type SessionRenewedEvent = components['schemas']['SessionRenewedEvent'];
 export type SessionRevokedEvent = components['schemas']['SessionRevokedEvent'];
 export type Sha256 = components['schemas']['Sha256'];
+export type SigningAlgorithm = components['schemas']['SigningAlgorithm'];
 export type SigningKey = components['schemas']['SigningKey'];
 export type SigningKeyList = components['schemas']['SigningKeyList'];
 export type SigningKeyRotate = components['schemas']['SigningKeyRotate'];

@@ -54,6 +54,7 @@ export const callers = {
     usageRead: ["apiKey"],
     usageMessageCreate: ["apiKey"],
     usageMessageRefund: ["apiKey"],
+    jwksRead: [],
     signatureDebug: ["apiKey", "signedV2", "adminKey"],
     sessionExplain: ["apiKey", "signedV2", "adminKey"],
     sessionList: ["apiKey", "signedV2", "adminKey"],

@@ -9,6 +9,7 @@ use super::{DemoData, DevCredentials, TenantCredentials, demo_data};
 use crate::domain::api_key::KeyHash;
 use crate::domain::audit::Subject;
 use crate::domain::key::{Ceilings, Identity, Key, KeySettings, KeyState, Mode, Scope};
+use crate::domain::signing_key::SigningAlgorithm;
 use crate::domain::tenant::{Directory, Tenant};
 use crate::error::Result;
 use crate::provision::{Provision, open_identity_secret, open_key_secret};
@@ -78,6 +79,7 @@ impl Seeding<'_> {
             id: id.to_owned(),
             name: self.name.to_owned(),
             directory: Directory::Open,
+            signing: SigningAlgorithm::Hs256,
             identity_secret: self.at.seal_identity_secret(id, &secret),
             created_at: there.map_or(now, |there| there.created_at),
             revoked_at: None,

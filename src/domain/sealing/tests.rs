@@ -137,7 +137,9 @@ fn debug_shows_no_secret() {
 fn generations_have_keys_of_their_own_and_the_first_is_as_ever() {
     use crate::domain::signing_key;
     let (plain, rotated) = (keys(&[KEY]), keys(&[KEY]));
-    rotated.signing.replace(signing_key::rotated("t", &[], 60, 0).expect("the first rotation"));
+    let rotation = signing_key::Rotation { overlap_s: 60, algorithm: None, cached_s: 0 };
+    let all = signing_key::rotated("t", &[], rotation, 0).expect("the first rotation");
+    rotated.signing.replace(all);
     let of = |keys: &MasterKeys, issued_s| keys.signing_key("t", "a", issued_s);
     assert_eq!(of(&rotated, 2), of(&plain, 2));
     assert_ne!(of(&rotated, 3), of(&plain, 3));

@@ -1,14 +1,15 @@
 //! The laws of tokens: what jsonwebtoken would let pass and this service does not.
 
 use proptest::prelude::*;
+use secrecy::SecretString;
 use serde_json::json;
 
 use super::*;
 
-const NOW: i64 = 1_700_000_000_500;
-const NOW_S: i64 = 1_700_000_000;
-const KEY: &str = "5f0c2b7e91d34a68b7c1e20f94d85a3366d1fe07a95b4c82903e7d6f18c4ab52";
-const OTHER: &str = "c9a1f4d27b3e58069d41cc83f25e7ab0143f9de2865b7c10ea47d3b95f6820c4";
+pub(super) const NOW: i64 = 1_700_000_000_500;
+pub(super) const NOW_S: i64 = 1_700_000_000;
+pub(super) const KEY: &str = "5f0c2b7e91d34a68b7c1e20f94d85a3366d1fe07a95b4c82903e7d6f18c4ab52";
+pub(super) const OTHER: &str = "c9a1f4d27b3e58069d41cc83f25e7ab0143f9de2865b7c10ea47d3b95f6820c4";
 const IDENTITY: &str = "cis_3f9de2865b7c10ea47d3b95f6820c4c9a1f4d27b3e58069d41cc83f25e7ab014";
 
 fn tokens(keys: &[&str]) -> Tokens {
@@ -16,7 +17,7 @@ fn tokens(keys: &[&str]) -> Tokens {
     Tokens::new(Arc::new(keys), "vestibule")
 }
 
-fn embed() -> EmbedClaims {
+pub(super) fn embed() -> EmbedClaims {
     EmbedClaims {
         iss: "vestibule".into(),
         aud: Audience::Embed.name().into(),
@@ -33,7 +34,7 @@ fn embed() -> EmbedClaims {
     }
 }
 
-fn iframe() -> IframeClaims {
+pub(super) fn iframe() -> IframeClaims {
     let EmbedClaims { iss, sub, tid, sid, jti, iat, nbf, exp, kg, .. } = embed();
     IframeClaims { iss, aud: Audience::Iframe.name().into(), sub, tid, sid, jti, iat, nbf, exp, kg }
 }
@@ -44,14 +45,14 @@ fn signed(header: &str, claims: &str, audience: Audience) -> String {
     signed_by(&key, header, claims)
 }
 
-fn signed_by(key: &[u8], header: &str, claims: &str) -> String {
+pub(super) fn signed_by(key: &[u8], header: &str, claims: &str) -> String {
     let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
     let key = EncodingKey::from_secret(key);
     let mac = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256);
     format!("{message}.{}", mac.expect("HMAC signs anything"))
 }
 
-const PLAIN: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
+pub(super) const PLAIN: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
 fn embed_json() -> Value {
     serde_json::to_value(embed()).expect("claims are JSON")

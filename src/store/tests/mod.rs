@@ -23,6 +23,7 @@ use crate::domain::key::{
 };
 use crate::domain::sealing::Sealed;
 use crate::domain::session::{AuditEntry, Conversation, Grant, Session};
+use crate::domain::signing_key::SigningAlgorithm;
 use crate::domain::tenant::{Directory, Tenant};
 use crate::error::{Error, Result};
 
@@ -44,6 +45,7 @@ fn tenant(id: &str) -> Tenant {
         id: id.into(),
         name: "A".into(),
         directory: Directory::Open,
+        signing: SigningAlgorithm::Hs256,
         identity_secret: Sealed(vec![1, 2, 3]),
         created_at: NOW,
         revoked_at: None,

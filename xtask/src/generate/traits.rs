@@ -19,7 +19,8 @@ pub fn stream(tag: &str, operations: &[&Operation]) -> TokenStream {
     let each = operations.iter().map(|operation| {
         let (info, request) = (info(operation), request(operation));
         let (response, glue) = (response(operation), glue(operation, &trait_name));
-        quote!(#info #request #response #glue)
+        let max_age = max_age(operation);
+        quote!(#max_age #info #request #response #glue)
     });
     let endpoints = operations.iter().map(|operation| endpoint(operation));
     let recall = idempotency::supertrait(operations);
@@ -94,6 +95,17 @@ fn method(operation: &Operation) -> TokenStream {
             std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
         }
     }
+}
+
+/// How long answers may be kept, where the document says it.
+fn max_age(operation: &Operation) -> Option<TokenStream> {
+    let headers = operation.answers.iter().flat_map(|answer| &answer.headers);
+    let said = headers.filter(|it| it.name == "cache-control").find_map(|it| it.constant.as_ref());
+    let seconds = said?.split(',').find_map(|it| it.trim().strip_prefix("max-age="))?;
+    let seconds = proc_macro2::Literal::u32_unsuffixed(seconds.parse().ok()?);
+    let name = format_ident!("{}_MAX_AGE_S", operation.snake.to_uppercase());
+    let doc = format!("For how long an answer to `{}` may be kept, seconds.", operation.id);
+    Some(quote!(#[doc = #doc] pub const #name: u32 = #seconds;))
 }
 
 fn info(operation: &Operation) -> TokenStream {

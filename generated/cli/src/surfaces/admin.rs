@@ -573,6 +573,23 @@ impl<T: CliConfig> Cli<T> {
                     .help("The tenant's name, for people."),
             )
             .arg(
+                ::clap::Arg::new("signing")
+                    .long("signing")
+                    .value_parser(
+                        ::clap::builder::TypedValueParser::map(
+                            ::clap::builder::PossibleValuesParser::new([
+                                types::SigningAlgorithm::Hs256.to_string(),
+                                types::SigningAlgorithm::Eddsa.to_string(),
+                            ]),
+                            |s| types::SigningAlgorithm::try_from(s).unwrap(),
+                        ),
+                    )
+                    .required(false)
+                    .help(
+                        "How the tokens of embed and iframe sessions are signed. `hs256` is a secret of the service, so\nthat only the service verifies them. `eddsa` is Ed25519, whose public keys stand in\n`/.well-known/jwks.json`, so that a host's backend verifies them too.",
+                    ),
+            )
+            .arg(
                 ::clap::Arg::new("json-body")
                     .long("json-body")
                     .value_name("JSON-FILE")
@@ -581,7 +598,7 @@ impl<T: CliConfig> Cli<T> {
                     .help("Path to a file that contains the full json body."),
             )
             .about(
-                "Create a tenant\n\nCreates a tenant and the secret with which its backend signs customer tokens. The secret is\nin this answer only.",
+                "Create a tenant\n\nCreates a tenant and the secret with which its backend signs customer tokens. The secret is\nin this answer only.\n\nWith `signing: eddsa`, HS256 signs for two to three seconds more, until every instance knows\nthe EdDSA key.",
             )
     }
     pub fn cli_tenant_revoke() -> ::clap::Command {
@@ -719,11 +736,28 @@ impl<T: CliConfig> Cli<T> {
                     .help("The tenant."),
             )
             .about(
-                "List the generations of a tenant's signing key\n\nLists the generations of the key that signs the tenant's session tokens, newest first, retired\nones too. The keys themselves are derived and shown nowhere.",
+                "List the generations of a tenant's signing key\n\nLists the generations of the key that signs the tenant's session tokens, newest first, retired\nones too. The secret keys are derived and shown nowhere; what verifies EdDSA stands in\n`/.well-known/jwks.json`.",
             )
     }
     pub fn cli_signing_key_rotate() -> ::clap::Command {
         ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("algorithm")
+                    .long("algorithm")
+                    .value_parser(
+                        ::clap::builder::TypedValueParser::map(
+                            ::clap::builder::PossibleValuesParser::new([
+                                types::SigningAlgorithm::Hs256.to_string(),
+                                types::SigningAlgorithm::Eddsa.to_string(),
+                            ]),
+                            |s| types::SigningAlgorithm::try_from(s).unwrap(),
+                        ),
+                    )
+                    .required(false)
+                    .help(
+                        "How the tokens of embed and iframe sessions are signed. `hs256` is a secret of the service, so\nthat only the service verifies them. `eddsa` is Ed25519, whose public keys stand in\n`/.well-known/jwks.json`, so that a host's backend verifies them too.",
+                    ),
+            )
             .arg(
                 ::clap::Arg::new("overlap-seconds")
                     .long("overlap-seconds")
@@ -749,7 +783,7 @@ impl<T: CliConfig> Cli<T> {
                     .help("Path to a file that contains the full json body."),
             )
             .about(
-                "Rotate a tenant's signing key\n\nBegins a new generation of the key that signs the tenant's session tokens. It is `pending` for\ntwo to three seconds, so that every instance knows it, then `active`. The one before is\n`verify-only` from then on for `overlapSeconds`, so that every token it signed stays valid,\nthen `retired`. With an overlap of 0 all older tokens of the tenant end when the new\ngeneration begins: for a key that others may know.\n\nWhile an older generation verifies still, another overlap is refused.",
+                "Rotate a tenant's signing key\n\nBegins a new generation of the key that signs the tenant's session tokens. It is `pending` for\ntwo to three seconds, so that every instance knows it, then `active`. The one before is\n`verify-only` from then on for `overlapSeconds`, so that every token it signed stays valid,\nthen `retired`. With an overlap of 0 all older tokens of the tenant end when the new\ngeneration begins: for a key that others may know.\n\nWith `algorithm` the new generation is of that algorithm; older tokens stay what they are. With\nan overlap, a key that signs with EdDSA is pending for a minute more, so that whoever keeps\n`/.well-known/jwks.json` for as long as it permits knows the key before any token needs it.\n\nWhile an older generation verifies still, another overlap is refused.",
             )
     }
     pub fn cli_webhook_list() -> ::clap::Command {
@@ -1512,6 +1546,9 @@ impl<T: CliConfig> Cli<T> {
         if let Some(value) = matches.get_one::<types::TenantCreateName>("name") {
             request = request.body_map(|body| { body.name(value.clone()) });
         }
+        if let Some(value) = matches.get_one::<types::SigningAlgorithm>("signing") {
+            request = request.body_map(|body| { body.signing(value.clone()) });
+        }
         self.config.execute_tenant_create(matches, &mut request)?;
         let result = request.send().await;
         match result {
@@ -1672,6 +1709,9 @@ impl<T: CliConfig> Cli<T> {
             let body_value = serde_json::from_str::<types::SigningKeyRotate>(&body_txt)
                 .with_context(|| format!("failed to parse {}", value.display()))?;
             request = request.body(body_value);
+        }
+        if let Some(value) = matches.get_one::<types::SigningAlgorithm>("algorithm") {
+            request = request.body_map(|body| { body.algorithm(value.clone()) });
         }
         if let Some(value) = matches.get_one::<i64>("overlap-seconds") {
             request = request.body_map(|body| { body.overlap_seconds(value.clone()) });

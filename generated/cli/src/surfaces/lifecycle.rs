@@ -17,6 +17,7 @@ impl<T: CliConfig> Cli<T> {
     }
     pub fn get_command(cmd: CliCommand) -> ::clap::Command {
         match cmd {
+            CliCommand::JwksRead => Self::cli_jwks_read(),
             CliCommand::SignatureDebug => Self::cli_signature_debug(),
             CliCommand::SessionExplain => Self::cli_session_explain(),
             CliCommand::SessionList => Self::cli_session_list(),
@@ -27,6 +28,19 @@ impl<T: CliConfig> Cli<T> {
             CliCommand::TokenIntrospect => Self::cli_token_introspect(),
             CliCommand::TokenRevoke => Self::cli_token_revoke(),
         }
+    }
+    pub fn cli_jwks_read() -> ::clap::Command {
+        ::clap::Command::new("")
+            .arg(
+                ::clap::Arg::new("tenant-id")
+                    .long("tenant-id")
+                    .value_parser(::clap::value_parser!(types::TenantId))
+                    .required(false)
+                    .help("Only the keys of this tenant."),
+            )
+            .about(
+                "Read the public keys that verify tokens\n\nLists the public keys of the tenants whose embed and iframe tokens are signed with EdDSA, as a\nJSON Web Key Set (RFC 7517, RFC 8037), so that a host's backend can verify tokens without\nasking. There are keys that will sign soon, keys that sign, and keys whose tokens are still\nvalid. Keys of tenants that sign with HS256 are secret and never listed.\n\nA backend takes the key that the `kid` of a token's header names, and no other algorithm than\nthat key's `alg`; it checks `iss`, `aud`, `exp` and that `tid` is its own tenant, for the keys\nof other tenants stand here too. `tenantId` leaves those out. A tenant that does not exist has\nno keys. A `kid` that is not among the keys at hand is a reason to read them again.\n\nA verified token is genuine and in time. Whether its session was ended since, only the service\nknows: `tokenIntrospect` tells.\n\nA new key is listed before it signs, for longer than this answer may be cached.",
+            )
     }
     pub fn cli_signature_debug() -> ::clap::Command {
         ::clap::Command::new("")
@@ -390,6 +404,7 @@ impl<T: CliConfig> Cli<T> {
         matches: &::clap::ArgMatches,
     ) -> anyhow::Result<()> {
         match cmd {
+            CliCommand::JwksRead => self.execute_jwks_read(matches).await,
             CliCommand::SignatureDebug => self.execute_signature_debug(matches).await,
             CliCommand::SessionExplain => self.execute_session_explain(matches).await,
             CliCommand::SessionList => self.execute_session_list(matches).await,
@@ -401,6 +416,27 @@ impl<T: CliConfig> Cli<T> {
             }
             CliCommand::TokenIntrospect => self.execute_token_introspect(matches).await,
             CliCommand::TokenRevoke => self.execute_token_revoke(matches).await,
+        }
+    }
+    pub async fn execute_jwks_read(
+        &self,
+        matches: &::clap::ArgMatches,
+    ) -> anyhow::Result<()> {
+        let mut request = self.client.jwks_read();
+        if let Some(value) = matches.get_one::<types::TenantId>("tenant-id") {
+            request = request.tenant_id(value.clone());
+        }
+        self.config.execute_jwks_read(matches, &mut request)?;
+        let result = request.send().await;
+        match result {
+            Ok(r) => {
+                self.config.success_item(&r);
+                Ok(())
+            }
+            Err(r) => {
+                self.config.error(&r);
+                Err(anyhow::Error::new(r))
+            }
         }
     }
     pub async fn execute_signature_debug(
@@ -727,6 +763,13 @@ pub trait CliConfig {
     fn list_end_error<T>(&self, value: &Error<T>)
     where
         T: serde::Serialize + std::fmt::Debug;
+    fn execute_jwks_read(
+        &self,
+        matches: &::clap::ArgMatches,
+        request: &mut builder::JwksRead,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
     fn execute_signature_debug(
         &self,
         matches: &::clap::ArgMatches,
@@ -793,6 +836,7 @@ pub trait CliConfig {
 }
 #[derive(Copy, Clone, Debug)]
 pub enum CliCommand {
+    JwksRead,
     SignatureDebug,
     SessionExplain,
     SessionList,
@@ -806,7 +850,7 @@ pub enum CliCommand {
 impl CliCommand {
     pub fn iter() -> impl Iterator<Item = CliCommand> {
         vec![
-            CliCommand::SignatureDebug, CliCommand::SessionExplain,
+            CliCommand::JwksRead, CliCommand::SignatureDebug, CliCommand::SessionExplain,
             CliCommand::SessionList, CliCommand::SessionRead, CliCommand::SessionRevoke,
             CliCommand::SessionRenew, CliCommand::SessionRevokeMany,
             CliCommand::TokenIntrospect, CliCommand::TokenRevoke,
@@ -815,6 +859,7 @@ impl CliCommand {
     }
     pub fn operation_id(&self) -> &'static str {
         match self {
+            CliCommand::JwksRead => "jwks_read",
             CliCommand::SignatureDebug => "signature_debug",
             CliCommand::SessionExplain => "session_explain",
             CliCommand::SessionList => "session_list",

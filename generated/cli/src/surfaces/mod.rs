@@ -71,6 +71,7 @@ pub fn proofs(operation: &str) -> Option<&'static [Proof]> {
         "usage_read" => Some(&[Proof::Bearer]),
         "usage_message_create" => Some(&[Proof::Bearer]),
         "usage_message_refund" => Some(&[Proof::Bearer]),
+        "jwks_read" => Some(&[]),
         "signature_debug" => Some(&[Proof::Bearer, Proof::Signature]),
         "session_explain" => Some(&[Proof::Bearer, Proof::Signature]),
         "session_list" => Some(&[Proof::Bearer, Proof::Signature]),
