@@ -26,6 +26,7 @@ pub mod error;
 pub mod in_flight;
 pub mod key_uses;
 pub mod limiter;
+pub mod net;
 pub mod outbound;
 pub mod provision;
 pub mod resealing;

@@ -1,7 +1,8 @@
 //! One run of the service: store, master-key check, routes, listener, and a graceful end.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::deliveries::Deliveries;
 use crate::domain::api_key::KeyHash;
 use crate::domain::sealing::Sealed;
 use crate::error::Error;
+use crate::net::{self, BadTlsFiles, Bound, Clients, Guard, Public};
 use crate::store::Store;
 use crate::telemetry::request_log::{RequestLog, Writer};
 use crate::telemetry::{DropshotLog, Telemetry, listener};
@@ -45,6 +47,9 @@ pub enum ServeError {
         /// What the system says.
         cause: String,
     },
+    /// The listener cannot speak TLS.
+    #[error(transparent)]
+    Tls(#[from] BadTlsFiles),
     /// The request log cannot be opened.
     #[error("the request log cannot be opened: {0}")]
     RequestLog(String),
@@ -107,8 +112,9 @@ pub async fn serve(
     }
     tracing::info!("stopping: requests already begun are answered");
     let context = running.context;
+    context.is_stopping.store(true, Ordering::Relaxed);
     // A client that stays must not keep deliveries from being given back, nor the other way round.
-    let closing = tokio::time::timeout(DRAIN, server.close());
+    let closing = tokio::time::timeout(DRAIN, drain(server, running.public));
     let (closed, ()) = tokio::join!(closing, running.deliveries.stop());
     match closed {
         Ok(closed) => closed.map_err(ServeError::Server)?,
@@ -125,15 +131,28 @@ pub async fn serve(
     Ok(())
 }
 
+/// Lets nobody in any more and waits for those who are in.
+async fn drain(server: HttpServer<Arc<Context>>, public: Option<Public>) -> Result<(), String> {
+    let Some(mut public) = public else { return server.close().await };
+    public.close();
+    // The server ends each connection after its last answer, and the listener what it passed on.
+    let (closed, ()) = tokio::join!(server.close(), public.drained());
+    closed
+}
+
 /// A service that answers.
 pub struct Running {
     /// The server; dropping it stops it.
     pub server: HttpServer<Arc<Context>>,
+    /// What stands before it; `None` when it listens itself. Dropping it cuts its connections.
+    pub public: Option<Public>,
     /// What its handlers share.
     pub context: Arc<Context>,
     /// What sends webhooks; without [`Deliveries::stop`] it ends with the runtime.
     pub deliveries: Deliveries,
-    /// Where it answers.
+    /// Where it lets clients in.
+    pub address: SocketAddr,
+    /// Where it answers, as clients know it.
     pub base_url: String,
     /// Where its metrics can be read.
     pub metrics: Option<SocketAddr>,
@@ -155,8 +174,9 @@ pub async fn start(
     let admin_token = KeyHash::of(token.expose_secret());
     // Patterns compile while nobody waits for them.
     vestibule_api::register::compile_schemas();
-    let bind = with_port(config.bind)?;
-    let public_url = config.public_url(bind);
+    let door = Door::take(config.bind, config.listener.clone()).await?;
+    let address = door.address();
+    let public_url = config.public_url(address);
     let offset_ms = config.clock_offset_ms;
     let (telemetry, request_log) = telemetry(&config.data_dir, config.request_log)?;
     let parts = Parts {
@@ -168,6 +188,8 @@ pub async fn start(
         telemetry,
         outbound: config.outbound,
         webhooks: config.webhooks,
+        clients: Arc::new(Clients::new(config.listener.as_ref())),
+        trusted_proxies: config.trusted_proxies,
         dev,
     };
     let context = Arc::new(Context::new(parts));
@@ -184,10 +206,53 @@ pub async fn start(
         Some(bind) => Some(show_metrics(bind, &context).await?),
         None => None,
     };
-    let server = answer_at(bind, Arc::clone(&context), is_dev)?;
+    let (server, public) = door.open(Arc::clone(&context), is_dev)?;
     tokio::spawn(write_uses(Arc::downgrade(&context)));
     let deliveries = Deliveries::start(Arc::clone(&context));
-    Ok(Running { server, context, deliveries, base_url: public_url, metrics, request_log })
+    let base_url = public_url;
+    Ok(Running { server, public, context, deliveries, address, base_url, metrics, request_log })
+}
+
+/// Where clients come in.
+enum Door {
+    /// Through the public listener, which is bound already.
+    Guarded(Box<(Bound, Guard)>),
+    /// Straight to the server, which is to listen there.
+    Plain(SocketAddr),
+}
+
+impl Door {
+    async fn take(bind: SocketAddr, guard: Option<Guard>) -> Result<Self, ServeError> {
+        let Some(guard) = guard else { return with_port(bind).map(Self::Plain) };
+        let bound = net::bind(bind).await;
+        let bound = bound.map_err(|cause| ServeError::Bind { bind, cause: cause.to_string() })?;
+        Ok(Self::Guarded(Box::new((bound, guard))))
+    }
+
+    /// The address, its port settled.
+    fn address(&self) -> SocketAddr {
+        match self {
+            Self::Guarded(guarded) => guarded.0.address(),
+            Self::Plain(bind) => *bind,
+        }
+    }
+
+    fn open(
+        self,
+        context: Arc<Context>,
+        is_dev: bool,
+    ) -> Result<(HttpServer<Arc<Context>>, Option<Public>), ServeError> {
+        match self {
+            Self::Plain(bind) => Ok((answer_at(bind, context, is_dev)?, None)),
+            Self::Guarded(guarded) => {
+                let (bound, guard) = *guarded;
+                let clients = Arc::clone(&context.clients);
+                let server = answer_at((Ipv4Addr::LOCALHOST, 0).into(), context, is_dev)?;
+                let public = bound.open(guard, server.local_addr(), clients)?;
+                Ok((server, Some(public)))
+            }
+        }
+    }
 }
 
 /// Where the records of requests go, and the thread that writes some of them down.
@@ -206,7 +271,8 @@ async fn show_metrics(bind: SocketAddr, context: &Arc<Context>) -> Result<Socket
     let context = Arc::downgrade(context);
     let text = move || {
         let context = context.upgrade()?;
-        context.telemetry.exposition(context.store.figures(), context.edge.counts())
+        let (store, clients) = (context.store.figures(), context.clients.figures());
+        context.telemetry.exposition(store, context.edge.counts(), clients)
     };
     let shown = listener::show(bind, Arc::new(text)).await;
     shown.map_err(|cause| ServeError::MetricsBind { bind, cause: cause.to_string() })

@@ -1,6 +1,7 @@
 //! `/healthz`, `/readyz` and `/version`, for whoever watches the service.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use dropshot::{ApiDescription, ApiDescriptionRegisterError, Body, HttpError, RequestContext};
 use http::{Response, StatusCode};
@@ -26,13 +27,20 @@ async fn healthz(_: RequestContext<Arc<Context>>) -> Result<Response<Body>, Http
 
 /// Every part that an answer needs works; each is named.
 async fn readyz(context: RequestContext<Arc<Context>>) -> Result<Response<Body>, HttpError> {
-    let ready = context.context().store.ready().await;
-    let checks = [("store.read", &ready.reader), ("store.write", &ready.writer)];
-    let is_ready = checks.iter().all(|(_, result)| result.is_ok());
-    let shown = checks.map(|(name, result)| match result {
-        Ok(()) => (name.to_owned(), json!("ok")),
-        Err(error) => (name.to_owned(), json!(error.to_string())),
-    });
+    let service = context.context();
+    let ready = service.store.ready().await;
+    let is_stopping = service.is_stopping.load(Ordering::Relaxed);
+    let said = |result: &Result<()>| match result {
+        Ok(()) => json!("ok"),
+        Err(error) => json!(error.to_string()),
+    };
+    let checks = [
+        ("store.read", said(&ready.reader)),
+        ("store.write", said(&ready.writer)),
+        ("listener", json!(if is_stopping { "stopping" } else { "ok" })),
+    ];
+    let is_ready = checks.iter().all(|(_, said)| said == "ok");
+    let shown = checks.map(|(name, said)| (name.to_owned(), said));
     let (status, word) = match is_ready {
         true => (StatusCode::OK, "ready"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),

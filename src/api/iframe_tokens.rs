@@ -24,7 +24,7 @@ impl IframeTokens for Context {
     ) -> Result<IframeTokenRedeemResponse, Refusal> {
         self.require_same_origin(request.received.origin())?;
         let now = self.clock.now_ms();
-        let standing = self.edge.redemption(request.received.peer.ip(), now)?;
+        let standing = self.edge.redemption(request.received.client, now)?;
         let hash = KeyHash::of(&request.body.cache_key);
         request.received.notes.token(TokenPrefix(hash.prefix()));
         let redeemed = self.store.redeem_cache_key(hash.bytes(), now, self.ids.id("aud_")).await?;

@@ -59,11 +59,11 @@ mod try_out;
 mod usage;
 mod webhooks;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use dropshot::{ApiDescription, ApiDescriptionRegisterError, Body, HttpError, RequestContext};
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use serde_json::Value;
 use tracing::Span;
 use vestibule_runtime::{Asked, BodyLimits, Host, Refusal, RequestRecord};
@@ -109,6 +109,10 @@ impl Host for Context {
 
     fn handler_deadline(&self) -> std::time::Duration {
         self.handler_deadline
+    }
+
+    fn client(&self, connected: SocketAddr, headers: &HeaderMap) -> IpAddr {
+        self.trusted_proxies.client(self.peer(connected).ip(), headers)
     }
 
     async fn origin_may_read(&self, origin: &str) -> bool {

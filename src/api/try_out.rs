@@ -92,8 +92,9 @@ async fn relay(
 /// Whether a script of this service's own pages asks, from this machine: others can write any
 /// `Origin`, and a development server may listen on all addresses. Without one it is no page.
 fn is_own_page(context: &RequestContext<Arc<Context>>) -> bool {
-    let (peer, headers) = (context.request.remote_addr().ip(), context.request.headers());
     let service = context.context();
+    let peer = service.peer(context.request.remote_addr()).ip();
+    let headers = context.request.headers();
     if !is_near(peer, &service.public_url, headers) {
         return false;
     }

@@ -124,6 +124,9 @@ impl From<ServeError> for Failure {
             ServeError::MetricsBind { .. } => {
                 "give metrics.bind an address of this machine with a free port"
             }
+            ServeError::Tls(_) => {
+                "give listener.tls_certificate and listener.tls_key the PEM files of one pair"
+            }
             ServeError::Store(_) | ServeError::Server(_) | ServeError::RequestLog(_) => {
                 "check that the data directory is this service's and writable"
             }
@@ -132,6 +135,7 @@ impl From<ServeError> for Failure {
             ServeError::WrongMasterKey
             | ServeError::NoAdminToken
             | ServeError::Bind { .. }
+            | ServeError::Tls(_)
             | ServeError::MetricsBind { .. } => Self::unusable(error.to_string(), help),
             ServeError::Store(_) | ServeError::Server(_) | ServeError::RequestLog(_) => {
                 Self::refused(error.to_string(), help)

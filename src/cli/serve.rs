@@ -13,6 +13,7 @@ use super::dev::DevCredentials;
 use super::{Failure, print_line};
 use crate::config::{Config, ConfigError, Overrides};
 use crate::context::{Clock, Ids};
+use crate::net;
 use crate::telemetry::log::{self, LogGuard};
 #[cfg(feature = "otlp")]
 use crate::telemetry::traces::Traces;
@@ -37,10 +38,20 @@ Settings and defaults:
   otlp.endpoint = (none)           otlp.sample_percent = 100
   limits.redeem_per_minute = 30
   limits.body_deadline_ms = 10000  limits.in_flight_bytes = 67108864
+  listener.guard = \"on\" | \"off\"    listener.trusted_proxies = [] (networks)
+  listener.connections = 8192      listener.connections_per_address = 512
+  listener.first_byte_ms = 5000    listener.head_ms = 10000
+  listener.head_bytes = 16384      listener.stall_ms = 20000
+  listener.idle_ms = 100000        listener.lifetime_ms = 3600000
+  listener.tls_certificate, listener.tls_key = (none: plain HTTP)
   outbound.allow = [] (networks)   outbound.http = \"refuse\" | \"allow\"
   webhooks.deadline_ms = 15000     webhooks.keep_s = 604800
   webhooks.most = 100000           webhooks.retry_ms = [\"5000\", \"300000\", …]
   dev.clock_offset_ms = 0 (--dev alone)
+
+The listener cuts clients that are silent, slow or too many, and speaks TLS if it is given PEM files,
+which it reads again when they change. X-Forwarded-For counts only from listener.trusted_proxies.
+Behind a proxy that does as much, listener.guard = \"off\" saves its cost.
 
 Requests of the service's own, such as webhooks, go over HTTPS to public addresses. outbound.allow
 adds networks, outbound.http plain HTTP; with --dev both are open towards this machine.
@@ -107,6 +118,9 @@ impl Serve {
                 config.bind
             ))?;
             config.bind = free;
+        }
+        if let Some(guard) = &config.listener {
+            net::allow_connections(guard.most);
         }
         let demo = if config.dev { Some(Demo::prepare(&mut config)?) } else { None };
         let credentials = demo.as_ref().map(|demo| demo.credentials.clone());

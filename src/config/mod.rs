@@ -6,6 +6,7 @@
 mod key_file;
 mod key_list;
 mod layers;
+mod listener;
 mod outgoing;
 mod secret;
 mod telemetry;
@@ -23,7 +24,9 @@ use secrecy::SecretString;
 use crate::domain::outbound::OutboundPolicy;
 use crate::domain::sealing::MasterKeys;
 use crate::limiter::{EdgeRates, Mode, Rate};
+use crate::net::{Guard, TrustedProxies};
 use layers::{Layers, Setting};
+use outgoing::networks;
 
 pub use key_file::{read_private, write_private};
 pub use key_list::{add_last, keep_first, move_first, read_master_keys};
@@ -60,6 +63,10 @@ pub struct Config {
     pub otlp: Option<Otlp>,
     /// See [`Limits`].
     pub limits: Limits,
+    /// See [`Guard`]; `None` when the server listens itself, behind a proxy that does as much.
+    pub listener: Option<Guard>,
+    /// Whose word about who asks is taken.
+    pub trusted_proxies: TrustedProxies,
     /// Where requests of the service's own may go.
     pub outbound: OutboundPolicy,
     /// See [`Webhooks`].
@@ -172,6 +179,7 @@ impl Config {
             None => (DEFAULT_BIND, false),
         };
         let data_dir = read_data_dir(&layers);
+        let trusted_proxies = listener::trusted_proxies(&layers)?;
         let config = Self {
             dev,
             bind,
@@ -182,6 +190,8 @@ impl Config {
             request_log: telemetry::request_log(&layers)?,
             otlp: telemetry::otlp(&layers)?,
             limits: read_limits(&layers)?,
+            listener: listener::guard(&layers, trusted_proxies.clone())?,
+            trusted_proxies,
             outbound: outgoing::policy(&layers, dev)?,
             webhooks: outgoing::webhooks(&layers)?,
             clock_offset_ms: read_clock_offset(&layers, dev)?,
@@ -196,7 +206,9 @@ impl Config {
     /// Under which address people reach the service that listens at `bound`, without a slash at
     /// the end: `public_url`, or the bound address itself.
     pub fn public_url(&self, bound: SocketAddr) -> String {
-        self.public_url.clone().unwrap_or_else(|| url_of(bound))
+        let is_tls = self.listener.as_ref().is_some_and(|guard| guard.tls.is_some());
+        let scheme = if is_tls { "https" } else { "http" };
+        self.public_url.clone().unwrap_or_else(|| url_of(scheme, bound))
     }
 }
 
@@ -212,19 +224,20 @@ impl DataAccess {
         let master_key_file = secret::master_key_file(&layers, &data_dir);
         let bind = layers.get("bind").map_or(Ok(DEFAULT_BIND), read_bind)?;
         let public_url = layers.get("public_url").map(read_public_url).transpose()?;
-        let public_url = public_url.unwrap_or_else(|| url_of(bind));
+        let scheme = if listener::tls(&layers)?.is_some() { "https" } else { "http" };
+        let public_url = public_url.unwrap_or_else(|| url_of(scheme, bind));
         Ok(Self { data_dir, master_keys, master_key_file, public_url })
     }
 }
 
 /// Where this machine reaches a service that listens there.
-fn url_of(bound: SocketAddr) -> String {
+fn url_of(scheme: &str, bound: SocketAddr) -> String {
     let host = match bound.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         IpAddr::V4(_) | IpAddr::V6(_) => bound.ip(),
     };
-    format!("http://{}", SocketAddr::new(host, bound.port()))
+    format!("{scheme}://{}", SocketAddr::new(host, bound.port()))
 }
 
 fn read_layers(

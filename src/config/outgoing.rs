@@ -52,7 +52,7 @@ pub(super) fn webhooks(layers: &Layers) -> Result<Webhooks, ConfigError> {
 }
 
 /// An address alone is the network of itself.
-fn networks(setting: &Setting) -> Result<Vec<IpNet>, ConfigError> {
+pub(super) fn networks(setting: &Setting) -> Result<Vec<IpNet>, ConfigError> {
     let network = |text: &String| {
         let alone = || text.parse::<IpAddr>().map(IpNet::from).ok();
         let found = text.parse().ok().or_else(alone);

@@ -346,3 +346,26 @@ fn traces_go_to_the_base_url_of_a_collector() {
         assert!(refused.contains("is no base URL; write the base URL of a collector"), "{refused}");
     }
 }
+
+#[test]
+fn the_guard_is_on_unless_switched_off_and_tls_needs_both_files_and_the_guard() {
+    let load = |settings: &[(&str, &str)]| Case::new().load("", settings);
+    let guard = load(&[]).expect("good").listener.expect("it is on");
+    assert_eq!((guard.most, guard.most_of_one, guard.tls), (8192, 512, None));
+    assert!(load(&[("VESTIBULE__LISTENER__GUARD", "off")]).expect("good").listener.is_none());
+    let certificate = ("VESTIBULE__LISTENER__TLS_CERTIFICATE", "c.pem");
+    let key = ("VESTIBULE__LISTENER__TLS_KEY", "k.pem");
+    let config = load(&[certificate, key]).expect("good");
+    assert_eq!(config.public_url(DEFAULT_BIND), "https://127.0.0.1:8080");
+    let refused = load(&[certificate]).expect_err("half a pair");
+    let line = "VESTIBULE__LISTENER__TLS_CERTIFICATE: TLS needs listener.tls_key as well; set \
+                listener.tls_key to the path of a PEM file";
+    assert_eq!(refused, line);
+    let refused = load(&[certificate, key, ("VESTIBULE__LISTENER__GUARD", "off")]);
+    assert!(refused.expect_err("nobody speaks it").contains("without the guard there is no TLS"));
+    let proxies = ("VESTIBULE__LISTENER__TRUSTED_PROXIES", "10.0.0.0/8, fd00::1");
+    let config = load(&[proxies]).expect("good");
+    let is_trusted =
+        |text: &str| config.trusted_proxies.contains(text.parse().expect("an address"));
+    assert!(is_trusted("10.1.2.3") && is_trusted("fd00::1") && !is_trusted("192.0.2.1"));
+}

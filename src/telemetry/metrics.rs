@@ -15,6 +15,7 @@ use prometheus::{
 use vestibule_runtime::{Asked, CLIENT_GONE, OperationInfo, RequestRecord, method_name};
 
 use crate::limiter::EdgeCounts;
+use crate::net;
 use crate::store::Figures;
 
 /// Upper bounds, seconds, as OpenTelemetry advises for `http.server.request.duration`.
@@ -58,6 +59,8 @@ pub struct Sources {
     pub store: Figures,
     /// Of the limits at the edge.
     pub edge: EdgeCounts,
+    /// Of the public listener.
+    pub clients: net::Figures,
     /// Lines that the request log had no room for.
     pub request_log_lost: u64,
     /// Lines that the log had no room for.
@@ -250,6 +253,8 @@ fn found<'a, K: PartialEq, V>(slots: &'a [(K, V)], key: &K) -> Option<&'a V> {
 /// Series whose truth is somewhere else.
 struct Pulled {
     sessions: IntCounterVec,
+    connections: IntCounterVec,
+    open_connections: IntGauge,
     commits: IntCounter,
     writes: IntCounter,
     queue: IntGauge,
@@ -267,6 +272,13 @@ impl Pulled {
                 "Sessions that were opened and committed, by surface.",
                 &["surface"],
             ),
+            connections: new.counters(
+                "embed_listener_connections_total",
+                "Connections to the public listener, by what became of them.",
+                &["outcome"],
+            ),
+            open_connections: new
+                .gauge("embed_listener_open_connections", "Connections that are open now."),
             commits: new.counter("embed_store_commits_total", "Committed transactions."),
             writes: new.counter("embed_store_writes_total", "Writes in committed transactions."),
             queue: new.gauge("embed_store_queue_depth", "Writes that wait for the writer."),
@@ -289,10 +301,14 @@ impl Pulled {
     }
 
     fn update(&self, sources: &Sources) {
-        let Sources { store, edge, request_log_lost, log_lost } = sources;
+        let Sources { store, edge, clients, request_log_lost, log_lost } = sources;
         for (surface, opened) in store.sessions_opened {
             raise(&self.sessions.with_label_values(&[surface]), opened);
         }
+        for (outcome, connections) in clients.outcomes {
+            raise(&self.connections.with_label_values(&[outcome]), connections);
+        }
+        self.open_connections.set(i64::try_from(clients.open).unwrap_or(i64::MAX));
         raise(&self.commits, store.commits);
         raise(&self.writes, store.writes);
         self.queue.set(i64::try_from(store.queue_depth).unwrap_or(i64::MAX));

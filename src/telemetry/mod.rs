@@ -16,6 +16,7 @@ use tracing::Span;
 use vestibule_runtime::{Asked, OperationInfo, RequestRecord};
 
 use crate::limiter::EdgeCounts;
+use crate::net;
 use crate::store::Figures;
 pub use dropshot_log::DropshotLog;
 use metrics::{Metrics, Sources};
@@ -62,9 +63,14 @@ impl Telemetry {
     }
 
     /// The metrics as Prometheus reads them; `None` when they cannot be written.
-    pub fn exposition(&self, store: Figures, edge: EdgeCounts) -> Option<String> {
+    pub fn exposition(
+        &self,
+        store: Figures,
+        edge: EdgeCounts,
+        clients: net::Figures,
+    ) -> Option<String> {
         let request_log_lost = self.request_log.as_ref().map_or(0, RequestLog::lost);
-        let sources = Sources { store, edge, request_log_lost, log_lost: log::lost() };
+        let sources = Sources { store, edge, clients, request_log_lost, log_lost: log::lost() };
         let written = self.metrics.text(&sources);
         written.inspect_err(|error| tracing::error!(%error, "the metrics cannot be shown")).ok()
     }

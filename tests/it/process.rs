@@ -77,6 +77,11 @@ impl Process {
         port.expect("a base URL ends in its port")
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL, and wait until it is gone.
     pub fn kill(mut self) {
         self.child.kill().expect("the child is ours");

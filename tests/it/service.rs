@@ -71,7 +71,7 @@ impl Service {
             let store = Store::open(&config.data_dir).await.expect("the store opens");
             let running = vestibule::serve::start(config, store, Some(given)).await;
             let running = running.unwrap_or_else(|bad| panic!("the service does not start: {bad}"));
-            let base_url = format!("http://{}", running.server.local_addr());
+            let base_url = format!("http://{}", running.address);
             let told = (base_url, Arc::clone(&running.context), running.metrics);
             started.send(told).expect("the test waits");
             let _ = running.server.await;

@@ -14,13 +14,14 @@ use crate::constraints::none;
 const ARROWS: &[(&str, &[&str])] = &[
     ("api", &["domain", "store", "context", "error", "telemetry", "in_flight"]),
     ("in_flight", &["domain"]),
-    ("telemetry", &["config", "limiter", "store"]),
+    ("telemetry", &["config", "limiter", "net", "store"]),
     ("store", &["domain", "error"]),
     ("domain", &["error"]),
     ("error", &[]),
     ("limiter", &["error"]),
+    ("net", &[]),
     ("verified_tokens", &["domain", "error"]),
-    ("config", &["context", "domain", "error", "limiter"]),
+    ("config", &["context", "domain", "error", "limiter", "net"]),
     ("key_uses", &["domain", "error", "store"]),
     ("outbound", &["domain"]),
     ("deliveries", &["context", "domain", "error", "outbound", "provision", "store", "telemetry"]),
@@ -33,6 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "in_flight",
             "key_uses",
             "limiter",
+            "net",
             "outbound",
             "provision",
             "resealing",
@@ -43,7 +45,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("provision", &["context", "domain", "error", "store"]),
     ("resealing", &["context", "domain", "error", "store"]),
-    ("serve", &["api", "config", "context", "deliveries", "domain", "error", "store", "telemetry"]),
+    (
+        "serve",
+        &["api", "config", "context", "deliveries", "domain", "error", "net", "store", "telemetry"],
+    ),
     (
         "cli",
         &[
@@ -51,6 +56,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "context",
             "domain",
             "error",
+            "net",
             "provision",
             "resealing",
             "serve",
@@ -79,11 +85,14 @@ const PLACES: &[(&str, &[&str])] = &[
     ("clap", &["src/cli/"]),
     ("jsonwebtoken", &["src/domain/token.rs", "src/domain/token/"]),
     ("vestibule_api", &["src/api/", "src/cli/", "src/serve.rs"]),
-    ("http", &["src/api/", "src/cli/doctor/", "src/outbound.rs", "src/telemetry/"]),
+    (
+        "http",
+        &["src/api/", "src/cli/doctor/", "src/net/proxies.rs", "src/outbound.rs", "src/telemetry/"],
+    ),
     ("SystemTime", &["src/context.rs"]),
     ("Utc", &[]),
     ("aws_lc_rs::rand", &["src/context.rs"]),
-    ("std::fs", &["src/config/", "src/cli/", "src/store/", "src/telemetry/"]),
+    ("std::fs", &["src/config/", "src/cli/", "src/net/tls.rs", "src/store/", "src/telemetry/"]),
     ("std::env", &["src/config/", "src/cli/"]),
 ];
 

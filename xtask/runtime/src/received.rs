@@ -3,7 +3,7 @@
 //! dropshot's own body extractors accept more than one media type, drain oversize bodies before
 //! they answer and never give up on a slow one; this one answers 415, 413 and 408 and closes.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ pub struct Received {
     pub headers: HeaderMap,
     /// The raw bytes of the body, as a signature covers them; empty when there is none.
     pub body: Bytes,
-    /// Whose socket it came from.
-    pub peer: SocketAddr,
+    /// Who sent it.
+    pub client: IpAddr,
     /// The request's id, as every answer and log line names it.
     pub request_id: String,
     /// What is found out about its caller, for the record of the request.
@@ -53,7 +53,7 @@ impl Received {
 
 /// Where a request comes from and what it is called.
 pub(crate) struct Sender {
-    pub(crate) peer: SocketAddr,
+    pub(crate) client: IpAddr,
     pub(crate) request_id: String,
     pub(crate) notes: Notes,
 }
@@ -82,7 +82,7 @@ impl BodyLimits {
 pub(crate) async fn receive(
     operation: &'static OperationInfo,
     request: Request<Body>,
-    Sender { peer, request_id, notes }: Sender,
+    Sender { client, request_id, notes }: Sender,
     limits: &BodyLimits,
     codes: &StandardCodes,
 ) -> Result<Received, Refusal> {
@@ -103,7 +103,7 @@ pub(crate) async fn receive(
             (read.unwrap_or_else(|_| Err(closing(Refusal::new(codes.request_timeout))))?, budget)
         }
     };
-    Ok(Received { operation, uri, headers, body, peer, request_id, notes, _budget: budget })
+    Ok(Received { operation, uri, headers, body, client, request_id, notes, _budget: budget })
 }
 
 /// Exactly one `application/json`, without charset or as UTF-8, and not encoded.

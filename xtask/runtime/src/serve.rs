@@ -4,7 +4,7 @@
 
 use std::any::Any;
 use std::marker::PhantomData;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CONTENT_TYPE, ORIGIN, RETRY_AFTER,
     VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use serde::Serialize;
 use tracing::{Instrument as _, Span};
 
@@ -35,6 +35,11 @@ pub trait Host: Send + Sync + 'static {
     fn body_limits(&self) -> &BodyLimits;
     /// The longest a handler may take.
     fn handler_deadline(&self) -> Duration;
+    /// Who sent a request that came over the connection from `connected`: another address when
+    /// something trusted stands between.
+    fn client(&self, connected: SocketAddr, _: &HeaderMap) -> IpAddr {
+        connected.ip()
+    }
     /// Whether pages of this origin may read answers, errors among them.
     fn origin_may_read(&self, origin: &str) -> impl Future<Output = bool> + Send;
     /// Counts a request of this address before anything of it is read.
@@ -255,12 +260,13 @@ where
     Fut: Future<Output = Result<T, Refusal>> + Send,
 {
     let host = Arc::clone(context.context());
-    let (peer, request_id) = (context.request.remote_addr(), context.request_id);
+    let client = host.client(context.request.remote_addr(), request.headers());
+    let request_id = context.request_id;
     let route = Route::Operation(operation);
     let mut watch = Watch::begin(&host, route, &operation.method, request.headers(), &request_id);
     let origin = operation.cors.then(|| request.headers().get(ORIGIN).cloned()).flatten();
-    let of = Sender { peer, request_id: request_id.clone(), notes: watch.notes.clone() };
-    let received = match host.count_address(peer.ip()) {
+    let of = Sender { client, request_id: request_id.clone(), notes: watch.notes.clone() };
+    let received = match host.count_address(client) {
         Ok(()) => received::receive(operation, request, of, host.body_limits(), codes).await,
         Err(refusal) => Err(received::unread(operation, refusal)),
     };

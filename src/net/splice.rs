@@ -1,0 +1,399 @@
+//! Carries the bytes of one connection to the service and back, and ends it when its peer keeps
+//! everybody waiting. Follows where requests begin and answers begin; what they say passes by.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::Patience;
+use super::head::{Head, Progress};
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Both sides were done with it.
+    Done,
+    /// One side went away in the middle.
+    Broken,
+    /// Nothing came at first.
+    Silent,
+    /// A request's head did not arrive in time.
+    SlowHead,
+    /// A request's head is longer than heads may be.
+    LongHead,
+    /// It is no HTTP/1.1.
+    Foreign,
+    /// Nothing moved for too long.
+    Stalled,
+}
+
+/// Bytes read at once. One buffer for all connections of a thread: one that waits holds none.
+const CHUNK: usize = 16 * 1024;
+/// Reads in one go, before other connections have their turn.
+const TURNS: usize = 16;
+/// After the service has ended its side, what its client may still send, and for how long: a
+/// connection that is closed upon unread bytes takes the last answer with it.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 256 * 1024;
+/// After so long without a byte an answer is over: a connection that is too old may go.
+const QUIET: Duration = Duration::from_secs(1);
+/// What the service says before it reads a body that its client holds back.
+const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+thread_local! {
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; CHUNK].into());
+}
+
+/// The first head of a connection, perhaps with what came after it.
+///
+/// # Errors
+/// Why there is none.
+pub(super) async fn first_head(
+    client: &mut (impl AsyncRead + Unpin),
+    patience: &Patience,
+) -> Result<Vec<u8>, End> {
+    let mut bytes = Vec::new();
+    let first = tokio::time::timeout(patience.first_byte, read_some(client, &mut bytes)).await;
+    first.unwrap_or(Err(End::Silent))?;
+    let until = Instant::now() + patience.head;
+    let mut head = Head::default();
+    let mut seen = 0;
+    loop {
+        let progress = head.take(&bytes[seen..], patience.head_bytes);
+        seen = bytes.len();
+        if is_complete(progress)? {
+            return Ok(bytes);
+        }
+        let more = tokio::time::timeout_at(until, read_some(client, &mut bytes)).await;
+        more.unwrap_or(Err(End::SlowHead))?;
+    }
+}
+
+fn is_complete(progress: Progress) -> Result<bool, End> {
+    match progress {
+        Progress::Open => Ok(false),
+        Progress::Complete => Ok(true),
+        Progress::TooLong => Err(End::LongHead),
+        Progress::Foreign => Err(End::Foreign),
+    }
+}
+
+async fn read_some(client: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> Result<(), End> {
+    poll_fn(|cx| {
+        with_buffer(|buffer| {
+            let mut buffer = ReadBuf::new(buffer);
+            match Pin::new(&mut *client).poll_read(cx, &mut buffer) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Err(_)) => Poll::Ready(Err(End::Broken)),
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => Poll::Ready(Err(End::Done)),
+                Poll::Ready(Ok(())) => {
+                    bytes.extend_from_slice(buffer.filled());
+                    Poll::Ready(Ok(()))
+                }
+            }
+        })
+    })
+    .await
+}
+
+fn with_buffer<T>(take: impl FnOnce(&mut [u8]) -> T) -> T {
+    BUFFER.with_borrow_mut(|buffer| take(buffer))
+}
+
+/// Carries everything after `head`, which has been read already, until one side is done or `ends`
+/// has come.
+pub(super) async fn carry<C: AsyncRead + AsyncWrite + Unpin>(
+    client: &mut C,
+    service: TcpStream,
+    head: Vec<u8>,
+    patience: &Patience,
+    ends: Instant,
+) -> End {
+    let now = Instant::now();
+    let mut splice = Splice {
+        client,
+        service,
+        up: Way { rest: head, ..Way::default() },
+        down: Way::default(),
+        watch: Watch { phase: Phase::Request, moved: now, is_blocked: false, patience, ends },
+    };
+    let mut alarm = std::pin::pin!(sleep_until(splice.watch.deadline()));
+    poll_fn(|cx| match splice.poll(cx) {
+        Poll::Ready(end) => Poll::Ready(end),
+        Poll::Pending => splice.watch.poll_alarm(cx, alarm.as_mut()),
+    })
+    .await
+}
+
+struct Splice<'a, C> {
+    client: &'a mut C,
+    service: TcpStream,
+    up: Way,
+    down: Way,
+    watch: Watch<'a>,
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+struct Way {
+    /// What was read and the other side has not taken yet.
+    rest: Vec<u8>,
+    /// How much of `rest` it has taken.
+    taken: usize,
+    /// Something was written since it was last flushed.
+    is_unflushed: bool,
+    state: WayState,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum WayState {
+    #[default]
+    Open,
+    /// There is nothing more to read; the other side is yet to hear of it.
+    Ending,
+    Ended,
+}
+
+/// Where a connection stands, and how long it may stay there.
+struct Watch<'a> {
+    phase: Phase,
+    /// When bytes moved last.
+    moved: Instant,
+    /// The client does not take what is there for it.
+    is_blocked: bool,
+    patience: &'a Patience,
+    ends: Instant,
+}
+
+enum Phase {
+    /// A request's head is arriving.
+    Head { head: Head, until: Instant },
+    /// The head is here, no answer yet.
+    Request,
+    /// An answer has begun and may be over: the next bytes of the client begin a request.
+    Answer,
+    /// The service is done; what the client still sends is dropped.
+    Linger { until: Instant, left: usize },
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Splice<'_, C> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        for _ in 0..TURNS {
+            match self.turn(cx) {
+                Ok(true) => {}
+                Ok(false) => return Poll::Pending,
+                Err(end) => return Poll::Ready(end),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// One read of each side; whether anything moved.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        let Self { client, service, up, down, watch } = self;
+        if let Phase::Linger { left, .. } = &mut watch.phase {
+            return discard(cx, *client, left);
+        }
+        let sent = up.step(cx, *client, service, |bytes| watch.client_sent(bytes))?;
+        let answered = down.step(cx, service, *client, |bytes| {
+            watch.service_sent(bytes);
+            Ok(())
+        })?;
+        watch.is_blocked = !down.rest.is_empty();
+        if down.state == WayState::Ended {
+            if up.state != WayState::Open {
+                return Err(End::Done);
+            }
+            watch.phase = Phase::Linger { until: Instant::now() + LINGER, left: LINGER_BYTES };
+            return Ok(true);
+        }
+        let moved = sent || answered;
+        if moved {
+            watch.moved = Instant::now();
+        }
+        Ok(moved)
+    }
+}
+
+/// Reads and drops; whether there was anything.
+fn discard<C: AsyncRead + Unpin>(
+    cx: &mut Context<'_>,
+    client: &mut C,
+    left: &mut usize,
+) -> Result<bool, End> {
+    with_buffer(|buffer| {
+        let mut buffer = ReadBuf::new(buffer);
+        match Pin::new(client).poll_read(cx, &mut buffer) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Err(_)) => Err(End::Done),
+            Poll::Ready(Ok(())) => {
+                let read = buffer.filled().len();
+                *left = left.saturating_sub(read);
+                if read == 0 || *left == 0 { Err(End::Done) } else { Ok(true) }
+            }
+        }
+    })
+}
+
+impl Way {
+    /// Moves one buffer from one side to the other, after `see` has seen it; whether bytes moved.
+    fn step<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut R,
+        to: &mut W,
+        see: impl FnOnce(&[u8]) -> Result<(), End>,
+    ) -> Result<bool, End> {
+        let (is_clear, moved) = self.drain(cx, to)?;
+        if !is_clear {
+            return Ok(moved);
+        }
+        match self.state {
+            WayState::Open => Ok(self.read(cx, from, to, see)? || moved),
+            WayState::Ending => {
+                if let Poll::Ready(ended) = Pin::new(to).poll_shutdown(cx) {
+                    ended.map_err(|_| End::Broken)?;
+                    self.state = WayState::Ended;
+                    return Ok(true);
+                }
+                Ok(moved)
+            }
+            WayState::Ended => Ok(moved),
+        }
+    }
+
+    fn read<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut R,
+        to: &mut W,
+        see: impl FnOnce(&[u8]) -> Result<(), End>,
+    ) -> Result<bool, End> {
+        with_buffer(|buffer| {
+            let mut buffer = ReadBuf::new(buffer);
+            match Pin::new(from).poll_read(cx, &mut buffer) {
+                Poll::Pending => {
+                    self.flush(cx, to)?;
+                    return Ok(false);
+                }
+                Poll::Ready(read) => read.map_err(|_| End::Broken)?,
+            }
+            let bytes = buffer.filled();
+            if bytes.is_empty() {
+                self.state = WayState::Ending;
+                return Ok(true);
+            }
+            see(bytes)?;
+            let written = match Pin::new(to).poll_write(cx, bytes) {
+                Poll::Pending => 0,
+                Poll::Ready(written) => written.map_err(|_| End::Broken)?,
+            };
+            self.is_unflushed |= written > 0;
+            self.rest.extend_from_slice(&bytes[written..]);
+            Ok(true)
+        })
+    }
+
+    /// Writes what is left over; whether nothing is left, and whether bytes moved.
+    fn drain<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut W,
+    ) -> Result<(bool, bool), End> {
+        let mut moved = false;
+        while self.taken < self.rest.len() {
+            match Pin::new(&mut *to).poll_write(cx, &self.rest[self.taken..]) {
+                Poll::Pending => return Ok((false, moved)),
+                Poll::Ready(Ok(0) | Err(_)) => return Err(End::Broken),
+                Poll::Ready(Ok(written)) => self.taken += written,
+            }
+            (self.is_unflushed, moved) = (true, true);
+        }
+        if !self.rest.is_empty() {
+            // Not cleared: whoever was slow once shall not hold the memory for ever.
+            (self.rest, self.taken) = (Vec::new(), 0);
+        }
+        Ok((true, moved))
+    }
+
+    fn flush<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut W,
+    ) -> Result<(), End> {
+        if self.is_unflushed
+            && let Poll::Ready(flushed) = Pin::new(to).poll_flush(cx)
+        {
+            flushed.map_err(|_| End::Broken)?;
+            self.is_unflushed = false;
+        }
+        Ok(())
+    }
+}
+
+impl Watch<'_> {
+    fn client_sent(&mut self, bytes: &[u8]) -> Result<(), End> {
+        if matches!(self.phase, Phase::Answer) {
+            let until = Instant::now() + self.patience.head;
+            self.phase = Phase::Head { head: Head::default(), until };
+        }
+        if let Phase::Head { head, .. } = &mut self.phase
+            && is_complete(head.take(bytes, self.patience.head_bytes))?
+        {
+            self.phase = Phase::Request;
+        }
+        Ok(())
+    }
+
+    fn service_sent(&mut self, bytes: &[u8]) {
+        if bytes != INTERIM {
+            self.phase = Phase::Answer;
+        }
+    }
+
+    /// When this phase has lasted too long.
+    fn deadline(&self) -> Instant {
+        let stalled = self.moved + self.patience.stall;
+        match self.phase {
+            Phase::Head { until, .. } => until.min(stalled),
+            Phase::Linger { until, .. } => until,
+            // In the middle of a request nobody is cut for age.
+            Phase::Request => stalled,
+            Phase::Answer if self.is_blocked => stalled,
+            Phase::Answer => {
+                (self.moved + self.patience.idle).min(self.ends.max(self.moved + QUIET))
+            }
+        }
+    }
+
+    fn end(&self) -> End {
+        match self.phase {
+            Phase::Head { .. } => End::SlowHead,
+            Phase::Linger { .. } => End::Done,
+            Phase::Answer if !self.is_blocked => End::Done,
+            Phase::Request | Phase::Answer => End::Stalled,
+        }
+    }
+
+    fn poll_alarm(&self, cx: &mut Context<'_>, mut alarm: Pin<&mut Sleep>) -> Poll<End> {
+        let deadline = self.deadline();
+        // A later deadline waits until the alarm rings: most requests move it, and few let it ring.
+        if deadline < alarm.deadline() {
+            alarm.as_mut().reset(deadline);
+        }
+        while alarm.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= deadline {
+                return Poll::Ready(self.end());
+            }
+            alarm.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+}
