@@ -284,11 +284,11 @@ mod tests {
             assert_eq!(target(url).ok().as_deref(), expected, "{url}");
         }
         let secret = "ysk_000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-        let line = RequestLine { method: "POST", target: "/v1/sessions/revoke" };
+        let line = RequestLine { method: "POST", target: "/v1/sessions:revoke" };
         let when = (1_700_000_000_000, "0123456789abcdef");
         let body = br#"{"targets":["uid:u1"]}"#;
         let signed = Signed::whole("yk_1", &SecretString::from(secret), line, when, body);
-        let expected = "X-YoLead-Signature: v2=fea426e134cb628d87e2558a910950877f4f5e31e029c583ee08bd0e15533e80";
+        let expected = "X-YoLead-Signature: v2=1a85ac8439ae210b5eda00140fac24e1712cbb44125f1f4ccc1f65906b4b20d8";
         assert_eq!(signed.headers()[2..], ["X-YoLead-Nonce: 0123456789abcdef", expected]);
     }
 

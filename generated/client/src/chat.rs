@@ -337,7 +337,8 @@ pub mod types {
         }
     }
     /// Facts about the error. Which members there are depends on the code; an empty object when
-    /// there is nothing to add. Besides the members listed here: `scope` and `missing` with
+    /// there is nothing to add. Besides the members listed here: `reason` with
+    /// invalid_customer_token, `ends_at_ms` with rotation_in_progress, `scope` and `missing` with
     /// insufficient_scope, `missing` with
     /// intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
     /// `window_s` and `retry_after_s` with rate_limited, `exceeded` and `retry_after_s` with
@@ -2001,7 +2002,7 @@ impl Client {
     /// customer's id, and how long the session is still valid.
     ///
     /// The origin and the state of the key are checked again on every call. A widget that receives
-    /// 401 `invalid_session_token` opens a new session and retries once.
+    /// 401 opens a new session and retries once.
     ///
     /// Sends a `GET` request to `/api/public/v1/chat/conversation`
     ///
@@ -2056,13 +2057,14 @@ impl Client {
     }
     /// Refresh the own chat session
     ///
-    /// Gives the presented token's session a new token and another hour, and tells again what the
-    /// widget may show. Session and conversation stay. The presented token stays valid for 30 more
-    /// seconds, or until its own end when that is earlier.
+    /// Gives the presented token's session a new token, which lives as long as its first one did,
+    /// and tells again what the widget may show. Session and conversation stay. The presented token
+    /// stays valid for 30 more seconds, or until its own end when that is earlier.
     ///
     /// What the session may do is judged again by the present state of its key. No session outlives
-    /// twelve hours from its opening, nor the lifetime that its key sets: beyond that a widget opens
-    /// a new session. This operation has no request body.
+    /// twelve hours from its opening, nor the lifetime that its key sets: close to that end the new
+    /// token ends with it, and beyond it a widget opens a new session. This operation has no request
+    /// body.
     ///
     /// Sends a `POST` request to `/api/public/v1/chat/sessions/refresh`
     ///

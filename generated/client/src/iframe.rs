@@ -212,7 +212,8 @@ pub mod types {
         }
     }
     /// Facts about the error. Which members there are depends on the code; an empty object when
-    /// there is nothing to add. Besides the members listed here: `scope` and `missing` with
+    /// there is nothing to add. Besides the members listed here: `reason` with
+    /// invalid_customer_token, `ends_at_ms` with rotation_in_progress, `scope` and `missing` with
     /// insufficient_scope, `missing` with
     /// intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
     /// `window_s` and `retry_after_s` with rate_limited, `exceeded` and `retry_after_s` with

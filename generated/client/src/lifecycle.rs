@@ -75,7 +75,8 @@ pub mod types {
         }
     }
     /// Facts about the error. Which members there are depends on the code; an empty object when
-    /// there is nothing to add. Besides the members listed here: `scope` and `missing` with
+    /// there is nothing to add. Besides the members listed here: `reason` with
+    /// invalid_customer_token, `ends_at_ms` with rotation_in_progress, `scope` and `missing` with
     /// insufficient_scope, `missing` with
     /// intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
     /// `window_s` and `retry_after_s` with rate_limited, `exceeded` and `retry_after_s` with
@@ -840,7 +841,7 @@ pub mod types {
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(deny_unknown_fields)]
     pub struct SessionRevocation {
-        /// Only sessions opened before this time, which is now unless given.
+        /// Only sessions opened before this time, which is now unless given and never later.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub issued_before: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
@@ -965,7 +966,7 @@ pub mod types {
             value.parse()
         }
     }
-    /// A signed request of the embed surface as it was sent.
+    /// A request signed with version 1, as it was sent.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     #[serde(deny_unknown_fields)]
     pub struct SignatureDebug {
@@ -1419,12 +1420,12 @@ pub mod types {
     }
     /// What a token grants (RFC 7662). Only `active` is present when the token may not be used.
     /// `scope` is present on the embed surface, `username` when it is known whom the session is
-    /// for, `iss` and `aud` where tokens say them.
+    /// for, `iss` where the token says it, which those of chat sessions do not.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct TokenIntrospection {
         /// Whether the token may be used now.
         pub active: bool,
-        /// For which surface the token is, as the token says it.
+        /// For which surface the token is.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub aud: ::std::option::Option<::std::string::String>,
         /// A key's id, for operators. It is not the credential.
@@ -3870,8 +3871,8 @@ pub mod types {
 /// For the backends of tenants and for operators: which sessions there are, whichever surface they
 /// were opened on, and what became of them. A tenant's key sees the sessions of its own tenant and
 /// no others: those of other tenants are answered as if they did not exist. An API key of the iframe
-/// surface is such a key, and an embed key that signs with version 2; one of scope `read` may read.
-/// The admin key sees the sessions of all tenants.
+/// surface is such a key, and an embed key that signs with version 2; one of scope `read` may look
+/// and change nothing. The admin key sees and changes the sessions of all tenants.
 ///
 /// What changes a session takes effect at once on the instance that was asked, and within a second
 /// on every other.
@@ -3981,8 +3982,9 @@ impl Client {
     ///
     /// Takes a signed request apart for whoever writes signing code: shows the text that is signed,
     /// where the caller's own text departs from it, how far the clocks are apart, and which of the
-    /// usual mistakes made the signature, if one did. For embed keys of mode `test` alone, and never
-    /// with a signature that was not sent: nothing here signs.
+    /// usual mistakes made the signature, if one did. It compares the signature that was sent and
+    /// never tells another one. For signatures of version 1, which open embed sessions, and embed
+    /// keys of mode `test` alone.
     ///
     /// This operation is for backends: with a tenant's key, a request with an `Origin` header is
     /// refused.
@@ -4001,8 +4003,8 @@ impl Client {
     /// Explain whether a session would be opened
     ///
     /// Goes through the rules by which a key of any surface opens a session, in the order in which
-    /// they decide, and opens none: the same code runs up to the point where a session would be
-    /// written. Tells the rule that decides, the code that the caller would be refused with, and
+    /// they decide, and opens none: what runs is the operation's own code up to the point where a
+    /// session would be written. Tells the rule that decides, the code that the caller would be refused with, and
     /// how to mend it. Rules behind the deciding one are `skipped`.
     ///
     /// `request` is the body as it would be sent, as a text; without it the rules on bodies are
@@ -4050,7 +4052,7 @@ impl Client {
     /// - `limit`: How many entries a page has at most.
     /// - `state`: Only sessions that are in this state now.
     /// - `surface`: Only sessions of this surface.
-    /// - `tenant_id`: Only sessions of this tenant. A tenant's own key sees no others anyway.
+    /// - `tenant_id`: Only sessions of this tenant. A tenant's key that names another one is shown none.
     /// - `uid`: Only iframe sessions of this user.
     /// ```ignore
     /// let response = client.session_list()
@@ -4077,8 +4079,8 @@ impl Client {
     /// Tells who opened a session, for whom, until when, and whether it still lives. Sessions are
     /// kept for a day after their end; then they are not found.
     ///
-    /// This operation is for backends of tenants and for operators: a request with an `Origin` header
-    /// is refused unless the admin key opens it.
+    /// This operation is for backends: with a tenant's key, a request with an `Origin` header is
+    /// refused.
     ///
     /// Sends a `GET` request to `/v1/sessions/{sid}`
     ///
@@ -4144,10 +4146,12 @@ impl Client {
     }
     /// End all sessions of some targets
     ///
-    /// Ends every session that one of the targets names and that was opened before `issued_before`,
-    /// which is now unless given: sessions that are opened later are not touched. A target is a kind
-    /// and an id: `uid:`, `customer:`, `employee:`, `chat:` (the only chat of an embed session, or
-    /// the conversation of a chat session), `key:` and `session:`.
+    /// Ends every session of one tenant that one of the targets names and that was opened before
+    /// `issued_before`, which is now unless given and never later: sessions that are opened
+    /// afterwards are not touched. The admin key names the tenant by `tenant_id`; a tenant's key
+    /// may leave that out, and nothing is counted when it names another one. A target is a kind and
+    /// an id: `uid:`, `customer:`, `employee:`, `chat:` (the only chat of an embed session, or the
+    /// conversation of a chat session), `key:` and `session:`.
     ///
     /// The sessions end at once, or `reauth_margin_s` seconds from now: until then they work as
     /// before, so that their pages can open new ones, but cannot be renewed. A session that was

@@ -183,11 +183,11 @@ mod tests {
         let covered = Covered {
             by_body: false,
             method: "POST",
-            target: "/v1/sessions/revoke".to_owned(),
+            target: "/v1/sessions:revoke".to_owned(),
             body: br#"{"targets":["uid:u1"]}"#,
         };
         let text = covered.string_to_sign("1700000000000", "0123456789abcdef");
-        let expected = "fea426e134cb628d87e2558a910950877f4f5e31e029c583ee08bd0e15533e80";
+        let expected = "1a85ac8439ae210b5eda00140fac24e1712cbb44125f1f4ccc1f65906b4b20d8";
         assert_eq!(sign(secret, &[text.as_bytes()]), expected);
     }
 

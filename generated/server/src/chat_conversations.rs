@@ -20,7 +20,7 @@ pub trait ChatConversations: Authenticate {
     /// customer's id, and how long the session is still valid.
     ///
     /// The origin and the state of the key are checked again on every call. A widget that receives
-    /// 401 `invalid_session_token` opens a new session and retries once.
+    /// 401 opens a new session and retries once.
     #[cfg(not(feature = "unfinished"))]
     fn chat_conversation_read(
         &self,
@@ -59,7 +59,7 @@ pub fn register<S: ChatConversations>(
             )
             .summary("Read the own conversation")
             .description(
-                "Returns the conversation of the presented session token: its variables, its locale, the\ncustomer's id, and how long the session is still valid.\n\nThe origin and the state of the key are checked again on every call. A widget that receives\n401 `invalid_session_token` opens a new session and retries once.",
+                "Returns the conversation of the presented session token: its variables, its locale, the\ncustomer's id, and how long the session is still valid.\n\nThe origin and the state of the key are checked again on every call. A widget that receives\n401 opens a new session and retries once.",
             )
             .tag("chatConversations"),
     )?;

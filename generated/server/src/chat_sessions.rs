@@ -68,13 +68,14 @@ pub trait ChatSessions: Authenticate + runtime::Recall {
     }
     /// Refresh the own chat session
     ///
-    /// Gives the presented token's session a new token and another hour, and tells again what the
-    /// widget may show. Session and conversation stay. The presented token stays valid for 30 more
-    /// seconds, or until its own end when that is earlier.
+    /// Gives the presented token's session a new token, which lives as long as its first one did,
+    /// and tells again what the widget may show. Session and conversation stay. The presented token
+    /// stays valid for 30 more seconds, or until its own end when that is earlier.
     ///
     /// What the session may do is judged again by the present state of its key. No session outlives
-    /// twelve hours from its opening, nor the lifetime that its key sets: beyond that a widget opens
-    /// a new session. This operation has no request body.
+    /// twelve hours from its opening, nor the lifetime that its key sets: close to that end the new
+    /// token ends with it, and beyond it a widget opens a new session. This operation has no request
+    /// body.
     #[cfg(not(feature = "unfinished"))]
     fn chat_session_refresh(
         &self,
@@ -144,7 +145,7 @@ pub fn register<S: ChatSessions>(
             )
             .summary("Refresh the own chat session")
             .description(
-                "Gives the presented token's session a new token and another hour, and tells again what the\nwidget may show. Session and conversation stay. The presented token stays valid for 30 more\nseconds, or until its own end when that is earlier.\n\nWhat the session may do is judged again by the present state of its key. No session outlives\ntwelve hours from its opening, nor the lifetime that its key sets: beyond that a widget opens\na new session. This operation has no request body.",
+                "Gives the presented token's session a new token, which lives as long as its first one did,\nand tells again what the widget may show. Session and conversation stay. The presented token\nstays valid for 30 more seconds, or until its own end when that is earlier.\n\nWhat the session may do is judged again by the present state of its key. No session outlives\ntwelve hours from its opening, nor the lifetime that its key sets: close to that end the new\ntoken ends with it, and beyond it a widget opens a new session. This operation has no request\nbody.",
             )
             .tag("chatSessions"),
     )?;

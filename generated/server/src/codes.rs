@@ -91,10 +91,10 @@ pub const INVALID_SESSION_TOKEN: Code = Code {
     name: "invalid_session_token",
     message: "The session token is not valid here. Open a new session and retry once.",
 };
-/// The signature is not valid for this key. Sign the timestamp, a full stop and the exact bytes of the body, and send each signature header once.
+/// The signature is not valid for this key. Sign what the API document says of this operation's X-YoLead-Signature, over the bytes as they are sent, and send each signature header once.
 pub const INVALID_SIGNATURE: Code = Code {
     name: "invalid_signature",
-    message: "The signature is not valid for this key. Sign the timestamp, a full stop and the exact bytes of the body, and send each signature header once.",
+    message: "The signature is not valid for this key. Sign what the API document says of this operation's X-YoLead-Signature, over the bytes as they are sent, and send each signature header once.",
 };
 /// The key that opened the session was paused or revoked. Resume it, or open a new session with a working key.
 pub const KEY_DISABLED: Code = Code {
@@ -171,10 +171,10 @@ pub const SESSION_NOT_FOUND: Code = Code {
     name: "session_not_found",
     message: "There is no such session. Check the session id; sessions are kept for a day after their end.",
 };
-/// This signature was already used. Take a new timestamp and sign again.
+/// This signature was already used. Sign again with the present time, and with a fresh nonce where there is one.
 pub const SIGNATURE_REPLAYED: Code = Code {
     name: "signature_replayed",
-    message: "This signature was already used. Take a new timestamp and sign again.",
+    message: "This signature was already used. Sign again with the present time, and with a fresh nonce where there is one.",
 };
 /// There is no such tenant, or it was revoked. Check the tenant id.
 pub const TENANT_NOT_FOUND: Code = Code {

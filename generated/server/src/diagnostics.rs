@@ -18,8 +18,9 @@ pub trait Diagnostics: Authenticate {
     ///
     /// Takes a signed request apart for whoever writes signing code: shows the text that is signed,
     /// where the caller's own text departs from it, how far the clocks are apart, and which of the
-    /// usual mistakes made the signature, if one did. For embed keys of mode `test` alone, and never
-    /// with a signature that was not sent: nothing here signs.
+    /// usual mistakes made the signature, if one did. It compares the signature that was sent and
+    /// never tells another one. For signatures of version 1, which open embed sessions, and embed
+    /// keys of mode `test` alone.
     ///
     /// This operation is for backends: with a tenant's key, a request with an `Origin` header is
     /// refused.
@@ -41,8 +42,8 @@ pub trait Diagnostics: Authenticate {
     /// Explain whether a session would be opened
     ///
     /// Goes through the rules by which a key of any surface opens a session, in the order in which
-    /// they decide, and opens none: the same code runs up to the point where a session would be
-    /// written. Tells the rule that decides, the code that the caller would be refused with, and
+    /// they decide, and opens none: what runs is the operation's own code up to the point where a
+    /// session would be written. Tells the rule that decides, the code that the caller would be refused with, and
     /// how to mend it. Rules behind the deciding one are `skipped`.
     ///
     /// `request` is the body as it would be sent, as a text; without it the rules on bodies are
@@ -86,7 +87,7 @@ pub fn register<S: Diagnostics>(
             )
             .summary("Find out what is wrong with a signature")
             .description(
-                "Takes a signed request apart for whoever writes signing code: shows the text that is signed,\nwhere the caller's own text departs from it, how far the clocks are apart, and which of the\nusual mistakes made the signature, if one did. For embed keys of mode `test` alone, and never\nwith a signature that was not sent: nothing here signs.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
+                "Takes a signed request apart for whoever writes signing code: shows the text that is signed,\nwhere the caller's own text departs from it, how far the clocks are apart, and which of the\nusual mistakes made the signature, if one did. It compares the signature that was sent and\nnever tells another one. For signatures of version 1, which open embed sessions, and embed\nkeys of mode `test` alone.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
             .tag("diagnostics")
             .request_body_max_bytes(32768),
@@ -102,7 +103,7 @@ pub fn register<S: Diagnostics>(
             )
             .summary("Explain whether a session would be opened")
             .description(
-                "Goes through the rules by which a key of any surface opens a session, in the order in which\nthey decide, and opens none: the same code runs up to the point where a session would be\nwritten. Tells the rule that decides, the code that the caller would be refused with, and\nhow to mend it. Rules behind the deciding one are `skipped`.\n\n`request` is the body as it would be sent, as a text; without it the rules on bodies are\nskipped. `origin` is the page: on the chat surface its `Origin`, on the others the page that\nshows the iframe. What only the real request has, a signature or a remembered\n`Idempotency-Key`, is not looked at; `POST /v1/debug/signature` looks at signatures.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
+                "Goes through the rules by which a key of any surface opens a session, in the order in which\nthey decide, and opens none: what runs is the operation's own code up to the point where a\nsession would be written. Tells the rule that decides, the code that the caller would be refused with, and\nhow to mend it. Rules behind the deciding one are `skipped`.\n\n`request` is the body as it would be sent, as a text; without it the rules on bodies are\nskipped. `origin` is the page: on the chat surface its `Origin`, on the others the page that\nshows the iframe. What only the real request has, a signature or a remembered\n`Idempotency-Key`, is not looked at; `POST /v1/debug/signature` looks at signatures.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
             .tag("diagnostics")
             .request_body_max_bytes(540672),
@@ -206,7 +207,7 @@ pub enum SignatureDebugResponse {
     },
     /// The body is not JSON, or the request breaks a constraint. All violations are listed.
     BadRequest(runtime::Told),
-    /// The key or signature is missing, not valid, too old or used before.
+    /// The key or signature is missing, not valid, out of time or used before.
     Unauthorized(runtime::Told),
     /// A browser sent the request with a tenant's key.
     Forbidden(runtime::Told),
@@ -454,7 +455,7 @@ pub enum SessionExplainResponse {
     },
     /// The body is not JSON, or the request breaks a constraint. All violations are listed.
     BadRequest(runtime::Told),
-    /// The key or signature is missing, not valid, too old or used before.
+    /// The key or signature is missing, not valid, out of time or used before.
     Unauthorized(runtime::Told),
     /// A browser sent the request with a tenant's key.
     Forbidden(runtime::Told),

@@ -108,8 +108,11 @@ pub trait Keys: Authenticate + runtime::Recall {
     ///
     /// Changes the members that are given; the others stay. Lists and `ceilings` are replaced whole.
     /// `idleTimeoutSeconds` and `maxLifetimeSeconds` are taken away by `null`, ceilings by `{}`. The
-    /// members of other kinds are refused, and the same rules hold as when a key is created. The
-    /// change holds for the sessions that are alive, within a second.
+    /// members of other kinds are refused, and the same rules hold as when a key is created.
+    ///
+    /// The change is known on every instance within a second. An idle time-out, origins and
+    /// ceilings hold for the sessions that are alive, too; what a session was granted, and when it
+    /// ends, stays as it is until it is renewed.
     #[cfg(not(feature = "unfinished"))]
     fn key_update(
         &self,
@@ -268,7 +271,7 @@ pub fn register<S: Keys>(
             )
             .summary("Change a key")
             .description(
-                "Changes the members that are given; the others stay. Lists and `ceilings` are replaced whole.\n`idleTimeoutSeconds` and `maxLifetimeSeconds` are taken away by `null`, ceilings by `{}`. The\nmembers of other kinds are refused, and the same rules hold as when a key is created. The\nchange holds for the sessions that are alive, within a second.",
+                "Changes the members that are given; the others stay. Lists and `ceilings` are replaced whole.\n`idleTimeoutSeconds` and `maxLifetimeSeconds` are taken away by `null`, ceilings by `{}`. The\nmembers of other kinds are refused, and the same rules hold as when a key is created.\n\nThe change is known on every instance within a second. An idle time-out, origins and\nceilings hold for the sessions that are alive, too; what a session was granted, and when it\nends, stays as it is until it is renewed.",
             )
             .tag("keys")
             .request_body_max_bytes(16384),

@@ -277,7 +277,7 @@ impl ::std::default::Default for AuditListQuery {
         }
     }
 }
-/// A word of an audit entry; it must be the whole word.
+/// A word of an audit entry. Entries are found by the whole word, not by a part of it.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(transparent)]
 pub struct AuditWord(::std::string::String);
@@ -5397,7 +5397,7 @@ impl ::std::str::FromStr for Sha256 {
         Ok(Self(value.to_string()))
     }
 }
-/// A signed request of the embed surface as it was sent.
+/// A request signed with version 1, as it was sent.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct SignatureDebug {
@@ -6933,13 +6933,13 @@ impl ::std::convert::TryFrom<::std::string::String> for ThemeMode {
 }
 /// What a token grants (RFC 7662). Only `active` is present when the token may not be used.
 /// `scope` is present on the embed surface, `username` when it is known whom the session is
-/// for, `iss` and `aud` where tokens say them.
+/// for, `iss` where the token says it, which those of chat sessions do not.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct TokenIntrospection {
     /// Whether the token may be used now.
     pub active: bool,
-    /// For which surface the token is, as the token says it.
+    /// For which surface the token is.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub aud: ::std::option::Option<::std::string::String>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -7614,8 +7614,8 @@ pub struct WebhookDeliveryReplayPath {
     #[serde(rename = "webhookId")]
     pub webhook_id: WebhookId,
 }
-/// Why nothing is sent: an operator said so, the endpoint answered 410, or an event was not taken
-/// after the last attempt.
+/// Why nothing is sent: an operator said so or revoked the tenant, the endpoint answered 410, or
+/// an event was not taken after the last attempt.
 #[derive(
     ::serde::Deserialize,
     ::serde::Serialize,

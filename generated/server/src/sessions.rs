@@ -67,8 +67,8 @@ pub trait Sessions: Authenticate {
     /// Tells who opened a session, for whom, until when, and whether it still lives. Sessions are
     /// kept for a day after their end; then they are not found.
     ///
-    /// This operation is for backends of tenants and for operators: a request with an `Origin` header
-    /// is refused unless the admin key opens it.
+    /// This operation is for backends: with a tenant's key, a request with an `Origin` header is
+    /// refused.
     #[cfg(not(feature = "unfinished"))]
     fn session_read(
         &self,
@@ -115,10 +115,12 @@ pub trait Sessions: Authenticate {
     }
     /// End all sessions of some targets
     ///
-    /// Ends every session that one of the targets names and that was opened before `issued_before`,
-    /// which is now unless given: sessions that are opened later are not touched. A target is a kind
-    /// and an id: `uid:`, `customer:`, `employee:`, `chat:` (the only chat of an embed session, or
-    /// the conversation of a chat session), `key:` and `session:`.
+    /// Ends every session of one tenant that one of the targets names and that was opened before
+    /// `issued_before`, which is now unless given and never later: sessions that are opened
+    /// afterwards are not touched. The admin key names the tenant by `tenant_id`; a tenant's key
+    /// may leave that out, and nothing is counted when it names another one. A target is a kind and
+    /// an id: `uid:`, `customer:`, `employee:`, `chat:` (the only chat of an embed session, or the
+    /// conversation of a chat session), `key:` and `session:`.
     ///
     /// The sessions end at once, or `reauth_margin_s` seconds from now: until then they work as
     /// before, so that their pages can open new ones, but cannot be renewed. A session that was
@@ -201,7 +203,7 @@ pub fn register<S: Sessions>(
             )
             .summary("Read a session")
             .description(
-                "Tells who opened a session, for whom, until when, and whether it still lives. Sessions are\nkept for a day after their end; then they are not found.\n\nThis operation is for backends of tenants and for operators: a request with an `Origin` header\nis refused unless the admin key opens it.",
+                "Tells who opened a session, for whom, until when, and whether it still lives. Sessions are\nkept for a day after their end; then they are not found.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
             .tag("sessions"),
     )?;
@@ -231,7 +233,7 @@ pub fn register<S: Sessions>(
             )
             .summary("End all sessions of some targets")
             .description(
-                "Ends every session that one of the targets names and that was opened before `issued_before`,\nwhich is now unless given: sessions that are opened later are not touched. A target is a kind\nand an id: `uid:`, `customer:`, `employee:`, `chat:` (the only chat of an embed session, or\nthe conversation of a chat session), `key:` and `session:`.\n\nThe sessions end at once, or `reauth_margin_s` seconds from now: until then they work as\nbefore, so that their pages can open new ones, but cannot be renewed. A session that was\nalready ending later is brought forward; one that was already ending earlier keeps its time.\n\n`revoked` counts the sessions whose end this request set. `not_revocable` counts those that\nthe targets name and that were over already or ending as early: their time was over, or\nthey had been revoked. A session that several targets name counts once; a target that names\nnothing counts nothing. Sent again, a request changes nothing more and counts everything as\n`not_revocable`. When there are more sessions than can be ended in time the answer is 503,\nand what was ended until then stays ended: send the request again.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
+                "Ends every session of one tenant that one of the targets names and that was opened before\n`issued_before`, which is now unless given and never later: sessions that are opened\nafterwards are not touched. The admin key names the tenant by `tenant_id`; a tenant's key\nmay leave that out, and nothing is counted when it names another one. A target is a kind and\nan id: `uid:`, `customer:`, `employee:`, `chat:` (the only chat of an embed session, or the\nconversation of a chat session), `key:` and `session:`.\n\nThe sessions end at once, or `reauth_margin_s` seconds from now: until then they work as\nbefore, so that their pages can open new ones, but cannot be renewed. A session that was\nalready ending later is brought forward; one that was already ending earlier keeps its time.\n\n`revoked` counts the sessions whose end this request set. `not_revocable` counts those that\nthe targets name and that were over already or ending as early: their time was over, or\nthey had been revoked. A session that several targets name counts once; a target that names\nnothing counts nothing. Sent again, a request changes nothing more and counts everything as\n`not_revocable`. When there are more sessions than can be ended in time the answer is 503,\nand what was ended until then stays ended: send the request again.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
             .tag("sessions")
             .request_body_max_bytes(16384),
@@ -327,7 +329,7 @@ pub enum SessionListResponse {
     },
     /// A path or query parameter breaks a constraint or is unknown.
     BadRequest(runtime::Told),
-    /// The key or signature is missing, not valid, too old or used before.
+    /// The key or signature is missing, not valid, out of time or used before.
     Unauthorized(runtime::Told),
     /// A browser sent the request with a tenant's key.
     Forbidden(runtime::Told),
@@ -532,7 +534,7 @@ pub enum SessionRevokeResponse {
     NoContent {},
     /// A path or query parameter breaks a constraint or is unknown.
     BadRequest(runtime::Told),
-    /// The key or signature is missing, not valid, too old or used before.
+    /// The key or signature is missing, not valid, out of time or used before.
     Unauthorized(runtime::Told),
     /// A browser sent the request with a tenant's key, or the key may only read.
     Forbidden(runtime::Told),
@@ -747,7 +749,7 @@ pub enum SessionReadResponse {
     },
     /// A path or query parameter breaks a constraint or is unknown.
     BadRequest(runtime::Told),
-    /// The key or signature is missing, not valid, too old or used before.
+    /// The key or signature is missing, not valid, out of time or used before.
     Unauthorized(runtime::Told),
     /// A browser sent the request with a tenant's key.
     Forbidden(runtime::Told),
@@ -988,11 +990,11 @@ pub enum SessionRenewResponse {
     },
     /// A path or query parameter breaks a constraint or is unknown.
     BadRequest(runtime::Told),
-    /// The key or signature is missing, not valid, too old or used before.
+    /// The key or signature is missing, not valid, out of time or used before.
     Unauthorized(runtime::Told),
-    /// A browser sent the request, or the key would not grant now what the session
-    /// may do: it does not work, its scope does not reach, it does not allow the
-    /// origin or one of the intents.
+    /// A browser sent the request with a tenant's key, the key may only read, or the key that
+    /// opened the session would not grant now what it may do: it does not work, its scope does
+    /// not reach, it does not allow the origin or one of the intents.
     Forbidden(runtime::Told),
     /// The tenant has no such session, or its directory does not have the employee
     /// or the chat any more.
@@ -1228,7 +1230,7 @@ pub enum SessionRevokeManyResponse {
     },
     /// The body is not JSON, or the request breaks a constraint. All violations are listed.
     BadRequest(runtime::Told),
-    /// The key or signature is missing, not valid, too old or used before.
+    /// The key or signature is missing, not valid, out of time or used before.
     Unauthorized(runtime::Told),
     /// A browser sent the request with a tenant's key, or the key may only read.
     Forbidden(runtime::Told),

@@ -202,7 +202,7 @@ pub enum TokenIntrospectResponse {
     },
     /// The body is not JSON, or the request breaks a constraint. All violations are listed.
     BadRequest(runtime::Told),
-    /// The key or signature is missing, not valid, too old or used before.
+    /// The key or signature is missing, not valid, out of time or used before.
     Unauthorized(runtime::Told),
     /// A browser sent the request with a tenant's key.
     Forbidden(runtime::Told),
@@ -445,7 +445,7 @@ pub enum TokenRevokeResponse {
     },
     /// The body is not JSON, or the request breaks a constraint. All violations are listed.
     BadRequest(runtime::Told),
-    /// The key or signature is missing, not valid, too old or used before.
+    /// The key or signature is missing, not valid, out of time or used before.
     Unauthorized(runtime::Told),
     /// A browser sent the request with a tenant's key, or the key may only read.
     Forbidden(runtime::Told),

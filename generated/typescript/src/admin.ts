@@ -91,8 +91,11 @@ export interface paths {
          * Change a key
          * @description Changes the members that are given; the others stay. Lists and `ceilings` are replaced whole.
          *     `idleTimeoutSeconds` and `maxLifetimeSeconds` are taken away by `null`, ceilings by `{}`. The
-         *     members of other kinds are refused, and the same rules hold as when a key is created. The
-         *     change holds for the sessions that are alive, within a second.
+         *     members of other kinds are refused, and the same rules hold as when a key is created.
+         *
+         *     The change is known on every instance within a second. An idle time-out, origins and
+         *     ceilings hold for the sessions that are alive, too; what a session was granted, and when it
+         *     ends, stays as it is until it is renewed.
          */
         patch: operations["keyUpdate"];
         trace?: never;
@@ -639,7 +642,7 @@ export interface components {
             next?: components["schemas"]["AuditCursor"];
         };
         /**
-         * @description A word of an audit entry; it must be the whole word.
+         * @description A word of an audit entry. Entries are found by the whole word, not by a part of it.
          * @example key.revoke
          */
         AuditWord: string;
@@ -843,7 +846,8 @@ export interface components {
         DeliveryStatus: "pending" | "delivered" | "failed";
         /**
          * @description Facts about the error. Which members there are depends on the code; an empty object when
-         *     there is nothing to add. Besides the members listed here: `scope` and `missing` with
+         *     there is nothing to add. Besides the members listed here: `reason` with
+         *     invalid_customer_token, `ends_at_ms` with rotation_in_progress, `scope` and `missing` with
          *     insufficient_scope, `missing` with
          *     intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
          *     `window_s` and `retry_after_s` with rate_limited, `exceeded` and `retry_after_s` with
@@ -2097,8 +2101,8 @@ export interface components {
             webhook: components["schemas"]["Webhook"];
         };
         /**
-         * @description Why nothing is sent: an operator said so, the endpoint answered 410, or an event was not taken
-         *     after the last attempt.
+         * @description Why nothing is sent: an operator said so or revoked the tenant, the endpoint answered 410, or
+         *     an event was not taken after the last attempt.
          * @example gone
          * @enum {string}
          */

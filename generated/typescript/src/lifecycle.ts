@@ -49,8 +49,9 @@ export interface paths {
          * Find out what is wrong with a signature
          * @description Takes a signed request apart for whoever writes signing code: shows the text that is signed,
          *     where the caller's own text departs from it, how far the clocks are apart, and which of the
-         *     usual mistakes made the signature, if one did. For embed keys of mode `test` alone, and never
-         *     with a signature that was not sent: nothing here signs.
+         *     usual mistakes made the signature, if one did. It compares the signature that was sent and
+         *     never tells another one. For signatures of version 1, which open embed sessions, and embed
+         *     keys of mode `test` alone.
          *
          *     This operation is for backends: with a tenant's key, a request with an `Origin` header is
          *     refused.
@@ -74,8 +75,8 @@ export interface paths {
         /**
          * Explain whether a session would be opened
          * @description Goes through the rules by which a key of any surface opens a session, in the order in which
-         *     they decide, and opens none: the same code runs up to the point where a session would be
-         *     written. Tells the rule that decides, the code that the caller would be refused with, and
+         *     they decide, and opens none: what runs is the operation's own code up to the point where a
+         *     session would be written. Tells the rule that decides, the code that the caller would be refused with, and
          *     how to mend it. Rules behind the deciding one are `skipped`.
          *
          *     `request` is the body as it would be sent, as a text; without it the rules on bodies are
@@ -133,8 +134,8 @@ export interface paths {
          * @description Tells who opened a session, for whom, until when, and whether it still lives. Sessions are
          *     kept for a day after their end; then they are not found.
          *
-         *     This operation is for backends of tenants and for operators: a request with an `Origin` header
-         *     is refused unless the admin key opens it.
+         *     This operation is for backends: with a tenant's key, a request with an `Origin` header is
+         *     refused.
          */
         get: operations["sessionRead"];
         put?: never;
@@ -195,10 +196,12 @@ export interface paths {
         put?: never;
         /**
          * End all sessions of some targets
-         * @description Ends every session that one of the targets names and that was opened before `issued_before`,
-         *     which is now unless given: sessions that are opened later are not touched. A target is a kind
-         *     and an id: `uid:`, `customer:`, `employee:`, `chat:` (the only chat of an embed session, or
-         *     the conversation of a chat session), `key:` and `session:`.
+         * @description Ends every session of one tenant that one of the targets names and that was opened before
+         *     `issued_before`, which is now unless given and never later: sessions that are opened
+         *     afterwards are not touched. The admin key names the tenant by `tenant_id`; a tenant's key
+         *     may leave that out, and nothing is counted when it names another one. A target is a kind and
+         *     an id: `uid:`, `customer:`, `employee:`, `chat:` (the only chat of an embed session, or the
+         *     conversation of a chat session), `key:` and `session:`.
          *
          *     The sessions end at once, or `reauth_margin_s` seconds from now: until then they work as
          *     before, so that their pages can open new ones, but cannot be renewed. A session that was
@@ -286,7 +289,8 @@ export interface components {
         Cursor: string;
         /**
          * @description Facts about the error. Which members there are depends on the code; an empty object when
-         *     there is nothing to add. Besides the members listed here: `scope` and `missing` with
+         *     there is nothing to add. Besides the members listed here: `reason` with
+         *     invalid_customer_token, `ends_at_ms` with rotation_in_progress, `scope` and `missing` with
          *     insufficient_scope, `missing` with
          *     intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
          *     `window_s` and `retry_after_s` with rate_limited, `exceeded` and `retry_after_s` with
@@ -684,7 +688,7 @@ export interface components {
         SessionRevocation: {
             /**
              * Format: date-time
-             * @description Only sessions opened before this time, which is now unless given.
+             * @description Only sessions opened before this time, which is now unless given and never later.
              * @example 2026-05-08T12:00:00.000Z
              */
             issued_before?: string;
@@ -718,7 +722,7 @@ export interface components {
          */
         SessionState: "live" | "expired" | "revoked";
         /**
-         * @description A signed request of the embed surface as it was sent.
+         * @description A request signed with version 1, as it was sent.
          * @example {
          *       "body": "{\"employeeId\":\"64f000000000000000000001\",\"capabilities\":[\"showChatsList\"]}",
          *       "key": "yk_test_000102030405060708090a0b0c0d0e0f",
@@ -834,7 +838,7 @@ export interface components {
         /**
          * @description What a token grants (RFC 7662). Only `active` is present when the token may not be used.
          *     `scope` is present on the embed surface, `username` when it is known whom the session is
-         *     for, `iss` and `aud` where tokens say them.
+         *     for, `iss` where the token says it, which those of chat sessions do not.
          * @example {
          *       "active": true,
          *       "aud": "vestibule:embed",
@@ -859,7 +863,7 @@ export interface components {
              */
             active: boolean;
             /**
-             * @description For which surface the token is, as the token says it.
+             * @description For which surface the token is.
              * @example vestibule:embed
              */
             aud?: string;
@@ -1156,7 +1160,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The key or signature is missing, not valid, too old or used before. */
+            /** @description The key or signature is missing, not valid, out of time or used before. */
             401: {
                 headers: {
                     "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
@@ -1277,7 +1281,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The key or signature is missing, not valid, too old or used before. */
+            /** @description The key or signature is missing, not valid, out of time or used before. */
             401: {
                 headers: {
                     "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
@@ -1359,7 +1363,7 @@ export interface operations {
     sessionList: {
         parameters: {
             query?: {
-                /** @description Only sessions of this tenant. A tenant's own key sees no others anyway. */
+                /** @description Only sessions of this tenant. A tenant's key that names another one is shown none. */
                 tenant_id?: components["schemas"]["TenantId"];
                 /** @description Only sessions of this surface. */
                 surface?: components["schemas"]["Surface"];
@@ -1412,7 +1416,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The key or signature is missing, not valid, too old or used before. */
+            /** @description The key or signature is missing, not valid, out of time or used before. */
             401: {
                 headers: {
                     "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
@@ -1495,7 +1499,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The key or signature is missing, not valid, too old or used before. */
+            /** @description The key or signature is missing, not valid, out of time or used before. */
             401: {
                 headers: {
                     "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
@@ -1584,7 +1588,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The key or signature is missing, not valid, too old or used before. */
+            /** @description The key or signature is missing, not valid, out of time or used before. */
             401: {
                 headers: {
                     "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
@@ -1676,7 +1680,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The key or signature is missing, not valid, too old or used before. */
+            /** @description The key or signature is missing, not valid, out of time or used before. */
             401: {
                 headers: {
                     "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
@@ -1687,9 +1691,9 @@ export interface operations {
                 };
             };
             /**
-             * @description A browser sent the request, or the key would not grant now what the session
-             *     may do: it does not work, its scope does not reach, it does not allow the
-             *     origin or one of the intents.
+             * @description A browser sent the request with a tenant's key, the key may only read, or the key that
+             *     opened the session would not grant now what it may do: it does not work, its scope does
+             *     not reach, it does not allow the origin or one of the intents.
              */
             403: {
                 headers: {
@@ -1788,7 +1792,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The key or signature is missing, not valid, too old or used before. */
+            /** @description The key or signature is missing, not valid, out of time or used before. */
             401: {
                 headers: {
                     "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
@@ -1900,7 +1904,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The key or signature is missing, not valid, too old or used before. */
+            /** @description The key or signature is missing, not valid, out of time or used before. */
             401: {
                 headers: {
                     "WWW-Authenticate": components["headers"]["WwwAuthenticate"];
@@ -2012,7 +2016,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The key or signature is missing, not valid, too old or used before. */
+            /** @description The key or signature is missing, not valid, out of time or used before. */
             401: {
                 headers: {
                     "WWW-Authenticate": components["headers"]["WwwAuthenticate"];

@@ -59,12 +59,12 @@ mod tests {
         assert_eq!(sign(secret, "1700000000000", body), expected);
         let covered = Covered {
             method: "POST",
-            target: "/v1/sessions/revoke",
+            target: "/v1/sessions:revoke",
             timestamp: "1700000000000",
             nonce: "0123456789abcdef",
             body: br#"{"targets":["uid:u1"]}"#,
         };
-        let expected = "v2=fea426e134cb628d87e2558a910950877f4f5e31e029c583ee08bd0e15533e80";
+        let expected = "v2=1a85ac8439ae210b5eda00140fac24e1712cbb44125f1f4ccc1f65906b4b20d8";
         assert_eq!(sign_whole(secret, &covered), expected);
     }
 }

@@ -467,7 +467,7 @@ impl<T: CliConfig> Cli<T> {
                     .help("Path to a file that contains the full json body."),
             )
             .about(
-                "Change a key\n\nChanges the members that are given; the others stay. Lists and `ceilings` are replaced whole.\n`idleTimeoutSeconds` and `maxLifetimeSeconds` are taken away by `null`, ceilings by `{}`. The\nmembers of other kinds are refused, and the same rules hold as when a key is created. The\nchange holds for the sessions that are alive, within a second.",
+                "Change a key\n\nChanges the members that are given; the others stay. Lists and `ceilings` are replaced whole.\n`idleTimeoutSeconds` and `maxLifetimeSeconds` are taken away by `null`, ceilings by `{}`. The\nmembers of other kinds are refused, and the same rules hold as when a key is created.\n\nThe change is known on every instance within a second. An idle time-out, origins and\nceilings hold for the sessions that are alive, too; what a session was granted, and when it\nends, stays as it is until it is renewed.",
             )
     }
     pub fn cli_key_pause() -> ::clap::Command {

@@ -26,7 +26,7 @@ impl<T: CliConfig> Cli<T> {
     pub fn cli_chat_conversation_read() -> ::clap::Command {
         ::clap::Command::new("")
             .about(
-                "Read the own conversation\n\nReturns the conversation of the presented session token: its variables, its locale, the\ncustomer's id, and how long the session is still valid.\n\nThe origin and the state of the key are checked again on every call. A widget that receives\n401 `invalid_session_token` opens a new session and retries once.",
+                "Read the own conversation\n\nReturns the conversation of the presented session token: its variables, its locale, the\ncustomer's id, and how long the session is still valid.\n\nThe origin and the state of the key are checked again on every call. A widget that receives\n401 opens a new session and retries once.",
             )
     }
     pub fn cli_chat_session_create() -> ::clap::Command {
@@ -90,7 +90,7 @@ impl<T: CliConfig> Cli<T> {
     pub fn cli_chat_session_refresh() -> ::clap::Command {
         ::clap::Command::new("")
             .about(
-                "Refresh the own chat session\n\nGives the presented token's session a new token and another hour, and tells again what the\nwidget may show. Session and conversation stay. The presented token stays valid for 30 more\nseconds, or until its own end when that is earlier.\n\nWhat the session may do is judged again by the present state of its key. No session outlives\ntwelve hours from its opening, nor the lifetime that its key sets: beyond that a widget opens\na new session. This operation has no request body.",
+                "Refresh the own chat session\n\nGives the presented token's session a new token, which lives as long as its first one did,\nand tells again what the widget may show. Session and conversation stay. The presented token\nstays valid for 30 more seconds, or until its own end when that is earlier.\n\nWhat the session may do is judged again by the present state of its key. No session outlives\ntwelve hours from its opening, nor the lifetime that its key sets: close to that end the new\ntoken ends with it, and beyond it a widget opens a new session. This operation has no request\nbody.",
             )
     }
     pub async fn execute(

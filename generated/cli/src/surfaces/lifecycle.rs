@@ -90,7 +90,7 @@ impl<T: CliConfig> Cli<T> {
                     .help("Path to a file that contains the full json body."),
             )
             .about(
-                "Find out what is wrong with a signature\n\nTakes a signed request apart for whoever writes signing code: shows the text that is signed,\nwhere the caller's own text departs from it, how far the clocks are apart, and which of the\nusual mistakes made the signature, if one did. For embed keys of mode `test` alone, and never\nwith a signature that was not sent: nothing here signs.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
+                "Find out what is wrong with a signature\n\nTakes a signed request apart for whoever writes signing code: shows the text that is signed,\nwhere the caller's own text departs from it, how far the clocks are apart, and which of the\nusual mistakes made the signature, if one did. It compares the signature that was sent and\nnever tells another one. For signatures of version 1, which open embed sessions, and embed\nkeys of mode `test` alone.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
     }
     pub fn cli_session_explain() -> ::clap::Command {
@@ -125,7 +125,7 @@ impl<T: CliConfig> Cli<T> {
                     .help("Path to a file that contains the full json body."),
             )
             .about(
-                "Explain whether a session would be opened\n\nGoes through the rules by which a key of any surface opens a session, in the order in which\nthey decide, and opens none: the same code runs up to the point where a session would be\nwritten. Tells the rule that decides, the code that the caller would be refused with, and\nhow to mend it. Rules behind the deciding one are `skipped`.\n\n`request` is the body as it would be sent, as a text; without it the rules on bodies are\nskipped. `origin` is the page: on the chat surface its `Origin`, on the others the page that\nshows the iframe. What only the real request has, a signature or a remembered\n`Idempotency-Key`, is not looked at; `POST /v1/debug/signature` looks at signatures.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
+                "Explain whether a session would be opened\n\nGoes through the rules by which a key of any surface opens a session, in the order in which\nthey decide, and opens none: what runs is the operation's own code up to the point where a\nsession would be written. Tells the rule that decides, the code that the caller would be refused with, and\nhow to mend it. Rules behind the deciding one are `skipped`.\n\n`request` is the body as it would be sent, as a text; without it the rules on bodies are\nskipped. `origin` is the page: on the chat surface its `Origin`, on the others the page that\nshows the iframe. What only the real request has, a signature or a remembered\n`Idempotency-Key`, is not looked at; `POST /v1/debug/signature` looks at signatures.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
     }
     pub fn cli_session_list() -> ::clap::Command {
@@ -234,7 +234,7 @@ impl<T: CliConfig> Cli<T> {
                     .value_parser(::clap::value_parser!(types::TenantId))
                     .required(false)
                     .help(
-                        "Only sessions of this tenant. A tenant's own key sees no others anyway.",
+                        "Only sessions of this tenant. A tenant's key that names another one is shown none.",
                     ),
             )
             .arg(
@@ -258,7 +258,7 @@ impl<T: CliConfig> Cli<T> {
                     .help("The session."),
             )
             .about(
-                "Read a session\n\nTells who opened a session, for whom, until when, and whether it still lives. Sessions are\nkept for a day after their end; then they are not found.\n\nThis operation is for backends of tenants and for operators: a request with an `Origin` header\nis refused unless the admin key opens it.",
+                "Read a session\n\nTells who opened a session, for whom, until when, and whether it still lives. Sessions are\nkept for a day after their end; then they are not found.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
     }
     pub fn cli_session_revoke() -> ::clap::Command {
@@ -299,7 +299,7 @@ impl<T: CliConfig> Cli<T> {
                     )
                     .required(false)
                     .help(
-                        "Only sessions opened before this time, which is now unless given.",
+                        "Only sessions opened before this time, which is now unless given and never later.",
                     ),
             )
             .arg(
@@ -327,7 +327,7 @@ impl<T: CliConfig> Cli<T> {
                     .help("Path to a file that contains the full json body."),
             )
             .about(
-                "End all sessions of some targets\n\nEnds every session that one of the targets names and that was opened before `issued_before`,\nwhich is now unless given: sessions that are opened later are not touched. A target is a kind\nand an id: `uid:`, `customer:`, `employee:`, `chat:` (the only chat of an embed session, or\nthe conversation of a chat session), `key:` and `session:`.\n\nThe sessions end at once, or `reauth_margin_s` seconds from now: until then they work as\nbefore, so that their pages can open new ones, but cannot be renewed. A session that was\nalready ending later is brought forward; one that was already ending earlier keeps its time.\n\n`revoked` counts the sessions whose end this request set. `not_revocable` counts those that\nthe targets name and that were over already or ending as early: their time was over, or\nthey had been revoked. A session that several targets name counts once; a target that names\nnothing counts nothing. Sent again, a request changes nothing more and counts everything as\n`not_revocable`. When there are more sessions than can be ended in time the answer is 503,\nand what was ended until then stays ended: send the request again.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
+                "End all sessions of some targets\n\nEnds every session of one tenant that one of the targets names and that was opened before\n`issued_before`, which is now unless given and never later: sessions that are opened\nafterwards are not touched. The admin key names the tenant by `tenant_id`; a tenant's key\nmay leave that out, and nothing is counted when it names another one. A target is a kind and\nan id: `uid:`, `customer:`, `employee:`, `chat:` (the only chat of an embed session, or the\nconversation of a chat session), `key:` and `session:`.\n\nThe sessions end at once, or `reauth_margin_s` seconds from now: until then they work as\nbefore, so that their pages can open new ones, but cannot be renewed. A session that was\nalready ending later is brought forward; one that was already ending earlier keeps its time.\n\n`revoked` counts the sessions whose end this request set. `not_revocable` counts those that\nthe targets name and that were over already or ending as early: their time was over, or\nthey had been revoked. A session that several targets name counts once; a target that names\nnothing counts nothing. Sent again, a request changes nothing more and counts everything as\n`not_revocable`. When there are more sessions than can be ended in time the answer is 503,\nand what was ended until then stays ended: send the request again.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
     }
     pub fn cli_token_introspect() -> ::clap::Command {
