@@ -80,6 +80,7 @@ impl runtime::Operation for AuditList {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),

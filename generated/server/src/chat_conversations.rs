@@ -85,6 +85,7 @@ impl runtime::Operation for ChatConversationRead {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: true,
+        exposed: "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id",
         idempotency: None,
         answers: &[
             (200, &[]),

@@ -169,6 +169,7 @@ impl runtime::Operation for ChatSessionCreate {
         credentials: &[],
         challenge: "Bearer realm=\"vestibule\"",
         cors: true,
+        exposed: "Idempotent-Replayed, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id",
         idempotency: Some(runtime::IdempotencyInfo {
             header: "idempotency-key",
             replayed: "idempotent-replayed",
@@ -429,6 +430,7 @@ impl runtime::Operation for ChatSessionEnd {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: true,
+        exposed: "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id",
         idempotency: None,
         answers: &[
             (204, &[]),
@@ -614,6 +616,7 @@ impl runtime::Operation for ChatSessionRefresh {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: true,
+        exposed: "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id",
         idempotency: None,
         answers: &[
             (200, &[]),

@@ -149,6 +149,7 @@ impl runtime::Operation for SignatureDebug {
         ],
         challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -398,6 +399,7 @@ impl runtime::Operation for SessionExplain {
         ],
         challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),

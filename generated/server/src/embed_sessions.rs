@@ -135,6 +135,7 @@ impl runtime::Operation for EmbedSessionRead {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -308,6 +309,7 @@ impl runtime::Operation for EmbedSessionCreate {
         ],
         challenge: "HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
+        exposed: "",
         idempotency: Some(runtime::IdempotencyInfo {
             header: "idempotency-key",
             replayed: "idempotent-replayed",

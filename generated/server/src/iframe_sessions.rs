@@ -99,6 +99,7 @@ impl runtime::Operation for IframeSessionCreate {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: Some(runtime::IdempotencyInfo {
             header: "idempotency-key",
             replayed: "idempotent-replayed",

@@ -344,6 +344,7 @@ impl runtime::Operation for KeyList {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -512,6 +513,7 @@ impl runtime::Operation for KeyCreate {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: Some(runtime::IdempotencyInfo {
             header: "idempotency-key",
             replayed: "idempotent-replayed",
@@ -772,6 +774,7 @@ impl runtime::Operation for KeyRevoke {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (204, &[]),
@@ -949,6 +952,7 @@ impl runtime::Operation for KeyRead {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -1131,6 +1135,7 @@ impl runtime::Operation for KeyUpdate {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -1356,6 +1361,7 @@ impl runtime::Operation for KeyPause {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -1536,6 +1542,7 @@ impl runtime::Operation for KeyResume {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -1720,6 +1727,7 @@ impl runtime::Operation for KeyRotate {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),

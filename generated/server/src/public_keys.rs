@@ -84,6 +84,7 @@ impl runtime::Operation for JwksRead {
         credentials: &[],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),

@@ -275,6 +275,7 @@ impl runtime::Operation for SessionList {
         ],
         challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -482,6 +483,7 @@ impl runtime::Operation for SessionRevoke {
         ],
         challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (204, &[]),
@@ -694,6 +696,7 @@ impl runtime::Operation for SessionRead {
         ],
         challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -915,6 +918,7 @@ impl runtime::Operation for SessionRenew {
         ],
         challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -1173,6 +1177,7 @@ impl runtime::Operation for SessionRevokeMany {
         ],
         challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),

@@ -311,6 +311,7 @@ impl runtime::Operation for TenantList {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -481,6 +482,7 @@ impl runtime::Operation for TenantCreate {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: Some(runtime::IdempotencyInfo {
             header: "idempotency-key",
             replayed: "idempotent-replayed",
@@ -736,6 +738,7 @@ impl runtime::Operation for TenantRevoke {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (204, &[]),
@@ -917,6 +920,7 @@ impl runtime::Operation for TenantErase {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -1138,6 +1142,7 @@ impl runtime::Operation for TenantExport {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -1361,6 +1366,7 @@ impl runtime::Operation for SigningKeyList {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -1545,6 +1551,7 @@ impl runtime::Operation for SigningKeyRotate {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),

@@ -145,6 +145,7 @@ impl runtime::Operation for TokenIntrospect {
         ],
         challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -388,6 +389,7 @@ impl runtime::Operation for TokenRevoke {
         ],
         challenge: "Bearer realm=\"vestibule\", HMAC-SHA256 realm=\"vestibule\", headers=\"X-YoLead-Key X-YoLead-Nonce X-YoLead-Signature X-YoLead-Timestamp\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),

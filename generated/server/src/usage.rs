@@ -196,6 +196,7 @@ impl runtime::Operation for UsageList {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -370,6 +371,7 @@ impl runtime::Operation for UsageRead {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -551,6 +553,7 @@ impl runtime::Operation for UsageMessageCreate {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (201, &[]),
@@ -747,6 +750,7 @@ impl runtime::Operation for UsageMessageRefund {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (204, &[]),

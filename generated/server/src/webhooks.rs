@@ -453,6 +453,7 @@ impl runtime::Operation for WebhookList {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -640,6 +641,7 @@ impl runtime::Operation for WebhookCreate {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (201, &[]),
@@ -863,6 +865,7 @@ impl runtime::Operation for WebhookDelete {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (204, &[]),
@@ -1040,6 +1043,7 @@ impl runtime::Operation for WebhookRead {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -1224,6 +1228,7 @@ impl runtime::Operation for WebhookUpdate {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -1441,6 +1446,7 @@ impl runtime::Operation for WebhookDeliveryList {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -1635,6 +1641,7 @@ impl runtime::Operation for WebhookDeliveryReplay {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (202, &[]),
@@ -1829,6 +1836,7 @@ impl runtime::Operation for WebhookExampleRead {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -2017,6 +2025,7 @@ impl runtime::Operation for WebhookReplayFailed {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (202, &[]),
@@ -2251,6 +2260,7 @@ impl runtime::Operation for WebhookSecretRotate {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (200, &[]),
@@ -2480,6 +2490,7 @@ impl runtime::Operation for WebhookTest {
         ],
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
+        exposed: "",
         idempotency: None,
         answers: &[
             (202, &[]),

@@ -140,6 +140,7 @@ struct RawOperation {
     credentials: Vec<RawCredential>,
     challenge: String,
     cors: bool,
+    exposed: String,
     idempotency: Option<RawIdempotency>,
     answers: Vec<RawAnswer>,
 }
@@ -223,6 +224,7 @@ impl RawOperation {
             credentials: Vec::leak(credentials.collect()),
             challenge: leaked(&self.challenge),
             cors: self.cors,
+            exposed: leaked(&self.exposed),
             idempotency,
             answers: Vec::leak(answers),
         }));

@@ -27,6 +27,9 @@ pub struct OperationInfo {
     pub challenge: &'static str,
     /// Whether pages of other origins may call it.
     pub cors: bool,
+    /// The headers of its answers that those pages may read, separated by commas; empty without
+    /// `cors`.
+    pub exposed: &'static str,
     /// What it takes of idempotency keys; `None` when it takes none.
     pub idempotency: Option<IdempotencyInfo>,
     /// Every documented status and the stable codes it may carry (none for success).
@@ -60,11 +63,6 @@ impl OperationInfo {
     pub fn status_of(&self, code: Code) -> Option<StatusCode> {
         let (status, _) = self.answers.iter().find(|(_, codes)| codes.contains(&code))?;
         StatusCode::from_u16(*status).ok()
-    }
-
-    /// Whether pages are refused, whichever of its credentials they show.
-    pub fn refuses_browsers(&self) -> bool {
-        !self.credentials.is_empty() && self.credentials.iter().all(|it| it.browser_refused)
     }
 }
 

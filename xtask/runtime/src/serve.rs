@@ -284,8 +284,8 @@ where
         tell(outcome, &request_id).unwrap_or_else(|bad| defect(&bad, codes, &request_id));
     finish(operation, &mut response);
     if operation.cors {
-        allow_origin(&*host, origin, code == Some(codes.origin_not_allowed.name), &mut response)
-            .await;
+        let is_refused = code == Some(codes.origin_not_allowed.name);
+        allow_origin(&*host, operation, origin.filter(|_| !is_refused), &mut response).await;
     }
     watch.finish(code, &response);
     response
@@ -361,25 +361,20 @@ fn finish(operation: &OperationInfo, response: &mut Response<Body>) {
     }
 }
 
-/// Echoes the caller's origin (Fetch, CORS protocol) unless it was refused; never credentials.
+/// Echoes the caller's origin (Fetch, CORS protocol) where it may read; never credentials.
 async fn allow_origin<S: Host>(
     host: &S,
+    operation: &OperationInfo,
     origin: Option<HeaderValue>,
-    refused: bool,
     response: &mut Response<Body>,
 ) {
     response.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
-    let Some(origin) = origin.filter(|_| !refused) else { return };
+    let Some(origin) = origin else { return };
     let Ok(text) = origin.to_str() else { return };
     if !host.origin_may_read(text).await {
         return;
     }
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(
-        ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static(
-            "Idempotent-Replayed, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id",
-        ),
-    );
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(operation.exposed));
 }

@@ -37,6 +37,8 @@ pub struct Operation {
     pub credentials: Vec<Credential>,
     pub challenge: String,
     pub cors: bool,
+    /// The headers of its answers that pages of other origins may read, as one header says them.
+    pub exposed: String,
     pub idempotency: Option<Idempotency>,
     pub answers: Vec<Answer>,
 }
@@ -301,6 +303,7 @@ impl Reader<'_> {
             credentials,
             challenge,
             cors: it["x-cors"] == true,
+            exposed: exposed(it),
             idempotency,
             answers,
             id,
@@ -430,6 +433,24 @@ impl Reader<'_> {
         let (field, required) = (name.to_snake_case(), header["required"] == true);
         Some(Header { name, field, required, constant })
     }
+}
+
+/// What its answers carry beyond what every page may read anyway (Fetch, CORS-safelisted response
+/// headers) and what is meant for the browser itself.
+fn exposed(operation: &Value) -> String {
+    if operation["x-cors"] != true {
+        return String::new();
+    }
+    let answers = members(&operation["responses"]);
+    let documented = answers.flat_map(|(_, answer)| members(&answer["headers"]));
+    let told = documented.map(|(name, _)| name.as_str()).filter(|name| {
+        let name = name.to_lowercase();
+        !name.starts_with("access-control-")
+            && !matches!(name.as_str(), "cache-control" | "vary" | "x-content-type-options")
+    });
+    // The runtime's own, on every answer; no document repeats it.
+    let all: BTreeSet<_> = told.chain(["X-Request-Id"]).collect();
+    all.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 /// `Created` for 201, `UnprocessableContent` for 422 (RFC 9110's names).

@@ -51,6 +51,7 @@ fn operation(it: &Operation) -> Value {
         "credentials": credentials.collect::<Vec<_>>(),
         "challenge": it.challenge,
         "cors": it.cors,
+        "exposed": it.exposed,
         "idempotency": idempotency,
         "answers": answers.collect::<Vec<_>>(),
     })

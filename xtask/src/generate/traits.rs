@@ -111,7 +111,7 @@ fn max_age(operation: &Operation) -> Option<TokenStream> {
 fn info(operation: &Operation) -> TokenStream {
     let name = format_ident!("{}", operation.pascal);
     let doc = format!("`{}`: {} {}", operation.id, operation.method, operation.path);
-    let Operation { document, id, path, challenge, cors, .. } = operation;
+    let Operation { document, id, path, challenge, cors, exposed, .. } = operation;
     let method = format_ident!("{}", operation.method);
     let parameters_refused = code_ident(&operation.parameters_code);
     let body = match &operation.body {
@@ -153,6 +153,7 @@ fn info(operation: &Operation) -> TokenStream {
                 credentials: &[#(#credentials),*],
                 challenge: #challenge,
                 cors: #cors,
+                exposed: #exposed,
                 idempotency: #idempotency,
                 answers: &[#(#answers),*],
             };
