@@ -1,27 +1,16 @@
 //! The audit, and what is erased beside it: lists and erasures over the wire, `vestibule audit` and
 //! `vestibule tenants export|erase` as processes.
 
-use std::process::Command;
-
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::callers::admin;
 use crate::cli::Desk;
+use crate::database::tamper;
 use crate::keyring::{demo_tenant, make_key, make_tenant};
 use crate::process::Process;
 use crate::requests::{open_iframe, post};
 use crate::service::Service;
-use crate::tools::python;
-
-/// Runs statements on the database as somebody who has the file and no scruples.
-pub fn tamper(data: &std::path::Path, sql: &str) {
-    let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
-                  c.executescript(sys.argv[2]); c.commit()";
-    let file = data.join("vestibule.db");
-    let done = Command::new(python()).args(["-c", script]).arg(file).arg(sql).status();
-    assert!(done.expect("Python runs").success());
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn verify_finds_what_somebody_changed_in_the_file() {

@@ -1,7 +1,6 @@
 //! Failures of the service itself, made as they would happen: a database that is gone, and rows
 //! that hold what no document allows.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -20,11 +19,11 @@ use vestibule::domain::{chat_session, chat_token, embed_session};
 use vestibule_api::register::OPERATIONS;
 
 use crate::callers::{fresh_timestamp, text};
+use crate::database::tamper;
 use crate::errors::{Callers, Produced, operation};
 use crate::keyring::{demo_tenant, key_id};
 use crate::requests::{post, signed};
 use crate::service::Service;
-use crate::tools::python;
 
 /// Produces all of them.
 pub async fn produce(produced: &mut Produced) {
@@ -141,11 +140,7 @@ async fn lost_sessions(produced: &mut Produced) {
 }
 
 fn drop_table(service: &Service, table: &str) {
-    let script =
-        "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('DROP TABLE ' + sys.argv[2])";
-    let mut drop = Command::new(python());
-    let dropped = drop.args(["-c", script]).arg(service.data().join("vestibule.db")).arg(table);
-    assert!(dropped.status().expect("Python runs").success());
+    tamper(service.data(), &format!("DROP TABLE {table}"));
 }
 
 fn audit(context: &Context, tenant: &str) -> AuditEntry {

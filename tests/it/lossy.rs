@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -19,10 +18,10 @@ use tokio::net::{TcpListener, TcpStream};
 use vestibule::cli::dev::DevCredentials;
 
 use crate::callers::{bearer, text};
+use crate::database::counts;
 use crate::idempotency::{KEY, fresh_key};
 use crate::process::Process;
 use crate::requests::{fresh_timestamp, get, signed};
-use crate::tools::python;
 
 const CREATES: usize = 300;
 const CLIENTS: usize = 8;
@@ -280,14 +279,5 @@ async fn carry(mut client: TcpStream, service: SocketAddr, fate: Fate) {
 
 /// How many rows each table has that creates write to.
 fn rows(data_dir: &Path) -> BTreeMap<String, i64> {
-    let script = "import json, sqlite3, sys\n\
-        db = sqlite3.connect(f'file:{sys.argv[1]}?mode=ro', uri=True)\n\
-        count = lambda table: db.execute(f'SELECT COUNT(*) FROM {table}').fetchone()[0]\n\
-        tables = ['idempotency', 'keys', 'sessions', 'tenants']\n\
-        print(json.dumps({table: count(table) for table in tables}))";
-    let database = data_dir.join("vestibule.db");
-    let counted = Command::new(python()).args(["-c", script]).arg(database).output();
-    let counted = counted.expect("Python runs");
-    assert!(counted.status.success(), "{}", String::from_utf8_lossy(&counted.stderr));
-    serde_json::from_slice(&counted.stdout).expect("JSON")
+    counts(data_dir, &["idempotency", "keys", "sessions", "tenants"])
 }

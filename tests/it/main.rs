@@ -17,6 +17,7 @@ mod conformance;
 mod constraints;
 mod cors;
 mod credentials;
+mod database;
 mod diagnostics;
 mod doctor;
 mod document;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::json;
 use vestibule::cli::dev::TenantCredentials;
 
-use crate::audit::tamper;
 use crate::cli::Desk;
+use crate::database::tamper;
 use crate::process::Process;
 use crate::requests::{get, open_embed, open_iframe, post};
 

@@ -1,6 +1,7 @@
 //! The metrics: what is counted, under which bounded labels, and where they can be read.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::json;
@@ -134,15 +135,17 @@ async fn a_client_that_leaves_is_counted_as_gone() {
     begun.await.expect("it was begun");
     let name = "http_server_active_requests{http_request_method=\"POST\"}";
     let statuses = [499, 408].map(|status| count("POST", "/api/v1/iframe/token", status));
-    loop {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while Instant::now() < deadline {
         let samples = scrape(&service).await;
         let over: f64 = statuses.iter().map(|name| of(&samples, name)).sum();
         if over > 0.0 {
             assert_eq!((over, of(&samples, name)), (1.0, 0.0));
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    panic!("the request is never over");
 }
 
 /// Whatever a caller makes up becomes no series of its own.

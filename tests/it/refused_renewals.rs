@@ -3,7 +3,6 @@
 //!
 //! What a person cannot take away through the service yet is taken out of the database beside it.
 
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -11,11 +10,11 @@ use vestibule::domain::catalogue::{Flow, Intent};
 use vestibule::domain::key::{Key, KeySettings, Scope};
 
 use crate::callers::text;
+use crate::database::query;
 use crate::keyring::{make_key, make_tenant, set_key};
 use crate::lifecycle::{Backend, EMPLOYEE, Opened};
 use crate::requests::{Answer, open_embed};
 use crate::service::Service;
-use crate::tools::python;
 
 /// A code, its status, what its details say, and the answer.
 type Refused = (&'static str, u16, Value, Answer);
@@ -138,11 +137,7 @@ impl<'a> Own<'a> {
     /// Runs SQL beside the service, as nothing of it takes these things away yet, and waits until
     /// what it read before is stale.
     async fn without(&self, sql: &str) {
-        let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
-                      c.execute(sys.argv[2], (sys.argv[3],)); c.commit()";
-        let mut python = Command::new(python());
-        python.args(["-c", script]).arg(self.backend.service.data().join("vestibule.db"));
-        assert!(python.args([sql, &self.tenant]).status().expect("Python runs").success());
+        query(self.backend.service.data(), sql, &[&self.tenant]);
         tokio::time::sleep(Duration::from_millis(1_100)).await;
     }
 

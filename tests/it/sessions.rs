@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::callers::text;
+use crate::database::query;
 use crate::keyring::{demo_tenant, make_key, make_tenant, members, revoke_key, set_key};
 use crate::lifecycle::{Backend, EMPLOYEE, at};
 use crate::process::Process;
@@ -246,13 +247,7 @@ async fn ends_and_renewals_are_in_the_audit() {
     let opened = backend.open("embed").await;
     assert_eq!(backend.renew(&opened.sid).await.status, 200);
     assert_eq!(backend.end(&opened.sid).await.status, 204);
-    let script = "import sqlite3, sys; print(*[r[0] for r in sqlite3.connect(sys.argv[1]).execute(\
-                  'SELECT action FROM audit WHERE target = ? ORDER BY happened_at, action', (sys.argv[2],))])";
-    let mut python = std::process::Command::new(crate::tools::python());
-    let file = service.data().join("vestibule.db");
-    let printed = python.args(["-c", script]).arg(file).arg(&opened.sid).output().expect("Python");
-    let actions = String::from_utf8_lossy(&printed.stdout);
-    let mut actions: Vec<_> = actions.split_whitespace().collect();
-    actions.sort_unstable();
+    let sql = "SELECT action FROM audit WHERE target = ? ORDER BY sequence";
+    let actions = query(service.data(), sql, &[&opened.sid]).concat();
     assert_eq!(actions, ["session.open", "session.renew", "session.revoke"]);
 }

@@ -1,7 +1,7 @@
 //! A tenant's session-signing key: a new generation beside the old one, without a spurious 401.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -142,7 +142,9 @@ async fn signing_key_rotation_under_load_refuses_nobody() {
     let rotation = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(rotate(service, &tenant, 600).await.status, 200);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while states(service, &tenant).await[0].1 != "active" {
+            assert!(Instant::now() < deadline, "the new generation stays pending");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use vestibule::config::{Config, Overrides};
-use vestibule::store::{DirectoryKind, Store};
+use vestibule::store::DirectoryKind;
 use vestibule_api::documents;
 use vestibule_runtime::{Part, Schema};
 
@@ -268,7 +267,7 @@ async fn two_instances_send_each_message_once() {
     let (tenant, receiver) = (demo_tenant(&service).await, Receiver::start().await);
     let events = ["session.created", "session.expired"];
     let endpoint = Endpoint::create(&service, &tenant, &receiver.url, &events).await;
-    let second = second_instance(&service).await;
+    let second = Service::beside(&service);
     for _ in 0..SESSIONS {
         open_session(&service).await;
     }
@@ -283,20 +282,6 @@ async fn two_instances_send_each_message_once() {
     let expired = all.iter().filter(|it| it.event() == "session.expired").count();
     println!("two instances: {} messages in {} requests", receiver.messages(), all.len());
     assert_eq!((all.len(), receiver.messages(), expired), (2 * SESSIONS, 2 * SESSIONS, SESSIONS));
-}
-
-async fn second_instance(service: &Service) -> vestibule::serve::Running {
-    let overrides = Overrides {
-        bind: Some("127.0.0.1:0".into()),
-        data_dir: Some(service.data().to_owned()),
-        dev: true,
-        ..Overrides::default()
-    };
-    let mut config = Config::load(&overrides).expect("a valid configuration");
-    config.admin_token = Some(service.demo.admin.token.clone().into());
-    let store = Store::open(service.data()).await.expect("the store opens");
-    let started = vestibule::serve::start(config, store, Some(service.demo.clone())).await;
-    started.unwrap_or_else(|bad| panic!("the second instance does not start: {bad}"))
 }
 
 /// SIGKILL while deliveries are under way: what was acknowledged is told, at least once.
