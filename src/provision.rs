@@ -1,8 +1,9 @@
-//! Making tenants and keys: fresh ids and credentials, secrets sealed for their places, one audit
-//! line each. Used by the admin surface, the command line and `--dev` alike.
+//! Making and changing tenants, keys and sessions: fresh ids and credentials, secrets sealed for
+//! their places, one audit line each. Used by the surfaces, the command line and `--dev` alike.
 //!
 //! Also the only place that says under which names secrets are sealed. Knows no HTTP.
 
+mod life_cycle;
 mod webhooks;
 
 use secrecy::SecretString;
@@ -19,6 +20,7 @@ use crate::domain::tenant::{Directory, Tenant};
 use crate::error::{Error, Result, Thing};
 use crate::store::{Erasure, Store};
 
+pub use life_cycle::Ending;
 pub use webhooks::open_webhook_secrets;
 
 /// What is needed to make something, and who makes it.

@@ -18,7 +18,7 @@ use super::tenants::{ADMIN, next_cursor, page_size};
 use crate::context::Context;
 use crate::domain::admin::Credential;
 use crate::domain::key::{Key, KeyState, KeyUse};
-use crate::error::{Error, Result, Thing};
+use crate::error::{Error, Thing};
 
 impl Keys for Context {
     async fn key_create(
@@ -53,9 +53,7 @@ impl Keys for Context {
         request: KeyUpdateRequest,
     ) -> Result<KeyUpdateResponse, Refusal> {
         let id = request.path.key_id.to_string();
-        let key = self.store.key_by_id(&id).await?.ok_or(Error::NotFound(Thing::Key))?;
-        let audit = self.audit(&key.tenant, ADMIN, "key.update", &id);
-        let key = self.store.update_key(&key.tenant, &id, change(request), audit).await?;
+        let key = self.provision(ADMIN).update_key(&id, change(request)).await?;
         Ok(KeyUpdateResponse::Ok { body: self.shown_key(&key).await? })
     }
 
@@ -93,7 +91,7 @@ impl Keys for Context {
         _: AdminCaller,
         request: KeyRevokeRequest,
     ) -> Result<KeyRevokeResponse, Refusal> {
-        self.set_key_state(&request.path.key_id, KeyState::Revoked, "key.revoke").await?;
+        self.provision(ADMIN).set_key_state(&request.path.key_id, KeyState::Revoked).await?;
         Ok(KeyRevokeResponse::NoContent {})
     }
 
@@ -102,7 +100,8 @@ impl Keys for Context {
         _: AdminCaller,
         request: KeyPauseRequest,
     ) -> Result<KeyPauseResponse, Refusal> {
-        let key = self.set_key_state(&request.path.key_id, KeyState::Paused, "key.pause").await?;
+        let provision = self.provision(ADMIN);
+        let key = provision.set_key_state(&request.path.key_id, KeyState::Paused).await?;
         Ok(KeyPauseResponse::Ok { body: self.shown_key(&key).await? })
     }
 
@@ -111,18 +110,13 @@ impl Keys for Context {
         _: AdminCaller,
         request: KeyResumeRequest,
     ) -> Result<KeyResumeResponse, Refusal> {
-        let key = self.set_key_state(&request.path.key_id, KeyState::Active, "key.resume").await?;
+        let provision = self.provision(ADMIN);
+        let key = provision.set_key_state(&request.path.key_id, KeyState::Active).await?;
         Ok(KeyResumeResponse::Ok { body: self.shown_key(&key).await? })
     }
 }
 
 impl Context {
-    async fn set_key_state(&self, id: &str, state: KeyState, action: &str) -> Result<Key> {
-        let key = self.store.key_by_id(id).await?.ok_or(Error::NotFound(Thing::Key))?;
-        let audit = self.audit(&key.tenant, ADMIN, action, id);
-        self.store.set_key_state(&key.tenant, id, state, audit).await
-    }
-
     async fn shown_key(&self, key: &Key) -> Result<models::Key, Refusal> {
         let mut shown = self.shown_keys(std::slice::from_ref(key)).await?;
         let lost = || Error::Internal(format!("{} was not shown", key.id));

@@ -51,7 +51,6 @@ mod public_keys;
 mod reference;
 mod refusal;
 mod renewals;
-mod session_pages;
 mod sessions;
 mod tenants;
 mod tokens;

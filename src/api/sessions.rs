@@ -14,13 +14,14 @@ use super::backends::Backend;
 use super::refusal::documented;
 use super::tenants::page_size;
 use crate::context::Context;
+use crate::domain::audit::Subject;
 use crate::domain::caller::Caller;
-use crate::domain::key::Key;
 use crate::domain::session::{Overview, Session, State, Surface};
 use crate::domain::session_filter::Filter;
 use crate::domain::target::Target;
 use crate::error::{Error, Result, Thing};
-use crate::store::{SWEEP_SLICE, Sweep, Swept};
+use crate::provision::Ending;
+use crate::store::{SessionPage, Swept};
 
 impl Sessions for Context {
     async fn session_list(
@@ -31,9 +32,11 @@ impl Sessions for Context {
         let (caller, query) = (self.reader(caller).await?, request.query);
         let after = query.after.as_ref().map(|after| after.to_string());
         let limit = page_size(query.limit) as usize;
-        let filter = asked(&caller, query);
         let now = self.clock.now_ms();
-        let page = self.session_page(&filter, after, limit, now).await?;
+        let page = match asked(&caller, query) {
+            Some(filter) => self.store.session_page(&filter, after, limit, now).await?,
+            None => SessionPage::default(),
+        };
         let items = page.items.iter().map(|(session, state)| shown(session, *state, now));
         let items = items.collect::<Result<_, _>>()?;
         let next = page.next.as_deref().map(documented).transpose()?;
@@ -46,10 +49,9 @@ impl Sessions for Context {
         request: SessionReadRequest,
     ) -> Result<SessionReadResponse, Refusal> {
         let session = self.seen_session(&self.reader(caller).await?, &request.path.sid).await?;
-        let key = self.store.key(&session.tenant, &session.key_id).await?;
-        let now = self.clock.now_ms();
-        let state = session.times().state(key.as_deref().map(Key::terms), now);
-        Ok(SessionReadResponse::Ok { body: shown(&session.overview(), state, now)? })
+        let (session, now) = (session.overview(), self.clock.now_ms());
+        let state = self.store.state_of(&session, now).await?;
+        Ok(SessionReadResponse::Ok { body: shown(&session, state, now)? })
     }
 
     async fn session_renew(
@@ -93,20 +95,12 @@ impl Sessions for Context {
         let Some(tenant) = tenant else { return Ok(revoked(Swept::default())) };
         let tenant =
             tenant.ok_or_else(|| Error::Rules(vec![Violation::body("/tenant_id", "required")]))?;
-        let now = self.clock.now_ms();
-        let sweep = Sweep {
-            audit: self.audit(tenant, &caller.actor, "session.revoke", tenant),
-            tenant: tenant.to_owned(),
+        let ending = Ending {
             targets: body.targets.iter().map(target).collect::<Result<_, _>>()?,
-            at: 0,
-            after: String::new(),
-            now,
-            cut: now.saturating_add(body.reauth_margin_s.saturating_mul(1000)),
-            issued_before: body.issued_before.map_or(now, |at| at.0.min(now)),
-            audit_ids: Vec::new(),
+            issued_before: body.issued_before.map(|at| at.0),
+            margin_s: body.reauth_margin_s,
         };
-        let ids = || (0..SWEEP_SLICE).map(|_| self.ids.id("aud_")).collect();
-        Ok(revoked(self.store.sweep_all_sessions(sweep, ids).await?))
+        Ok(revoked(self.provision(&caller.actor).end_sessions(tenant, ending).await?))
     }
 }
 
@@ -140,17 +134,18 @@ fn target(text: &models::RevocationTarget) -> Result<Target> {
         .ok_or_else(|| Error::Internal("a target that the document allows is none".into()))
 }
 
-fn asked(caller: &Caller, query: models::SessionListQuery) -> Filter {
-    let of = |kind: &str, id: String| format!("{kind}:{id}");
+/// What is asked for; `None` when the caller sees none of it.
+fn asked(caller: &Caller, query: models::SessionListQuery) -> Option<Filter> {
+    let tenant = caller.meant(query.tenant_id.as_ref().map(|id| id.as_str()))?;
     let targets = [
-        query.uid.map(|id| Target::Subject(of("uid", id.to_string()))),
-        query.customer.map(|id| Target::Subject(of("customer", id.to_string()))),
-        query.employee.map(|id| Target::Subject(of("employee", id.to_string()))),
+        query.uid.map(|id| Target::Subject(Subject::Uid(id.to_string()))),
+        query.customer.map(|id| Target::Subject(Subject::Customer(id.to_string()))),
+        query.employee.map(|id| Target::Subject(Subject::Employee(id.to_string()))),
         query.chat.map(|id| Target::Chat(id.to_string())),
         query.key.map(|id| Target::Key(id.to_string())),
     ];
-    Filter {
-        tenants: caller.tenant.iter().cloned().chain(query.tenant_id.map(String::from)).collect(),
+    Some(Filter {
+        tenant: tenant.map(str::to_owned),
         surface: query.surface.map(|it| match it {
             models::Surface::Embed => Surface::Embed,
             models::Surface::Chat => Surface::Chat,
@@ -164,14 +159,17 @@ fn asked(caller: &Caller, query: models::SessionListQuery) -> Filter {
         targets: targets.into_iter().flatten().collect(),
         issued_after: query.issued_after.map(|at| at.0),
         issued_before: query.issued_before.map(|at| at.0),
-    }
+    })
 }
 
 fn shown(session: &Overview, state: State, now_ms: i64) -> Result<models::Session, Refusal> {
-    let of = |kind: &str| {
-        let subject = session.subject.as_deref().and_then(|it| it.split_once(':'));
-        subject.filter(|(it, _)| *it == kind).map(|(_, id)| id.to_owned())
-    };
+    let (mut employee, mut customer, mut uid) = (None, None, None);
+    match session.subject.clone() {
+        Some(Subject::Employee(id)) => employee = Some(id),
+        Some(Subject::Customer(id)) => customer = Some(id),
+        Some(Subject::Uid(id)) => uid = Some(id),
+        None => {}
+    }
     let times = session.times;
     Ok(models::Session {
         sid: documented(&session.id)?,
@@ -183,10 +181,10 @@ fn shown(session: &Overview, state: State, now_ms: i64) -> Result<models::Sessio
             State::Revoked => models::SessionState::Revoked,
         },
         key_id: documented(&session.key_id)?,
-        employee: of("employee"),
+        employee,
         chat: session.chat.clone(),
-        customer: of("customer"),
-        uid: of("uid"),
+        customer,
+        uid,
         issued_at: Timestamp(times.issued_at),
         renewed_at: times.renewed_at.map(Timestamp),
         last_used_at: times.last_used_at.map(Timestamp),

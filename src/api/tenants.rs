@@ -67,9 +67,7 @@ impl Tenants for Context {
         _: AdminCaller,
         request: TenantRevokeRequest,
     ) -> Result<TenantRevokeResponse, Refusal> {
-        let id = request.path.tenant_id.to_string();
-        let audit = self.audit(&id, ADMIN, "tenant.revoke", &id);
-        self.store.revoke_tenant(&id, self.clock.now_ms(), audit).await?;
+        self.provision(ADMIN).revoke_tenant(&request.path.tenant_id).await?;
         Ok(TenantRevokeResponse::NoContent {})
     }
 

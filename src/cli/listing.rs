@@ -5,6 +5,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
 
 use crate::domain::admin::Credential;
+use crate::domain::audit::Subject;
 use crate::domain::key::{Key, KeyKind, KeyUse, LISTED_ORIGINS, MOST_ORIGINS};
 use crate::domain::key_update;
 use crate::domain::session::{Overview, State};
@@ -129,7 +130,7 @@ pub(super) fn session_json(session: &Overview, state: State) -> Value {
         "issued_at": time(times.issued_at),
         "expires_at": time(times.expires_at),
     });
-    if let Some((kind, id)) = session.subject.as_deref().and_then(|it| it.split_once(':')) {
+    if let Some((kind, id)) = session.subject.as_ref().map(Subject::parts) {
         value[kind] = id.into();
     }
     if let Some(chat) = &session.chat {

@@ -8,14 +8,14 @@ use vestibule_runtime::Part;
 use super::listing::{columns, session_json, time};
 use super::workplace::{Desk, Workplace};
 use super::{Failure, print_json, print_line};
-use crate::domain::key::Key;
 use crate::domain::session::{Overview, State, Surface};
 use crate::domain::session_filter::Filter;
 use crate::domain::target::Target;
 use crate::error::{Error, Thing};
-use crate::store::{SWEEP_SLICE, SessionRange, Sweep, Swept};
+use crate::provision::Ending;
+use crate::store::Swept;
 
-const PAGE: u32 = 200;
+const PAGE: usize = 200;
 
 /// The flag of each member of the document's `SessionRevocation`.
 const FLAGS: [(&str, &str); 3] =
@@ -130,7 +130,7 @@ impl Sessions {
 impl List {
     fn run(self) -> Result<(), Failure> {
         let filter = Filter {
-            tenants: self.tenant.into_iter().collect(),
+            tenant: self.tenant,
             surface: self.surface.map(SurfaceChoice::surface),
             state: self.state.map(StateChoice::state),
             targets: self.targets,
@@ -157,7 +157,7 @@ impl Show {
         let (session, state) = self.workplace.work(async |desk| {
             let found = desk.store.session_by_id(&self.id).await?;
             let session = found.ok_or(Error::NotFound(Thing::Session))?.overview();
-            let state = state(desk, &session).await?;
+            let state = desk.store.state_of(&session, desk.clock.now_ms()).await?;
             Ok((session, state))
         })?;
         if self.json {
@@ -169,7 +169,7 @@ impl Show {
             ("tenant", Some(session.tenant)),
             ("surface", Some(session.surface.name().to_owned())),
             ("state", Some(state.name().to_owned())),
-            ("for", session.subject),
+            ("for", session.subject.as_ref().map(ToString::to_string)),
             ("chat", session.chat),
             ("key", Some(session.key_id)),
             ("opened", Some(time(times.issued_at))),
@@ -199,8 +199,12 @@ impl Revoke {
         }
         let Self { targets, tenant, margin, workplace, json } = self;
         let targets: Vec<_> = targets.iter().filter_map(|text| Target::parse(text)).collect();
-        let total = workplace.work(async |desk| sweep(desk, &tenant, targets, margin).await)?;
-        let Swept { revoked, not_revocable, .. } = total;
+        let ending = Ending { targets, issued_before: None, margin_s: margin };
+        let total = workplace.work(async |desk| {
+            desk.store.tenant(&tenant).await?.ok_or(Error::NotFound(Thing::Tenant))?;
+            Ok(desk.provision().end_sessions(&tenant, ending).await?)
+        })?;
+        let Swept { revoked, not_revocable } = total;
         if json {
             return print_json(&json!({"revoked": revoked, "not_revocable": not_revocable}));
         }
@@ -253,57 +257,16 @@ async fn passing(
     filter: &Filter,
     limit: usize,
 ) -> Result<Vec<(Overview, State)>, Failure> {
-    let mut range = SessionRange {
-        tenant: filter.tenants.first().cloned(),
-        target: filter.targets.first().cloned(),
-        ..SessionRange::default()
-    };
-    let mut passing = Vec::new();
+    let (now, mut after, mut passing) = (desk.clock.now_ms(), None, Vec::new());
     loop {
-        let page = desk.store.list_sessions(&range, PAGE).await?;
-        let is_last = page.len() < PAGE as usize;
-        range.before = page.last().map(|last| last.id.clone());
-        for session in page {
-            let state = state(desk, &session).await?;
-            if filter.admits(&session, state) {
-                passing.push((session, state));
-            }
-        }
-        if is_last || passing.len() >= limit {
-            passing.truncate(limit);
+        let most = limit.saturating_sub(passing.len()).min(PAGE);
+        let page = desk.store.session_page(filter, after, most, now).await?;
+        passing.extend(page.items);
+        after = page.next;
+        if after.is_none() || passing.len() >= limit {
             return Ok(passing);
         }
     }
-}
-
-async fn state(desk: &Desk, session: &Overview) -> Result<State, Failure> {
-    let key = desk.store.key(&session.tenant, &session.key_id).await?;
-    Ok(session.times.state(key.as_deref().map(Key::terms), desk.clock.now_ms()))
-}
-
-async fn sweep(
-    desk: &Desk,
-    tenant: &str,
-    targets: Vec<Target>,
-    margin_s: i64,
-) -> Result<Swept, Failure> {
-    if desk.store.tenant(tenant).await?.is_none() {
-        return Err(Error::NotFound(Thing::Tenant).into());
-    }
-    let now = desk.clock.now_ms();
-    let sweep = Sweep {
-        tenant: tenant.to_owned(),
-        targets,
-        at: 0,
-        after: String::new(),
-        now,
-        cut: now.saturating_add(margin_s.saturating_mul(1000)),
-        issued_before: now,
-        audit: desk.provision().audit(tenant, "session.revoke", tenant),
-        audit_ids: Vec::new(),
-    };
-    let ids = || (0..SWEEP_SLICE).map(|_| desk.ids.id("aud_")).collect();
-    Ok(desk.store.sweep_all_sessions(sweep, ids).await?)
 }
 
 fn row(session: &Overview, state: State) -> [String; 7] {
@@ -311,7 +274,7 @@ fn row(session: &Overview, state: State) -> [String; 7] {
         session.id.clone(),
         session.surface.name().to_owned(),
         state.name().to_owned(),
-        session.subject.clone().unwrap_or_default(),
+        session.subject.as_ref().map(ToString::to_string).unwrap_or_default(),
         session.key_id.clone(),
         time(session.times.issued_at),
         time(session.times.expires_at),

@@ -221,11 +221,9 @@ fn signing_key_row(key: &SigningKey, now_ms: i64) -> [String; 5] {
 
 fn revoke(id: &str, workplace: Workplace, json: bool) -> Result<(), Failure> {
     let at = workplace.work(async |desk| {
-        let now = desk.clock.now_ms();
-        let audit = desk.provision().audit(id, "tenant.revoke", id);
-        desk.store.revoke_tenant(id, now, audit).await?;
+        desk.provision().revoke_tenant(id).await?;
         let revoked = desk.store.tenant(id).await?.and_then(|tenant| tenant.revoked_at);
-        Ok(revoked.unwrap_or(now))
+        Ok(revoked.unwrap_or_else(|| desk.clock.now_ms()))
     })?;
     if json {
         return print_json(&json!({"tenantId": id, "revokedAt": time(at)}));

@@ -20,7 +20,7 @@ pub struct AuditEntry {
     pub tenant: String,
     /// Milliseconds since 1970.
     pub at: i64,
-    /// `key:key_…`, `admin` or `cli`.
+    /// The id of a key or a session, `admin`, `cli`, `dev` or `service`.
     pub actor: String,
     /// `session.open`, `key.create`, …
     pub action: String,
@@ -49,7 +49,7 @@ impl AuditEntry {
     }
 }
 
-/// A person by the id that a tenant knows them under.
+/// A person by the id that a tenant knows them under; written `uid:user-1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// The host's user of the iframe surface.
@@ -69,6 +69,25 @@ impl Subject {
             Self::Employee(id) => ("employee", id),
         }
     }
+
+    /// Reads what was written. `None` for another kind, or without an id.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (kind, id) = text.split_once(':').filter(|(_, id)| !id.is_empty())?;
+        let make = match kind {
+            "uid" => Self::Uid,
+            "customer" => Self::Customer,
+            "employee" => Self::Employee,
+            _ => return None,
+        };
+        Some(make(id.to_owned()))
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, id) = self.parts();
+        write!(out, "{kind}:{id}")
+    }
 }
 
 /// The key of one tenant's pseudonyms. Without it nobody can tell whom they stand for, not even by
@@ -83,8 +102,7 @@ impl SubjectKey {
 
     /// `sub_` and 128 bits in hex, always the same for one person of one tenant.
     pub fn pseudonym(&self, subject: &Subject) -> String {
-        let (kind, id) = subject.parts();
-        let tag = hmac::sign(&self.0, format!("{kind}:{id}").as_bytes());
+        let tag = hmac::sign(&self.0, subject.to_string().as_bytes());
         format!("sub_{}", hex::encode(&tag.as_ref()[..16]))
     }
 }

@@ -117,8 +117,8 @@ pub struct Overview {
     pub key_id: String,
     /// Where it was opened.
     pub surface: Surface,
-    /// For whom, as far as that is known: `employee:…`, `uid:…` or `customer:…`.
-    pub subject: Option<String>,
+    /// For whom, as far as that is known.
+    pub subject: Option<Subject>,
     /// The only chat it may see, or the conversation it speaks in.
     pub chat: Option<String>,
     /// When it began, was used, and ends.
@@ -198,25 +198,6 @@ impl State {
             Self::Revoked => "revoked",
         }
     }
-}
-
-impl Overview {
-    /// The person it is for, as far as that is known.
-    pub fn person(&self) -> Option<Subject> {
-        let (kind, id) = self.subject.as_deref()?.split_once(':')?;
-        match kind {
-            "employee" => Some(Subject::Employee(id.to_owned())),
-            "customer" => Some(Subject::Customer(id.to_owned())),
-            "uid" => Some(Subject::Uid(id.to_owned())),
-            _ => None,
-        }
-    }
-}
-
-/// A person as targets and rows name them: `uid:user-1`.
-pub fn written(person: &Subject) -> String {
-    let (kind, id) = person.parts();
-    format!("{kind}:{id}")
 }
 
 impl Times {
@@ -301,7 +282,7 @@ impl Session {
             id: self.id.clone(),
             key_id: self.key_id.clone(),
             surface: self.grant.surface(),
-            subject: self.grant.subject().as_ref().map(written),
+            subject: self.grant.subject(),
             chat: self.grant.chat().map(str::to_owned),
             times: self.times(),
         }

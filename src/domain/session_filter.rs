@@ -8,8 +8,8 @@ use super::target::Target;
 /// Conditions on sessions; an empty one lets every session through.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
-    /// The tenants that all must be the session's. Two different ones let nothing through.
-    pub tenants: Vec<String>,
+    /// The owner; `None` is any.
+    pub tenant: Option<String>,
     /// Where it was opened.
     pub surface: Option<Surface>,
     /// What became of it.
@@ -23,15 +23,10 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether no session of any tenant can pass.
-    pub fn is_void(&self) -> bool {
-        self.tenants.iter().any(|tenant| *tenant != self.tenants[0])
-    }
-
     /// Whether a session passes that is in `state` now.
     pub fn admits(&self, session: &Overview, state: State) -> bool {
         let opened_at = session.times.issued_at;
-        self.tenants.iter().all(|tenant| *tenant == session.tenant)
+        self.tenant.as_ref().is_none_or(|tenant| *tenant == session.tenant)
             && self.surface.is_none_or(|surface| surface == session.surface)
             && self.state.is_none_or(|wanted| wanted == state)
             && self.targets.iter().all(|target| target.names(session))
@@ -43,6 +38,7 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::audit::Subject;
     use crate::domain::session::Times;
 
     fn session() -> Overview {
@@ -51,7 +47,7 @@ mod tests {
             id: "ses_a".into(),
             key_id: "key_a".into(),
             surface: Surface::Iframe,
-            subject: Some("uid:u".into()),
+            subject: Some(Subject::Uid("u".into())),
             chat: None,
             times: Times {
                 issued_at: 1_000,
@@ -68,9 +64,9 @@ mod tests {
         let admits = |filter: Filter| filter.admits(&session(), State::Live);
         let none = Filter::default;
         assert!(admits(none()));
-        let uid = |id: &str| Target::Subject(format!("uid:{id}"));
+        let uid = |id: &str| Target::Subject(Subject::Uid(id.into()));
         let holds = Filter {
-            tenants: vec!["ten_a".into()],
+            tenant: Some("ten_a".into()),
             surface: Some(Surface::Iframe),
             state: Some(State::Live),
             targets: vec![uid("u"), Target::Key("key_a".into())],
@@ -79,7 +75,7 @@ mod tests {
         };
         assert!(admits(holds.clone()));
         for broken in [
-            Filter { tenants: vec!["ten_b".into()], ..holds.clone() },
+            Filter { tenant: Some("ten_b".into()), ..holds.clone() },
             Filter { surface: Some(Surface::Chat), ..holds.clone() },
             Filter { state: Some(State::Revoked), ..holds.clone() },
             Filter { targets: vec![uid("u"), uid("v")], ..holds.clone() },
@@ -88,17 +84,5 @@ mod tests {
         ] {
             assert!(!admits(broken.clone()), "{broken:?}");
         }
-    }
-
-    #[test]
-    fn two_tenants_let_nothing_through() {
-        let of = |tenants: &[&str]| Filter {
-            tenants: tenants.iter().map(ToString::to_string).collect(),
-            ..Filter::default()
-        };
-        assert!(of(&["ten_a", "ten_b"]).is_void());
-        assert!(
-            !of(&["ten_a", "ten_a"]).is_void() && !of(&["ten_a"]).is_void() && !of(&[]).is_void()
-        );
     }
 }

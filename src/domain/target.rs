@@ -2,13 +2,14 @@
 //!
 //! The same words name what a list is narrowed to and what a revocation ends. Knows no request.
 
+use super::audit::Subject;
 use super::session::Overview;
 
 /// A set of sessions, named by what they have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Those for one person: `uid:…`, `employee:…` or `customer:…`, as in [`Overview::subject`].
-    Subject(String),
+    /// Those for one person.
+    Subject(Subject),
     /// Those that may see one chat alone, or speak in one conversation.
     Chat(String),
     /// Those that one key opened.
@@ -20,9 +21,11 @@ pub enum Target {
 impl Target {
     /// Reads a target. `None` for another kind, or without an id.
     pub fn parse(text: &str) -> Option<Self> {
+        if let Some(subject) = Subject::parse(text) {
+            return Some(Self::Subject(subject));
+        }
         let (kind, id) = text.split_once(':').filter(|(_, id)| !id.is_empty())?;
         match kind {
-            "uid" | "employee" | "customer" => Some(Self::Subject(text.to_owned())),
             "chat" => Some(Self::Chat(id.to_owned())),
             "key" => Some(Self::Key(id.to_owned())),
             "session" => Some(Self::Session(id.to_owned())),
@@ -43,14 +46,18 @@ impl Target {
 
 #[cfg(test)]
 mod tests {
-    use super::Target;
+    use super::{Subject, Target};
 
     #[test]
     fn a_target_is_a_known_kind_and_an_id() {
-        let subject = |text: &str| Some(Target::Subject(text.to_owned()));
-        assert_eq!(Target::parse("uid:a:b"), subject("uid:a:b"));
-        assert_eq!(Target::parse("employee:e"), subject("employee:e"));
-        assert_eq!(Target::parse("customer: "), subject("customer: "));
+        for (text, subject) in [
+            ("uid:a:b", Subject::Uid("a:b".into())),
+            ("employee:e", Subject::Employee("e".into())),
+            ("customer: ", Subject::Customer(" ".into())),
+        ] {
+            assert_eq!(subject.to_string(), text);
+            assert_eq!(Target::parse(text), Some(Target::Subject(subject)));
+        }
         assert_eq!(Target::parse("chat:c"), Some(Target::Chat("c".into())));
         assert_eq!(Target::parse("key:k"), Some(Target::Key("k".into())));
         assert_eq!(Target::parse("session:s"), Some(Target::Session("s".into())));

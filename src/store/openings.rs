@@ -19,7 +19,7 @@ use crate::domain::ceiling::{Act, Ceiling};
 use crate::domain::chat_session;
 use crate::domain::idempotency::Claim;
 use crate::domain::limits::LimitsChange;
-use crate::domain::session::{AuditEntry, Conversation, Grant, Session, written};
+use crate::domain::session::{AuditEntry, Conversation, Grant, Session};
 use crate::error::{Error, Result};
 
 /// Checks merged variables against the document: empty when they are fine, else violations whose
@@ -80,7 +80,7 @@ impl Opening {
     ) -> Result<Self> {
         let Act { audit, ceiling } = act;
         let (granted, subject) = (to_json(&session.grant)?, session.grant.subject());
-        let subject = subject.as_ref().map(written);
+        let subject = subject.as_ref().map(ToString::to_string);
         Ok(Self { granted, subject, session, audit, ceiling, door, receipt })
     }
 

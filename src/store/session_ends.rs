@@ -2,6 +2,8 @@
 //!
 //! A slice is a write of its own, so that ending a million sessions holds nobody up for long.
 
+use std::sync::Arc;
+
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Value};
 use super::session_lists::id_of;
@@ -12,17 +14,13 @@ use crate::domain::session::{AuditEntry, Overview};
 use crate::domain::target::Target;
 use crate::error::Result;
 
-/// One step of ending all sessions that some targets name.
+/// Which sessions to end, and when.
 #[derive(Clone, Debug)]
 pub struct Sweep {
     /// The owner of the sessions.
     pub tenant: String,
     /// All targets, in the order in which they are worked through.
     pub targets: Vec<Target>,
-    /// The target of this step.
-    pub at: usize,
-    /// Its sessions behind this id, in the order of their opening.
-    pub after: String,
     /// The time of the request, milliseconds since 1970: what is over by then is not ended.
     pub now: i64,
     /// When the sessions shall end, milliseconds since 1970.
@@ -31,23 +29,19 @@ pub struct Sweep {
     pub issued_before: i64,
     /// The audit row of each session, but for its id and its target.
     pub audit: AuditEntry,
-    /// Ids for [`SWEEP_SLICE`] audit rows.
-    pub audit_ids: Vec<String>,
 }
 
-/// What one step did.
+/// What was done to the sessions that the targets name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Sessions whose end it set.
     pub revoked: u64,
     /// Sessions that were over or ending as early.
     pub not_revocable: u64,
-    /// Where this target goes on; `None` when it is done.
-    pub after: Option<String>,
 }
 
 /// The most sessions of one step.
-pub const SWEEP_SLICE: usize = 250;
+pub(super) const SWEEP_SLICE: usize = 250;
 
 impl Store {
     /// Ends a session from `now` (milliseconds) on; whether it was there and alive. Ending it twice
@@ -65,26 +59,26 @@ impl Store {
         self.writer.run(Revoke { tenant: tenant.into(), id: id.into(), now, audit }).await
     }
 
-    /// Ends all sessions that the targets of a sweep name, from where it begins, step by step; how
-    /// many there were. A session that several targets name counts with the first. `audit_ids`
-    /// gives the ids of each step.
+    /// Ends all sessions that the targets of a sweep name, in slices; how many there were. A session
+    /// that several targets name counts with the first. `audit_id` draws the id of an audit row.
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer; what was ended until then stays ended.
-    pub async fn sweep_all_sessions(
+    pub async fn sweep_sessions(
         &self,
-        mut sweep: Sweep,
-        audit_ids: impl Fn() -> Vec<String>,
+        sweep: Sweep,
+        audit_id: impl Fn() -> String,
     ) -> Result<Swept> {
-        let mut total = Swept::default();
-        while sweep.at < sweep.targets.len() {
-            sweep.audit_ids = audit_ids();
-            let step = self.writer.run(sweep.clone()).await?;
-            total.revoked += step.revoked;
-            total.not_revocable += step.not_revocable;
-            match step.after {
-                Some(after) => sweep.after = after,
-                None => (sweep.at, sweep.after) = (sweep.at + 1, String::new()),
+        let (sweep, mut total) = (Arc::new(sweep), Swept::default());
+        for at in 0..sweep.targets.len() {
+            let mut after = Some(String::new());
+            while let Some(behind) = after {
+                let audit_ids = (0..SWEEP_SLICE).map(|_| audit_id()).collect();
+                let slice = Slice { sweep: Arc::clone(&sweep), at, after: behind, audit_ids };
+                let (swept, next) = self.writer.run(slice).await?;
+                total.revoked += swept.revoked;
+                total.not_revocable += swept.not_revocable;
+                after = next;
             }
         }
         Ok(total)
@@ -117,33 +111,50 @@ impl Job for Revoke {
     }
 }
 
-impl Job for Sweep {
-    type Answer = Swept;
+/// The next sessions of one target of a sweep.
+struct Slice {
+    sweep: Arc<Sweep>,
+    /// Which target.
+    at: usize,
+    /// Its sessions behind this id, in the order of their opening.
+    after: String,
+    /// Ids for [`SWEEP_SLICE`] audit rows.
+    audit_ids: Vec<String>,
+}
 
-    async fn run(&self, conn: &mut Connection) -> Result<Swept, Failure> {
-        let Some(target) = self.targets.get(self.at) else { return Ok(Swept::default()) };
+impl Job for Slice {
+    /// What was done, and where this target goes on unless it is done.
+    type Answer = (Swept, Option<String>);
+
+    async fn run(&self, conn: &mut Connection) -> Result<Self::Answer, Failure> {
+        let Self { sweep, at, after, audit_ids } = self;
+        let target = &sweep.targets[*at];
         let (read, end) = statements(target);
         let limit = i64::try_from(SWEEP_SLICE).unwrap_or(i64::MAX);
-        let mut values = self.place(target);
+        let named = id_of(target);
+        let place = || -> Vec<Value<'_>> {
+            vec![sweep.tenant.as_str().into(), (&*named).into(), after.as_str().into()]
+        };
+        let mut values = place();
         values.push(limit.into());
         let rows = conn.fetch(read, values).await?;
         let found: Vec<Overview> = rows.into_iter().map(overview).collect::<Result<_, _>>()?;
-        let Some(last) = found.last() else { return Ok(Swept::default()) };
-        let counted = || found.iter().filter(|it| self.counts(it));
-        let ending: Vec<_> = counted().filter(|it| self.ends(it)).collect();
-        let mut values = self.place(target);
+        let Some(last) = found.last() else { return Ok((Swept::default(), None)) };
+        let counted = || found.iter().filter(|it| sweep.counts(*at, it));
+        let ending: Vec<_> = counted().filter(|it| sweep.ends(it)).collect();
+        let mut values = place();
         values.extend([
             last.id.as_str().into(),
-            self.now.into(),
-            self.cut.into(),
-            Value::from(self.issued_before),
+            sweep.now.into(),
+            sweep.cut.into(),
+            Value::from(sweep.issued_before),
         ]);
         let revoked = conn.execute(end, values).await?;
-        let lines = ending.iter().zip(&self.audit_ids).map(|(session, id)| AuditEntry {
+        let lines = ending.iter().zip(audit_ids).map(|(session, id)| AuditEntry {
             id: id.clone(),
             target: session.id.clone(),
-            subject: session.person(),
-            ..self.audit.clone()
+            subject: session.subject.clone(),
+            ..sweep.audit.clone()
         });
         let lines: Vec<_> = lines.collect();
         // What was read is what was ended: the statements say the same, in one transaction.
@@ -153,8 +164,8 @@ impl Job for Sweep {
         }
         audit::insert(conn, &lines).await?;
         let not_revocable = (counted().count() - ending.len()) as u64;
-        let after = (found.len() == SWEEP_SLICE).then(|| last.id.clone());
-        Ok(Swept { revoked, not_revocable, after })
+        let next = (found.len() == SWEEP_SLICE).then(|| last.id.clone());
+        Ok((Swept { revoked, not_revocable }, next))
     }
 
     fn forget(&self, caches: &Caches) {
@@ -163,16 +174,11 @@ impl Job for Sweep {
 }
 
 impl Sweep {
-    /// Where this step begins.
-    fn place<'a>(&'a self, target: &'a Target) -> Vec<Value<'a>> {
-        vec![self.tenant.as_str().into(), id_of(target).into(), self.after.as_str().into()]
-    }
-
-    /// Whether a session is this step's to count: it was opened early enough, and no target
-    /// before this one names it.
-    fn counts(&self, session: &Overview) -> bool {
+    /// Whether a session counts with the target `at`: it was opened early enough, and no target
+    /// before that one names it.
+    fn counts(&self, at: usize, session: &Overview) -> bool {
         session.times.issued_before(self.issued_before)
-            && !self.targets[..self.at].iter().any(|target| target.names(session))
+            && !self.targets[..at].iter().any(|target| target.names(session))
     }
 
     fn ends(&self, session: &Overview) -> bool {

@@ -3,7 +3,10 @@
 //! Session ids sort by the time of their opening, so a place in a list is an id, and a session
 //! that is opened later is in no page that follows.
 
+use std::borrow::Cow;
+
 use super::Store;
+use super::engine::Value;
 use super::session_rows::{from_sessions, overview, overview_columns};
 use crate::domain::session::Overview;
 use crate::domain::target::Target;
@@ -11,15 +14,15 @@ use crate::error::Result;
 
 /// Which part of the sessions to read.
 #[derive(Clone, Debug, Default)]
-pub struct SessionRange {
+pub(super) struct SessionRange {
     /// Those of one tenant; `None` is all.
-    pub tenant: Option<String>,
+    pub(super) tenant: Option<String>,
     /// Those that one target names. Without a tenant it narrows nothing.
-    pub target: Option<Target>,
+    pub(super) target: Option<Target>,
     /// Ids from this one on.
-    pub from: Option<String>,
+    pub(super) from: Option<String>,
     /// Ids before this one.
-    pub before: Option<String>,
+    pub(super) before: Option<String>,
 }
 
 impl Store {
@@ -27,15 +30,20 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.
-    pub async fn list_sessions(&self, range: &SessionRange, limit: u32) -> Result<Vec<Overview>> {
+    pub(super) async fn list_sessions(
+        &self,
+        range: &SessionRange,
+        limit: u32,
+    ) -> Result<Vec<Overview>> {
         let from = range.from.as_deref().unwrap_or_default();
         let before = range.before.as_deref().unwrap_or(BEYOND);
+        let named = range.target.as_ref().map(id_of);
         let mut values = vec![from.into(), before.into(), i64::from(limit).into()];
         let sql = match (range.tenant.as_deref(), &range.target) {
             (None, _) => ALL,
             (Some(tenant), target) => {
                 values.push(tenant.into());
-                values.extend(target.as_ref().map(|target| id_of(target).into()));
+                values.extend(named.as_deref().map(Value::from));
                 target.as_ref().map_or(OF_TENANT, latest_of)
             }
         };
@@ -79,8 +87,9 @@ fn latest_of(target: &Target) -> &'static str {
 }
 
 /// What a target's column holds.
-pub(super) fn id_of(target: &Target) -> &str {
+pub(super) fn id_of(target: &Target) -> Cow<'_, str> {
     match target {
-        Target::Subject(id) | Target::Chat(id) | Target::Key(id) | Target::Session(id) => id,
+        Target::Subject(subject) => subject.to_string().into(),
+        Target::Chat(id) | Target::Key(id) | Target::Session(id) => id.into(),
     }
 }

@@ -1,6 +1,7 @@
 //! How a session lies in its table: the columns, and the way from rows to sessions.
 
 use super::engine::{Failure, Row, to_json};
+use crate::domain::audit::Subject;
 use crate::domain::session::{EarlierToken, Overview, Session, Surface, Times};
 
 /// A whole session, last use included; twelve columns. What follows is another query's own.
@@ -57,7 +58,7 @@ pub(super) fn overview(mut row: Row) -> Result<Overview, Failure> {
         id: row.text(1)?,
         key_id: row.text(2)?,
         surface: surface(&row.text(3)?)?,
-        subject: row.opt_text(4)?,
+        subject: row.opt_text(4)?.map(|text| subject(&text)).transpose()?,
         chat: row.opt_text(5)?,
         times: Times {
             issued_at: row.int(6)?,
@@ -79,6 +80,11 @@ fn earlier(stored: Option<String>) -> Result<Vec<EarlierToken>, Failure> {
     serde_json::from_str(&text).map_err(|error| {
         Failure::Statement(format!("superseded tokens are unreadable JSON: {error}"))
     })
+}
+
+fn subject(text: &str) -> Result<Subject, Failure> {
+    let read = Subject::parse(text);
+    read.ok_or_else(|| Failure::Statement("a session is for nobody that can be named".to_owned()))
 }
 
 fn surface(name: &str) -> Result<Surface, Failure> {

@@ -6,7 +6,7 @@ use vestibule_api::schemas;
 use vestibule_runtime::Part;
 
 use super::setting::{
-    FLAGS, IdentityChoice, KindChoice, ModeChoice, RedemptionChoice, ScopeChoice,
+    FLAGS, IdentityChoice, KindChoice, ModeChoice, RedemptionChoice, ScopeChoice, broken,
 };
 use crate::cli::listing::{credential_json, credential_lines, key_json};
 use crate::cli::workplace::Workplace;
@@ -15,7 +15,6 @@ use crate::domain::admin::KeyRequest;
 use crate::domain::key::{Ceilings, KeyUse, Mode};
 use crate::domain::key_settings::KindMembers;
 use crate::domain::key_update;
-use crate::error::Error;
 
 /// Create a key; its secret is shown once
 #[derive(Debug, Args)]
@@ -88,11 +87,7 @@ impl Create {
         let request = self.request();
         let Self { tenant, label, workplace, json, .. } = self;
         let (key, credential) = workplace.work(async |desk| {
-            let made = desk.provision().key(&tenant, &label, request).await;
-            made.map_err(|error| match error {
-                Error::Rules(violations) => Failure::broken(&violations, &FLAGS),
-                other => other.into(),
-            })
+            desk.provision().key(&tenant, &label, request).await.map_err(broken)
         })?;
         if json {
             let credential = credential_json(&credential);

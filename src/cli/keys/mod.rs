@@ -60,18 +60,21 @@ impl Keys {
             Self::Create(create) => create.run(),
             Self::Update(update) => update.run(),
             Self::Rotate(rotate) => rotate.run(),
-            Self::Pause(one) => one.set(KeyState::Paused, "key.pause"),
-            Self::Resume(one) => one.set(KeyState::Active, "key.resume"),
-            Self::Revoke(one) => one.set(KeyState::Revoked, "key.revoke"),
+            Self::Pause(one) => one.set(KeyState::Paused),
+            Self::Resume(one) => one.set(KeyState::Active),
+            Self::Revoke(one) => one.set(KeyState::Revoked),
         }
     }
 }
 
 impl One {
-    fn set(self, state: KeyState, action: &str) -> Result<(), Failure> {
+    fn set(self, state: KeyState) -> Result<(), Failure> {
         let Self { id, workplace, json } = self;
         let (key, shown) = workplace.work(async |desk| {
-            let key = set_state(desk, &id, state, action).await?;
+            if state != KeyState::Revoked {
+                working(desk, &id).await?;
+            }
+            let key = desk.provision().set_key_state(&id, state).await?;
             let shown = list::shown(desk, &key).await?;
             Ok((key, shown))
         })?;
@@ -80,15 +83,6 @@ impl One {
         }
         print_line(&format!("{id} is {}", key.state.name()))
     }
-}
-
-async fn set_state(desk: &Desk, id: &str, state: KeyState, action: &str) -> Result<Key, Failure> {
-    let key = match state {
-        KeyState::Active | KeyState::Paused => working(desk, id).await?,
-        KeyState::Revoked => desk.store.key_by_id(id).await?.ok_or(Error::NotFound(Thing::Key))?,
-    };
-    let audit = desk.provision().audit(&key.tenant, action, id);
-    Ok(desk.store.set_key_state(&key.tenant, id, state, audit).await?)
 }
 
 /// A key that is not revoked.

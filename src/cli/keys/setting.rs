@@ -4,9 +4,11 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 
+use crate::cli::Failure;
 use crate::domain::key::{Identity, KeyKind, Mode, Scope};
 use crate::domain::key_settings::RedemptionMode;
 use crate::domain::key_update::BoundChange;
+use crate::error::Error;
 
 /// The flag of each member of the admin document's `KeyCreate`, `KeyUpdate` and `KeyRotate`.
 pub(super) const FLAGS: [(&str, &str); 17] = [
@@ -151,5 +153,13 @@ impl RedemptionChoice {
             Self::Single => RedemptionMode::Single,
             Self::Multiple => RedemptionMode::Multiple,
         }
+    }
+}
+
+/// A refusal of the domain in the words of the flags.
+pub(super) fn broken(error: Error) -> Failure {
+    match error {
+        Error::Rules(violations) => Failure::broken(&violations, &FLAGS),
+        other => other.into(),
     }
 }

@@ -5,14 +5,12 @@ use serde_json::{Map, Value, json};
 use vestibule_api::schemas;
 use vestibule_runtime::Part;
 
-use super::setting::{Bound, FLAGS, IdentityChoice, RedemptionChoice, ScopeChoice};
+use super::setting::{Bound, FLAGS, IdentityChoice, RedemptionChoice, ScopeChoice, broken};
 use super::{list, working};
-use crate::cli::workplace::{Desk, Workplace};
+use crate::cli::workplace::Workplace;
 use crate::cli::{Failure, print_json, print_line};
-use crate::domain::key::Key;
 use crate::domain::key_settings::KindMembers;
 use crate::domain::key_update::{self, CeilingsChange, KeyChange};
-use crate::error::Error;
 
 /// Change a key; what is not given stays
 #[derive(Debug, Args)]
@@ -85,7 +83,7 @@ impl Update {
         let Self { id, workplace, json, .. } = self;
         let (before, after, shown) = workplace.work(async |desk| {
             let before = working(desk, &id).await?;
-            let after = make(desk, &before, change).await?;
+            let after = desk.provision().update_key(&id, change).await.map_err(broken)?;
             let shown = list::shown(desk, &after).await?;
             Ok((before, after, shown))
         })?;
@@ -148,13 +146,4 @@ impl Update {
             },
         }
     }
-}
-
-async fn make(desk: &Desk, key: &Key, change: KeyChange) -> Result<Key, Failure> {
-    let audit = desk.provision().audit(&key.tenant, "key.update", &key.id);
-    let changed = desk.store.update_key(&key.tenant, &key.id, change, audit).await;
-    changed.map_err(|error| match error {
-        Error::Rules(violations) => Failure::broken(&violations, &FLAGS),
-        other => other.into(),
-    })
 }

@@ -1,19 +1,21 @@
 //! One page of a list of sessions: reads the store in bites, judges each session with its key, and
 //! stops after a bounded number, so that no filter makes a page expensive.
 
-use crate::context::Context;
+use super::Store;
+use super::session_lists::SessionRange;
 use crate::domain::key::Key;
 use crate::domain::session::{Overview, State};
 use crate::domain::session_filter::Filter;
 use crate::domain::sortable_id;
 use crate::error::Result;
-use crate::store::SessionRange;
 
 /// Sessions with what became of them, the latest first.
-pub(super) struct SessionPage {
-    pub(super) items: Vec<(Overview, State)>,
+#[derive(Clone, Debug, Default)]
+pub struct SessionPage {
+    /// The sessions of this page.
+    pub items: Vec<(Overview, State)>,
     /// Where the next page begins; `None` when there is none.
-    pub(super) next: Option<String>,
+    pub next: Option<String>,
 }
 
 /// How many sessions one page looks at, at most.
@@ -21,30 +23,33 @@ const LOOKED_AT: usize = 4096;
 /// How many are read at a time.
 const BITE: usize = 256;
 
-impl Context {
-    /// At most `limit` sessions that pass, behind the session `after`.
-    pub(super) async fn session_page(
+impl Store {
+    /// At most `limit` sessions that pass at `now_ms`, behind the session `after`. There may be
+    /// fewer, even none, while there is a next page.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn session_page(
         &self,
         filter: &Filter,
         after: Option<String>,
         limit: usize,
         now_ms: i64,
     ) -> Result<SessionPage> {
-        let mut page = SessionPage { items: Vec::new(), next: None };
+        let mut page = SessionPage::default();
         let mut range = range(filter, after);
         let mut looked_at = 0;
-        while !filter.is_void() && looked_at < LOOKED_AT {
+        while looked_at < LOOKED_AT {
             // One more than a page, so that the last page is known to be the last.
             let bite = if looked_at == 0 { BITE.min(limit + 1) } else { BITE };
-            let found = self.store.list_sessions(&range, bite as u32).await?;
+            let found = self.list_sessions(&range, bite as u32).await?;
             let is_last = found.len() < bite;
             for session in found {
                 if page.items.len() == limit {
                     page.next = range.before;
                     return Ok(page);
                 }
-                let key = self.store.key(&session.tenant, &session.key_id).await?;
-                let state = session.times.state(key.as_deref().map(Key::terms), now_ms);
+                let state = self.state_of(&session, now_ms).await?;
                 range.before = Some(session.id.clone());
                 looked_at += 1;
                 if filter.admits(&session, state) {
@@ -55,8 +60,17 @@ impl Context {
                 return Ok(page);
             }
         }
-        page.next = range.before.filter(|_| looked_at > 0);
+        page.next = range.before;
         Ok(page)
+    }
+
+    /// What became of a session by `now_ms`, as its key decides.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn state_of(&self, session: &Overview, now_ms: i64) -> Result<State> {
+        let key = self.key(&session.tenant, &session.key_id).await?;
+        Ok(session.times.state(key.as_deref().map(Key::terms), now_ms))
     }
 }
 
@@ -65,7 +79,7 @@ fn range(filter: &Filter, after: Option<String>) -> SessionRange {
     let place = |at_ms| sortable_id::floor("ses_", at_ms);
     let issued_before = filter.issued_before.map(place);
     SessionRange {
-        tenant: filter.tenants.first().cloned(),
+        tenant: filter.tenant.clone(),
         target: filter.targets.first().cloned(),
         from: filter.issued_after.map(place),
         before: [after, issued_before].into_iter().flatten().min(),
