@@ -10,10 +10,12 @@ use vestibule::cli::dev::TenantCredentials;
 use vestibule_api::register::OPERATIONS;
 use vestibule_runtime::OperationInfo;
 
-use crate::callers::{Proof, Sent, Target, Wallet, bearer, send_owned, signed_v2, text};
+use crate::callers::{Proof, Sent, Target, Wallet, admin, bearer, send_owned, signed_v2, text};
 use crate::constraints::none;
 use crate::documented_answers::conforms;
-use crate::keyring::{demo_tenant, make_key, revoke_key, set_key, with_claims};
+use crate::keyring::{
+    demo_tenant, make_key, make_tenant, revoke_key, revoke_tenant, set_key, with_claims,
+};
 use crate::requests::{Answer, fresh_timestamp, open_chat, post, send, signed};
 use crate::service::Service;
 
@@ -34,6 +36,12 @@ enum Shown {
     Paused,
     /// What was right until its key was revoked.
     Revoked,
+    /// What was right until its key got another credential, without an overlap.
+    Rotated,
+    /// What was right until its session was ended.
+    Ended,
+    /// What was right until its tenant was revoked.
+    Bereft,
     /// What was right until its time came.
     Expired,
 }
@@ -46,14 +54,23 @@ fn deciding(operation: &OperationInfo, proof: Proof, shown: Shown) -> Proof {
     let decides = match shown {
         Shown::WrongSignature | Shown::OldSignature => all.into_iter().find(is_signed),
         Shown::WrongBearer => all.into_iter().find(|it| !is_signed(it)),
-        Shown::Nothing | Shown::Paused | Shown::Revoked | Shown::Expired => None,
+        Shown::Nothing
+        | Shown::Paused
+        | Shown::Revoked
+        | Shown::Rotated
+        | Shown::Ended
+        | Shown::Bereft
+        | Shown::Expired => None,
     };
     decides.unwrap_or(proof)
 }
 
 /// The documented refusal; `None` when a caller of this kind cannot be in this state.
 fn refusal(proof: Proof, shown: Shown) -> Option<(u16, &'static str)> {
-    use Shown::{Expired, Nothing, OldSignature, Paused, Revoked, WrongBearer, WrongSignature};
+    use Shown::{
+        Bereft, Ended, Expired, Nothing, OldSignature, Paused, Revoked, Rotated, WrongBearer,
+        WrongSignature,
+    };
     Some(match (proof, shown) {
         // Signature headers are nothing to these.
         (
@@ -61,27 +78,36 @@ fn refusal(proof: Proof, shown: Shown) -> Option<(u16, &'static str)> {
             Nothing | WrongSignature | OldSignature,
         ) => (401, "missing_credentials"),
         (Proof::AdminKey, WrongBearer) => (401, "invalid_api_key"),
-        (Proof::ApiKey, WrongBearer | Paused | Revoked) => (401, "invalid_api_key"),
+        (Proof::ApiKey, WrongBearer | Paused | Revoked | Rotated | Bereft) => {
+            (401, "invalid_api_key")
+        }
         (Proof::EmbedToken | Proof::ChatToken, WrongBearer) => (401, "invalid_session_token"),
         (Proof::EmbedToken | Proof::ChatToken, Expired) => (401, "token_expired"),
-        (Proof::EmbedToken, Paused | Revoked) | (Proof::ChatToken, Revoked) => {
+        (Proof::EmbedToken, Paused)
+        | (Proof::EmbedToken | Proof::ChatToken, Revoked | Ended | Bereft) => {
             (401, "token_revoked")
         }
         (Proof::ChatToken, Paused) => (403, "widget_disabled"),
         (Proof::SignedKey | Proof::SignedV2, Nothing | WrongBearer) => (401, "missing_credentials"),
-        (Proof::SignedKey | Proof::SignedV2, WrongSignature | Paused | Revoked) => {
-            (401, "invalid_signature")
-        }
+        (
+            Proof::SignedKey | Proof::SignedV2,
+            WrongSignature | Paused | Revoked | Rotated | Bereft,
+        ) => (401, "invalid_signature"),
         (Proof::SignedKey | Proof::SignedV2, OldSignature | Expired) => {
             (401, "timestamp_out_of_window")
         }
         // These two are in the body: headers of others add nothing to one that is unknown.
-        (Proof::PublishableKey, Expired) => return None,
+        (Proof::PublishableKey, Expired | Ended) => return None,
         (Proof::PublishableKey, _) => (403, "widget_disabled"),
-        (Proof::CacheKey, Paused | Revoked | Expired) => (410, "cache_key_expired"),
+        (Proof::CacheKey, Paused | Revoked | Ended | Bereft | Expired) => {
+            (410, "cache_key_expired")
+        }
+        // What a credential opened outlives it.
+        (Proof::CacheKey | Proof::EmbedToken | Proof::ChatToken, Rotated) => return None,
         (Proof::CacheKey, _) => (404, "cache_key_not_found"),
-        (Proof::AdminKey, Paused | Revoked | Expired)
-        | (Proof::ApiKey, Expired)
+        (Proof::AdminKey, Paused | Revoked | Rotated | Ended | Bereft | Expired)
+        | (Proof::ApiKey, Ended | Expired)
+        | (Proof::SignedKey | Proof::SignedV2, Ended)
         | (Proof::Nobody, _) => return None,
     })
 }
@@ -92,8 +118,8 @@ struct Matrix {
     client: Client,
     right: Wallet,
     other: Wallet,
-    paused: Wallet,
-    revoked: Wallet,
+    /// What was right until something happened to it.
+    past: Vec<(Shown, Wallet)>,
     /// Holds nothing that works.
     stranger: Wallet,
     iframe_token: String,
@@ -104,20 +130,13 @@ impl Matrix {
         let service = Service::start(|config| config.limits.redeem_per_minute = 1 << 20);
         let right = Wallet::open(&service, &service.demo.demo).await;
         let other = Wallet::open(&service, &service.demo.other).await;
-        let (paused, ids) = fresh_keys(&service).await;
-        for id in ids {
-            assert_eq!(set_key(&service, &id, "pause").await.status, 200);
-        }
-        let (revoked, ids) = fresh_keys(&service).await;
-        for id in ids {
-            assert_eq!(revoke_key(&service, &id).await.status, 204);
-        }
+        let past = past(&service).await;
         let body = json!({ "cache_key": right.cache_key });
         let redeemed = post(&service.url("/api/v1/iframe/token"), &[], &body).await;
         let iframe_token = text(&redeemed, "/access_token");
         let stranger = stranger(&right);
         let client = Client::new();
-        Self { service, client, right, other, paused, revoked, stranger, iframe_token }
+        Self { service, client, right, other, past, stranger, iframe_token }
     }
 
     /// Sends what an operation accepts, with these headers made for its body; what the body
@@ -267,7 +286,7 @@ impl Matrix {
         cells
     }
 
-    /// What was right until its key was paused or revoked.
+    /// What was right until its key, session or tenant came to an end.
     async fn ended(
         &self,
         operation: &OperationInfo,
@@ -275,11 +294,11 @@ impl Matrix {
         target: &Target,
     ) -> Vec<(String, Shown, Answer)> {
         let mut cells = Vec::new();
-        for (shown, wallet) in [(Shown::Paused, &self.paused), (Shown::Revoked, &self.revoked)] {
-            if refusal(proof, shown).is_some() {
+        for (shown, wallet) in &self.past {
+            if refusal(proof, *shown).is_some() {
                 let answer =
                     self.send(target, operation, wallet, |sent| wallet.headers_of(proof, sent));
-                cells.push((format!("{shown:?} {proof:?}"), shown, answer.await));
+                cells.push((format!("{shown:?} {proof:?}"), *shown, answer.await));
             }
         }
         cells
@@ -478,14 +497,55 @@ fn challenge_fault(operation: &OperationInfo, answer: &Answer) -> Option<String>
         .then(|| format!("WWW-Authenticate is {told:?}"))
 }
 
+/// Everything that can come to an end, ended in each way that there is.
+async fn past(service: &Service) -> Vec<(Shown, Wallet)> {
+    let demo = demo_tenant(service).await;
+    let mut past = Vec::new();
+    for shown in [Shown::Paused, Shown::Revoked, Shown::Rotated, Shown::Ended] {
+        let (wallet, ids) = fresh_keys(service, &demo).await;
+        for id in &ids {
+            let done = match shown {
+                Shown::Paused => set_key(service, id, "pause").await,
+                Shown::Revoked => revoke_key(service, id).await,
+                Shown::Rotated => {
+                    let path = format!("/keys/{id}/rotate");
+                    admin(service, Method::POST, &path, Some(json!({ "overlapSeconds": 0 }))).await
+                }
+                _ => end_sessions(service, &demo, id).await,
+            };
+            assert!(done.status.is_success(), "{shown:?}: {}", done.text);
+        }
+        past.push((shown, wallet));
+    }
+    let (tenant, _) = make_tenant(service, json!({ "name": "Closed down" })).await;
+    for id in &service.demo.demo.iframe.source_ids {
+        let source = json!(id).to_string();
+        let audit = service.context.audit(&tenant, "test", "source.put", &source);
+        service.context.store.put_source(&tenant, &source, audit).await.expect("stored");
+    }
+    let (wallet, _) = fresh_keys(service, &tenant).await;
+    assert_eq!(revoke_tenant(service, &tenant).await.status, 204);
+    past.push((Shown::Bereft, wallet));
+    past
+}
+
+/// Ends every session that a key opened.
+async fn end_sessions(service: &Service, tenant: &str, key: &str) -> Answer {
+    let token = format!("Bearer {}", service.demo.admin.token);
+    let body = json!({ "tenant_id": tenant, "targets": [format!("key:{key}")] });
+    let done = post(&service.url("/v1/sessions:revoke"), &[("authorization", &token)], &body).await;
+    assert_eq!(done.body["revoked"], 1, "{}", done.text);
+    done
+}
+
 /// Keys of each kind that nothing else uses, sessions opened with them, and the keys' ids.
-async fn fresh_keys(service: &Service) -> (Wallet, [String; 3]) {
-    let (mut tenant, id) = (service.demo.demo.clone(), demo_tenant(service).await);
-    let embed = make_key(service, &id, "embed", json!({ "scope": "read-write" })).await;
+async fn fresh_keys(service: &Service, id: &str) -> (Wallet, [String; 3]) {
+    let mut tenant = service.demo.demo.clone();
+    let embed = make_key(service, id, "embed", json!({ "scope": "read-write" })).await;
     let origins = [&tenant.chat.origin];
     let members = json!({ "allowsAllIntents": true, "allowedOrigins": origins });
-    let chat = make_key(service, &id, "chat", members).await;
-    let iframe = make_key(service, &id, "iframe", json!({})).await;
+    let chat = make_key(service, id, "chat", members).await;
+    let iframe = make_key(service, id, "iframe", json!({})).await;
     (tenant.embed.key, tenant.embed.secret) = (embed.public, embed.secret);
     (tenant.chat.public_key, tenant.iframe.api_key) = (chat.public, iframe.secret);
     (Wallet::open(service, &tenant).await, [embed.id, chat.id, iframe.id])

@@ -1,5 +1,5 @@
-//! Two tenants at random: whatever one of them asks about sessions, no answer names anything of
-//! the other.
+//! Two tenants at random: whatever one of them asks, or the operator asks about it, no answer names
+//! anything of the other.
 
 use std::collections::BTreeSet;
 
@@ -8,6 +8,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use reqwest::Method;
 use serde_json::json;
 
+use crate::callers::{admin, text};
 use crate::keyring::tenant_id;
 use crate::lifecycle::{Backend, Opened, SURFACES};
 use crate::requests::Answer;
@@ -24,6 +25,11 @@ enum Step {
     Revoke(usize),
     List(usize, usize),
     Sweep(usize, usize),
+    Explain(usize),
+    Debug(usize),
+    Page(usize),
+    /// What the operator asks about the tenant.
+    Operate(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -37,14 +43,41 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any().prop_map(Step::Revoke),
         3 => (any(), 0usize..7).prop_map(|(at, by)| Step::List(at, by)),
         1 => (any(), 0usize..5).prop_map(|(at, by)| Step::Sweep(at, by)),
+        2 => any().prop_map(Step::Explain),
+        1 => any().prop_map(Step::Debug),
+        1 => any().prop_map(Step::Page),
+        4 => (0..OPERATOR_ASKS).prop_map(Step::Operate),
     ]
 }
 
 /// A tenant, and every id and token that is its own.
 struct Side<'a> {
     backend: Backend<'a>,
+    tenant: String,
+    /// Its endpoint, which is told of everything.
+    webhook: String,
     ids: BTreeSet<String>,
 }
+
+impl<'a> Side<'a> {
+    async fn new(backend: Backend<'a>, name: &str) -> Self {
+        let tenant = tenant_id(backend.service, name).await;
+        let body = json!({
+            "url": DEAF, "events": ["session.created", "session.renewed", "session.revoked"],
+        });
+        let path = format!("/tenants/{tenant}/webhooks");
+        let made = admin(backend.service, Method::POST, &path, Some(body)).await;
+        let webhook = text(&made, "/webhook/webhookId");
+        let ids = [tenant.clone(), webhook.clone()].into();
+        Self { backend, tenant, webhook, ids }
+    }
+}
+
+/// An address of this machine where nobody listens.
+const DEAF: &str = "http://127.0.0.1:1024/";
+
+/// In how many ways the operator asks about a tenant.
+const OPERATOR_ASKS: usize = 7;
 
 /// A session, and whose it is.
 struct Known {
@@ -67,10 +100,13 @@ impl World<'_> {
         if let Step::Open(surface) = step {
             return self.open(of, SURFACES[*surface]).await;
         }
-        let answer = self.answer(of, step).await;
+        let told = match step {
+            Step::Operate(what) => self.operate(of, *what).await,
+            _ => self.answer(of, step).await.text,
+        };
         let foreign = &self.sides[1 - of].ids;
-        let named: Vec<_> = foreign.iter().filter(|id| answer.text.contains(id.as_str())).collect();
-        assert!(named.is_empty(), "{step:?} of {of} names {named:?}: {}", answer.text);
+        let named: Vec<_> = foreign.iter().filter(|id| told.contains(id.as_str())).collect();
+        assert!(named.is_empty(), "{step:?} of {of} names {named:?}: {told}");
         for it in &mut self.known {
             let read = self.sides[it.of].backend.read(&it.opened.sid).await;
             let is_over = read.body["state"] == "revoked";
@@ -109,7 +145,7 @@ impl World<'_> {
                 (backend.call(Method::POST, "/tokens/revoke", Some(body)).await, None)
             }
             Step::List(at, by) => {
-                let query = self.query(picked(*at), *by).await;
+                let query = self.query(picked(*at), *by);
                 let path = format!("/sessions?limit=200&{query}");
                 (backend.call(Method::GET, &path, None).await, None)
             }
@@ -117,7 +153,26 @@ impl World<'_> {
                 let body = json!({ "targets": [self.target(picked(*at), *by)] });
                 (backend.call(Method::POST, "/sessions:revoke", Some(body)).await, None)
             }
-            Step::Open(_) => unreachable!("opened elsewhere"),
+            Step::Explain(at) => {
+                let body = json!({ "key_id": picked(*at).key });
+                let told = backend.call(Method::POST, "/explain/session", Some(body)).await;
+                let is_own = picked(*at).of == of;
+                assert_eq!(told.body["decided_by"] == "key", !is_own, "{}", told.text);
+                (told, None)
+            }
+            Step::Debug(at) => {
+                let owner = picked(*at).of;
+                let key = &self.sides[owner].backend.tenant.embed.test_key;
+                let body = json!({ "key": key, "timestamp": "1", "signature": "0", "body": "" });
+                let told = backend.call(Method::POST, "/debug/signature", Some(body)).await;
+                assert_eq!(told.code() == "key_not_found", owner != of, "{}", told.text);
+                (told, None)
+            }
+            Step::Page(at) => {
+                let own: Vec<_> = self.known.iter().filter(|it| it.of == of).collect();
+                (backend.use_token(&own[at % own.len()].opened.token).await, None)
+            }
+            Step::Open(_) | Step::Operate(_) => unreachable!("done elsewhere"),
         };
         if of_picked.is_some_and(|it| it.of != of) {
             answer.refused(404, "session_not_found");
@@ -125,7 +180,45 @@ impl World<'_> {
         answer
     }
 
-    async fn query(&self, of: &Known, by: usize) -> String {
+    /// What the operator is told about a tenant.
+    async fn operate(&self, of: usize, what: usize) -> String {
+        let Side { backend, tenant, webhook, .. } = &self.sides[of];
+        let read = async |path: String| admin(backend.service, Method::GET, &path, None).await;
+        let told = match what {
+            0 => read(format!("/audit?limit=200&tenantId={tenant}")).await,
+            1 => read(format!("/keys?limit=200&tenantId={tenant}")).await,
+            2 => read(format!("/tenants/{tenant}/webhooks")).await,
+            3 => read(format!("/tenants/{tenant}/webhooks/{webhook}/deliveries?limit=200")).await,
+            4 => read(format!("/tenants/{tenant}/signing-keys")).await,
+            5 => return self.export(of).await,
+            _ => {
+                let theirs = &self.sides[1 - of].webhook;
+                let told = read(format!("/tenants/{tenant}/webhooks/{theirs}")).await;
+                told.refused(404, "webhook_not_found");
+                return told.text;
+            }
+        };
+        assert_eq!(told.status, 200, "{}", told.text);
+        told.text
+    }
+
+    /// Everything that is held of a tenant, over all pages.
+    async fn export(&self, of: usize) -> String {
+        let Side { backend, tenant, .. } = &self.sides[of];
+        let (path, mut told) = (format!("/tenants/{tenant}/export"), String::new());
+        let mut body = json!({ "everything": true, "limit": 200 });
+        loop {
+            let page = admin(backend.service, Method::POST, &path, Some(body.clone())).await;
+            assert_eq!(page.status, 200, "{}", page.text);
+            told.push_str(&page.text);
+            if page.body["next"].is_null() {
+                return told;
+            }
+            body["after"] = page.body["next"].clone();
+        }
+    }
+
+    fn query(&self, of: &Known, by: usize) -> String {
         match by {
             0 => String::new(),
             1 => format!("key={}", of.key),
@@ -133,10 +226,7 @@ impl World<'_> {
             3 => "uid=user-1".to_owned(),
             4 => "state=live".to_owned(),
             5 => format!("after={}", of.opened.sid),
-            _ => {
-                let name = ["Demo shop", "Other shop"][of.of];
-                format!("tenant_id={}", tenant_id(self.sides[0].backend.service, name).await)
-            }
+            _ => format!("tenant_id={}", self.sides[of.of].tenant),
         }
     }
 
@@ -163,8 +253,10 @@ fn no_answer_names_anything_of_another_tenant() {
     let all = proptest::collection::vec((0usize..2, step()), 10..30);
     let run = runner.run(&all, |script| {
         runtime.block_on(async {
-            let side = |backend| Side { backend, ids: BTreeSet::new() };
-            let sides = [side(Backend::demo(&service)), side(Backend::other(&service))];
+            let sides = [
+                Side::new(Backend::demo(&service), "Demo shop").await,
+                Side::new(Backend::other(&service), "Other shop").await,
+            ];
             let mut world = World { sides, known: Vec::new(), steps: 0 };
             for of in [0, 1] {
                 world.open(of, "iframe").await;
