@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use vestibule::cli::dev::TenantCredentials;
 use vestibule::domain::signature::{self, RequestLine};
 use vestibule_api::authenticate::headers;
+use vestibule_api::register::OPERATIONS;
 use vestibule_runtime::OperationInfo;
 
 use crate::keyring::open_demo;
@@ -68,6 +69,11 @@ impl Proof {
             (caller, id) => panic!("tell Proof::of who calls {id}, whose credential is {caller:?}"),
         }
     }
+}
+
+/// The operations that a kind of caller opens.
+pub fn opened_by(proof: Proof) -> impl Iterator<Item = &'static OperationInfo> {
+    OPERATIONS.iter().copied().filter(move |it| Proof::any_of(it).contains(&proof))
 }
 
 /// What of a request a signature covers.

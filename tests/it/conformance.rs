@@ -10,6 +10,7 @@ use vestibule_api::documents;
 use vestibule_conformance::outcome::{Check, Outcome, Run};
 use vestibule_conformance::{Credentials, Document, Expected, Limits, Options, plan, report, run};
 
+use crate::constraints::document;
 use crate::service::Service;
 use crate::tools;
 
@@ -26,11 +27,6 @@ fn service() -> Service {
 fn ours() -> Vec<Document> {
     let all = documents::ALL.iter();
     all.map(|(name, text)| Document::read(name, text).expect("our own document")).collect()
-}
-
-fn document(name: &str) -> Value {
-    let (_, text) = documents::ALL.iter().find(|(it, _)| *it == name).expect("one of ours");
-    serde_json::from_str(text).expect("JSON")
 }
 
 fn read(name: &str, value: &Value) -> Document {
@@ -236,13 +232,12 @@ async fn credentials_that_are_nearly_right_are_not_told() {
     let service = service();
     let of = [("iframe", "iframeSessionCreate"), ("embed", "embedSessionCreate")];
     let documents = of.map(|(wanted, id)| {
-        let (name, text) = documents::ALL.iter().find(|(name, _)| *name == wanted).expect(wanted);
-        let mut value: Value = serde_json::from_str(text).expect("JSON");
+        let mut value = document(wanted);
         let paths = value["paths"].as_object_mut().expect("paths");
         let of_paths = paths.values_mut().flat_map(|it| it.as_object_mut().expect("a path"));
         let found = of_paths.map(|(_, it)| it).find(|it| it["operationId"] == id).expect(id);
         found["responses"]["401"]["x-codes"] = json!(["no_code_of_ours"]);
-        Document::read(name, &value.to_string()).expect("a document")
+        read(wanted, &value)
     });
     let operations = of.map(|(_, id)| id.to_owned()).to_vec();
     let options = Options { cases: 1, operations, ..Options::default() };

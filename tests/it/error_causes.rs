@@ -5,9 +5,9 @@
 use serde_json::{Value, json};
 use vestibule_api::codes;
 use vestibule_api::register::OPERATIONS;
-use vestibule_runtime::OperationInfo;
+use vestibule_runtime::{Code, OperationInfo};
 
-use crate::callers::{Proof, Sent, Target, bearer, fresh_timestamp, signed_v2};
+use crate::callers::{Proof, Sent, bearer, fresh_timestamp, opened_by, signed_v2};
 use crate::errors::{Callers, Produced, operation};
 use crate::keyring::{demo_tenant, key_id, make_key, make_tenant, revoke_key, set_key};
 use crate::refused_renewals;
@@ -60,8 +60,7 @@ async fn signatures(callers: &Callers<'_>, produced: &mut Produced) {
 /// Signatures of whole requests, on every operation that takes one.
 async fn whole_signatures(callers: &Callers<'_>, produced: &mut Produced) {
     let embed = &callers.service.demo.demo.embed;
-    let takes_one = |it: &&&OperationInfo| Proof::any_of(it).contains(&Proof::SignedV2);
-    for operation in OPERATIONS.iter().filter(takes_one) {
+    for operation in opened_by(Proof::SignedV2) {
         // Of its own: the operations before may have ended their session.
         let callers = Callers::new(callers.service).await;
         let (path, body) = (callers.target.path(operation), callers.body(operation));
@@ -121,10 +120,10 @@ async fn widgets(callers: &Callers<'_>, produced: &mut Produced) {
     let page = || ("origin", "https://evil.example".to_owned());
     let refused = callers.send_as(create, "", vec![page()], callers.body(create)).await;
     produced.note(create, "origin_not_allowed", &refused);
-    for id in ["chatConversationRead", "chatSessionRefresh", "chatSessionEnd"] {
+    for operation in opened_by(Proof::ChatToken) {
         let headers = vec![bearer(&callers.wallet.chat_token), page()];
-        let refused = callers.send_as(operation(id), "", headers, None).await;
-        produced.note(operation(id), "origin_not_allowed", &refused);
+        let refused = callers.send_as(operation, "", headers, callers.body(operation)).await;
+        produced.note(operation, "origin_not_allowed", &refused);
     }
 }
 
@@ -205,39 +204,24 @@ async fn admin_targets(callers: &Callers<'_>, produced: &mut Produced) {
     lost.target.key_id = format!("key_{}", "a".repeat(26));
     lost.target.webhook_id = format!("whk_{}", "a".repeat(26));
     lost.target.delivery_id = format!("msg_{}", "a".repeat(26));
-    for id in [
-        "tenantRevoke",
-        "tenantExport",
-        "tenantErase",
-        "keyCreate",
-        "webhookCreate",
-        "signingKeyList",
-        "signingKeyRotate",
-    ] {
-        let admin = operation(id);
+    for admin in documenting(codes::TENANT_NOT_FOUND) {
         produced.note(admin, "tenant_not_found", &lost.send(admin, lost.body(admin)).await);
     }
-    for id in ["keyRead", "keyUpdate", "keyRotate", "keyRevoke", "keyPause", "keyResume"] {
-        let admin = operation(id);
+    for admin in documenting(codes::KEY_NOT_FOUND).filter(|it| it.path.contains("{keyId}")) {
         produced.note(admin, "key_not_found", &lost.send(admin, lost.body(admin)).await);
     }
-    let rotate = operation("keyRotate");
-    let (mut rotating, body) = (Callers::new(callers.service).await, json!({}));
-    rotating.target = Target::create(callers.service).await;
-    produced.note_success(rotate, &rotating.send(rotate, bytes(&body)).await);
-    let third = rotating.send(rotate, bytes(&body)).await;
-    produced.note(rotate, "rotation_in_progress", &third);
-    let rotate = operation("signingKeyRotate");
-    produced.note_success(rotate, &rotating.send(rotate, bytes(&body)).await);
-    let third = rotating.send(rotate, bytes(&body)).await;
-    produced.note(rotate, "rotation_in_progress", &third);
+    let (rotating, body) = (Callers::new(callers.service).await, json!({}));
+    for rotate in documenting(codes::ROTATION_IN_PROGRESS) {
+        produced.note_success(rotate, &rotating.send(rotate, bytes(&body)).await);
+        let third = rotating.send(rotate, bytes(&body)).await;
+        produced.note(rotate, "rotation_in_progress", &third);
+    }
 }
 
 async fn sessions(callers: &Callers<'_>, produced: &mut Produced) {
     let mut lost = Callers::new(callers.service).await;
     lost.target.sid = format!("ses_{}", "a".repeat(26));
-    for id in ["sessionRead", "sessionRenew", "sessionRevoke"] {
-        let operation = operation(id);
+    for operation in documenting(codes::SESSION_NOT_FOUND) {
         produced.note(operation, "session_not_found", &lost.send(operation, None).await);
     }
     let service = Service::start(|_| {});
@@ -261,17 +245,7 @@ async fn sessions(callers: &Callers<'_>, produced: &mut Produced) {
 async fn webhook_targets(callers: &Callers<'_>, produced: &mut Produced) {
     let mut lost = Callers::new(callers.service).await;
     lost.target.webhook_id = format!("whk_{}", "a".repeat(26));
-    for id in [
-        "webhookRead",
-        "webhookUpdate",
-        "webhookDelete",
-        "webhookSecretRotate",
-        "webhookExampleRead",
-        "webhookTest",
-        "webhookDeliveryList",
-        "webhookReplayFailed",
-    ] {
-        let admin = operation(id);
+    for admin in documenting(codes::WEBHOOK_NOT_FOUND) {
         produced.note(admin, "webhook_not_found", &lost.send(admin, lost.body(admin)).await);
     }
     let replay = operation("webhookDeliveryReplay");
@@ -280,8 +254,7 @@ async fn webhook_targets(callers: &Callers<'_>, produced: &mut Produced) {
     let off = json!({ "state": "disabled" });
     let off = disabled.send(operation("webhookUpdate"), bytes(&off)).await;
     assert_eq!(off.body["state"], "disabled", "{}", off.text);
-    for id in ["webhookTest", "webhookDeliveryReplay", "webhookReplayFailed"] {
-        let admin = operation(id);
+    for admin in documenting(codes::WEBHOOK_DISABLED) {
         let refused = disabled.send(admin, disabled.body(admin)).await;
         produced.note(admin, "webhook_disabled", &refused);
     }
@@ -292,8 +265,9 @@ async fn expiry_and_rate(produced: &mut Produced) {
     let service = Service::start(|config| config.limits.redeem_per_minute = 1);
     let callers = Callers::new(&service).await;
     service.context.clock.set_offset_ms(2 * 3_600_000);
-    for id in ["embedSessionRead", "chatConversationRead", "chatSessionRefresh", "chatSessionEnd"] {
-        produced.note(operation(id), "token_expired", &callers.send(operation(id), None).await);
+    for operation in documenting(codes::TOKEN_EXPIRED) {
+        let refused = callers.send(operation, callers.body(operation)).await;
+        produced.note(operation, "token_expired", &refused);
     }
     let redeem = operation("iframeTokenRedeem");
     for code in ["cache_key_expired", "rate_limited"] {
@@ -305,19 +279,25 @@ async fn dead_keys(produced: &mut Produced) {
     let service = Service::start(|_| {});
     let callers = Callers::new(&service).await;
     let tenant = demo_tenant(&service).await;
-    let embed = operation("embedSessionRead");
-    let widget_operations = ["chatConversationRead", "chatSessionRefresh", "chatSessionEnd"];
     set_key(&service, &key_id(&service, &tenant, "Demo CRM").await, "pause").await;
-    produced.note(embed, "token_revoked", &callers.send(embed, None).await);
+    for embed in opened_by(Proof::EmbedToken) {
+        let refused = callers.send(embed, callers.body(embed)).await;
+        produced.note(embed, "token_revoked", &refused);
+    }
     let widget = key_id(&service, &tenant, "Demo widget").await;
     set_key(&service, &widget, "pause").await;
-    for id in widget_operations {
-        let chat = operation(id);
-        produced.note(chat, "widget_disabled", &callers.send(chat, None).await);
+    for chat in opened_by(Proof::ChatToken) {
+        let refused = callers.send(chat, callers.body(chat)).await;
+        produced.note(chat, "widget_disabled", &refused);
     }
     revoke_key(&service, &widget).await;
-    for id in widget_operations {
-        let chat = operation(id);
-        produced.note(chat, "token_revoked", &callers.send(chat, None).await);
+    for chat in opened_by(Proof::ChatToken) {
+        let refused = callers.send(chat, callers.body(chat)).await;
+        produced.note(chat, "token_revoked", &refused);
     }
+}
+
+/// The operations that document a refusal.
+fn documenting(code: Code) -> impl Iterator<Item = &'static OperationInfo> {
+    OPERATIONS.iter().copied().filter(move |it| it.status_of(code).is_some())
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use vestibule_api::documents;
 
 use crate::callers::text;
+use crate::constraints::document;
 use crate::process::Process;
 use crate::requests::{Answer, fresh_timestamp, send, signed};
 use crate::service::Service;
@@ -121,11 +122,7 @@ async fn demo_credentials_are_named_as_in_the_documents() {
     let service = Service::shared();
     let url = service.url("/dev/credentials");
     let given = send(Method::POST, &url, &[("origin", &service.base_url)], None).await.body;
-    let all: Value = documents::ALL
-        .iter()
-        .map(|(_, text)| serde_json::from_str::<Value>(text).expect("JSON"))
-        .collect();
-    let all = all.as_array().expect("documents");
+    let all: Vec<_> = documents::ALL.iter().map(|(name, _)| document(name)).collect();
     let known =
         |scheme: &str| all.iter().any(|it| it["components"]["securitySchemes"][scheme].is_object());
     for scheme in given["schemes"].as_object().expect("schemes").keys() {

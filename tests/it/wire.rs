@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use vestibule_api::register::OPERATIONS;
 use vestibule_runtime::{BodyInfo, OperationInfo};
 
+use crate::errors::operation;
 use crate::requests::{open_chat, send};
 use crate::service::Service;
 
@@ -175,10 +176,6 @@ impl Wire {
 
 fn with_bodies() -> impl Iterator<Item = (&'static OperationInfo, &'static BodyInfo)> {
     OPERATIONS.iter().filter_map(|operation| Some((*operation, operation.body.as_ref()?)))
-}
-
-fn operation(id: &str) -> &'static OperationInfo {
-    OPERATIONS.iter().find(|operation| operation.id == id).expect("an operation's id")
 }
 
 fn path(operation: &OperationInfo) -> String {
