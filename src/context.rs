@@ -14,6 +14,7 @@ use vestibule_runtime::BodyLimits;
 use crate::domain::api_key::KeyHash;
 use crate::domain::base32;
 use crate::domain::ceiling::{Act, Ceiling};
+use crate::domain::hex;
 use crate::domain::key::{Ceilings, Key};
 use crate::domain::outbound::OutboundPolicy;
 use crate::domain::sealing::MasterKeys;
@@ -257,12 +258,7 @@ impl Ids {
 
     /// A prefix and `N` random bytes in lower-case hex.
     pub fn hex<const N: usize>(&self, prefix: &str) -> String {
-        use std::fmt::Write as _;
-        let mut text = String::from(prefix);
-        for byte in self.bytes::<N>() {
-            write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-        }
-        text
+        format!("{prefix}{}", hex::encode(&self.bytes::<N>()))
     }
 
     /// A prefix and 256 bits as 43 base62 characters.

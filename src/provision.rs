@@ -1,7 +1,7 @@
 //! Making and changing tenants, keys and sessions: fresh ids and credentials, secrets sealed for
 //! their places, one audit line each. Used by the surfaces, the command line and `--dev` alike.
 //!
-//! Also the only place that says under which names secrets are sealed. Knows no HTTP.
+//! Knows no HTTP.
 
 mod life_cycle;
 mod webhooks;
@@ -14,7 +14,7 @@ use crate::domain::audit::AuditEntry;
 use crate::domain::erasure::Whose;
 use crate::domain::key::{Kept, Key, KeyKind, KeySecret, KeyState};
 use crate::domain::key_rotation;
-use crate::domain::sealing::{MasterKeys, Place, Sealed};
+use crate::domain::sealing::{MasterKeys, Place, Sealed, generation_name};
 use crate::domain::signing_key::SigningAlgorithm;
 use crate::domain::tenant::{Directory, Tenant};
 use crate::error::{Error, Result, Thing};
@@ -66,8 +66,8 @@ impl Provision<'_> {
     /// `Unavailable` when the database does not answer.
     pub async fn master_keys_fit(&self) -> Result<bool> {
         let fresh = self.keys.key_check(self.ids.bytes());
-        let check = self.store.remember("key_check", &fresh.0).await?;
-        Ok(self.keys.opens_key_check(&Sealed(check)))
+        let check = self.store.remember_key_check(&fresh).await?;
+        Ok(self.keys.opens_key_check(&check))
     }
 
     /// Makes a tenant. The secret signs `customerToken`s and is shown once.
@@ -211,7 +211,7 @@ impl Provision<'_> {
     /// A secret of an embed key, sealed for its place.
     pub fn seal_key_secret(&self, key: &Key, generation: i64, secret: &SecretString) -> KeySecret {
         let name = generation_name(&key.id, generation);
-        let place = key_secret_place(&key.tenant, &name);
+        let place = Place::key_secret(&key.tenant, &name);
         let kept = Kept::Sealed(self.keys.seal(place, self.ids.bytes(), secret));
         KeySecret { generation, kept, created_at: self.clock.now_ms(), not_after: None }
     }
@@ -224,7 +224,7 @@ impl Provision<'_> {
 
     /// A tenant's identity secret, sealed for its place.
     pub fn seal_identity_secret(&self, tenant: &str, secret: &SecretString) -> Sealed {
-        self.keys.seal(identity_secret_place(tenant), self.ids.bytes(), secret)
+        self.keys.seal(Place::identity_secret(tenant), self.ids.bytes(), secret)
     }
 
     /// A line of the audit, now.
@@ -249,7 +249,7 @@ impl Provision<'_> {
 pub fn open_key_secret(keys: &MasterKeys, key: &Key, secret: &KeySecret) -> Result<SecretString> {
     let name = generation_name(&key.id, secret.generation);
     match &secret.kept {
-        Kept::Sealed(sealed) => keys.open(key_secret_place(&key.tenant, &name), sealed),
+        Kept::Sealed(sealed) => keys.open(Place::key_secret(&key.tenant, &name), sealed),
         Kept::Lookup(_) => Err(Error::Internal(format!("{name} of {} signs nothing", key.id))),
     }
 }
@@ -259,17 +259,5 @@ pub fn open_key_secret(keys: &MasterKeys, key: &Key, secret: &KeySecret) -> Resu
 /// # Errors
 /// `Internal` when it was sealed by another master key, moved or damaged.
 pub fn open_identity_secret(keys: &MasterKeys, tenant: &Tenant) -> Result<SecretString> {
-    keys.open(identity_secret_place(&tenant.id), &tenant.identity_secret)
-}
-
-fn generation_name(key: &str, generation: i64) -> String {
-    format!("{key}/{generation}")
-}
-
-fn key_secret_place<'a>(tenant: &'a str, name: &'a str) -> Place<'a> {
-    Place { table: "key_secrets", column: "sealed", tenant, key: name }
-}
-
-fn identity_secret_place(tenant: &str) -> Place<'_> {
-    Place { table: "tenants", column: "identity_secret", tenant, key: "" }
+    keys.open(Place::identity_secret(&tenant.id), &tenant.identity_secret)
 }

@@ -82,8 +82,8 @@ impl Resealer<'_> {
     }
 
     async fn key_check(self) -> Result<Option<Sealed>> {
-        let Some(check) = self.store.recall("key_check").await? else { return Ok(None) };
-        self.keys.reseal_key_check(self.ids.bytes(), &Sealed(check))
+        let Some(check) = self.store.key_check().await? else { return Ok(None) };
+        self.keys.reseal_key_check(self.ids.bytes(), &check)
     }
 
     /// Opens everything that is sealed and counts by whom.
@@ -101,8 +101,8 @@ impl Resealer<'_> {
             }
             place = place.behind(&slice, 0);
         }
-        if let Some(check) = self.store.recall("key_check").await? {
-            census.count(self.keys.key_check_sealer(&Sealed(check)));
+        if let Some(check) = self.store.key_check().await? {
+            census.count(self.keys.key_check_sealer(&check));
         }
         Ok(census)
     }

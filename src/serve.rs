@@ -2,20 +2,22 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use dropshot::{ConfigDropshot, HandlerTaskMode, HttpServer, ServerBuilder};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use secrecy::ExposeSecret as _;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::cli::dev::{self, DevCredentials};
 use crate::config::{Config, RequestLogBounds, read_master_keys};
 use crate::context::{Clock, Context, Parts};
 use crate::deliveries::Deliveries;
 use crate::domain::api_key::KeyHash;
-use crate::domain::sealing::Sealed;
 use crate::error::Error;
 use crate::net::{self, BadTlsFiles, Bound, Clients, Guard, Public};
 use crate::store::Store;
@@ -94,24 +96,23 @@ pub async fn serve(
     let running = start(config, store.clone(), dev).await?;
     ready(&running.base_url);
     let resealing = tokio::spawn(keep_sealed(Arc::clone(&running.context), key_file));
-    let purging = tokio::spawn(purge(Arc::clone(&running.context)));
-    let flushing = tokio::spawn(flush(Arc::clone(&running.context)));
-    let hearing = tokio::spawn(hear(Arc::clone(&running.context)));
+    let context = running.context;
+    let rounds = [
+        every(PURGE_EVERY, &context, PURGING, |it| purge_all(it).boxed()),
+        every(FLUSH_EVERY, &context, FLUSHING, |it| it.key_uses.flush(&it.store).boxed()),
+        every(HEAR_EVERY, &context, HEARING, |it| it.hear_of_signing_keys().boxed()),
+    ];
     let mut server = running.server;
     let failed = tokio::select! {
         _ = terminate.recv() => None,
         _ = interrupt.recv() => None,
         ended = &mut server => Some(ended.err().unwrap_or_default()),
     };
-    purging.abort();
-    flushing.abort();
-    resealing.abort();
-    hearing.abort();
+    rounds.iter().chain([&resealing]).for_each(JoinHandle::abort);
     if let Some(cause) = failed {
         return Err(ServeError::Server(cause));
     }
     tracing::info!("stopping: requests already begun are answered");
-    let context = running.context;
     context.is_stopping.store(true, Ordering::Relaxed);
     // A client that stays must not keep deliveries from being given back, nor the other way round.
     let closing = tokio::time::timeout(DRAIN, drain(server, running.public));
@@ -120,9 +121,10 @@ pub async fn serve(
         Ok(closed) => closed.map_err(ServeError::Server)?,
         Err(_) => tracing::warn!("some clients did not finish; their connections are cut"),
     }
-    flush_once(&context).await;
-    if let Err(error) = store.write_uses().await {
-        tracing::warn!(%error, "the last uses of sessions were not written");
+    for (last, what) in
+        [(context.key_uses.flush(&store).await, FLUSHING), (store.write_uses().await, WRITING)]
+    {
+        last.unwrap_or_else(|error| tracing::warn!(%error, "{what} failed at the end"));
     }
     store.close().await;
     if let Some(writer) = running.request_log {
@@ -207,7 +209,7 @@ pub async fn start(
         None => None,
     };
     let (server, public) = door.open(Arc::clone(&context), is_dev)?;
-    tokio::spawn(write_uses(Arc::downgrade(&context)));
+    every(WRITE_USES_EVERY, &context, WRITING, |it| it.store.write_uses().boxed());
     let deliveries = Deliveries::start(Arc::clone(&context));
     let base_url = public_url;
     Ok(Running { server, public, context, deliveries, address, base_url, metrics, request_log })
@@ -315,15 +317,29 @@ fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, ServeError> {
     signal(kind).map_err(|cause| ServeError::Server(format!("signals cannot be heard: {cause}")))
 }
 
-/// Writes uses of sessions for as long as the service runs.
-async fn write_uses(context: Weak<Context>) {
-    loop {
-        tokio::time::sleep(WRITE_USES_EVERY).await;
-        let Some(context) = context.upgrade() else { return };
-        if let Err(error) = context.store.write_uses().await {
-            tracing::warn!(%error, "uses of sessions were not written; the next round tries again");
+/// What is done in rounds, as the log says it.
+const PURGING: &str = "removing what has expired";
+const FLUSHING: &str = "writing which keys were used";
+const HEARING: &str = "reading signing keys";
+const WRITING: &str = "writing uses of sessions";
+
+/// Does `work` round after round for as long as anybody holds the context.
+fn every(
+    interval: Duration,
+    context: &Arc<Context>,
+    what: &'static str,
+    work: for<'c> fn(&'c Context) -> BoxFuture<'c, crate::error::Result<()>>,
+) -> JoinHandle<()> {
+    let context = Arc::downgrade(context);
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(interval).await;
+            let Some(context) = context.upgrade() else { return };
+            if let Err(error) = work(&context).await {
+                tracing::warn!(%error, "{what} failed; the next round tries again");
+            }
         }
-    }
+    })
 }
 
 /// Seals anew what older master keys sealed, now and whenever the file of keys changes.
@@ -364,8 +380,8 @@ async fn take_changed_keys(context: &Context, file: &Path) -> Result<bool, Strin
     if fingerprints == context.master_keys.fingerprints() {
         return Ok(false);
     }
-    let check = context.store.recall("key_check").await.map_err(|gone| gone.to_string())?;
-    if !check.is_some_and(|check| keys.opens_key_check(&Sealed(check))) {
+    let check = context.store.key_check().await.map_err(|gone| gone.to_string())?;
+    if !check.is_some_and(|check| keys.opens_key_check(&check)) {
         return Err(format!("none of {fingerprints:?} opens this database"));
     }
     context.master_keys.replace(&keys);
@@ -374,41 +390,7 @@ async fn take_changed_keys(context: &Context, file: &Path) -> Result<bool, Strin
     Ok(true)
 }
 
-/// Removes what has expired, in small slices, for as long as the service runs.
-async fn purge(context: Arc<Context>) {
-    loop {
-        tokio::time::sleep(PURGE_EVERY).await;
-        if let Err(error) = purge_all(&context).await {
-            tracing::warn!(%error, "purging failed; the next round tries again");
-        }
-    }
-}
-
-/// Hears of signing keys for as long as the service runs.
-async fn hear(context: Arc<Context>) {
-    loop {
-        tokio::time::sleep(HEAR_EVERY).await;
-        if let Err(error) = context.hear_of_signing_keys().await {
-            tracing::warn!(%error, "signing keys could not be read; the next round tries again");
-        }
-    }
-}
-
-/// Writes which keys were used, in batches, for as long as the service runs.
-async fn flush(context: Arc<Context>) {
-    loop {
-        tokio::time::sleep(FLUSH_EVERY).await;
-        flush_once(&context).await;
-    }
-}
-
-async fn flush_once(context: &Context) {
-    if let Err(error) = context.key_uses.flush(&context.store).await {
-        tracing::warn!(%error, "the use of keys could not be written; the next round tries again");
-    }
-}
-
-/// One round: a slice that was full leaves more to remove, and each slice is a write of its own.
+/// A slice that was full leaves more to remove, and each slice is a write of its own.
 async fn purge_all(context: &Context) -> crate::error::Result<()> {
     loop {
         let now = context.clock.now_ms();

@@ -95,7 +95,8 @@ impl Banner<'_> {
         let body = demo.first_chat();
         let headers =
             ["Content-Type: application/json".to_owned(), format!("Origin: {}", demo.chat.origin)];
-        curl(&format!("{base_url}/api/public/v1/chat/sessions"), &headers, &body.to_string())
+        let url = format!("{base_url}/api/public/v1/chat/sessions");
+        curl(&url, &headers, Some(&body.to_string()))
     }
 
     fn iframe(&self) -> String {
@@ -105,7 +106,8 @@ impl Banner<'_> {
             "Content-Type: application/json".to_owned(),
             format!("Authorization: Bearer {}", demo.iframe.api_key),
         ];
-        curl(&format!("{base_url}/api/v1/iframe/create"), &headers, &body.to_string())
+        let url = format!("{base_url}/api/v1/iframe/create");
+        curl(&url, &headers, Some(&body.to_string()))
     }
 }
 

@@ -10,6 +10,7 @@ use vestibule_api::authenticate::{nonces, spelled};
 
 use super::{Failure, print_json, print_line};
 use crate::context::{Clock, Ids};
+use crate::domain::hex;
 use crate::domain::signature::{self, RequestLine};
 
 const LOCAL_URL: &str = "http://127.0.0.1:8080/v1/embed/sessions";
@@ -129,13 +130,13 @@ impl Signed {
     pub(super) fn curl(&self, url: &str, data: &str) -> String {
         let json = ["Content-Type: application/json".to_owned()];
         let headers: Vec<_> = json.into_iter().chain(self.headers()).collect();
-        curl(url, &headers, data)
+        curl(url, &headers, Some(data))
     }
 }
 
 fn sha256(bytes: &[u8]) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(digest.as_ref())
 }
 
 impl Sign {
@@ -181,11 +182,7 @@ impl Sign {
     fn curl_line(&self, signed: &Signed) -> String {
         let line = match &self.data {
             Some(data) => signed.curl(&self.url, data),
-            None => {
-                let headers = signed.headers();
-                let headers = headers.iter().map(|header| format!(" -H {}", quoted(header)));
-                format!("curl -sS {}{}", quoted(&self.url), headers.collect::<String>())
-            }
+            None => curl(&self.url, &signed.headers(), None),
         };
         match self.v2 {
             true => format!("{line} -X {}", quoted(&self.method())),
@@ -247,9 +244,10 @@ fn target(url: &str) -> Result<String, Failure> {
 }
 
 /// A curl line for a POSIX shell; `data` as `--data-binary` takes it, which keeps line breaks.
-pub(super) fn curl(url: &str, headers: &[String], data: &str) -> String {
+pub(super) fn curl(url: &str, headers: &[String], data: Option<&str>) -> String {
     let headers: String = headers.iter().map(|header| format!(" -H {}", quoted(header))).collect();
-    format!("curl -sS {}{headers} --data-binary {}", quoted(url), quoted(data))
+    let data = data.map(|data| format!(" --data-binary {}", quoted(data))).unwrap_or_default();
+    format!("curl -sS {}{headers}{data}", quoted(url))
 }
 
 /// A word for a POSIX shell.

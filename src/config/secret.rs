@@ -9,6 +9,7 @@ use secrecy::SecretString;
 
 use super::ConfigError;
 use super::key_file::{MASTER_KEY_FILE, read_or_create_master_key, read_private};
+use super::key_list::read_master_keys;
 use super::layers::{Layers, Setting, split, variable};
 use crate::domain::sealing::MasterKeys;
 
@@ -48,11 +49,7 @@ pub(super) fn known_master_keys(
         return parse_master_keys(&setting.place, &read_list(setting)?).map(Some);
     }
     let path = data_dir.join(MASTER_KEY_FILE);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let place = path.display().to_string();
-    parse_master_keys(&place, &split(&read_private(&place, &path)?)).map(Some)
+    if path.exists() { read_master_keys(&path).map(Some) } else { Ok(None) }
 }
 
 /// The file of the master keys, if they stand in one.

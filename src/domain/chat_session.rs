@@ -10,8 +10,7 @@ use vestibule_runtime::Violation;
 use super::chat_token::{ChatClaims, TTL_S};
 use super::key::{Identity, Key, KeySettings, KeyState, Terms};
 use super::origin::Origin;
-use super::renewal::longest_s;
-use super::session::{Conversation, FreshIds, Grant, Session, expiry_ms, seconds};
+use super::session::{Conversation, FreshIds, Grant, Session, seconds};
 use super::token;
 use crate::error::{Error, Result};
 
@@ -181,27 +180,13 @@ pub fn open(
     now_ms: i64,
     ids: FreshIds,
 ) -> Session {
-    let ttl_s = TTL_S.min(longest_s(admitted.key));
-    Session {
-        tenant: admitted.key.tenant.clone(),
-        id: ids.session,
-        key_id: admitted.key.id.clone(),
-        key_generation: generation,
-        token_id: ids.token,
-        issued_at: now_ms,
-        ttl_s,
-        renewed_at: None,
-        earlier: Vec::new(),
-        expires_at: expiry_ms(now_ms, ttl_s),
-        revoked_at: None,
-        last_used_at: None,
-        grant: Grant::Chat {
-            conversation: conversation.id.clone(),
-            origin: admitted.origin.map(str::to_owned),
-            customer: conversation.customer_id.clone(),
-            intents,
-        },
-    }
+    let grant = Grant::Chat {
+        conversation: conversation.id.clone(),
+        origin: admitted.origin.map(str::to_owned),
+        customer: conversation.customer_id.clone(),
+        intents,
+    };
+    Session::open(admitted.key, generation, (now_ms, TTL_S), ids, grant)
 }
 
 /// Whether a key would still let a session of it in from where it was opened, and offer it what it

@@ -5,8 +5,7 @@
 use vestibule_runtime::Violation;
 
 use super::key::{Key, KeySettings, Scope};
-use super::renewal::longest_s;
-use super::session::{FreshIds, Grant, Session, expiry_ms, seconds};
+use super::session::{FreshIds, Grant, Session, seconds};
 use super::tenant::Directory;
 use super::token::{Audience, EmbedClaims};
 use crate::error::{Error, Result, Thing};
@@ -42,22 +41,8 @@ pub fn open(
     let capabilities = folded(capabilities);
     require_chat(&capabilities, chat.as_deref())?;
     require_scope(scope, &capabilities)?;
-    let ttl_s = TTL_S.min(longest_s(key));
-    Ok(Session {
-        tenant: key.tenant.clone(),
-        id: ids.session,
-        key_id: key.id.clone(),
-        key_generation: generation,
-        token_id: ids.token,
-        issued_at: now_ms,
-        ttl_s,
-        renewed_at: None,
-        earlier: Vec::new(),
-        expires_at: expiry_ms(now_ms, ttl_s),
-        revoked_at: None,
-        last_used_at: None,
-        grant: Grant::Embed { employee, capabilities, chat },
-    })
+    let grant = Grant::Embed { employee, capabilities, chat };
+    Ok(Session::open(key, generation, (now_ms, TTL_S), ids, grant))
 }
 
 /// Whether a key would still grant what a session of it may do.

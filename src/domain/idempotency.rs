@@ -8,8 +8,9 @@
 //! document keeps it (24 hours), and until then the old master key must stay configured after the
 //! new one. Without it a repeated request fails instead of taking effect twice.
 
-use aws_lc_rs::{aead, digest};
+use aws_lc_rs::digest;
 
+use super::cipher::NONCE;
 use super::sealing::MasterKeys;
 use crate::error::{Error, Result};
 
@@ -63,25 +64,12 @@ impl Request<'_> {
 pub fn seal(
     keys: &MasterKeys,
     (tenant, claim): (&str, Claim),
-    nonce: [u8; aead::NONCE_LEN],
+    nonce: [u8; NONCE],
     fingerprint: Fingerprint,
     answer: &str,
 ) -> Vec<u8> {
-    let tag_len = aead::AES_256_GCM.tag_len();
-    // Reserved once: a reallocation would leave a copy of a secret behind.
-    let mut sealed = Vec::with_capacity(nonce.len() + SHA256 + answer.len() + tag_len);
-    sealed.extend_from_slice(&nonce);
-    sealed.extend_from_slice(&fingerprint.0);
-    sealed.extend_from_slice(answer.as_bytes());
-    let tag = cipher(&keys.answer_key(tenant, &claim.0))
-        .seal_in_place_separate_tag(
-            aead::Nonce::assume_unique_for_key(nonce),
-            aead::Aad::empty(),
-            &mut sealed[aead::NONCE_LEN..],
-        )
-        .expect("an answer is shorter than the cipher's limit");
-    sealed.extend_from_slice(tag.as_ref());
-    sealed
+    // The key is of the place already, so there is nothing more to bind the ciphertext to.
+    keys.answer_cipher(tenant, &claim.0).seal(nonce, b"", &[&fingerprint.0, answer.as_bytes()])
 }
 
 /// Opens what [`seal`] sealed for this place, if it answers this request.
@@ -94,25 +82,17 @@ pub fn open(
     fingerprint: Fingerprint,
     sealed: &[u8],
 ) -> Result<String> {
-    let opened = keys.answer_keys(tenant, &claim.0).iter().find_map(|key| {
-        let (nonce, text) = sealed.split_first_chunk()?;
-        let (nonce, mut text) = (aead::Nonce::assume_unique_for_key(*nonce), text.to_vec());
-        let plain = cipher(key).open_in_place(nonce, aead::Aad::empty(), &mut text).ok()?.len();
-        text.truncate(plain);
-        Some(text)
-    });
-    let mut answer = opened.ok_or_else(|| {
+    let ciphers = keys.answer_ciphers(tenant, &claim.0);
+    let opened = ciphers.iter().find_map(|cipher| cipher.open(b"", sealed)).ok_or_else(|| {
         Error::Internal(
             "a kept answer does not open: it was sealed by another master key, moved or damaged; \
              configure the key that sealed it for a day after its rotation"
                 .into(),
         )
     })?;
-    if answer.get(..SHA256) != Some(&fingerprint.0) {
-        return Err(Error::IdempotencyKeyReused);
-    }
-    let answer = answer.split_off(SHA256);
-    String::from_utf8(answer).map_err(|_| Error::Internal("a kept answer is no text".into()))
+    let answer = opened.strip_prefix(&fingerprint.0).ok_or(Error::IdempotencyKeyReused)?;
+    let answer = std::str::from_utf8(answer);
+    answer.map(str::to_owned).map_err(|_| Error::Internal("a kept answer is no text".into()))
 }
 
 const SHA256: usize = digest::SHA256_OUTPUT_LEN;
@@ -125,11 +105,6 @@ fn hash(parts: &[&[u8]]) -> [u8; SHA256] {
         context.update(part);
     }
     context.finish().as_ref().try_into().expect("SHA-256 gives 32 bytes")
-}
-
-fn cipher(key: &[u8; 32]) -> aead::LessSafeKey {
-    let key = aead::UnboundKey::new(&aead::AES_256_GCM, key).expect("AES-256 takes 32 bytes");
-    aead::LessSafeKey::new(key)
 }
 
 #[cfg(test)]

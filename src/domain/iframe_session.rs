@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::key::{Key, KeySettings};
-use super::renewal::longest_s;
-use super::session::{FreshIds, Grant, Session, expiry_ms, seconds};
+use super::session::{FreshIds, Grant, Session, seconds};
 use super::theme::{Fallback, ResolvedTheme, ThemeSettings, resolve};
 use super::token::{Audience, IframeClaims};
 use crate::error::{Error, Result};
@@ -75,24 +74,10 @@ pub fn open(
     let KeySettings::Iframe { .. } = key.settings else { return Err(Error::InvalidApiKey) };
     let sources = folded(request.sources);
     require_sources(&sources, known)?;
-    let ttl_s = request.ttl_s.min(longest_s(key));
     let context = serde_json::to_value(request.context)
         .map_err(|error| Error::Internal(format!("a session's context is not JSON: {error}")))?;
-    Ok(Session {
-        tenant: key.tenant.clone(),
-        id: ids.session,
-        key_id: key.id.clone(),
-        key_generation: generation,
-        token_id: ids.token,
-        issued_at: now_ms,
-        ttl_s,
-        renewed_at: None,
-        earlier: Vec::new(),
-        expires_at: expiry_ms(now_ms, ttl_s),
-        revoked_at: None,
-        last_used_at: None,
-        grant: Grant::Iframe { uid: request.uid, sources, context },
-    })
+    let grant = Grant::Iframe { uid: request.uid, sources, context };
+    Ok(Session::open(key, generation, (now_ms, request.ttl_s), ids, grant))
 }
 
 /// Whether all of a session's sources are still the tenant's.

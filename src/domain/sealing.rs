@@ -6,12 +6,13 @@
 use std::fmt;
 use std::sync::{Arc, RwLock};
 
-use aws_lc_rs::{aead, hkdf};
+use aws_lc_rs::hkdf;
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::cipher::{Cipher, NONCE};
 use super::hex;
 use super::key_pair::{KeyPair, KeyPairs, Named};
 use super::signing_key::{FIRST, Generation, SigningKeys};
@@ -144,20 +145,7 @@ impl MasterKeys {
     /// When `plain` is longer than 64 GiB.
     pub fn seal(&self, place: Place<'_>, nonce: [u8; NONCE], plain: &SecretString) -> Sealed {
         let plain = plain.expose_secret().as_bytes();
-        // Reserved once: a reallocation would leave a copy of the secret behind.
-        let mut sealed = Vec::with_capacity(NONCE + plain.len() + aead::AES_256_GCM.tag_len());
-        sealed.extend_from_slice(&nonce);
-        sealed.extend_from_slice(plain);
-        let tag = self.all()[0]
-            .sealing
-            .seal_in_place_separate_tag(
-                aead::Nonce::assume_unique_for_key(nonce),
-                place.additional_data(),
-                &mut sealed[NONCE..],
-            )
-            .expect("a secret is shorter than the cipher's limit");
-        sealed.extend_from_slice(tag.as_ref());
-        Sealed(sealed)
+        Sealed(self.all()[0].sealing.seal(nonce, &place.additional_data(), &[plain]))
     }
 
     /// Opens what was sealed for `place` by any of the keys.
@@ -238,14 +226,14 @@ impl MasterKeys {
         })
     }
 
-    /// The key that seals the one answer that is kept under a claim.
-    pub fn answer_key(&self, tenant: &str, claim: &[u8; 32]) -> Zeroizing<[u8; 32]> {
-        self.all()[0].answer_key(tenant, claim)
+    /// What seals the one answer that is kept under a claim.
+    pub fn answer_cipher(&self, tenant: &str, claim: &[u8; 32]) -> Cipher {
+        self.all()[0].answer_cipher(tenant, claim)
     }
 
-    /// The keys of which one sealed that answer, the sealing one first.
-    pub fn answer_keys(&self, tenant: &str, claim: &[u8; 32]) -> Vec<Zeroizing<[u8; 32]>> {
-        self.all().iter().map(|key| key.answer_key(tenant, claim)).collect()
+    /// The ciphers of which one sealed that answer, the sealing one first.
+    pub fn answer_ciphers(&self, tenant: &str, claim: &[u8; 32]) -> Vec<Cipher> {
+        self.all().iter().map(|key| key.answer_cipher(tenant, claim)).collect()
     }
 
     fn all(&self) -> Arc<Vec<MasterKey>> {
@@ -265,11 +253,31 @@ impl fmt::Debug for Sealed {
     }
 }
 
-impl Place<'_> {
-    fn additional_data(self) -> aead::Aad<Vec<u8>> {
-        let Self { table, column, tenant, key } = self;
-        aead::Aad::from(format!("{table}|{column}|{tenant}|{key}").into_bytes())
+impl<'a> Place<'a> {
+    /// Of one generation of an embed key's secret; `name` as [`generation_name`].
+    pub fn key_secret(tenant: &'a str, name: &'a str) -> Self {
+        Self { table: "key_secrets", column: "sealed", tenant, key: name }
     }
+
+    /// Of one generation of a webhook endpoint's secret; `name` as [`generation_name`].
+    pub fn webhook_secret(tenant: &'a str, name: &'a str) -> Self {
+        Self { table: "webhook_secrets", column: "sealed", tenant, key: name }
+    }
+
+    /// Of the secret that signs a tenant's `customerToken`s.
+    pub fn identity_secret(tenant: &'a str) -> Self {
+        Self { table: "tenants", column: "identity_secret", tenant, key: "" }
+    }
+
+    fn additional_data(self) -> Vec<u8> {
+        let Self { table, column, tenant, key } = self;
+        format!("{table}|{column}|{tenant}|{key}").into_bytes()
+    }
+}
+
+/// The row's key of one generation of what `id` names.
+pub fn generation_name(id: &str, generation: i64) -> String {
+    format!("{id}/{generation}")
 }
 
 fn does_not_open(Place { table, column, .. }: Place<'_>) -> Error {
@@ -279,8 +287,6 @@ fn does_not_open(Place { table, column, .. }: Place<'_>) -> Error {
     ))
 }
 
-/// Bytes of a nonce.
-pub const NONCE: usize = aead::NONCE_LEN;
 const REMEDY: &str = "openssl rand -hex 32";
 const KEY_CHECK: Place<'static> =
     Place { table: "key_check", column: "sealed", tenant: "", key: "" };
@@ -289,7 +295,7 @@ const KEY_CHECK_TEXT: &str = "vestibule key check";
 /// One master key, split by HKDF so that no two uses share key bytes.
 struct MasterKey {
     name: [u8; 8],
-    sealing: aead::LessSafeKey,
+    sealing: Cipher,
     root: hkdf::Prk,
 }
 
@@ -297,27 +303,23 @@ impl MasterKey {
     fn new(bytes: &[u8; 32]) -> Self {
         let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"vestibule master key 1").extract(bytes);
         let sealing = Zeroizing::new(expand(&root, &[b"sealing"]));
-        let sealing = aead::UnboundKey::new(&aead::AES_256_GCM, sealing.as_slice())
-            .expect("AES-256 takes 32 bytes");
         let mut name = [0; 8];
         name.copy_from_slice(&expand(&root, &[b"fingerprint"])[..8]);
-        Self { name, sealing: aead::LessSafeKey::new(sealing), root }
+        Self { name, sealing: Cipher::new(&sealing), root }
     }
 
     fn open(&self, place: Place<'_>, sealed: &Sealed) -> Option<SecretString> {
-        let (nonce, text) = sealed.0.split_first_chunk::<NONCE>()?;
-        let mut text = Zeroizing::new(text.to_vec());
-        let nonce = aead::Nonce::assume_unique_for_key(*nonce);
-        let plain = self.sealing.open_in_place(nonce, place.additional_data(), &mut text).ok()?;
-        Some(SecretString::from(std::str::from_utf8(plain).ok()?))
+        let plain = self.sealing.open(&place.additional_data(), &sealed.0)?;
+        Some(SecretString::from(std::str::from_utf8(&plain).ok()?))
     }
 
     fn fingerprint(&self) -> String {
         hex::encode(&self.name)
     }
 
-    fn answer_key(&self, tenant: &str, claim: &[u8; 32]) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(expand(&self.root, &[b"kept answer", claim, tenant.as_bytes()]))
+    fn answer_cipher(&self, tenant: &str, claim: &[u8; 32]) -> Cipher {
+        let key = Zeroizing::new(expand(&self.root, &[b"kept answer", claim, tenant.as_bytes()]));
+        Cipher::new(&key)
     }
 
     fn derive(&self, tenant: &str, audience: &str, generation: i64) -> [u8; 32] {

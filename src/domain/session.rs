@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 pub use super::audit::AuditEntry;
 use super::audit::Subject;
-use super::key::{KeyState, Terms};
+use super::key::{Key, KeyState, Terms};
+use super::renewal::longest_s;
 use crate::error::{Error, Result};
 
 /// One session as the store remembers it. Its token is never stored.
@@ -264,6 +265,33 @@ fn quarter_ms(idle_timeout_s: u32) -> i64 {
 const READ_LATE_MS: i64 = 5_000;
 
 impl Session {
+    /// A session that `key` opens at `now_ms` by its credential of `generation`. Its tokens live
+    /// `ttl_s` seconds, or as long as the key's sessions may live at all when that is less.
+    pub fn open(
+        key: &Key,
+        generation: i64,
+        (now_ms, ttl_s): (i64, i64),
+        ids: FreshIds,
+        grant: Grant,
+    ) -> Self {
+        let ttl_s = ttl_s.min(longest_s(key));
+        Self {
+            tenant: key.tenant.clone(),
+            id: ids.session,
+            key_id: key.id.clone(),
+            key_generation: generation,
+            token_id: ids.token,
+            issued_at: now_ms,
+            ttl_s,
+            renewed_at: None,
+            earlier: Vec::new(),
+            expires_at: expiry_ms(now_ms, ttl_s),
+            revoked_at: None,
+            last_used_at: None,
+            grant,
+        }
+    }
+
     /// When it began, was used, and ends.
     pub fn times(&self) -> Times {
         Times {

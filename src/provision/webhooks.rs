@@ -2,8 +2,8 @@
 
 use secrecy::SecretString;
 
-use super::{Provision, generation_name};
-use crate::domain::sealing::{MasterKeys, Place};
+use super::Provision;
+use crate::domain::sealing::{MasterKeys, Place, generation_name};
 use crate::domain::webhook::{
     Delivery, Outgoing, Webhook, WebhookChange, WebhookRequest, WebhookSecret, folded, secret,
 };
@@ -120,7 +120,7 @@ impl Provision<'_> {
         secret: &SecretString,
     ) -> WebhookSecret {
         let name = generation_name(id, generation);
-        let secret = self.keys.seal(webhook_secret_place(tenant, &name), self.ids.bytes(), secret);
+        let secret = self.keys.seal(Place::webhook_secret(tenant, &name), self.ids.bytes(), secret);
         WebhookSecret { generation, secret, not_after: None }
     }
 }
@@ -137,11 +137,7 @@ pub fn open_webhook_secrets(
     let live = |secret: &&WebhookSecret| secret.not_after.is_none_or(|end| now < end);
     let open = |secret: &WebhookSecret| {
         let name = generation_name(&delivery.webhook, secret.generation);
-        keys.open(webhook_secret_place(&delivery.tenant, &name), &secret.secret)
+        keys.open(Place::webhook_secret(&delivery.tenant, &name), &secret.secret)
     };
     delivery.secrets.iter().filter(live).map(open).collect()
-}
-
-fn webhook_secret_place<'a>(tenant: &'a str, name: &'a str) -> Place<'a> {
-    Place { table: "webhook_secrets", column: "sealed", tenant, key: name }
 }

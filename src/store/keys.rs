@@ -32,9 +32,8 @@ impl Store {
     /// `Unavailable` when the database does not answer.
     pub async fn key(&self, tenant: &str, id: &str) -> Result<Option<Arc<Key>>> {
         let read = async {
-            let rows =
-                self.readers.fetch(key_rows::BY_NAME, vec![tenant.into(), id.into()]).await?;
-            Ok(key_rows::keys(rows)?.pop())
+            let name = vec![tenant.into(), id.into()];
+            Ok(key_rows::keys(self.readers.fetch(key_rows::BY_NAME, name).await?)?.pop())
         };
         self.caches.keys.through(tenant, id, read).await
     }
@@ -257,17 +256,15 @@ impl Job for SetKeyState {
     type Answer = Key;
 
     async fn run(&self, conn: &mut Connection) -> Result<Key, Failure> {
-        let name = || vec![self.tenant.as_str().into(), self.id.as_str().into()];
+        let Self { tenant, id, state, .. } = self;
         let not_found = || Failure::Refused(Error::NotFound(Thing::Key));
         let sql = "UPDATE keys SET state = $3 \
                    WHERE tenant_id = $1 AND key_id = $2 AND state <> 'revoked'";
-        let mut values = name();
-        values.push(self.state.name().into());
+        let values = vec![tenant.into(), id.into(), state.name().into()];
         let changed = conn.execute(sql, values).await? > 0;
-        let rows = conn.fetch(key_rows::BY_NAME, name()).await?;
-        let key = key_rows::keys(rows)?.pop().ok_or_else(not_found)?;
+        let key = by_name(conn, tenant, id).await?.ok_or_else(not_found)?;
         if !changed {
-            return if self.state == KeyState::Revoked { Ok(key) } else { Err(not_found()) };
+            return if *state == KeyState::Revoked { Ok(key) } else { Err(not_found()) };
         }
         audit::insert(conn, [&self.audit]).await?;
         Ok(key)

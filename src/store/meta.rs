@@ -1,47 +1,55 @@
-//! Facts about the database itself: the key-check row and the like.
+//! Facts about the database itself, each under a name, such as the key-check row by which wrong
+//! master keys are known.
 
 use super::Store;
 use super::cache::Caches;
 use super::engine::{Connection, Failure};
 use super::writer::Job;
+use crate::domain::sealing::Sealed;
 use crate::error::Result;
 
 impl Store {
-    /// The value remembered under `name`.
+    /// The key-check row; `None` in a database that no service has started on.
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.
-    pub async fn recall(&self, name: &str) -> Result<Option<Vec<u8>>> {
+    pub async fn key_check(&self) -> Result<Option<Sealed>> {
+        Ok(self.recall(KEY_CHECK).await?.map(Sealed))
+    }
+
+    /// The value remembered under a name.
+    pub(super) async fn recall(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let row = self.readers.fetch(SELECT, vec![name.into()]).await?.pop();
         Ok(row.map(|mut row| row.bytes(0)).transpose()?)
     }
 
-    /// Remembers `value` under `name` unless something is remembered there; what now is. Of many
-    /// first starts, one writes and all get the same answer.
+    /// Remembers a key-check row unless there is one; what now is there. Of many first starts, one
+    /// writes and all get the same answer.
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.
-    pub async fn remember(&self, name: &str, value: &[u8]) -> Result<Vec<u8>> {
-        self.writer.run(Remember { name: name.into(), value: value.into() }).await
+    pub async fn remember_key_check(&self, check: &Sealed) -> Result<Sealed> {
+        self.writer.run(RememberKeyCheck { check: check.clone() }).await
     }
 }
 
 const SELECT: &str = "SELECT value FROM meta WHERE name = $1";
 
-struct Remember {
-    name: String,
-    value: Vec<u8>,
+/// The name of the key-check row.
+pub(super) const KEY_CHECK: &str = "key_check";
+
+struct RememberKeyCheck {
+    check: Sealed,
 }
 
-impl Job for Remember {
-    type Answer = Vec<u8>;
+impl Job for RememberKeyCheck {
+    type Answer = Sealed;
 
-    async fn run(&self, conn: &mut Connection) -> Result<Vec<u8>, Failure> {
+    async fn run(&self, conn: &mut Connection) -> Result<Sealed, Failure> {
         let sql = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        let values = vec![self.name.as_str().into(), self.value.as_slice().into()];
-        conn.execute(sql, values).await?;
-        let row = conn.fetch(SELECT, vec![self.name.as_str().into()]).await?.pop();
-        row.map_or_else(|| Ok(self.value.clone()), |mut row| row.bytes(0))
+        conn.execute(sql, vec![KEY_CHECK.into(), self.check.0.as_slice().into()]).await?;
+        let row = conn.fetch(SELECT, vec![KEY_CHECK.into()]).await?.pop();
+        row.map_or_else(|| Ok(self.check.clone()), |mut row| Ok(Sealed(row.bytes(0)?)))
     }
 
     fn forget(&self, _: &Caches) {}

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Store;
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Row, Value};
+use super::meta::KEY_CHECK;
 use super::writer::Job;
 use crate::domain::sealing::{Place, Sealed};
 use crate::error::Result;
@@ -218,8 +219,8 @@ impl Job for Advance {
             conn.execute(value.column.update, values).await?;
         }
         if let Some(check) = &self.check {
-            let sql = "UPDATE meta SET value = $1 WHERE name = 'key_check'";
-            conn.execute(sql, vec![check.0.as_slice().into()]).await?;
+            let sql = "UPDATE meta SET value = $1 WHERE name = $2";
+            conn.execute(sql, vec![check.0.as_slice().into(), KEY_CHECK.into()]).await?;
         }
         Ok(true)
     }

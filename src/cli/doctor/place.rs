@@ -13,7 +13,6 @@ use crate::config::DataAccess;
 use crate::context::Clock;
 use crate::domain::key::{Key, KeyKind, KeyState};
 use crate::domain::origin::Origin;
-use crate::domain::sealing::Sealed;
 use crate::store::Store;
 
 const CLOCK: &str = "clock";
@@ -156,7 +155,7 @@ async fn master_key(access: &DataAccess, store: &Store) -> Finding {
         let help = "set VESTIBULE__MASTER_KEYS_FILE or give --config, as for the service";
         return Finding::failed(MASTER_KEY, "none is configured", help);
     };
-    let check = match store.recall("key_check").await {
+    let check = match store.key_check().await {
         Ok(check) => check,
         Err(error) => {
             return Finding::failed(MASTER_KEY, error.to_string(), "see the data directory");
@@ -166,7 +165,7 @@ async fn master_key(access: &DataAccess, store: &Store) -> Finding {
         let finding = "it opens nothing yet: this database has no secrets";
         return Finding::fine(MASTER_KEY, finding);
     };
-    if keys.opens_key_check(&Sealed(check)) {
+    if keys.opens_key_check(&check) {
         return Finding::fine(MASTER_KEY, "it opens this database");
     }
     let help = "configure the key that sealed it, or another --data-dir for a new database";

@@ -95,7 +95,7 @@ async fn forty_first_starts_in_one_directory_all_succeed() {
         let path = dir.path().to_owned();
         tokio::spawn(async move {
             let store = Store::open(&path).await.expect("opens");
-            let remembered = store.remember("who", &[n]).await.expect("remembers");
+            let remembered = store.remember_key_check(&Sealed(vec![n])).await.expect("remembers");
             store.close().await;
             remembered
         })

@@ -56,14 +56,15 @@ async fn readiness_follows_the_life_of_the_store() {
 }
 
 #[tokio::test]
-async fn what_is_remembered_first_stays() {
+async fn the_first_key_check_stays() {
     let (dir, store) = furnished().await;
-    assert_eq!(store.recall("key-check").await.expect("reads"), None);
-    assert_eq!(store.remember("key-check", b"one").await.expect("writes"), b"one");
-    assert_eq!(store.remember("key-check", b"two").await.expect("writes"), b"one");
+    let (one, two) = (Sealed(b"one".to_vec()), Sealed(b"two".to_vec()));
+    assert_eq!(store.key_check().await.expect("reads"), None);
+    assert_eq!(store.remember_key_check(&one).await.expect("writes"), one);
+    assert_eq!(store.remember_key_check(&two).await.expect("writes"), one);
     store.close().await;
     let store = Store::open(dir.path()).await.expect("opens again");
-    assert_eq!(store.recall("key-check").await.expect("reads"), Some(b"one".to_vec()));
+    assert_eq!(store.key_check().await.expect("reads"), Some(one));
 }
 
 #[tokio::test]
