@@ -110,6 +110,17 @@ impl Store {
         Ok(Self { readers, writer, caches, queued, uses: Arc::default() })
     }
 
+    /// Opens the database in `data_dir`, migrated already, to be read and left as it is: nothing is
+    /// made and no write is possible.
+    ///
+    /// # Errors
+    /// `Unavailable` when the file cannot be read.
+    pub async fn inspect(data_dir: &Path) -> Result<Self> {
+        let (queued, caches) = (Arc::default(), Arc::new(cache::Caches::new()));
+        let (readers, writer) = (sqlite::inspect(data_dir).await?, writer::Queue::closed());
+        Ok(Self { readers, writer, caches, queued, uses: Arc::default() })
+    }
+
     /// How far the database in `data_dir` is migrated; `None` when there is none. Changes nothing.
     ///
     /// # Errors
@@ -125,8 +136,9 @@ impl Store {
 
     /// Writes everything queued, then closes all connections. Later calls are `Unavailable`.
     pub async fn close(&self) {
-        self.writer.close().await;
+        // The last connection takes the log back into the database, and one that reads cannot.
         self.readers.close().await;
+        self.writer.close().await;
     }
 
     /// Asks the reader and the writer for an answer each.

@@ -82,6 +82,16 @@ pub(super) async fn open(
     Ok((engine::Connection::sqlite(writer, queued), engine::Readers::Sqlite(readers)))
 }
 
+/// Opens the database in `data_dir` to be read and left as it is.
+///
+/// # Errors
+/// `Unavailable` when the file cannot be read.
+pub(super) async fn inspect(data_dir: &Path) -> Result<engine::Readers> {
+    let options = SqlitePoolOptions::new().max_connections(1).min_connections(1);
+    let pool = options.connect_with(inspecting(&file(data_dir))).await.map_err(failure)?;
+    Ok(engine::Readers::Sqlite(Readers { pool, queries: Arc::default() }))
+}
+
 /// How far a database is migrated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Migrations {
@@ -98,11 +108,11 @@ pub struct Migrations {
 /// # Errors
 /// `Unavailable` when the file cannot be read.
 pub(super) async fn migrations(data_dir: &Path) -> Result<Option<Migrations>> {
-    let file = data_dir.join("vestibule.db");
+    let file = file(data_dir);
     if !file.exists() {
         return Ok(None);
     }
-    let mut conn = common_options(&file).read_only(true).connect().await.map_err(failure)?;
+    let mut conn = inspecting(&file).connect().await.map_err(failure)?;
     let made = "SELECT 1 FROM sqlite_master WHERE name = '_sqlx_migrations'";
     let applied: Vec<i64> = match sqlx::query(made).fetch_optional(&mut conn).await {
         Ok(None) => Vec::new(),
@@ -331,6 +341,13 @@ fn common_options(file: &Path) -> SqliteConnectOptions {
         .statement_cache_capacity(STATEMENTS)
         .row_buffer_size(ROW_BUFFER)
         .disable_statement_logging()
+}
+
+/// A database without a log beside it is open nowhere. Reading it as one that may be would make a
+/// log, which a reader cannot take away again.
+fn inspecting(file: &Path) -> SqliteConnectOptions {
+    let is_open_somewhere = file.with_extension("db-wal").exists();
+    common_options(file).read_only(true).immutable(!is_open_somewhere)
 }
 
 fn writer_options(file: &Path) -> SqliteConnectOptions {

@@ -75,6 +75,12 @@ impl Queue {
         Self { sender, counters }
     }
 
+    /// One that takes no write.
+    pub(super) fn closed() -> Self {
+        let (sender, _) = mpsc::channel(1);
+        Self { sender, counters: Arc::default() }
+    }
+
     pub(super) fn counts(&self) -> Counts {
         Counts {
             commits: self.counters.commits.load(Ordering::Relaxed),

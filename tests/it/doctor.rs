@@ -60,6 +60,34 @@ fn doctor_finds_nothing_in_a_deployment_that_is_well_and_changes_nothing() {
     assert!(words.out.ends_with("one warning to think about.\n"), "{}", words.out);
 }
 
+/// Not even the files that reading a database usually makes.
+#[test]
+fn doctor_leaves_every_byte_and_file_of_a_stopped_service_as_it_is() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let process = Process::start(data.path(), 0);
+    let own = process.base_url.clone();
+    assert!(process.terminate().success());
+    let state = || {
+        let entries = names(data.path()).into_iter().map(|name| {
+            let file = data.path().join(&name);
+            (name, std::fs::read(&file).expect("it is ours"), changed(&file))
+        });
+        (entries.collect::<Vec<_>>(), changed(data.path()))
+    };
+    let before = state();
+    assert!(
+        !names(data.path()).iter().any(|name| name.contains("-wal")),
+        "{:?}",
+        names(data.path())
+    );
+    let report = Report::of(data.path(), &[], &["--public-url", &own, "--origin", &own]);
+    report.fails_alone("public URL");
+    for check in ["clock", "data directory", "master key", "migrations", "keys of origin"] {
+        assert_eq!(report.check(check)["verdict"], "ok", "{check}: {}", report.0.out);
+    }
+    assert!(state() == before, "{:?} {:?}", names(data.path()), before.1);
+}
+
 #[test]
 fn doctor_names_the_one_thing_that_is_broken() {
     let data = tempfile::tempdir().expect("a temporary directory");
@@ -100,6 +128,10 @@ fn doctor_refuses_what_is_no_origin_and_tells_of_a_missing_directory() {
     let report = Report::of(&data.path().join("nowhere"), &[], &[]);
     assert_eq!(report.check("data directory")["verdict"], "failed");
     assert!(!data.path().join("nowhere").exists());
+}
+
+fn changed(path: &Path) -> std::time::SystemTime {
+    std::fs::metadata(path).and_then(|found| found.modified()).expect("it is ours")
 }
 
 fn names(data_dir: &Path) -> Vec<String> {

@@ -47,20 +47,22 @@ pub(super) async fn examine(access: &DataAccess, origin: Option<&Origin>) -> Vec
             "write it like https://chat.example.com",
         )];
     };
-    let version = get(&url, "/version", None).await;
+    let client = client();
+    let get = async |path, referer| get(client.as_ref(), &url, path, referer).await;
+    let version = get("/version", None).await;
     let mut findings = vec![address(&url, &version), certificate(&url, &version)];
     let Ok(version) = version else {
         let unreached = |check| Finding::skipped(check, "the service cannot be reached");
         findings.extend([READY, SERVER_CLOCK, FRAME_ANCESTORS].map(unreached));
         return findings;
     };
-    findings.push(readiness(get(&url, "/readyz", None).await));
+    findings.push(readiness(get("/readyz", None).await));
     findings.push(skew(&version.headers, Clock::default().now_ms() / 1000));
     findings.push(match origin {
         None => Finding::skipped(FRAME_ANCESTORS, "give --origin URL to see who may frame"),
         Some(origin) => {
             let referer = format!("{origin}/");
-            frame_ancestors(get(&url, "/embed/chats", Some(&referer)).await, origin)
+            frame_ancestors(get("/embed/chats", Some(&referer)).await, origin)
         }
     });
     findings
@@ -74,6 +76,7 @@ struct Reply {
 }
 
 /// Why there is none: the innermost cause, in words.
+#[derive(Clone)]
 struct NoReply {
     cause: String,
     /// The connection stood, its certificate or handshake did not hold.
@@ -202,7 +205,13 @@ fn allows(list: &str, origin: &Origin) -> bool {
     patterns.into_iter().any(|pattern| pattern.matches(origin))
 }
 
-async fn get(base: &Url, path: &str, referer: Option<&str>) -> Result<Reply, NoReply> {
+async fn get(
+    client: Result<&Browser, &NoReply>,
+    base: &Url,
+    path: &str,
+    referer: Option<&str>,
+) -> Result<Reply, NoReply> {
+    let client = client.map_err(NoReply::clone)?;
     let plain = |cause: String| NoReply { cause, is_tls: false };
     let mut request = Request::get(format!("{}{path}", base.origin().ascii_serialization()));
     if let Some(referer) = referer {
@@ -210,7 +219,7 @@ async fn get(base: &Url, path: &str, referer: Option<&str>) -> Result<Reply, NoR
     }
     let request = request.body(Empty::<Bytes>::new()).map_err(|bad| plain(bad.to_string()))?;
     let exchange = async {
-        let response = client()?.request(request).await.map_err(|bad| why(&bad))?;
+        let response = client.request(request).await.map_err(|bad| why(&bad))?;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, MOST_BYTES).collect().await;
         let body = body.map_err(|bad| plain(bad.to_string()))?.to_bytes();
@@ -220,7 +229,10 @@ async fn get(base: &Url, path: &str, referer: Option<&str>) -> Result<Reply, NoR
     within.map_err(|_| plain(format!("nothing within {} s", PATIENCE.as_secs())))?
 }
 
-fn client() -> Result<Client<HttpsConnector<HttpConnector>, Empty<Bytes>>, NoReply> {
+/// Trusts what the system trusts.
+type Browser = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+
+fn client() -> Result<Browser, NoReply> {
     let connector = HttpsConnectorBuilder::new().with_native_roots().map_err(|bad| NoReply {
         cause: format!("the system has no certificates to trust ({bad})"),
         is_tls: true,

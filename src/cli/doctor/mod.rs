@@ -1,6 +1,7 @@
 //! `vestibule doctor`: looks at everything a deployment leans on and says what to mend.
 //!
-//! Changes nothing. Each check is a line of its own; one that fails hides no other.
+//! Only looks: a running service has one more reader for a moment, and a stopped one keeps every
+//! file as it is. Each check is a line of its own; one that fails hides no other.
 
 mod deployment;
 mod place;

@@ -7,6 +7,8 @@ use std::fs::Metadata;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use rustix::fs::{Access, access};
+
 use super::super::listing::time;
 use super::Finding;
 use crate::config::DataAccess;
@@ -40,7 +42,7 @@ pub(super) async fn examine(access: &DataAccess, origin: Option<&Origin>) -> Vec
         let rest = [later(MASTER_KEY), later(KEYS)];
         return [clock(now, None), directory, migrations].into_iter().chain(rest).collect();
     }
-    match Store::open(&access.data_dir).await {
+    match Store::inspect(&access.data_dir).await {
         Ok(store) => {
             let newest = store.newest_act().await.ok().flatten();
             let findings = vec![
@@ -54,7 +56,7 @@ pub(super) async fn examine(access: &DataAccess, origin: Option<&Origin>) -> Vec
             findings
         }
         Err(error) => {
-            let help = "check that the data directory is this service's and writable";
+            let help = "check that the data directory is this service's and readable";
             vec![clock(now, None), directory, Finding::failed(MIGRATIONS, error.to_string(), help)]
         }
     }
@@ -93,9 +95,7 @@ fn directory(path: &Path) -> Finding {
         let help = "give --data-dir the directory that the service uses";
         return Finding::failed(DIRECTORY, format!("{shown} is no directory"), help);
     }
-    let probe = path.join(format!(".doctor.{}", std::process::id()));
-    let written = std::fs::write(&probe, b"probe").and_then(|()| std::fs::remove_file(&probe));
-    if let Err(cause) = written {
+    if let Err(cause) = access(path, Access::WRITE_OK | Access::EXEC_OK) {
         let help = format!("let this user write there: chown {} {shown}", "$(id -un)");
         return Finding::failed(DIRECTORY, format!("{shown} cannot be written ({cause})"), help);
     }
