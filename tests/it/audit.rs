@@ -138,7 +138,7 @@ async fn an_erased_user_is_gone_with_every_session_and_named_in_no_file() {
     assert!(exported.text.contains("canary-uid"), "{}", exported.text);
     let erased = call("erase").await;
     let expected = json!({
-        "erased": [{"table": "sessions", "rows": 1}, {"table": "uid_limits", "rows": 1}],
+        "erased": [{"table": "sessions", "rows": 1}, {"table": "uid_usage", "rows": 1}],
         "complete": true,
     });
     assert_eq!(erased.body, expected, "{}", erased.text);
