@@ -9,19 +9,24 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use vestibule::domain::api_key::KeyHash;
 use vestibule::domain::chat_token::{self, ChatClaims};
+use vestibule::domain::key_pair::KeyPair;
 use vestibule::domain::sealing::MasterKeys;
 use vestibule::domain::signature::{self, Header, SignedHeaders};
+use vestibule::domain::signing_key::{Rotation, SigningAlgorithm, rotated};
 use vestibule::domain::token::{Audience, EmbedClaims, IframeClaims, Tokens};
+use vestibule::verified_tokens::VerifiedTokens;
 use vestibule_api::authenticate::windows;
 use vestibule_api::{models, schemas};
 use vestibule_runtime::{Part, Schema, json as strict};
 
 const NOW: i64 = 1_700_000_000_000;
 const SECRET: &str = "ysk_000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+const OLD_MASTER_KEY: &str = "c1e20f94d85a3366d1fe07a95b4c82903e7d6f18c4ab525f0c2b7e91d34a68b7";
 const MASTER_KEY: &str = "5f0c2b7e91d34a68b7c1e20f94d85a3366d1fe07a95b4c82903e7d6f18c4ab52";
 
-criterion_group!(parts, signatures, bodies, tokens);
+criterion_group!(parts, signatures, bodies, tokens, eddsa_tokens);
 criterion_main!(parts);
 
 fn signatures(bench: &mut Criterion) {
@@ -107,6 +112,33 @@ fn tokens(bench: &mut Criterion) {
     let token = chat_token::mint(&keys, &chat);
     bench.bench_function("verify chat token", |timer| {
         timer.iter(|| chat_token::verify(&keys, black_box(&token), NOW).expect("genuine"));
+    });
+}
+
+/// What a tenant pays for tokens that others verify, with one and with two master keys.
+fn eddsa_tokens(bench: &mut Criterion) {
+    let keys = MasterKeys::parse([MASTER_KEY, OLD_MASTER_KEY]).expect("random keys");
+    let claims = embed_claims();
+    let algorithm = Some(SigningAlgorithm::Eddsa);
+    let rotation = Rotation { overlap_s: 0, algorithm, cached_s: 0 };
+    let all = rotated(&claims.tid, &[], rotation, 0).expect("the first rotation");
+    keys.signing.replace(all);
+    let tokens = Tokens::new(Arc::new(keys), "http://127.0.0.1:8080");
+    bench.bench_function("mint EdDSA embed token", |timer| {
+        timer.iter(|| tokens.mint(black_box(&claims)).expect("short"));
+    });
+    let token = tokens.mint(&claims).expect("short");
+    bench.bench_function("verify EdDSA embed token", |timer| {
+        timer.iter(|| tokens.verify::<EmbedClaims>(black_box(&token), NOW).expect("genuine"));
+    });
+    let (verified, hash) = (VerifiedTokens::default(), KeyHash::of(&token));
+    bench.bench_function("verify EdDSA embed token, remembered", |timer| {
+        timer.iter(|| {
+            verified.claims(&tokens, black_box(&token), &hash, NOW).expect("genuine");
+        });
+    });
+    bench.bench_function("make a key pair", |timer| {
+        timer.iter(|| KeyPair::of_seed(black_box(&[7; 32]), &claims.tid, Audience::Embed, 2));
     });
 }
 

@@ -292,8 +292,11 @@ fn tenants_and_keys_are_made_listed_and_ended() {
         (&json!("Acme"), &json!("strict"))
     );
     assert!(made["identitySecret"].is_string());
-    desk.says(0, &["tenants", "create", "Plain"], "identity secret  cis_");
+    assert_eq!(made["tenant"]["signing"], "hs256");
+    desk.says(0, &["tenants", "create", "Plain", "--signing", "eddsa"], "identity secret  cis_");
+    desk.says(2, &["tenants", "create", "Plain", "--signing", "none"], "possible values: hs256");
     desk.says(0, &["tenants", "list"], &tenant);
+    desk.says(0, &["tenants", "list"], "eddsa");
     assert_eq!(desk.json(&["tenants", "list"])["items"].as_array().map(Vec::len), Some(4));
     let kinds: [(&str, &[&str], &str); 3] = [
         ("embed", &["--scope", "read-write"], "ysk_"),
@@ -341,7 +344,12 @@ fn tenants_and_keys_are_made_listed_and_ended() {
     assert_eq!(states, ["pending", "active"], "{rotated}");
     let rotate = ["tenants", "rotate-signing-key", &tenant];
     desk.says(1, &rotate, "an earlier rotation is not over");
-    desk.says(0, &[&rotate[..], &["--overlap", "0"]].concat(), "has a new signing key");
+    let to_eddsa = ["--overlap", "0", "--algorithm", "eddsa"];
+    desk.says(0, &[&rotate[..], &to_eddsa].concat(), "has a new signing key, which signs from 2");
+    let listed = desk.json(&["tenants", "list"]);
+    let acme =
+        listed["items"].as_array().and_then(|all| all.iter().find(|it| it["name"] == "Acme"));
+    assert_eq!(acme.expect("it is listed")["signing"], "eddsa");
     desk.says(
         2,
         &[&rotate[..], &["--overlap", "43201"]].concat(),

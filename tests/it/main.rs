@@ -5,6 +5,7 @@
 //! killed.
 
 mod access_log;
+mod algorithm_switches;
 mod audit;
 mod callers;
 mod chat_conversations;

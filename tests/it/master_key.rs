@@ -1,7 +1,8 @@
 //! Rotating the master key of a service that is in use: nobody is refused, and the old key can go.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
@@ -9,8 +10,9 @@ use vestibule::cli::dev::TenantCredentials;
 
 use crate::cli::Desk;
 use crate::database::tamper;
+use crate::keyring::read_jwt;
 use crate::process::Process;
-use crate::requests::{get, open_embed, open_iframe, post};
+use crate::requests::{get, open_embed, open_iframe, post, send};
 
 /// What callers saw while the key was rotated.
 #[derive(Default)]
@@ -30,8 +32,8 @@ impl Seen {
 }
 
 /// Opens sessions, signed by secrets that are being sealed anew, and reads with every token that it
-/// was ever given.
-async fn call(base: String, demo: TenantCredentials, seen: Arc<Seen>) {
+/// was ever given; all of those.
+async fn call(base: String, demo: TenantCredentials, seen: Arc<Seen>) -> Vec<String> {
     let inbox = json!({ "employeeId": demo.embed.employee_id, "capabilities": ["showChatsList"] });
     let link = json!({ "uid": "u1", "srcs": demo.iframe.source_ids });
     let mut tokens = Vec::new();
@@ -52,6 +54,7 @@ async fn call(base: String, demo: TenantCredentials, seen: Arc<Seen>) {
         let read = get(&format!("{base}/v1/embed/session"), token).await;
         seen.note(read.status.as_u16(), 200);
     }
+    tokens
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -116,6 +119,57 @@ async fn a_rotation_under_load_refuses_nobody_and_the_old_key_can_go() {
     let key = json!({ "cache_key": created.body["cache_key"] });
     let redeemed = post(&format!("{base}/api/v1/iframe/token"), &[], &key).await;
     assert_eq!(redeemed.status, 200, "{}", redeemed.text);
+}
+
+/// Tokens that hosts verify offline are of the old pair or of the new one, and both are published.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_rotation_refuses_no_eddsa_token_and_publishes_the_keys_of_both_master_keys() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let process = Process::start(data.path(), 0);
+    let desk = Desk { data_dir: data.path() };
+    let tenants = desk.json(&["tenants", "list"]);
+    let mut all = tenants["items"].as_array().expect("a list").iter();
+    let demo = all.find(|it| it["name"] == "Demo shop").expect("it is seeded");
+    let tenant = demo["tenantId"].as_str().expect("an id");
+    // Without overlap, so that nobody waits for the minute of publication.
+    let rotate = ["tenants", "rotate-signing-key", tenant, "--overlap", "0"];
+    desk.json(&[&rotate[..], &["--algorithm", "eddsa"]].concat());
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let kids = async || {
+        let url = format!("{}/.well-known/jwks.json", process.base_url);
+        let answer = send(reqwest::Method::GET, &url, &[], None).await;
+        let keys = answer.body["keys"].as_array().expect("a list").clone();
+        keys.iter().map(|key| key["kid"].to_string()).collect::<BTreeSet<_>>()
+    };
+    let before = kids().await;
+    let (seen, used) = (Arc::<Seen>::default(), Arc::new(Mutex::new(BTreeSet::new())));
+    let callers: Vec<_> = (0..4)
+        .map(|_| {
+            let (base, demo) = (process.base_url.clone(), process.demo.demo.clone());
+            let (seen, used) = (Arc::clone(&seen), Arc::clone(&used));
+            tokio::spawn(async move {
+                let tokens = call(base, demo, seen).await;
+                let kids = tokens.iter().map(|token| read_jwt(token).0["kid"].to_string());
+                used.lock().expect("nobody panicked").extend(kids);
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::task::block_in_place(|| desk.json(&["master-key", "rotate"]));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    seen.stop.store(true, Ordering::Relaxed);
+    for caller in callers {
+        caller.await.expect("no caller panics");
+    }
+    let (answers, refused) =
+        (seen.answers.load(Ordering::Relaxed), seen.refused.load(Ordering::Relaxed));
+    println!("EdDSA: {answers} answers during the rotation, {refused} refused");
+    assert!(answers > 50 && refused == 0, "{refused} of {answers}");
+    let after = kids().await;
+    assert_eq!((before.len(), after.len()), (2, 4), "{after:?}");
+    assert!(after.is_superset(&before), "{after:?}");
+    let used = used.lock().expect("nobody panicked").clone();
+    assert!(used.len() == 2 && used.is_subset(&after), "of both master keys: {used:?}");
 }
 
 /// The service of somebody who added a first key by hand and started it again.

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
+use vestibule::domain::token::Audience;
 
 use crate::callers::{admin, text};
 use crate::keyring::{demo_tenant, make_key, make_tenant, members, open_demo, open_with, read_jwt};
@@ -210,6 +211,38 @@ async fn nothing_that_is_published_signs_a_token() {
     for token in forged {
         get(&service.url("/v1/embed/session"), &token).await.refused(401, "invalid_session_token");
     }
+}
+
+/// The secret halves stand nowhere: they are derived, and shown in no form.
+#[tokio::test]
+async fn no_seed_is_published_stored_or_logged() {
+    let service = Service::start(|_| {});
+    let tenant = demo_tenant(&service).await;
+    switch(&service, &tenant, "eddsa").await;
+    pass(&service, MINUTE_MS + 3_000);
+    embed_token(&service).await;
+    let shown = published(&service, "").await.text;
+    let keys = &service.context.master_keys;
+    let generation = keys.signing.signing(&tenant, service.context.clock.now_ms());
+    let mut secrets: Vec<Vec<u8>> = Vec::new();
+    for audience in Audience::ALL {
+        for pair in keys.key_pairs(&tenant, audience, generation) {
+            let seed = pair.signing[pair.signing.len() - 32..].to_vec();
+            let hex = seed.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            secrets.extend([hex.into_bytes(), URL_SAFE_NO_PAD.encode(&seed).into_bytes(), seed]);
+        }
+        secrets.push(keys.secret(&tenant, audience.name(), generation).to_vec());
+    }
+    let holds = |text: &[u8], part: &[u8]| text.windows(part.len()).any(|it| it == part);
+    let (mut searched, mut names_tenant) = (0, false);
+    for file in std::fs::read_dir(service.data()).expect("it is there") {
+        let bytes = std::fs::read(file.expect("an entry").path()).unwrap_or_default();
+        names_tenant |= holds(&bytes, tenant.as_bytes());
+        assert!(!secrets.iter().any(|secret| holds(&bytes, secret)), "a seed is stored");
+        searched += bytes.len();
+    }
+    assert!(names_tenant && searched > 100_000, "the search finds what is there: {searched} bytes");
+    assert!(!secrets.iter().any(|secret| holds(shown.as_bytes(), secret)), "{shown}");
 }
 
 fn encoded(text: &str) -> String {
