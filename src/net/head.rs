@@ -21,17 +21,23 @@ pub(super) enum Progress {
     Complete,
     /// It is longer than heads may be.
     TooLong,
-    /// It is none: the peer begins HTTP/2, which passes by without heads that could be watched.
+    /// It is none: the peer begins TLS where none is spoken, or HTTP/2, which passes by without heads
+    /// that could be watched.
     Foreign,
 }
 
 /// How a peer begins HTTP/2 without having been asked (RFC 9113, section 3.4).
 const PREFACE: [u8; 6] = *b"PRI * ";
+/// How a peer begins TLS (RFC 8446, section 5.1). It waits for an answer and would send no more.
+const HANDSHAKE: u8 = 22;
 
 impl Head {
     /// Takes the next bytes; `most` is the most bytes of a head.
     pub(super) fn take(&mut self, bytes: &[u8], most: usize) -> Progress {
         for &byte in bytes {
+            if self.bytes == 0 && byte == HANDSHAKE {
+                return Progress::Foreign;
+            }
             if let Some(place) = self.prefix.get_mut(self.bytes) {
                 *place = byte;
             }
@@ -96,6 +102,12 @@ mod tests {
         assert_eq!(of(&[b'a'; MOST]), Progress::Open);
         assert_eq!(of(&[b'a'; MOST + 1]), Progress::TooLong);
         assert_eq!(of(&[b'\r'; MOST + 1]), Progress::TooLong);
+    }
+
+    #[test]
+    fn tls_is_noticed_at_its_first_byte() {
+        assert_eq!(of(&[HANDSHAKE]), Progress::Foreign);
+        assert_eq!(of(&[b'G', HANDSHAKE]), Progress::Open);
     }
 
     #[test]
