@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use reqwest::Method;
+use reqwest::{Client, Method};
 use serde_json::json;
 
-use crate::callers::{admin, text};
+use crate::callers::{admin, bearer, send_owned, text};
 use crate::keyring::tenant_id;
 use crate::lifecycle::{Backend, Opened, SURFACES};
 use crate::requests::Answer;
@@ -28,6 +28,7 @@ enum Step {
     Explain(usize),
     Debug(usize),
     Page(usize),
+    Usage(usize),
     /// What the operator asks about the tenant.
     Operate(usize),
 }
@@ -46,6 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any().prop_map(Step::Explain),
         1 => any().prop_map(Step::Debug),
         1 => any().prop_map(Step::Page),
+        2 => (0usize..2).prop_map(Step::Usage),
         4 => (0..OPERATOR_ASKS).prop_map(Step::Operate),
     ]
 }
@@ -102,6 +104,7 @@ impl World<'_> {
         }
         let told = match step {
             Step::Operate(what) => self.operate(of, *what).await,
+            Step::Usage(whose) => self.count_message(of, *whose).await,
             _ => self.answer(of, step).await.text,
         };
         let foreign = &self.sides[1 - of].ids;
@@ -172,12 +175,39 @@ impl World<'_> {
                 let own: Vec<_> = self.known.iter().filter(|it| it.of == of).collect();
                 (backend.use_token(&own[at % own.len()].opened.token).await, None)
             }
-            Step::Open(_) | Step::Operate(_) => unreachable!("done elsewhere"),
+            Step::Open(_) | Step::Operate(_) | Step::Usage(_) => unreachable!("done elsewhere"),
         };
         if of_picked.is_some_and(|it| it.of != of) {
             answer.refused(404, "session_not_found");
         }
         answer
+    }
+
+    /// Counts a message of a user that both tenants have, or of one that this one has alone: it
+    /// counts here and not there, and there it cannot be taken back. What the usage list tells then.
+    async fn count_message(&self, of: usize, whose: usize) -> String {
+        let uid = ["user-1".to_owned(), format!("only-of-{}", self.sides[of].tenant)];
+        let uid = &uid[whose];
+        let used = async |by| {
+            let told = self.usage(by, Method::GET, &format!("/{uid}")).await;
+            told.body["monthly"]["used"].as_i64().unwrap_or_else(|| panic!("{}", told.text))
+        };
+        let (before, foreign) = (used(of).await, used(1 - of).await);
+        let counted = self.usage(of, Method::POST, &format!("/{uid}/messages")).await;
+        let message = format!("/{uid}/messages/{}", text(&counted, "/message_id"));
+        let taken = self.usage(1 - of, Method::DELETE, &message).await;
+        taken.refused(404, "message_not_found");
+        assert_eq!((used(of).await, used(1 - of).await), (before + 1, foreign), "{uid} of {of}");
+        let listed = self.usage(of, Method::GET, "?limit=200").await;
+        assert!(listed.text.contains(uid.as_str()), "{}", listed.text);
+        listed.text
+    }
+
+    async fn usage(&self, by: usize, method: Method, path: &str) -> Answer {
+        let backend = &self.sides[by].backend;
+        let url = backend.service.url(&format!("/api/v1/usage{path}"));
+        let headers = [bearer(&backend.tenant.iframe.api_key)];
+        send_owned(&Client::new(), method, &url, &headers, None).await
     }
 
     /// What the operator is told about a tenant.
