@@ -179,7 +179,8 @@ impl Context {
         let exceeded = Ceiling::NAMES.map(|name| {
             self.audit(&key.tenant, &key.id, "limit.exceed", &key.id).with("name", name)
         });
-        Act { audit, ceiling: Some(Box::new(Ceiling { ceilings: key.ceilings, exceeded })) }
+        let (ceilings, idle_timeout_s) = (key.ceilings, key.idle_timeout_s);
+        Act { audit, ceiling: Some(Box::new(Ceiling { ceilings, idle_timeout_s, exceeded })) }
     }
 
     /// Makes tenants and keys on behalf of `actor`.

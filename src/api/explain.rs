@@ -7,7 +7,7 @@ use vestibule_api::embed_sessions::EmbedSessionCreate;
 use vestibule_api::iframe_sessions::IframeSessionCreate;
 use vestibule_api::{codes, models, schemas};
 use vestibule_runtime::{
-    Code, MAX_VIOLATIONS, Operation, Part, Refusal, Schema, Violation, read_body,
+    Code, MAX_VIOLATIONS, Operation, Part, Refusal, Schema, Standing, Violation, read_body,
 };
 
 use super::embed_sessions;
@@ -16,7 +16,7 @@ use crate::domain::chat_session;
 use crate::domain::explanation::{self, Rule};
 use crate::domain::key::{Key, KeyKind, KeyState};
 use crate::domain::origin::Origin;
-use crate::error::{Error, Result};
+use crate::error::{Error, Exceeded, Result};
 
 /// What a door would say.
 pub(super) struct Explained {
@@ -123,10 +123,11 @@ impl Context {
     async fn through_embed(&self, key: &Key, body: Option<&str>) -> Result<(), Halt> {
         let refused = code_of_bodies::<EmbedSessionCreate>();
         require_active(key, codes::INVALID_SIGNATURE)?;
-        let Some(body) = body else { return Ok(()) };
+        let Some(body) = body else { return self.require_room(key, refused).await };
         let body = read(body, schemas::embed::create_embed_session(), refused)?;
         let drawn = self.draw_embed(key, 0, embed_sessions::asked(body)).await;
-        drawn.map(drop).map_err(|error| halt(error, refused))
+        drawn.map_err(|error| halt(error, refused))?;
+        self.require_room(key, refused).await
     }
 
     async fn through_chat(
@@ -153,21 +154,33 @@ impl Context {
         require_active(key, codes::WIDGET_DISABLED)?;
         let admitted = chat_session::admit(Some(key), origin);
         let admitted = admitted.map_err(|error| halt(error, refused))?;
-        let Some(body) = body else { return Ok(()) };
+        let Some(body) = body else { return self.require_room(key, refused).await };
         let (id, token) = (body.customer_id.as_ref(), body.customer_token.as_ref());
         let (id, token) = (id.map(|it| it.as_str()), token.map(|it| it.as_str()));
         let customer = self.customer(&admitted, id, token).await;
-        customer.map(drop).map_err(|error| halt(error, refused))
+        customer.map_err(|error| halt(error, refused))?;
+        self.require_room(key, refused).await
     }
 
     async fn through_iframe(&self, key: &Key, body: Option<&str>) -> Result<(), Halt> {
         let refused = code_of_bodies::<IframeSessionCreate>();
         require_active(key, codes::INVALID_API_KEY)?;
-        let Some(body) = body else { return Ok(()) };
+        let Some(body) = body else { return self.require_room(key, refused).await };
         let body = read(body, schemas::iframe::create_iframe_session(), refused)?;
         let asked = self.asked(&key.tenant, body).await.map_err(|error| halt(error, refused))?;
         let drawn = self.draw_iframe(key, 0, asked).await;
-        drawn.map(drop).map_err(|error| halt(error, refused))
+        drawn.map_err(|error| halt(error, refused))?;
+        self.require_room(key, refused).await
+    }
+
+    /// Looks at what the key has opened and sent, and counts nothing.
+    async fn require_room(&self, key: &Key, refused: Code) -> Result<(), Halt> {
+        let (now, ceilings) = (self.clock.now_ms(), key.ceilings);
+        let mut standings = self.store.standings(key, now).await.map_err(Halt::Failed)?;
+        let room = standings.admit(ceilings, now);
+        let passes =
+            room.and_then(|()| self.edge.look_at_key(&key.id, ceilings.requests_per_minute, now));
+        passes.map_err(|error| halt(error, refused))
     }
 }
 
@@ -228,11 +241,24 @@ fn finding(error: &Error) -> String {
         Error::UnknownSource { unknown } => format!(": {}", unknown.join(", ")),
         Error::OriginNotAllowed { origin: Some(origin) } => format!(": {origin}"),
         Error::OriginNotAllowed { origin: None } => ": there is none".to_owned(),
+        Error::LimitExceeded { exceeded, .. } => {
+            let told: Vec<_> = exceeded.iter().map(used_up).collect();
+            format!(": {}", told.join(", "))
+        }
+        Error::RateLimited { standing, retry_after_s } => {
+            let Standing { policy, quota, .. } = standing;
+            format!(": {policy} has used up {quota} requests, the next in {retry_after_s} s")
+        }
         _ => String::new(),
     };
     let mut sentence = format!("{error}{about}.");
     sentence[..1].make_ascii_uppercase();
     sentence.chars().take(MOST_CHARACTERS).collect()
+}
+
+fn used_up(Exceeded { standing, used, .. }: &Exceeded) -> String {
+    let Standing { policy, quota, whole_in_s, .. } = standing;
+    format!("{policy} has used {used} of {quota}, room again in at most {whole_in_s} s")
 }
 
 /// What the document takes for a finding.

@@ -18,6 +18,7 @@ use super::auth::AdminCaller;
 use super::refusal::documented;
 use super::tenants::{ADMIN, next_cursor, page_size};
 use crate::context::Context;
+use crate::domain::usage::Window;
 use crate::domain::webhook::{
     self, Attempt, Delivery, DeliveryStatus, Disabled, EventType, Subject, Webhook, WebhookChange,
     WebhookRequest,
@@ -287,7 +288,10 @@ fn stand_in(webhook: &Webhook, event: EventType) -> Subject {
             expires_at: webhook.created_at,
         },
         EventType::KeyRotated => Subject::Key(of("key_")),
-        EventType::LimitExceeded => Subject::Limit("uid:u1".to_owned()),
+        EventType::LimitExceeded => Subject::Limit {
+            subject: "uid:u1".to_owned(),
+            limit: Some(Window::Hourly.name().to_owned()),
+        },
         EventType::Test => Subject::Webhook(webhook.id.clone()),
     }
 }

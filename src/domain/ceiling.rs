@@ -15,6 +15,8 @@ use crate::error::{Error, Exceeded, Result};
 pub struct Ceiling {
     /// The ceilings.
     pub ceilings: Ceilings,
+    /// After how many seconds without use a session of the key is over, and counts no more.
+    pub idle_timeout_s: Option<u32>,
     /// See above.
     pub exceeded: [AuditEntry; 2],
 }

@@ -27,7 +27,7 @@ pub enum Rule {
     Sources,
     /// There is such a theme, and only one is named.
     Theme,
-    /// The key may still open sessions.
+    /// The key may still open sessions, and send requests.
     Ceilings,
 }
 
@@ -58,7 +58,7 @@ pub fn rule_of(error: &Error) -> Option<Rule> {
         Error::NotFound(Thing::Employee | Thing::Chat) => Some(Rule::Directory),
         Error::UnknownSource { .. } => Some(Rule::Sources),
         Error::ThemeConflict | Error::NotFound(Thing::Theme) => Some(Rule::Theme),
-        Error::LimitExceeded { .. } => Some(Rule::Ceilings),
+        Error::LimitExceeded { .. } | Error::RateLimited { .. } => Some(Rule::Ceilings),
         Error::NotFound(
             Thing::Tenant
             | Thing::Key
@@ -80,7 +80,6 @@ pub fn rule_of(error: &Error) -> Option<Rule> {
         | Error::LifetimeExhausted
         | Error::WebhookDisabled
         | Error::RotationInProgress { .. }
-        | Error::RateLimited { .. }
         | Error::Unavailable(_)
         | Error::IdempotencyInProgress
         | Error::IdempotencyKeyReused
@@ -117,7 +116,10 @@ pub fn remedy(rule: Rule) -> &'static str {
         Rule::Directory => "Add employee and chat to the directory, or open the directory.",
         Rule::Sources => "Ask for sources of this tenant alone.",
         Rule::Theme => "Name one theme that the tenant has, or none.",
-        Rule::Ceilings => "Wait for the window to pass, or raise the key's ceilings.",
+        Rule::Ceilings => {
+            "Wait as long as the finding says, end sessions that are not needed, or raise the key's \
+             ceilings."
+        }
     }
 }
 

@@ -251,6 +251,12 @@ impl Times {
     }
 }
 
+/// Up to when the last sign of life of a session may lie for it to be over for want of use at
+/// `now_ms`, both milliseconds since 1970.
+pub fn idle_until(idle_timeout_s: u32, now_ms: i64) -> i64 {
+    now_ms.saturating_sub(patience_ms(idle_timeout_s))
+}
+
 /// How much later than it happened a use may be read, milliseconds: until it is due to be
 /// remembered, a quarter of the time-out; until that is written and read on another instance, the
 /// rest.

@@ -37,7 +37,7 @@ impl Window {
     pub const ALL: [Self; 4] = [Self::Hourly, Self::Daily, Self::Weekly, Self::Monthly];
 
     /// Its word, as limits are told.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Hourly => "hourly",
             Self::Daily => "daily",

@@ -62,8 +62,13 @@ pub enum Subject {
     },
     /// A key, by `key_…`.
     Key(String),
-    /// Whose limit it was, for instance `uid:u1`.
-    Limit(String),
+    /// A limit.
+    Limit {
+        /// Whose it was, for instance `uid:u1` or `key_…`.
+        subject: String,
+        /// Its name, as refusals tell it.
+        limit: Option<String>,
+    },
     /// The endpoint itself, by `whk_…`.
     Webhook(String),
 }
@@ -339,7 +344,12 @@ pub fn body(event: EventType, at_ms: i64, tenant: &str, subject: &Subject) -> Va
             "expiresAt": Timestamp(*expires_at),
         }),
         Subject::Key(key) => json!({ "tenantId": tenant, "keyId": key }),
-        Subject::Limit(subject) => json!({ "tenantId": tenant, "subject": subject }),
+        Subject::Limit { subject, limit: None } => {
+            json!({ "tenantId": tenant, "subject": subject })
+        }
+        Subject::Limit { subject, limit: Some(limit) } => {
+            json!({ "tenantId": tenant, "subject": subject, "limit": limit })
+        }
         Subject::Webhook(id) => json!({ "tenantId": tenant, "webhookId": id }),
     };
     json!({ "type": event.name(), "timestamp": Timestamp(at_ms), "data": data })

@@ -71,6 +71,15 @@ impl Cells {
 
     /// Charges one request of a subject at `now_ms`, unless it is one too many.
     pub fn charge(&self, subject: &[u8], rate: Rate, now_ms: i64) -> Charged {
+        self.judge(subject, rate, now_ms, true)
+    }
+
+    /// What [`Cells::charge`] would say; charges nothing.
+    pub fn look(&self, subject: &[u8], rate: Rate, now_ms: i64) -> Charged {
+        self.judge(subject, rate, now_ms, false)
+    }
+
+    fn judge(&self, subject: &[u8], rate: Rate, now_ms: i64, charges: bool) -> Charged {
         let now = u64::try_from(now_ms).unwrap_or(0) * 1000;
         let (interval, burst) = (rate.interval_us(), u64::from(rate.burst));
         let hash = hmac::sign(&self.key, subject);
@@ -88,7 +97,7 @@ impl Cells {
             let wait_ms = Some(ms(charged - end));
             return Charged { wait_ms, remaining: 0, whole_in_ms: ms(paid - now) };
         }
-        for (row, column) in mine() {
+        for (row, column) in mine().filter(|_| charges) {
             let cell = &mut shard[row][column];
             *cell = known(*cell).max(charged);
         }
@@ -133,8 +142,12 @@ mod tests {
         let expected = Charged { wait_ms: Some(1500), remaining: 0, whole_in_ms: 59_500 };
         assert_eq!(refused, expected);
         assert!(!passes(&cells, "a", RATE, NOW + 1999));
+        for _ in 0..3 {
+            assert_eq!(cells.look(b"a", RATE, NOW + 2000).wait_ms, None, "looking costs nothing");
+        }
         assert!(passes(&cells, "a", RATE, NOW + 2000));
         assert!(!passes(&cells, "a", RATE, NOW + 2000));
+        assert_eq!(cells.look(b"a", RATE, NOW + 2000).wait_ms, Some(2000));
         assert!(passes(&cells, "b", RATE, NOW), "others are not meant");
         assert_eq!(RATE.window_ms(), 60_000);
     }

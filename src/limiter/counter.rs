@@ -61,15 +61,9 @@ impl Counter {
         now_ms: i64,
     ) -> Result<Standing> {
         let rate = own.unwrap_or(self.rate);
-        let Charged { wait_ms, remaining, whole_in_ms } = self.cells.charge(subject, rate, now_ms);
-        let standing = Standing {
-            policy: self.policy,
-            quota: rate.burst.into(),
-            window_s: Some(seconds_up(rate.window_ms())),
-            remaining: remaining.into(),
-            whole_in_s: seconds_up(whole_in_ms),
-        };
-        let Some(wait_ms) = wait_ms else {
+        let charged = self.cells.charge(subject, rate, now_ms);
+        let standing = self.standing(rate, charged);
+        let Some(wait_ms) = charged.wait_ms else {
             self.passed.fetch_add(1, Ordering::Relaxed);
             return Ok(standing);
         };
@@ -84,6 +78,29 @@ impl Counter {
             Mode::Enforce => {
                 Err(Error::RateLimited { standing, retry_after_s: seconds_up(wait_ms) })
             }
+        }
+    }
+
+    /// Says what [`Counter::count`] would say if it enforced; counts nothing.
+    ///
+    /// # Errors
+    /// `RateLimited`.
+    pub(super) fn look(&self, subject: &[u8], own: Option<Rate>, now_ms: i64) -> Result<()> {
+        let rate = own.unwrap_or(self.rate);
+        let charged = self.cells.look(subject, rate, now_ms);
+        charged.wait_ms.map_or(Ok(()), |wait_ms| {
+            let standing = self.standing(rate, charged);
+            Err(Error::RateLimited { standing, retry_after_s: seconds_up(wait_ms) })
+        })
+    }
+
+    fn standing(&self, rate: Rate, charged: Charged) -> Standing {
+        Standing {
+            policy: self.policy,
+            quota: rate.burst.into(),
+            window_s: Some(seconds_up(rate.window_ms())),
+            remaining: charged.remaining.into(),
+            whole_in_s: seconds_up(charged.whole_in_ms),
         }
     }
 

@@ -99,9 +99,25 @@ impl Edge {
     /// # Errors
     /// `RateLimited`.
     pub fn key(&self, id: &str, own_per_minute: Option<u32>, now_ms: i64) -> Result<()> {
-        let own = own_per_minute.map(|per_minute| Rate { per_minute, burst: per_minute });
-        let mode = if own.is_some() { Mode::Enforce } else { self.mode };
+        let (own, mode) = self.of_key(own_per_minute);
         self.key.count(id.as_bytes(), own, mode, now_ms).map(drop)
+    }
+
+    /// Whether a request with a key would pass now; counts nothing.
+    ///
+    /// # Errors
+    /// `RateLimited`.
+    pub fn look_at_key(&self, id: &str, own_per_minute: Option<u32>, now_ms: i64) -> Result<()> {
+        let (own, mode) = self.of_key(own_per_minute);
+        match mode {
+            Mode::Shadow => Ok(()),
+            Mode::Enforce => self.key.look(id.as_bytes(), own, now_ms),
+        }
+    }
+
+    fn of_key(&self, own_per_minute: Option<u32>) -> (Option<Rate>, Mode) {
+        let own = own_per_minute.map(|per_minute| Rate { per_minute, burst: per_minute });
+        (own, if own.is_some() { Mode::Enforce } else { self.mode })
     }
 
     /// Counts a request in a session that exists, by its id.

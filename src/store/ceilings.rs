@@ -6,9 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use super::audit;
 use super::engine::{Connection, Failure, Rows, Value};
+use super::{Store, audit};
 use crate::domain::ceiling::{Ceiling, Standings};
+use crate::domain::key::Key;
+use crate::domain::session::idle_until;
 use crate::domain::usage::Window;
 use crate::error::Result;
 
@@ -59,16 +61,71 @@ static WRITE: Rows = Rows {
            live_known = excluded.live_known",
 };
 
+/// Counts the sessions of some keys: tenant, key, now, and up to when the last sign of a session may
+/// lie for it to be over for want of use; 0 for keys that wait for ever.
+macro_rules! counted {
+    () => {
+        "SELECT v.column2, COUNT(*), MIN(s.expires_at) FROM (VALUES"
+    };
+}
+macro_rules! of_keys {
+    () => {
+        ") AS v JOIN sessions AS s ON s.tenant_id = v.column1 AND s.key_id = v.column2 "
+    };
+}
+macro_rules! that_live {
+    () => {
+        " AND s.revoked_at IS NULL AND s.expires_at > v.column3 AND (v.column4 = 0 \
+         OR s.issued_at > v.column4 OR s.renewed_at > v.column4 OR EXISTS (SELECT 1 \
+         FROM session_uses AS u WHERE u.tenant_id = s.tenant_id AND u.session_id = s.session_id \
+         AND u.last_used_at > v.column4)) GROUP BY v.column2"
+    };
+}
+
 static LIVE: Rows = Rows {
-    head: "SELECT v.column2, COUNT(*), MIN(s.expires_at) FROM (VALUES",
-    columns: 3,
-    tail: ") AS v JOIN sessions AS s ON s.tenant_id = v.column1 AND s.key_id = v.column2 \
-           AND s.capped = 1 AND s.revoked_at IS NULL AND s.expires_at > v.column3 \
-           GROUP BY v.column2",
+    head: counted!(),
+    columns: 4,
+    tail: concat!(of_keys!(), "AND s.capped = 1", that_live!()),
 };
+
+/// The same of one key whose live sessions are all marked, and of one where they are not.
+const MARKED: &str =
+    concat!(counted!(), " ($1, $2, $3, $4)", of_keys!(), "AND s.capped = 1", that_live!());
+const UNMARKED: &str = concat!(counted!(), " ($1, $2, $3, $4)", of_keys!(), that_live!());
+
+const DAY: &str = "SELECT daily_from, daily_used, live_known FROM key_usage \
+                   WHERE tenant_id = $1 AND key_id = $2";
 
 const MARK: &str = "UPDATE sessions SET capped = 1 WHERE tenant_id = $1 AND key_id = $2 \
                     AND expires_at > $3 AND revoked_at IS NULL AND capped = 0";
+
+impl Store {
+    /// What a key has opened, as of `now` (milliseconds), for whoever asks before opening: nothing
+    /// is counted, and openings that are under way are not seen.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn standings(&self, key: &Key, now: i64) -> Result<Standings> {
+        let name = || vec![key.tenant.as_str().into(), Value::from(key.id.as_str())];
+        let (day_from, _) = Window::Daily.bounds(now);
+        let (mut standings, mut live) = (Standings { day_from, ..Standings::default() }, UNMARKED);
+        if let Some(mut row) = self.readers.fetch(DAY, name()).await?.pop() {
+            let counted_from = row.int(0)?;
+            if counted_from >= day_from {
+                (standings.day_from, standings.day_used) = (counted_from, row.int(1)?);
+            }
+            live = if row.flag(2)? { MARKED } else { UNMARKED };
+        }
+        if key.ceilings.live_sessions.is_some() {
+            let mut values = name();
+            values.extend([now.into(), Value::from(silent_until(key.idle_timeout_s, now))]);
+            if let Some(mut row) = self.readers.fetch(live, values).await?.pop() {
+                (standings.live, standings.first_end) = (row.int(1)?, row.opt_int(2)?);
+            }
+        }
+        Ok(standings)
+    }
+}
 
 impl<'a> Ledger<'a> {
     /// Reads what the keys of `openings` have opened.
@@ -113,6 +170,7 @@ impl<'a> Ledger<'a> {
                 account.live_known = true;
             }
             rows.extend(name);
+            rows.push(silent_until(account.ceiling.idle_timeout_s, account.at).into());
         }
         for mut row in conn.insert(&LIVE, rows).await? {
             let Some(account) = self.keys.get_mut(row.text(0)?.as_str()) else { continue };
@@ -170,4 +228,8 @@ impl<'a> Account<'a> {
         let standings = Standings { day_from, ..Standings::default() };
         Self { tenant, at, ceiling, standings, told: [-1; 2], live_known: false, opened: 0 }
     }
+}
+
+fn silent_until(idle_timeout_s: Option<u32>, now: i64) -> i64 {
+    idle_timeout_s.map_or(0, |idle| idle_until(idle, now))
 }

@@ -83,6 +83,7 @@ pub struct Store {
     caches: Arc<cache::Caches>,
     queued: Arc<Notify>,
     uses: Arc<session_uses::Noted>,
+    exceeded: Arc<figures::Exceeded>,
 }
 
 /// Whether each part of the store answers.
@@ -107,7 +108,8 @@ impl Store {
         let caches = Arc::new(cache::Caches::new());
         let writer = writer::Queue::start(conn, caches.clone());
         audit::adopt(&readers, &writer).await?;
-        Ok(Self { readers, writer, caches, queued, uses: Arc::default() })
+        let (uses, exceeded) = Default::default();
+        Ok(Self { readers, writer, caches, queued, uses, exceeded })
     }
 
     /// Opens the database in `data_dir`, migrated already, to be read and left as it is: nothing is
@@ -118,7 +120,8 @@ impl Store {
     pub async fn inspect(data_dir: &Path) -> Result<Self> {
         let (queued, caches) = (Arc::default(), Arc::new(cache::Caches::new()));
         let (readers, writer) = (sqlite::inspect(data_dir).await?, writer::Queue::closed());
-        Ok(Self { readers, writer, caches, queued, uses: Arc::default() })
+        let (uses, exceeded) = Default::default();
+        Ok(Self { readers, writer, caches, queued, uses, exceeded })
     }
 
     /// How far the database in `data_dir` is migrated; `None` when there is none. Changes nothing.

@@ -53,7 +53,7 @@ impl Store {
     ) -> Result<Session> {
         let door = Door::Embed { mac: mac.into(), replay_expires_at };
         let receipt = receipt.map(|receipt| receipt.within(session_of));
-        Ok(self.writer.open(Opening::new(session, act.into(), door, receipt)?).await?.session)
+        Ok(self.open_by(Opening::new(session, act.into(), door, receipt)?).await?.session)
     }
 
     /// Opens a session of the chat surface in `conversation`. When that is of a verified customer
@@ -77,7 +77,7 @@ impl Store {
                 opened_chat(session.clone(), conversation.clone())
             })
         });
-        let opened = self.writer.open(Opening::new(session, act.into(), door, receipt)?).await?;
+        let opened = self.open_by(Opening::new(session, act.into(), door, receipt)?).await?;
         opened_chat(opened.session, opened.conversation)
     }
 
@@ -99,7 +99,11 @@ impl Store {
     ) -> Result<Session> {
         let door = Door::Iframe { cache_key_hash: cache_key_hash.into(), max_redemptions, limits };
         let receipt = receipt.map(|receipt| receipt.within(session_of));
-        Ok(self.writer.open(Opening::new(session, act.into(), door, receipt)?).await?.session)
+        Ok(self.open_by(Opening::new(session, act.into(), door, receipt)?).await?.session)
+    }
+
+    async fn open_by(&self, opening: Opening) -> Result<Opened> {
+        self.writer.open(opening).await.inspect_err(|refused| self.exceeded.note(refused))
     }
 
     /// Redeems a cache key once more, by its SHA-256, at `now` (milliseconds). The audit row gets

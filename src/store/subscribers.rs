@@ -185,7 +185,13 @@ fn subject(act: &AuditEntry, event: EventType, sessions: &Sessions) -> Option<Su
             sessions.get(&(act.tenant.clone(), act.target.clone())).cloned()
         }
         EventType::KeyRotated => Some(Subject::Key(act.target.clone())),
-        EventType::LimitExceeded => Some(Subject::Limit(act.target.clone())),
+        EventType::LimitExceeded => {
+            // Of a user, the audit has a pseudonym alone; the tenant is told whom it knows.
+            let subject =
+                act.subject.as_ref().map_or_else(|| act.target.clone(), ToString::to_string);
+            let limit = act.detail.get("name").and_then(|name| name.as_str()).map(str::to_owned);
+            Some(Subject::Limit { subject, limit })
+        }
         EventType::Test => Some(Subject::Webhook(act.target.clone())),
     }
 }

@@ -48,7 +48,8 @@ impl Store {
         message: Message,
         exceeded: [AuditEntry; 4],
     ) -> Result<Usage> {
-        self.writer.run(Accept { message, exceeded }).await?
+        let counted = self.writer.run(Accept { message, exceeded }).await?;
+        counted.inspect_err(|refused| self.exceeded.note(refused))
     }
 
     /// Takes back a message that was counted for this user at most once; a second time changes

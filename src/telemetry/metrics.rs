@@ -289,7 +289,8 @@ impl Pulled {
             ),
             limit_hits: new.counters(
                 "embed_limit_hits_total",
-                "Requests beyond a limit, by limit and by whether it refuses or only watches.",
+                "Requests beyond a limit, by limit and by whether it refuses or only watches; \
+                 also messages beyond a user's limits and openings beyond a key's ceilings.",
                 &["limit", "mode"],
             ),
             request_log_lost: new.counter(
@@ -315,6 +316,9 @@ impl Pulled {
         for cache in &store.caches {
             raise(&self.cache.with_label_values(&[cache.name, "hit"]), cache.hits);
             raise(&self.cache.with_label_values(&[cache.name, "miss"]), cache.misses);
+        }
+        for (limit, refused) in store.limits_exceeded {
+            raise(&self.limit_hits.with_label_values(&[limit, "enforced"]), refused);
         }
         for (limit, counts) in edge.by_limit() {
             raise(&self.limit_hits.with_label_values(&[limit, "enforced"]), counts.refused);

@@ -8,6 +8,7 @@ mod access_log;
 mod algorithm_switches;
 mod audit;
 mod callers;
+mod ceilings;
 mod chat_conversations;
 mod chat_customers;
 mod chat_sessions;

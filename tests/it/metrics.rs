@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::json;
 
+use crate::keyring::{demo_tenant, make_key};
 use crate::requests::{get, open_chat, open_embed, open_iframe, post, raw, send, signed};
 use crate::service::Service;
 
@@ -206,7 +207,28 @@ async fn a_limit_that_refuses_is_counted() {
     let body = json!({ "cache_key": format!("ck_{}", "0".repeat(43)) });
     let statuses = [post(&url, &[], &body).await.status, post(&url, &[], &body).await.status];
     assert_eq!(statuses, [404, 429]);
+    let demo = &service.demo.demo;
+    let none = json!({ "uid": "u", "srcs": demo.iframe.source_ids, "limits": { "daily": 0 } });
+    assert_eq!(open_iframe(&service.base_url, demo, &none).await.status, 200);
+    let key = [("authorization", format!("Bearer {}", demo.iframe.api_key))];
+    let url = service.url("/api/v1/usage/u/messages");
+    for _ in 0..2 {
+        let headers = [(key[0].0, key[0].1.as_str())];
+        send(Method::POST, &url, &headers, None).await.refused(429, "limit_exceeded");
+    }
+    let tenant = demo_tenant(&service).await;
+    let ceilings = json!({ "ceilings": { "sessionsPerDay": 1 } });
+    let key = make_key(&service, &tenant, "iframe", ceilings).await;
+    let mut of_key = demo.clone();
+    of_key.iframe.api_key = key.secret;
+    let body = json!({ "uid": "v", "srcs": demo.iframe.source_ids });
+    for status in [200, 429, 429, 429] {
+        assert_eq!(open_iframe(&service.base_url, &of_key, &body).await.status, status);
+    }
     let samples = scrape(&service).await;
-    let name = "embed_limit_hits_total{limit=\"redemption\",mode=\"enforced\"}";
-    assert_eq!(of(&samples, name), 1.0);
+    for (limit, hits) in [("redemption", 1.0), ("daily", 2.0), ("sessionsPerDay", 3.0)] {
+        let name = format!("embed_limit_hits_total{{limit=\"{limit}\",mode=\"enforced\"}}");
+        assert_eq!(of(&samples, &name), hits, "{limit}");
+    }
+    assert_eq!(of(&samples, "embed_limit_hits_total{limit=\"hourly\",mode=\"enforced\"}"), 0.0);
 }

@@ -48,7 +48,7 @@ async fn open_session(service: &Service) -> String {
 }
 
 /// Fails unless a body is what the document says of its event.
-fn require_documented(delivered: &Delivered) {
+pub fn require_documented(delivered: &Delivered) {
     let names = [
         ("session.created", "SessionCreatedEvent"),
         ("session.renewed", "SessionRenewedEvent"),

@@ -345,19 +345,23 @@ pub mod types {
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
     #[serde(deny_unknown_fields)]
     pub struct Ceilings {
-        /// How many sessions of the key may be alive at the same time.
+        /// How many sessions of the key may be alive at the same time, exactly, over all instances. A
+        /// session counts until it expires, is ended, or is over for want of use; those that were opened
+        /// before the ceiling was set count too.
         #[serde(
             rename = "liveSessions",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub live_sessions: ::std::option::Option<::std::num::NonZeroU64>,
-        /// How many requests a minute the key and the tokens of its sessions may make.
+        /// How many requests the key and the tokens of its sessions may make at once and, steadily, a
+        /// minute. Every instance counts on its own, and starts anew when it is restarted.
         #[serde(
             rename = "requestsPerMinute",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub requests_per_minute: ::std::option::Option<::std::num::NonZeroU64>,
-        /// How many sessions the key may open in a day of UTC.
+        /// How many sessions the key may open in a day of UTC, exactly, over all instances. Counting
+        /// begins when the key is first given a ceiling on sessions.
         #[serde(
             rename = "sessionsPerDay",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -1093,19 +1097,23 @@ pub mod types {
     /// What a key may cost at most. A member that is absent sets no ceiling.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default)]
     pub struct KeyCeilings {
-        /// How many sessions of the key may be alive at the same time.
+        /// How many sessions of the key may be alive at the same time, exactly, over all instances. A
+        /// session counts until it expires, is ended, or is over for want of use; those that were opened
+        /// before the ceiling was set count too.
         #[serde(
             rename = "liveSessions",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub live_sessions: ::std::option::Option<i64>,
-        /// How many requests a minute the key and the tokens of its sessions may make.
+        /// How many requests the key and the tokens of its sessions may make at once and, steadily, a
+        /// minute. Every instance counts on its own, and starts anew when it is restarted.
         #[serde(
             rename = "requestsPerMinute",
             skip_serializing_if = "::std::option::Option::is_none"
         )]
         pub requests_per_minute: ::std::option::Option<i64>,
-        /// How many sessions the key may open in a day of UTC.
+        /// How many sessions the key may open in a day of UTC, exactly, over all instances. Counting
+        /// begins when the key is first given a ceiling on sessions.
         #[serde(
             rename = "sessionsPerDay",
             skip_serializing_if = "::std::option::Option::is_none"
@@ -1773,7 +1781,10 @@ pub mod types {
     /// Whose limit it was.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct LimitEventData {
-        /// Whom the limit is for, for instance `uid:` and a user's id.
+        /// Which limit it was, by the name that refusals tell.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub limit: ::std::option::Option<::std::string::String>,
+        /// Whose limit it was; `uid:` and a user's id, or the id of a key that reached a ceiling.
         pub subject: ::std::string::String,
         /// A tenant's id.
         #[serde(rename = "tenantId")]
@@ -1784,7 +1795,8 @@ pub mod types {
             Default::default()
         }
     }
-    /// A limit was reached. Told once for each subject and window.
+    /// A limit of a user or a ceiling of a key was reached. Told once for each window that is used up;
+    /// of live sessions, once a day.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug)]
     pub struct LimitExceededEvent {
         pub data: LimitEventData,
@@ -6528,6 +6540,10 @@ pub mod types {
         }
         #[derive(Clone, Debug)]
         pub struct LimitEventData {
+            limit: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
             subject: ::std::result::Result<::std::string::String, ::std::string::String>,
             tenant_id: ::std::result::Result<
                 ::std::string::String,
@@ -6537,12 +6553,25 @@ pub mod types {
         impl ::std::default::Default for LimitEventData {
             fn default() -> Self {
                 Self {
+                    limit: Ok(Default::default()),
                     subject: Err("no value supplied for subject".to_string()),
                     tenant_id: Err("no value supplied for tenant_id".to_string()),
                 }
             }
         }
         impl LimitEventData {
+            pub fn limit<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.limit = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for limit: {e}")
+                    });
+                self
+            }
             pub fn subject<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::std::string::String>,
@@ -6574,6 +6603,7 @@ pub mod types {
                 value: LimitEventData,
             ) -> ::std::result::Result<Self, super::error::ConversionError> {
                 Ok(Self {
+                    limit: value.limit?,
                     subject: value.subject?,
                     tenant_id: value.tenant_id?,
                 })
@@ -6582,6 +6612,7 @@ pub mod types {
         impl ::std::convert::From<super::LimitEventData> for LimitEventData {
             fn from(value: super::LimitEventData) -> Self {
                 Self {
+                    limit: Ok(value.limit),
                     subject: Ok(value.subject),
                     tenant_id: Ok(value.tenant_id),
                 }

@@ -44,7 +44,9 @@ pub trait Diagnostics: Authenticate {
     /// Goes through the rules by which a key of any surface opens a session, in the order in which
     /// they decide, and opens none: what runs is the operation's own code up to the point where a
     /// session would be written. Tells the rule that decides, the code that the caller would be refused with, and
-    /// how to mend it. Rules behind the deciding one are `skipped`.
+    /// how to mend it. Rules behind the deciding one are `skipped`. Limits are looked at last and
+    /// nothing is counted against them, so what was granted may be refused a moment later. A key
+    /// that sends too many requests is told so by the door before its body is looked at.
     ///
     /// `request` is the body as it would be sent, as a text; without it the rules on bodies are
     /// skipped. `origin` is the page: on the chat surface its `Origin`, on the others the page that
@@ -103,7 +105,7 @@ pub fn register<S: Diagnostics>(
             )
             .summary("Explain whether a session would be opened")
             .description(
-                "Goes through the rules by which a key of any surface opens a session, in the order in which\nthey decide, and opens none: what runs is the operation's own code up to the point where a\nsession would be written. Tells the rule that decides, the code that the caller would be refused with, and\nhow to mend it. Rules behind the deciding one are `skipped`.\n\n`request` is the body as it would be sent, as a text; without it the rules on bodies are\nskipped. `origin` is the page: on the chat surface its `Origin`, on the others the page that\nshows the iframe. What only the real request has, a signature or a remembered\n`Idempotency-Key`, is not looked at; `POST /v1/debug/signature` looks at signatures.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
+                "Goes through the rules by which a key of any surface opens a session, in the order in which\nthey decide, and opens none: what runs is the operation's own code up to the point where a\nsession would be written. Tells the rule that decides, the code that the caller would be refused with, and\nhow to mend it. Rules behind the deciding one are `skipped`. Limits are looked at last and\nnothing is counted against them, so what was granted may be refused a moment later. A key\nthat sends too many requests is told so by the door before its body is looked at.\n\n`request` is the body as it would be sent, as a text; without it the rules on bodies are\nskipped. `origin` is the page: on the chat surface its `Origin`, on the others the page that\nshows the iframe. What only the real request has, a signature or a remembered\n`Idempotency-Key`, is not looked at; `POST /v1/debug/signature` looks at signatures.\n\nThis operation is for backends: with a tenant's key, a request with an `Origin` header is\nrefused.",
             )
             .tag("diagnostics")
             .request_body_max_bytes(540672),

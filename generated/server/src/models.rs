@@ -405,19 +405,23 @@ impl ::std::convert::TryFrom<::std::string::String> for Capability {
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Ceilings {
-    /// How many sessions of the key may be alive at the same time.
+    /// How many sessions of the key may be alive at the same time, exactly, over all instances. A
+    /// session counts until it expires, is ended, or is over for want of use; those that were opened
+    /// before the ceiling was set count too.
     #[serde(
         rename = "liveSessions",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub live_sessions: ::std::option::Option<::std::num::NonZeroU64>,
-    /// How many requests a minute the key and the tokens of its sessions may make.
+    /// How many requests the key and the tokens of its sessions may make at once and, steadily, a
+    /// minute. Every instance counts on its own, and starts anew when it is restarted.
     #[serde(
         rename = "requestsPerMinute",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub requests_per_minute: ::std::option::Option<::std::num::NonZeroU64>,
-    /// How many sessions the key may open in a day of UTC.
+    /// How many sessions the key may open in a day of UTC, exactly, over all instances. Counting
+    /// begins when the key is first given a ceiling on sessions.
     #[serde(
         rename = "sessionsPerDay",
         skip_serializing_if = "::std::option::Option::is_none"
@@ -3380,12 +3384,16 @@ impl<'de> ::serde::Deserialize<'de> for KnowledgeBaseEntry {
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct LimitEventData {
-    /// Whom the limit is for, for instance `uid:` and a user's id.
+    /// Which limit it was, by the name that refusals tell.
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub limit: ::std::option::Option<::std::string::String>,
+    /// Whose limit it was; `uid:` and a user's id, or the id of a key that reached a ceiling.
     pub subject: ::std::string::String,
     #[serde(rename = "tenantId")]
     pub tenant_id: TenantId,
 }
-/// A limit was reached. Told once for each subject and window.
+/// A limit of a user or a ceiling of a key was reached. Told once for each window that is used up;
+/// of live sessions, once a day.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct LimitExceededEvent {
@@ -5203,7 +5211,7 @@ impl ::std::convert::TryFrom<::std::string::String> for SessionRevokedEventType 
 /// the page is on its list, `request` the body keeps every constraint, `scope` the capabilities
 /// are within its scope, `customer` who claims to be a customer proves it, `directory` employee
 /// and chat are known, `sources` and `theme` are the tenant's, `ceilings` the key may still open
-/// sessions. `framing` decides nothing at the opening: the page may show the iframe.
+/// sessions and send requests. `framing` decides nothing at the opening: the page may show the iframe.
 #[derive(
     ::serde::Deserialize,
     ::serde::Serialize,

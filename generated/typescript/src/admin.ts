@@ -655,17 +655,21 @@ export interface components {
          */
         Ceilings: {
             /**
-             * @description How many sessions of the key may be alive at the same time.
+             * @description How many sessions of the key may be alive at the same time, exactly, over all instances. A
+             *     session counts until it expires, is ended, or is over for want of use; those that were opened
+             *     before the ceiling was set count too.
              * @example 500
              */
             liveSessions?: number;
             /**
-             * @description How many requests a minute the key and the tokens of its sessions may make.
+             * @description How many requests the key and the tokens of its sessions may make at once and, steadily, a
+             *     minute. Every instance counts on its own, and starts anew when it is restarted.
              * @example 600
              */
             requestsPerMinute?: number;
             /**
-             * @description How many sessions the key may open in a day of UTC.
+             * @description How many sessions the key may open in a day of UTC, exactly, over all instances. Counting
+             *     begins when the key is first given a ceiling on sessions.
              * @example 10000
              */
             sessionsPerDay?: number;
@@ -1455,22 +1459,30 @@ export interface components {
         /**
          * @description Whose limit it was.
          * @example {
+         *       "limit": "hourly",
          *       "subject": "uid:u1",
          *       "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
          *     }
          */
         LimitEventData: {
             /**
-             * @description Whom the limit is for, for instance `uid:` and a user's id.
+             * @description Which limit it was, by the name that refusals tell.
+             * @example hourly
+             */
+            limit?: string;
+            /**
+             * @description Whose limit it was; `uid:` and a user's id, or the id of a key that reached a ceiling.
              * @example uid:u1
              */
             subject: string;
             tenantId: components["schemas"]["TenantId"];
         };
         /**
-         * @description A limit was reached. Told once for each subject and window.
+         * @description A limit of a user or a ceiling of a key was reached. Told once for each window that is used up;
+         *     of live sessions, once a day.
          * @example {
          *       "data": {
+         *         "limit": "hourly",
          *         "subject": "uid:u1",
          *         "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
          *       },
@@ -2127,6 +2139,7 @@ export interface components {
          *       },
          *       "limitExceeded": {
          *         "data": {
+         *           "limit": "hourly",
          *           "subject": "uid:u1",
          *           "tenantId": "ten_k5xw2vq7m3n4p6r7sabcdefghi"
          *         },
@@ -2334,7 +2347,10 @@ export interface components {
         /**
          * @description The limits that apply, each with its quota `q` and the window `w` in seconds within which the
          *     whole quota comes back (IETF draft RateLimit header fields, a structured list). `address`,
-         *     `key` and `session` are limits on requests; their quota comes back steadily, not at once.
+         *     `key`, `session` and `redemption` (exchanges of cache keys) are limits on requests; their
+         *     quota comes back steadily, not at once. `hourly`, `daily`, `weekly` and `monthly` are those
+         *     of a user's messages, `sessionsPerDay` and `liveSessions` a key's ceilings on sessions; the
+         *     last has no window.
          */
         RateLimitPolicy: string;
         /** @description Seconds to wait before the next attempt. */

@@ -596,7 +596,10 @@ export interface components {
         /**
          * @description The limits that apply, each with its quota `q` and the window `w` in seconds within which the
          *     whole quota comes back (IETF draft RateLimit header fields, a structured list). `address`,
-         *     `key` and `session` are limits on requests; their quota comes back steadily, not at once.
+         *     `key`, `session` and `redemption` (exchanges of cache keys) are limits on requests; their
+         *     quota comes back steadily, not at once. `hourly`, `daily`, `weekly` and `monthly` are those
+         *     of a user's messages, `sessionsPerDay` and `liveSessions` a key's ceilings on sessions; the
+         *     last has no window.
          */
         RateLimitPolicy: string;
         /** @description Seconds to wait before the next attempt. */

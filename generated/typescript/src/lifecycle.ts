@@ -77,7 +77,9 @@ export interface paths {
          * @description Goes through the rules by which a key of any surface opens a session, in the order in which
          *     they decide, and opens none: what runs is the operation's own code up to the point where a
          *     session would be written. Tells the rule that decides, the code that the caller would be refused with, and
-         *     how to mend it. Rules behind the deciding one are `skipped`.
+         *     how to mend it. Rules behind the deciding one are `skipped`. Limits are looked at last and
+         *     nothing is counted against them, so what was granted may be refused a moment later. A key
+         *     that sends too many requests is told so by the door before its body is looked at.
          *
          *     `request` is the body as it would be sent, as a text; without it the rules on bodies are
          *     skipped. `origin` is the page: on the chat surface its `Origin`, on the others the page that
@@ -707,7 +709,7 @@ export interface components {
          *     the page is on its list, `request` the body keeps every constraint, `scope` the capabilities
          *     are within its scope, `customer` who claims to be a customer proves it, `directory` employee
          *     and chat are known, `sources` and `theme` are the tenant's, `ceilings` the key may still open
-         *     sessions. `framing` decides nothing at the opening: the page may show the iframe.
+         *     sessions and send requests. `framing` decides nothing at the opening: the page may show the iframe.
          * @example scope
          * @enum {string}
          */
@@ -1015,7 +1017,10 @@ export interface components {
         /**
          * @description The limits that apply, each with its quota `q` and the window `w` in seconds within which the
          *     whole quota comes back (IETF draft RateLimit header fields, a structured list). `address`,
-         *     `key` and `session` are limits on requests; their quota comes back steadily, not at once.
+         *     `key`, `session` and `redemption` (exchanges of cache keys) are limits on requests; their
+         *     quota comes back steadily, not at once. `hourly`, `daily`, `weekly` and `monthly` are those
+         *     of a user's messages, `sessionsPerDay` and `liveSessions` a key's ceilings on sessions; the
+         *     last has no window.
          */
         RateLimitPolicy: string;
         /** @description Seconds to wait before the next attempt. */

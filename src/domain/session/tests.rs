@@ -73,6 +73,23 @@ proptest! {
         }
     }
 
+    /// What the store takes for over for want of use is what the state says is over.
+    #[test]
+    fn a_last_sign_is_too_old_exactly_when_the_session_has_expired(
+        idle in 60u32..3_600,
+        used in 0i64..10_000_000,
+        later in 0i64..10_000_000,
+        near in -2i64..3,
+    ) {
+        let mut session = session(START, 1 << 30);
+        let sign = START + used;
+        session.last_used_at = Some(sign);
+        for now_ms in [sign + later, sign + i64::from(idle) * 1_250 + READ_LATE_MS + near] {
+            let state = session.times().state(terms(KeyState::Active, Some(idle)), now_ms);
+            prop_assert_eq!(sign <= idle_until(idle, now_ms), state == State::Expired);
+        }
+    }
+
     /// A session that is used at least once in each time-out lives on, even where each use is
     /// written seconds late; one that is not used any more ends within the documented bound.
     #[test]

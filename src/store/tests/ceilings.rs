@@ -8,7 +8,10 @@ const DAY_MS: i64 = 86_400_000;
 
 fn act(ceilings: Ceilings) -> Act {
     let exceeded = [(); 2].map(|()| AuditEntry { action: "limit.exceed".into(), ..audit("ten_a") });
-    Act { audit: audit("ten_a"), ceiling: Some(Box::new(Ceiling { ceilings, exceeded })) }
+    Act {
+        audit: audit("ten_a"),
+        ceiling: Some(Box::new(Ceiling { ceilings, idle_timeout_s: None, exceeded })),
+    }
 }
 
 fn a_day(sessions: u32) -> Ceilings {
@@ -92,6 +95,61 @@ async fn sessions_stop_counting_when_they_end() {
     open(&store, "d", NOW, alive(2)).await.expect("one was revoked");
     assert_eq!(refusing(open(&store, "e", NOW + 899_999, alive(2)).await), ["liveSessions"]);
     open(&store, "f", NOW + 900_000, alive(2)).await.expect("they have expired");
+}
+
+#[tokio::test]
+async fn sessions_that_are_over_for_want_of_use_do_not_count() {
+    let (_dir, store) = furnished().await;
+    let idle = Some(60);
+    // A minute, a quarter of one and what a use takes to be heard of.
+    let over = NOW + 80_000;
+    let open = async |id: &str, at: i64| {
+        let session =
+            Session { issued_at: at, expires_at: at + 900_000, ..iframe_session(id, "u") };
+        let act = Act {
+            ceiling: act(alive(2))
+                .ceiling
+                .map(|it| Box::new(Ceiling { idle_timeout_s: idle, ..*it })),
+            ..act(alive(2))
+        };
+        let keep = LimitsChange::Keep;
+        store.open_iframe_session(session, id.as_bytes(), 3, keep, act, None).await
+    };
+    let first = open("a", NOW).await.expect("room");
+    open("b", NOW).await.expect("room");
+    assert_eq!(refusing(open("c", over - 1).await), ["liveSessions"]);
+    store.note_use(&first, NOW + 30_000);
+    store.write_uses().await.expect("written");
+    open("d", over).await.expect("only one was used");
+    assert_eq!(refusing(open("e", over).await), ["liveSessions"]);
+}
+
+#[tokio::test]
+async fn standings_tell_what_an_opening_would_find_and_change_nothing() {
+    let (_dir, store) = furnished().await;
+    let mut key = (*store.key("ten_a", "key_iframe").await.expect("read").expect("a key")).clone();
+    key.ceilings = Ceilings { sessions_per_day: Some(3), ..alive(2) };
+    let told = async |at: i64| {
+        let standings = store.standings(&key, at).await.expect("read");
+        (standings.day_used, standings.live, standings.first_end)
+    };
+    assert_eq!(told(NOW).await, (0, 0, None));
+    let (before, keep) = (iframe_session("a", "u"), LimitsChange::Keep);
+    let before = Session { issued_at: NOW, expires_at: NOW + 900_000, ..before };
+    let opened = store.open_iframe_session(before, b"a", 3, keep, audit("ten_a"), None).await;
+    opened.expect("opened");
+    let end = Some(NOW + 900_000);
+    assert_eq!(told(NOW).await, (0, 1, end), "of before the ceiling");
+    open(&store, "b", NOW + 1, key.ceilings).await.expect("room");
+    for _ in 0..3 {
+        assert_eq!(told(NOW + 1).await, (1, 2, end));
+    }
+    assert_eq!(told(NOW + 900_000).await, (1, 1, Some(NOW + 900_001)));
+    assert_eq!(told(NOW + DAY_MS).await, (0, 0, None), "a new day");
+    assert_eq!(told(NOW - DAY_MS).await.0, 1, "a clock behind goes on");
+    key.idle_timeout_s = Some(60);
+    let standings = store.standings(&key, NOW + 80_000).await.expect("read");
+    assert_eq!(standings.live, 1, "the other one is over for want of use");
 }
 
 #[tokio::test]
