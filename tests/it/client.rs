@@ -74,7 +74,7 @@ async fn call_the_chat_surface(service: &Service) -> [&'static str; 4] {
 }
 
 /// Follows a session from its opening to its end; gives the ids of the operations.
-async fn call_the_life_cycle(service: &Service) -> [&'static str; 9] {
+async fn call_the_life_cycle(service: &Service) -> [&'static str; 10] {
     let key = &service.demo.demo.iframe.api_key;
     let backend = lifecycle::Client::new(&service.base_url, Credentials::bearer(key));
     let opened = embed_client(service).embed_session_create().body(inbox()).send().await;
@@ -106,7 +106,10 @@ async fn call_the_life_cycle(service: &Service) -> [&'static str; 9] {
     }));
     let told = backend.signature_debug().body(body).send().await.expect("a key");
     assert!(!told.matches);
+    let anybody = lifecycle::Client::new(&service.base_url, Credentials::none());
+    anybody.jwks_read().send().await.expect("it is public");
     [
+        "jwksRead",
         "sessionExplain",
         "signatureDebug",
         "tokenIntrospect",
@@ -119,8 +122,9 @@ async fn call_the_life_cycle(service: &Service) -> [&'static str; 9] {
     ]
 }
 
-/// Creates a link and redeems its cache key; gives the ids of the operations.
-async fn call_the_iframe_surface(service: &Service) -> [&'static str; 2] {
+/// Creates a link, redeems its cache key and counts a message of its user; gives the ids of the
+/// operations.
+async fn call_the_iframe_surface(service: &Service) -> [&'static str; 6] {
     let body = json!({ "uid": "client", "srcs": service.demo.demo.iframe.source_ids });
     let body: iframe::types::CreateIframeSession = model(body);
     let created = iframe_client(service).iframe_session_create().body(body).send().await;
@@ -130,7 +134,22 @@ async fn call_the_iframe_surface(service: &Service) -> [&'static str; 2] {
     let redeemed = anybody.iframe_token_redeem().body(body).send().await;
     let redeemed = redeemed.expect("a cache key").into_inner();
     assert_eq!((redeemed.uid.as_str(), redeemed.expires_in), ("client", 900));
-    ["iframeSessionCreate", "iframeTokenRedeem"]
+    let host = iframe_client(service);
+    let counted = host.usage_message_create().uid("client").send().await.expect("a user");
+    let (message, used) = (counted.message_id.as_str(), counted.usage.monthly.used);
+    let refund = host.usage_message_refund().uid("client").message_id(message).send().await;
+    refund.expect("a message");
+    let read = host.usage_read().uid("client").send().await.expect("a user");
+    assert_eq!(read.monthly.used, used - 1);
+    assert!(!host.usage_list().send().await.expect("a list").items.is_empty());
+    [
+        "iframeSessionCreate",
+        "iframeTokenRedeem",
+        "usageMessageCreate",
+        "usageMessageRefund",
+        "usageRead",
+        "usageList",
+    ]
 }
 
 /// Calls of the operator; gives the ids of the operations.
