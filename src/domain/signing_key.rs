@@ -146,7 +146,10 @@ pub fn begun(tenant: &str, algorithm: SigningAlgorithm, now_ms: i64) -> Vec<Sign
     match algorithm {
         SigningAlgorithm::Hs256 => Vec::new(),
         SigningAlgorithm::Eddsa => {
-            let first = vec![SigningKey::first(tenant)];
+            // Of no token that is older than the tenant; see `is_bridge`.
+            let oldest_s = now_ms.div_euclid(1000) - LONGEST_LIFETIME_S;
+            let first = SigningKey { active_from: oldest_s * 1000, ..SigningKey::first(tenant) };
+            let first = vec![first];
             succeeded(tenant, first, algorithm, (PENDING_S, LONGEST_LIFETIME_S), now_ms)
         }
     }
@@ -170,7 +173,8 @@ pub fn rotated(
         [] => vec![SigningKey::first(tenant)],
         some => some.to_vec(),
     };
-    let accepted = all.iter().filter_map(|key| key.accepted_until).find(|end| now_ms < *end);
+    let rotated = all.iter().filter(|key| !is_bridge(key));
+    let accepted = rotated.filter_map(|key| key.accepted_until).find(|end| now_ms < *end);
     if let Some(ends_at) = accepted.filter(|_| overlap_s > 0) {
         return Err(Error::RotationInProgress { ends_at });
     }
@@ -205,6 +209,12 @@ fn succeeded(
     };
     all.insert(0, fresh);
     all
+}
+
+/// Whether it only signed until everybody knew what a new tenant signs with: that is no rotation, so
+/// a first one may follow while such tokens are valid still.
+fn is_bridge(key: &SigningKey) -> bool {
+    key.generation == FIRST && key.active_from != SigningKey::first(&key.tenant).active_from
 }
 
 fn newest(all: &[SigningKey]) -> Generation {
@@ -370,6 +380,13 @@ mod tests {
         assert_eq!(keys.signing(T, 3_000).algorithm, SigningAlgorithm::Eddsa);
         let last = 3_000 + LONGEST_LIFETIME_S * 1000 - 1;
         assert_eq!(keys.verifying(T, 2_999, last), Some(Generation::FIRST));
+        // Nor does that keep the tenant from a first rotation, which changes nothing of it.
+        let all = begun(T, SigningAlgorithm::Eddsa, 500);
+        let all = rotated(T, &all, for_overlap(60), 4_000).expect("the first rotation");
+        assert_eq!(known(&all).verifying(T, 2_999, last), None, "within the new overlap");
+        assert_eq!(known(&all).verifying(T, 2_999, 60_000), Some(Generation::FIRST));
+        let again = rotated(T, &all, for_overlap(60), 5_000);
+        assert!(matches!(again, Err(Error::RotationInProgress { .. })), "{again:?}");
     }
 
     proptest! {
