@@ -199,8 +199,15 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Now, milliseconds since 1970.
+    /// Now, milliseconds since 1970: by the clock that the request being handled has moved, if it
+    /// has.
     pub fn now_ms(&self) -> i64 {
+        vestibule_runtime::moved_clock().unwrap_or_else(|| self.own_now_ms())
+    }
+
+    /// Now, milliseconds since 1970, whatever clock a request has moved: for what is told of
+    /// requests, and for what they all share.
+    pub fn own_now_ms(&self) -> i64 {
         let held_at = self.held_at_ms.load(Ordering::Relaxed);
         if held_at != 0 {
             return held_at;

@@ -119,6 +119,16 @@ pub enum Error {
         /// When the older one ends, milliseconds since 1970.
         ends_at: i64,
     },
+    /// The request asks to be handled by a clock that its caller may not move, or not there.
+    #[error("the test clock is refused: {reason}")]
+    TestClockRefused {
+        /// Why, in a few words.
+        reason: &'static str,
+        /// The service's time, milliseconds since 1970; also the earliest that may be asked for.
+        server_time_ms: i64,
+        /// The latest that a test key may ask for, milliseconds since 1970.
+        latest_ms: i64,
+    },
     /// Too many requests of one subject.
     #[error("rate limited")]
     RateLimited {

@@ -229,16 +229,17 @@ impl Provision<'_> {
 
     /// A line of the audit, now.
     pub fn audit(&self, tenant: &str, action: &str, target: &str) -> AuditEntry {
-        AuditEntry {
+        let entry = AuditEntry {
             id: self.ids.id("aud_"),
             tenant: tenant.to_owned(),
-            at: self.clock.now_ms(),
+            at: self.clock.own_now_ms(),
             actor: self.actor.to_owned(),
             action: action.to_owned(),
             target: target.to_owned(),
             subject: None,
             detail: serde_json::Map::new(),
-        }
+        };
+        entry.by_clock(vestibule_runtime::moved_clock())
     }
 }
 

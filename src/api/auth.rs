@@ -71,6 +71,7 @@ impl Authenticate for Context {
             return Err(Error::InvalidApiKey.into());
         }
         request.notes.caller(KnownCaller::default());
+        self.grant_clock(request, None)?;
         Ok(AdminCaller)
     }
 
@@ -78,28 +79,35 @@ impl Authenticate for Context {
         let (_, hash) = bearer(request, Error::InvalidApiKey)?;
         let lookup = hash.lookup();
         let key = self.store.key_by_lookup(&lookup).await?;
-        let now = self.clock.now_ms();
-        let generation = key.as_ref().and_then(|key| key.generation_of(&lookup, now));
+        let by = |now| {
+            let live = key.as_ref().and_then(|key| key.generation_of(&lookup, now));
+            live.ok_or(Error::InvalidApiKey)
+        };
+        let generation = self.by_some_clock(request, by).ok();
         note_key(request, key.as_deref(), generation);
-        let key = key.filter(|key| works_as(key, KeyKind::Iframe));
-        let (key, generation) = key.zip(generation).ok_or(Error::InvalidApiKey)?;
-        self.key_uses.note(&key, now, None);
+        let found = key.as_ref().filter(|key| works_as(key, KeyKind::Iframe));
+        let (key, generation) = found.cloned().zip(generation).ok_or(Error::InvalidApiKey)?;
+        self.settle_clock(request, Some(&key), by)?;
+        self.key_uses.note(&key, self.clock.own_now_ms(), None);
         Ok(ApiKeyCaller { key, generation })
     }
 
     async fn chat_token(&self, request: &Received) -> Result<SessionCaller, Refusal> {
         let (token, _) = bearer(request, Error::InvalidToken)?;
-        let now = self.clock.now_ms();
-        let claims = chat_token::verify(&self.master_keys, token, now)?;
+        let by = |now| chat_token::verify(&self.master_keys, token, now);
+        let claims = self.by_some_clock(request, by)?;
         let (session, key) = self.session_and_key(&claims.tid, &claims.sid).await?;
         note_session(request, &session);
+        let now = self.settle_clock(request, key.as_deref(), by)?;
         chat_session::require_live(&session, key.as_deref(), now)?;
         if !chat_session::speaks(&session, &claims, now) {
             return Err(Error::InvalidToken.into());
         }
         let origin = self.page_origin(request);
         match chat_session::admit(key.as_deref(), origin) {
-            Ok(admitted) => self.key_uses.note(admitted.key, now, origin),
+            Ok(admitted) => {
+                self.key_uses.note(admitted.key, self.clock.own_now_ms(), origin);
+            }
             Err(refusal) if origin.is_none_or(is_documented) => return Err(refusal.into()),
             // Validation refuses it, which comes next.
             Err(_) => {}
@@ -111,16 +119,17 @@ impl Authenticate for Context {
 
     async fn embed_token(&self, request: &Received) -> Result<SessionCaller, Refusal> {
         let (token, hash) = bearer(request, Error::InvalidToken)?;
-        let now = self.clock.now_ms();
-        let claims = self.verified_tokens.claims(&self.tokens, token, &hash, now)?;
+        let by = |now| self.verified_tokens.claims(&self.tokens, token, &hash, now);
+        let claims = self.by_some_clock(request, by)?;
         let (session, key) = self.session_and_key(&claims.tid, &claims.sid).await?;
         note_session(request, &session);
+        let now = self.settle_clock(request, key.as_deref(), by)?;
         session.require_live(key.as_deref().map(Key::terms), now)?;
         if !embed_session::speaks(&session, &claims, now) {
             return Err(Error::InvalidToken.into());
         }
         if let Some(key) = &key {
-            self.key_uses.note(key, now, None);
+            self.key_uses.note(key, self.clock.own_now_ms(), None);
         }
         self.note_use(&session, key.as_deref().map(Key::terms), now);
         let ceilings = key.map(|key| key.ceilings).unwrap_or_default();
@@ -129,8 +138,11 @@ impl Authenticate for Context {
 
     async fn signed_key(&self, request: &Received) -> Result<SignedCaller, Refusal> {
         let sent = signed_headers(&request.headers);
-        let signed = sent.check(self.clock.now_ms(), windows::EMBED_TIMESTAMP_MS)?;
-        Ok(self.signer(&signed, request).await?)
+        let by = |now| sent.check(now, windows::EMBED_TIMESTAMP_MS);
+        let caller = self.signer(&self.by_some_clock(request, by)?, request).await?;
+        self.settle_clock(request, Some(&caller.key), by)?;
+        self.key_uses.note(&caller.key, self.clock.own_now_ms(), None);
+        Ok(caller)
     }
 
     async fn signed_v2(&self, request: &Received) -> Result<SignedV2Caller, Refusal> {
@@ -141,8 +153,11 @@ impl Authenticate for Context {
             nonce_length: nonces::EMBED_NONCE_LENGTH,
         };
         let sent = signed_headers_v2(&request.headers);
-        let signed = sent.check(line, self.clock.now_ms(), bounds)?;
+        let by = |now| sent.check(line, now, bounds);
+        let signed = self.by_some_clock(request, by)?;
         let SignedCaller { key, verified, .. } = self.signer(&signed, request).await?;
+        self.settle_clock(request, Some(&key), by)?;
+        self.key_uses.note(&key, self.clock.own_now_ms(), None);
         Ok(SignedV2Caller { key, verified })
     }
 }
@@ -168,7 +183,7 @@ impl Limited<Context> for ApiKeyCaller {
 /// A key's own rate is for the tokens of its sessions too.
 impl Limited<Context> for SessionCaller {
     fn count(&self, service: &Context) -> Result<(), Refusal> {
-        let (Session { id, key_id, .. }, now) = (&*self.session, service.clock.now_ms());
+        let (Session { id, key_id, .. }, now) = (&*self.session, service.clock.own_now_ms());
         service.edge.session(id, now)?;
         let own = self.ceilings.requests_per_minute;
         Ok(own.map_or(Ok(()), |_| service.edge.key(key_id, own, now))?)
@@ -178,7 +193,7 @@ impl Limited<Context> for SessionCaller {
 /// The admin key is one key.
 impl Limited<Context> for AdminCaller {
     fn count(&self, service: &Context) -> Result<(), Refusal> {
-        Ok(service.edge.key("admin", None, service.clock.now_ms())?)
+        Ok(service.edge.key("admin", None, service.clock.own_now_ms())?)
     }
 }
 
@@ -188,7 +203,9 @@ impl Context {
         let found = self.store.key_by_lookup(signed.key).await?;
         let key = found.as_ref().filter(|key| works_as(key, KeyKind::Embed));
         // An unknown key is verified against nothing, so that it takes as long as a wrong one.
-        let live = key.map(|key| self.live_secrets(key)).transpose()?.unwrap_or_default();
+        let clock = self.asked_clock(request);
+        let live = key.map(|key| self.live_secrets(key, clock.claimed_ms(key.mode)));
+        let live = live.transpose()?.unwrap_or_default();
         let secrets: Vec<_> = live.iter().map(|(_, secret)| secret.clone()).collect();
         let verified = signed.verify(&request.body, &secrets);
         let signer = verified.as_ref().ok().and_then(|verified| live.get(verified.secret));
@@ -196,7 +213,6 @@ impl Context {
         note_key(request, found.as_deref(), generation);
         let verified = verified?;
         let (key, generation) = key.cloned().zip(generation).ok_or(Error::InvalidSignature)?;
-        self.key_uses.note(&key, self.clock.now_ms(), None);
         Ok(SignedCaller { key, generation, verified })
     }
 
@@ -205,7 +221,7 @@ impl Context {
     /// # Errors
     /// `RateLimited`.
     pub fn count_key(&self, key: &Key) -> Result<()> {
-        self.edge.key(&key.id, key.ceilings.requests_per_minute, self.clock.now_ms())
+        self.edge.key(&key.id, key.ceilings.requests_per_minute, self.clock.own_now_ms())
     }
 
     /// A session that a genuine token names, and the key that opened it.
@@ -226,10 +242,9 @@ impl Context {
         }
     }
 
-    /// Generation and text of each secret that still signs.
-    pub(super) fn live_secrets(&self, key: &Key) -> Result<Vec<(i64, SecretString)>> {
-        let now = self.clock.now_ms();
-        let live = key.secrets.iter().filter(|secret| secret.is_live(now));
+    /// Generation and text of each secret that still signs at `now_ms`.
+    pub(super) fn live_secrets(&self, key: &Key, now_ms: i64) -> Result<Vec<(i64, SecretString)>> {
+        let live = key.secrets.iter().filter(|secret| secret.is_live(now_ms));
         let open = live.map(|secret| {
             Ok((secret.generation, open_key_secret(&self.master_keys, key, secret)?))
         });

@@ -9,7 +9,7 @@ use super::auth::{AdminCaller, ApiKeyCaller, SignedV2Caller};
 use super::tenants::ADMIN;
 use crate::context::Context;
 use crate::domain::caller::Caller;
-use crate::domain::key::{KeySettings, Scope};
+use crate::domain::key::{KeySettings, Mode, Scope};
 use crate::error::Result;
 
 /// A backend of a tenant, or the operator.
@@ -41,16 +41,23 @@ impl Context {
 
 fn caller(backend: &Backend) -> Caller {
     match backend {
-        Backend::ApiKey(ApiKeyCaller { key, .. }) => {
-            Caller { tenant: Some(key.tenant.clone()), may_change: true, actor: key.id.clone() }
-        }
+        Backend::ApiKey(ApiKeyCaller { key, .. }) => Caller {
+            tenant: Some(key.tenant.clone()),
+            sees_tests_alone: key.mode == Mode::Test,
+            may_change: true,
+            actor: key.id.clone(),
+        },
         Backend::SignedV2(SignedV2Caller { key, .. }) => Caller {
             tenant: Some(key.tenant.clone()),
+            sees_tests_alone: key.mode == Mode::Test,
             may_change: matches!(key.settings, KeySettings::Embed { scope: Scope::ReadWrite }),
             actor: key.id.clone(),
         },
-        Backend::AdminKey(AdminCaller) => {
-            Caller { tenant: None, may_change: true, actor: ADMIN.to_owned() }
-        }
+        Backend::AdminKey(AdminCaller) => Caller {
+            tenant: None,
+            sees_tests_alone: false,
+            may_change: true,
+            actor: ADMIN.to_owned(),
+        },
     }
 }

@@ -16,8 +16,9 @@ use crate::context::Context;
 use crate::domain::catalogue::{Intent, OfferedQuestion, offered_intents, offered_questions};
 use crate::domain::chat_session::{self, Admitted, Customer, Opening};
 use crate::domain::chat_token;
+use crate::domain::key::Mode;
 use crate::domain::sealing::MasterKeys;
-use crate::domain::session::Session;
+use crate::domain::session::{Conversation, Session};
 use crate::error::{Error, Result, Thing};
 use crate::provision::open_identity_secret;
 use crate::store::{Catalogue, OpenedChat, Receipt};
@@ -29,15 +30,20 @@ impl ChatSessions for Context {
         keyed: Option<Keyed>,
     ) -> Result<ChatSessionCreateResponse, Refusal> {
         let body = request.body;
-        let (public_key, now) = (body.public_key.as_str(), self.clock.now_ms());
+        let public_key = body.public_key.as_str();
         let key = self.store.key_by_lookup(public_key).await?;
-        let generation = key.as_ref().and_then(|key| key.generation_of(public_key, now));
+        let by = |now| {
+            let live = key.as_ref().and_then(|key| key.generation_of(public_key, now));
+            live.ok_or(Error::WidgetDisabled)
+        };
+        let generation = self.by_some_clock(&request.received, by).ok();
         note_key(&request.received, key.as_deref(), generation);
         // One that a rotation has ended is as good as unknown.
-        let key = key.as_deref().filter(|_| generation.is_some());
+        let live = key.as_deref().filter(|_| generation.is_some());
         let origin = request.received.origin();
-        let admitted = chat_session::admit(key, origin)?;
-        self.key_uses.note(admitted.key, now, origin);
+        let admitted = chat_session::admit(live, origin)?;
+        self.settle_clock(&request.received, Some(admitted.key), by)?;
+        self.key_uses.note(admitted.key, self.clock.own_now_ms(), origin);
         self.count_key(admitted.key)?;
         let customer = self.customer(
             &admitted,
@@ -129,6 +135,9 @@ impl Context {
         // merging makes of them.
         let conversation =
             chat_session::converse(tenant, customer, None, fresh, opening, now, |_| vec![])?;
+        // What test keys do is in nobody's conversation, and nobody goes on in theirs.
+        let verified = conversation.verified && admitted.key.mode == Mode::Live;
+        let conversation = Conversation { verified, ..conversation };
         let ids = self.fresh_ids(now);
         let session = chat_session::open(*admitted, generation, &conversation, intents, now, ids);
         let audit = self

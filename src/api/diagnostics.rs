@@ -64,7 +64,7 @@ impl Context {
         sent: &models::SignatureDebug,
     ) -> Result<models::SignatureDiagnosis, Refusal> {
         let now = self.clock.now_ms();
-        let live = self.live_secrets(key)?;
+        let live = self.live_secrets(key, now)?;
         let secrets: Vec<_> = live.into_iter().map(|(_, secret)| secret).collect();
         let attempt = Attempt {
             timestamp: &sent.timestamp,

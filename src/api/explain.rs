@@ -178,8 +178,10 @@ impl Context {
         let (now, ceilings) = (self.clock.now_ms(), key.ceilings);
         let mut standings = self.store.standings(key, now).await.map_err(Halt::Failed)?;
         let room = standings.admit(ceilings, now);
+        // Limits at the edge go by the service's own time, whatever clock a request has moved.
+        let own = self.clock.own_now_ms();
         let passes =
-            room.and_then(|()| self.edge.look_at_key(&key.id, ceilings.requests_per_minute, now));
+            room.and_then(|()| self.edge.look_at_key(&key.id, ceilings.requests_per_minute, own));
         passes.map_err(|error| halt(error, refused))
     }
 }

@@ -91,6 +91,7 @@ impl Service {
             .about(session.grant.subject())
             .with("generation", session.key_generation);
         let (act, hash) = (self.opening(key, audit), cache_key.bytes());
+        let limits = limits.of(key.mode);
         self.store.open_iframe_session(session, hash, most, limits, act, receipt).await
     }
 

@@ -23,13 +23,18 @@ impl IframeTokens for Context {
         request: IframeTokenRedeemRequest,
     ) -> Result<IframeTokenRedeemResponse, Refusal> {
         self.require_same_origin(request.received.origin())?;
-        let now = self.clock.now_ms();
-        let standing = self.edge.redemption(request.received.client, now)?;
+        let clock = self.asked_clock(&request.received);
+        let standing = self.edge.redemption(request.received.client, clock.own_ms)?;
         let hash = KeyHash::of(&request.body.cache_key);
         request.received.notes.token(TokenPrefix(hash.prefix()));
-        let redeemed = self.store.redeem_cache_key(hash.bytes(), now, self.ids.id("aud_")).await?;
-        let Redeemed { session, terms, .. } = &redeemed;
+        let audit_id = self.ids.id("aud_");
+        let redeemed = self.store.redeem_cache_key(hash.bytes(), clock, audit_id).await?;
+        let Redeemed { session, terms, moved_to, .. } = &redeemed;
         note_session(&request.received, session);
+        if let Some(at) = moved_to {
+            request.received.move_clock(*at);
+        }
+        let now = self.clock.now_ms();
         self.note_use(session, Some(*terms), now);
         let body = self.redeemed_token(redeemed, now).await?;
         let RateLimitFields { policy: ratelimit_policy, state: ratelimit } = standing.into();

@@ -53,6 +53,7 @@ mod refusal;
 mod renewals;
 mod sessions;
 mod tenants;
+mod test_clocks;
 mod tokens;
 mod try_out;
 mod usage;
@@ -126,7 +127,7 @@ impl Host for Context {
     }
 
     fn count_address(&self, address: IpAddr) -> Result<(), Refusal> {
-        Ok(self.edge.address(address, self.clock.now_ms())?)
+        Ok(self.edge.address(address, self.clock.own_now_ms())?)
     }
 
     fn begin(&self, asked: &Asked<'_>) -> Span {

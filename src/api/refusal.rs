@@ -58,6 +58,12 @@ impl From<Error> for Refusal {
             Error::RotationInProgress { ends_at } => {
                 Self::new(codes::ROTATION_IN_PROGRESS).detail("ends_at_ms", ends_at)
             }
+            Error::TestClockRefused { reason, server_time_ms, latest_ms } => {
+                Self::new(codes::TEST_CLOCK_REFUSED)
+                    .detail("reason", reason)
+                    .detail("server_time_ms", server_time_ms)
+                    .detail("latest_ms", latest_ms)
+            }
             Error::RateLimited { standing, retry_after_s } => {
                 Self::limited(codes::RATE_LIMITED, &[standing], retry_after_s)
                     .detail("limit", standing.quota)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::chat_sessions::offered_names;
 use crate::context::Context;
+use crate::domain::caller::Caller;
 use crate::domain::key::{Key, KeySettings};
 use crate::domain::session::{Grant, Session};
 use crate::domain::{
@@ -48,19 +49,21 @@ impl Context {
         }
     }
 
-    /// What somebody's token is, when `tenant` may know: `None` for whatever speaks for no session.
+    /// What somebody's token is, when `caller` may know: `None` for whatever speaks for no session.
     pub(super) async fn presented(
         &self,
         token: &str,
-        tenant: Option<&str>,
+        caller: &Caller,
         now_ms: i64,
     ) -> Result<Option<(introspection::Presented, Arc<Session>)>> {
+        let tenant = caller.tenant.as_deref();
         let read = introspection::read(&self.tokens, &self.master_keys, token, tenant, now_ms);
         let Some(presented) = read else { return Ok(None) };
         let (tenant, id) = presented.session();
         let session = self.store.session(tenant, id).await?;
         let session = session.filter(|session| presented.speaks(session, now_ms));
-        Ok(session.map(|session| (presented, session)))
+        let Some(session) = session else { return Ok(None) };
+        Ok(self.may_see(caller, &session).await?.then_some((presented, session)))
     }
 
     /// Whether a key would grant now what a session of it may do.

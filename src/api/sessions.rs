@@ -16,12 +16,13 @@ use super::tenants::page_size;
 use crate::context::Context;
 use crate::domain::audit::Subject;
 use crate::domain::caller::Caller;
+use crate::domain::key::Mode;
 use crate::domain::session::{Overview, Session, State, Surface};
 use crate::domain::session_filter::Filter;
 use crate::domain::target::Target;
 use crate::error::{Error, Result, Thing};
 use crate::provision::Ending;
-use crate::store::{SessionPage, Swept};
+use crate::store::{Judged, SessionPage, Swept};
 
 impl Sessions for Context {
     async fn session_list(
@@ -37,7 +38,8 @@ impl Sessions for Context {
             Some(filter) => self.store.session_page(&filter, after, limit, now).await?,
             None => SessionPage::default(),
         };
-        let items = page.items.iter().map(|(session, state)| shown(session, *state, now));
+        let items = page.items.iter();
+        let items = items.map(|(session, judged)| shown(session, *judged, now));
         let items = items.collect::<Result<_, _>>()?;
         let next = page.next.as_deref().map(documented).transpose()?;
         Ok(SessionListResponse::Ok { body: models::SessionList { items, next } })
@@ -50,8 +52,8 @@ impl Sessions for Context {
     ) -> Result<SessionReadResponse, Refusal> {
         let session = self.seen_session(&self.reader(caller).await?, &request.path.sid).await?;
         let (session, now) = (session.overview(), self.clock.now_ms());
-        let state = self.store.state_of(&session, now).await?;
-        Ok(SessionReadResponse::Ok { body: shown(&session, state, now)? })
+        let judged = self.store.judged(&session, now).await?;
+        Ok(SessionReadResponse::Ok { body: shown(&session, judged, now)? })
     }
 
     async fn session_renew(
@@ -96,6 +98,7 @@ impl Sessions for Context {
         let tenant =
             tenant.ok_or_else(|| Error::Rules(vec![Violation::body("/tenant_id", "required")]))?;
         let ending = Ending {
+            tests_alone: caller.sees_tests_alone,
             targets: body.targets.iter().map(target).collect::<Result<_, _>>()?,
             issued_before: body.issued_before.map(|at| at.0),
             margin_s: body.reauth_margin_s,
@@ -111,7 +114,20 @@ impl Context {
             Some(tenant) => self.store.session(tenant, id).await?,
             None => self.store.session_by_id(id).await?.map(Arc::new),
         };
-        found.ok_or(Error::NotFound(Thing::Session))
+        let session = found.ok_or(Error::NotFound(Thing::Session))?;
+        match self.may_see(caller, &session).await? {
+            true => Ok(session),
+            false => Err(Error::NotFound(Thing::Session)),
+        }
+    }
+
+    /// Whether a session of the caller's tenant is one that their key may see.
+    pub(super) async fn may_see(&self, caller: &Caller, session: &Session) -> Result<bool> {
+        if !caller.sees_tests_alone {
+            return Ok(true);
+        }
+        let key = self.store.key(&session.tenant, &session.key_id).await?;
+        Ok(caller.sees_mode(key.map(|key| key.mode)))
     }
 
     /// Ends a session now, on behalf of `actor`.
@@ -151,6 +167,7 @@ fn asked(caller: &Caller, query: models::SessionListQuery) -> Option<Filter> {
             models::Surface::Chat => Surface::Chat,
             models::Surface::Iframe => Surface::Iframe,
         }),
+        mode: caller.sees_tests_alone.then_some(Mode::Test),
         state: query.state.map(|it| match it {
             models::SessionState::Live => State::Live,
             models::SessionState::Expired => State::Expired,
@@ -162,7 +179,11 @@ fn asked(caller: &Caller, query: models::SessionListQuery) -> Option<Filter> {
     })
 }
 
-fn shown(session: &Overview, state: State, now_ms: i64) -> Result<models::Session, Refusal> {
+fn shown(
+    session: &Overview,
+    Judged { state, mode }: Judged,
+    now_ms: i64,
+) -> Result<models::Session, Refusal> {
     let (mut employee, mut customer, mut uid) = (None, None, None);
     match session.subject.clone() {
         Some(Subject::Employee(id)) => employee = Some(id),
@@ -181,6 +202,10 @@ fn shown(session: &Overview, state: State, now_ms: i64) -> Result<models::Sessio
             State::Revoked => models::SessionState::Revoked,
         },
         key_id: documented(&session.key_id)?,
+        mode: mode.map(|mode| match mode {
+            Mode::Live => models::SessionMode::Live,
+            Mode::Test => models::SessionMode::Test,
+        }),
         employee,
         chat: session.chat.clone(),
         customer,

@@ -22,7 +22,7 @@ impl Tokens for Context {
         request: TokenIntrospectRequest,
     ) -> Result<TokenIntrospectResponse, Refusal> {
         let (caller, now) = (self.reader(caller).await?, self.clock.now_ms());
-        let presented = self.presented(&request.body.token, caller.tenant.as_deref(), now).await?;
+        let presented = self.presented(&request.body.token, &caller, now).await?;
         let Some((presented, session)) = presented else { return Ok(inactive()) };
         let key = self.store.key(&session.tenant, &session.key_id).await?;
         if session.require_live(key.as_deref().map(Key::terms), now).is_err() {
@@ -38,7 +38,7 @@ impl Tokens for Context {
         request: TokenRevokeRequest,
     ) -> Result<TokenRevokeResponse, Refusal> {
         let (caller, now) = (self.changer(caller).await?, self.clock.now_ms());
-        let presented = self.presented(&request.body.token, caller.tenant.as_deref(), now).await?;
+        let presented = self.presented(&request.body.token, &caller, now).await?;
         if let Some((_, session)) = presented {
             self.end(&session, &caller.actor).await?;
         }

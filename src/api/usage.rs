@@ -28,8 +28,8 @@ impl UsageTrait for Context {
         let (query, now) = (request.query, self.clock.now_ms());
         let (limit, after) = (page_size(query.limit), query.after.as_ref().map(|a| a.as_str()));
         let filter = UsageFilter { exceeded: query.exceeded, active_since: query.active_since };
-        let tenant = &caller.key.tenant;
-        let mut found = self.store.list_usage(tenant, filter, after, limit + 1, now).await?;
+        let Key { tenant, mode, .. } = &*caller.key;
+        let mut found = self.store.list_usage(tenant, *mode, filter, after, limit + 1, now).await?;
         let next = next_cursor(&mut found, limit, |usage| &usage.uid);
         let items = found.iter().map(|usage| shown(usage, now)).collect::<Result<_, _>>()?;
         let next = next.as_deref().map(documented).transpose()?;
@@ -41,7 +41,8 @@ impl UsageTrait for Context {
         caller: ApiKeyCaller,
         request: UsageReadRequest,
     ) -> Result<UsageReadResponse, Refusal> {
-        let usage = self.store.usage(&caller.key.tenant, &request.path.uid).await?;
+        let usage =
+            self.store.usage(&caller.key.tenant, caller.key.mode, &request.path.uid).await?;
         Ok(UsageReadResponse::Ok { body: shown(&usage, self.clock.now_ms())? })
     }
 
@@ -66,9 +67,9 @@ impl UsageTrait for Context {
         caller: ApiKeyCaller,
         request: UsageMessageRefundRequest,
     ) -> Result<UsageMessageRefundResponse, Refusal> {
-        let (tenant, path) = (&caller.key.tenant, &request.path);
-        let now = self.clock.now_ms();
-        self.store.refund_message(tenant, &path.uid, &path.message_id, now).await?;
+        let (path, now) = (&request.path, self.clock.now_ms());
+        let Key { tenant, mode, .. } = &*caller.key;
+        self.store.refund_message(tenant, *mode, &path.uid, &path.message_id, now).await?;
         Ok(UsageMessageRefundResponse::NoContent {})
     }
 }
@@ -85,8 +86,13 @@ impl Context {
             let line = self.audit(&key.tenant, &key.id, "limit.exceed", &key.id);
             line.about(Subject::Uid(uid.to_owned()))
         });
-        let message =
-            Message { tenant: key.tenant.clone(), uid: uid.to_owned(), id: id.clone(), at: now };
+        let message = Message {
+            tenant: key.tenant.clone(),
+            mode: key.mode,
+            uid: uid.to_owned(),
+            id: id.clone(),
+            at: now,
+        };
         Ok((id, self.store.accept_message(message, exceeded).await?, now))
     }
 }

@@ -106,6 +106,7 @@ impl From<Error> for Failure {
             | Error::ThemeConflict
             | Error::CacheKeyExpired
             | Error::CacheKeyUsed
+            | Error::TestClockRefused { .. }
             | Error::RateLimited { .. }
             | Error::LimitExceeded { .. } => "open a new session and try again",
         };

@@ -157,7 +157,7 @@ impl Show {
         let (session, state) = self.workplace.work(async |desk| {
             let found = desk.store.session_by_id(&self.id).await?;
             let session = found.ok_or(Error::NotFound(Thing::Session))?.overview();
-            let state = desk.store.state_of(&session, desk.clock.now_ms()).await?;
+            let state = desk.store.judged(&session, desk.clock.now_ms()).await?.state;
             Ok((session, state))
         })?;
         if self.json {
@@ -199,7 +199,7 @@ impl Revoke {
         }
         let Self { targets, tenant, margin, workplace, json } = self;
         let targets: Vec<_> = targets.iter().filter_map(|text| Target::parse(text)).collect();
-        let ending = Ending { targets, issued_before: None, margin_s: margin };
+        let ending = Ending { tests_alone: false, targets, issued_before: None, margin_s: margin };
         let total = workplace.work(async |desk| {
             desk.store.tenant(&tenant).await?.ok_or(Error::NotFound(Thing::Tenant))?;
             Ok(desk.provision().end_sessions(&tenant, ending).await?)
@@ -261,7 +261,7 @@ async fn passing(
     loop {
         let most = limit.saturating_sub(passing.len()).min(PAGE);
         let page = desk.store.session_page(filter, after, most, now).await?;
-        passing.extend(page.items);
+        passing.extend(page.items.into_iter().map(|(it, judged)| (it, judged.state)));
         after = page.next;
         if after.is_none() || passing.len() >= limit {
             return Ok(passing);

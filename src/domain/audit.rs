@@ -41,6 +41,16 @@ impl AuditEntry {
         self
     }
 
+    /// The entry as one of a request that was handled by another time than the service's own,
+    /// milliseconds since 1970.
+    #[must_use]
+    pub fn by_clock(self, moved_ms: Option<i64>) -> Self {
+        match moved_ms {
+            Some(at) => self.with("test_clock_ms", at),
+            None => self,
+        }
+    }
+
     /// The entry as one about a person, if there is one.
     #[must_use]
     pub fn about(mut self, subject: impl Into<Option<Subject>>) -> Self {

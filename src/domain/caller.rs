@@ -3,7 +3,7 @@
 //!
 //! How they proved it stays with the doors.
 
-use super::key::Scope;
+use super::key::{Mode, Scope};
 use crate::error::{Error, Result};
 
 /// A backend of a tenant, or the operator.
@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 pub struct Caller {
     /// The only tenant whose sessions they may see; `None` for the operator, who may see all.
     pub tenant: Option<String>,
+    /// Whether they see the sessions that test keys opened and no others: theirs is a test key.
+    pub sees_tests_alone: bool,
     /// Whether they may end and renew what they see.
     pub may_change: bool,
     /// What the audit calls them.
@@ -21,6 +23,11 @@ impl Caller {
     /// Whether what belongs to `tenant` is theirs to see.
     pub fn sees(&self, tenant: &str) -> bool {
         self.tenant.as_deref().is_none_or(|own| own == tenant)
+    }
+
+    /// Whether they see what a key of this mode opened; `None` when that key is gone.
+    pub fn sees_mode(&self, mode: Option<Mode>) -> bool {
+        !self.sees_tests_alone || mode == Some(Mode::Test)
     }
 
     /// # Errors
@@ -51,6 +58,7 @@ mod tests {
     fn a_tenant_sees_its_own_and_the_operator_sees_all() {
         let of = |tenant: Option<&str>| Caller {
             tenant: tenant.map(str::to_owned),
+            sees_tests_alone: false,
             may_change: true,
             actor: "a".to_owned(),
         };
@@ -65,7 +73,12 @@ mod tests {
 
     #[test]
     fn who_may_only_look_changes_nothing() {
-        let of = |may_change| Caller { tenant: None, may_change, actor: "a".to_owned() };
+        let of = |may_change| Caller {
+            tenant: None,
+            sees_tests_alone: false,
+            may_change,
+            actor: "a".to_owned(),
+        };
         assert!(of(true).require_change().is_ok() && of(false).require_change().is_err());
     }
 }

@@ -80,6 +80,7 @@ pub fn rule_of(error: &Error) -> Option<Rule> {
         | Error::LifetimeExhausted
         | Error::WebhookDisabled
         | Error::RotationInProgress { .. }
+        | Error::TestClockRefused { .. }
         | Error::Unavailable(_)
         | Error::IdempotencyInProgress
         | Error::IdempotencyKeyReused

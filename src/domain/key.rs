@@ -25,7 +25,7 @@ impl KeyKind {
 }
 
 /// Whether a key serves real users.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// It does.
     Live,

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::key::Mode;
+
 /// Accepted user messages per window; a window without a number is unlimited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,7 +36,21 @@ pub enum LimitsChange {
     Set(Limits),
 }
 
+/// What a request does to the limits that hold for keys of its key's mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitsOf {
+    /// Live and test keys limit and count a user apart.
+    pub mode: Mode,
+    /// What is done to them.
+    pub change: LimitsChange,
+}
+
 impl LimitsChange {
+    /// This, for what keys of a mode count.
+    pub fn of(self, mode: Mode) -> LimitsOf {
+        LimitsOf { mode, change: self }
+    }
+
     /// What holds after the request, given what held before.
     pub fn apply(self, before: Option<Limits>) -> Option<Limits> {
         match self {

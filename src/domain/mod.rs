@@ -39,6 +39,7 @@ pub mod signing_key;
 pub mod sortable_id;
 pub mod target;
 pub mod tenant;
+pub mod test_clock;
 pub mod theme;
 pub mod token;
 pub mod usage;

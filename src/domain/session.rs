@@ -217,6 +217,12 @@ impl Times {
         }
     }
 
+    /// Whether it was opened by now, as far as clocks of instances agree. What a test key opens
+    /// with its clock moved is yet to come by every other clock.
+    pub fn has_begun(self, now_ms: i64) -> bool {
+        self.issued_at <= now_ms.saturating_add(DRIFT_MS)
+    }
+
     /// Whether it was opened before `at_ms`.
     pub fn issued_before(self, at_ms: i64) -> bool {
         self.issued_at < at_ms
@@ -269,6 +275,9 @@ fn quarter_ms(idle_timeout_s: u32) -> i64 {
 }
 
 const READ_LATE_MS: i64 = 5_000;
+
+/// How far clocks of instances may be apart; beyond half of it an instance is not ready.
+const DRIFT_MS: i64 = 60_000;
 
 impl Session {
     /// A session that `key` opens at `now_ms` by its credential of `generation`. Its tokens live

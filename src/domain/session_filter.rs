@@ -2,6 +2,7 @@
 //!
 //! Which conditions the store can look up is the store's to say; all of them are judged here.
 
+use super::key::Mode;
 use super::session::{Overview, State, Surface};
 use super::target::Target;
 
@@ -12,6 +13,8 @@ pub struct Filter {
     pub tenant: Option<String>,
     /// Where it was opened.
     pub surface: Option<Surface>,
+    /// The mode of the key that opened it.
+    pub mode: Option<Mode>,
     /// What became of it.
     pub state: Option<State>,
     /// The targets that all must name it.
@@ -23,11 +26,13 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether a session passes that is in `state` now.
-    pub fn admits(&self, session: &Overview, state: State) -> bool {
+    /// Whether a session passes that is in `state` now, and that a key of `mode` opened; `None`
+    /// when that key is gone.
+    pub fn admits(&self, session: &Overview, state: State, mode: Option<Mode>) -> bool {
         let opened_at = session.times.issued_at;
         self.tenant.as_ref().is_none_or(|tenant| *tenant == session.tenant)
             && self.surface.is_none_or(|surface| surface == session.surface)
+            && (self.mode.is_none() || self.mode == mode)
             && self.state.is_none_or(|wanted| wanted == state)
             && self.targets.iter().all(|target| target.names(session))
             && self.issued_after.is_none_or(|at| opened_at >= at)
@@ -61,13 +66,14 @@ mod tests {
 
     #[test]
     fn every_condition_must_hold() {
-        let admits = |filter: Filter| filter.admits(&session(), State::Live);
+        let admits = |filter: Filter| filter.admits(&session(), State::Live, Some(Mode::Live));
         let none = Filter::default;
         assert!(admits(none()));
         let uid = |id: &str| Target::Subject(Subject::Uid(id.into()));
         let holds = Filter {
             tenant: Some("ten_a".into()),
             surface: Some(Surface::Iframe),
+            mode: Some(Mode::Live),
             state: Some(State::Live),
             targets: vec![uid("u"), Target::Key("key_a".into())],
             issued_after: Some(1_000),
@@ -77,6 +83,7 @@ mod tests {
         for broken in [
             Filter { tenant: Some("ten_b".into()), ..holds.clone() },
             Filter { surface: Some(Surface::Chat), ..holds.clone() },
+            Filter { mode: Some(Mode::Test), ..holds.clone() },
             Filter { state: Some(State::Revoked), ..holds.clone() },
             Filter { targets: vec![uid("u"), uid("v")], ..holds.clone() },
             Filter { issued_after: Some(1_001), ..holds.clone() },

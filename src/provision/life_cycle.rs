@@ -10,6 +10,8 @@ use crate::store::{Sweep, Swept};
 /// Which sessions of a tenant to end, and when.
 #[derive(Clone, Debug)]
 pub struct Ending {
+    /// Whether only those that test keys opened.
+    pub tests_alone: bool,
     /// Whose.
     pub targets: Vec<Target>,
     /// Only those opened before this, milliseconds since 1970; never later than now.
@@ -58,10 +60,11 @@ impl Provision<'_> {
     /// # Errors
     /// `Unavailable` when the database does not answer; what was ended until then stays ended.
     pub async fn end_sessions(&self, tenant: &str, ending: Ending) -> Result<Swept> {
-        let Ending { targets, issued_before, margin_s } = ending;
+        let Ending { tests_alone, targets, issued_before, margin_s } = ending;
         let now = self.clock.now_ms();
         let sweep = Sweep {
             tenant: tenant.to_owned(),
+            tests_alone,
             targets,
             now,
             cut: now.saturating_add(margin_s.saturating_mul(1000)),

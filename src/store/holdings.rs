@@ -121,8 +121,9 @@ pub(super) static HOLDINGS: &[Holding] = &[
     },
     Holding {
         table: "uid_usage",
-        key: &["uid"],
+        key: &["mode", "uid"],
         shown: &[
+            "mode",
             "uid",
             "limited",
             "hourly_limit",
@@ -149,7 +150,7 @@ pub(super) static HOLDINGS: &[Holding] = &[
     Holding {
         table: "uid_messages",
         key: &["message_id"],
-        shown: &["message_id", "uid", "accepted_at", "refunded_at"],
+        shown: &["message_id", "mode", "uid", "accepted_at", "refunded_at"],
         of: Of::uid("uid = $2"),
         ..PLAIN
     },

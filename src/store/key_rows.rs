@@ -139,7 +139,7 @@ fn key(mut row: Row) -> Result<Key, Failure> {
     })
 }
 
-fn mode(name: &str) -> Result<Mode, Failure> {
+pub(super) fn mode(name: &str) -> Result<Mode, Failure> {
     match name {
         "live" => Ok(Mode::Live),
         "test" => Ok(Mode::Test),

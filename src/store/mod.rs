@@ -68,7 +68,7 @@ pub use openings::VariablesCheck;
 pub use purge::Purged;
 pub use sealed_values::{Resealing, SealedValue};
 pub use session_ends::{Sweep, Swept};
-pub use session_pages::SessionPage;
+pub use session_pages::{Judged, SessionPage};
 pub use session_renewals::Renew;
 pub use sessions::{OpenedChat, Redeemed};
 pub use sqlite::Migrations;

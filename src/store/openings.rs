@@ -18,7 +18,8 @@ use super::{audit, usage};
 use crate::domain::ceiling::{Act, Ceiling};
 use crate::domain::chat_session;
 use crate::domain::idempotency::Claim;
-use crate::domain::limits::LimitsChange;
+use crate::domain::key::Mode;
+use crate::domain::limits::{LimitsChange, LimitsOf};
 use crate::domain::session::{AuditEntry, Conversation, Grant, Session};
 use crate::error::{Error, Result};
 
@@ -43,7 +44,7 @@ pub(super) struct Opening {
 pub(super) enum Door {
     Embed { mac: Vec<u8>, replay_expires_at: i64 },
     Chat { conversation: Box<Conversation>, check: VariablesCheck },
-    Iframe { cache_key_hash: Vec<u8>, max_redemptions: u32, limits: LimitsChange },
+    Iframe { cache_key_hash: Vec<u8>, max_redemptions: u32, limits: LimitsOf },
 }
 
 /// The surfaces by name, in the order of [`Door::surface`].
@@ -377,13 +378,13 @@ async fn change_limits(
     conn: &mut Connection,
     openings: impl Iterator<Item = &Opening>,
 ) -> Result<(), Failure> {
-    let mut changes: HashMap<(&str, &str), LimitsChange> = HashMap::new();
+    let mut changes: HashMap<(&str, Mode, &str), LimitsChange> = HashMap::new();
     for Opening { session, door, .. } in openings {
         if let (Door::Iframe { limits, .. }, Grant::Iframe { uid, .. }) = (door, &session.grant) {
-            match limits {
+            match limits.change {
                 LimitsChange::Keep => {}
                 LimitsChange::Clear | LimitsChange::Set(_) => {
-                    changes.insert((&session.tenant, uid), *limits);
+                    changes.insert((&session.tenant, limits.mode, uid), limits.change);
                 }
             }
         }

@@ -19,6 +19,8 @@ use crate::error::Result;
 pub struct Sweep {
     /// The owner of the sessions.
     pub tenant: String,
+    /// Whether only sessions that test keys opened are ended.
+    pub tests_alone: bool,
     /// All targets, in the order in which they are worked through.
     pub targets: Vec<Target>,
     /// The time of the request, milliseconds since 1970: what is over by then is not ended.
@@ -136,7 +138,7 @@ impl Job for Slice {
             vec![sweep.tenant.as_str().into(), (&*named).into(), after.as_str().into()]
         };
         let mut values = place();
-        values.push(limit.into());
+        values.extend([limit.into(), sweep.tests_alone.into()]);
         let rows = conn.fetch(read, values).await?;
         let found: Vec<Overview> = rows.into_iter().map(overview).collect::<Result<_, _>>()?;
         let Some(last) = found.last() else { return Ok((Swept::default(), None)) };
@@ -148,6 +150,7 @@ impl Job for Slice {
             sweep.now.into(),
             sweep.cut.into(),
             Value::from(sweep.issued_before),
+            sweep.tests_alone.into(),
         ]);
         let revoked = conn.execute(end, values).await?;
         let lines = ending.iter().zip(audit_ids).map(|(session, id)| AuditEntry {
@@ -187,6 +190,13 @@ impl Sweep {
     }
 }
 
+macro_rules! of_a_test_key {
+    () => {
+        "EXISTS (SELECT 1 FROM keys AS k WHERE k.tenant_id = s.tenant_id \
+         AND k.key_id = s.key_id AND k.mode = 'test')"
+    };
+}
+
 /// The next sessions of a target, and the end of those among them that are not over.
 macro_rules! sweep {
     ($condition:literal) => {
@@ -197,12 +207,17 @@ macro_rules! sweep {
                 from_sessions!(),
                 "WHERE s.session_id > $3 AND ",
                 $condition,
-                " ORDER BY s.session_id LIMIT $4"
+                " AND ($5 = 0 OR ",
+                of_a_test_key!(),
+                ") ORDER BY s.session_id LIMIT $4"
             ),
             concat!(
                 "UPDATE sessions AS s SET revoked_at = $6 WHERE s.session_id > $3 \
                  AND s.session_id <= $4 AND s.expires_at > $5 \
-                 AND (s.revoked_at IS NULL OR s.revoked_at > $6) AND s.issued_at < $7 AND ",
+                 AND (s.revoked_at IS NULL OR s.revoked_at > $6) AND s.issued_at < $7 \
+                 AND ($8 = 0 OR ",
+                of_a_test_key!(),
+                ") AND ",
                 $condition
             ),
         )

@@ -3,17 +3,26 @@
 
 use super::Store;
 use super::session_lists::SessionRange;
-use crate::domain::key::Key;
+use crate::domain::key::{Key, Mode};
 use crate::domain::session::{Overview, State};
 use crate::domain::session_filter::Filter;
 use crate::domain::sortable_id;
 use crate::error::Result;
 
+/// What became of a session, as its key decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// What became of it.
+    pub state: State,
+    /// The mode of the key that opened it; `None` when that key is gone.
+    pub mode: Option<Mode>,
+}
+
 /// Sessions with what became of them, the latest first.
 #[derive(Clone, Debug, Default)]
 pub struct SessionPage {
     /// The sessions of this page.
-    pub items: Vec<(Overview, State)>,
+    pub items: Vec<(Overview, Judged)>,
     /// Where the next page begins; `None` when there is none.
     pub next: Option<String>,
 }
@@ -49,11 +58,11 @@ impl Store {
                     page.next = range.before;
                     return Ok(page);
                 }
-                let state = self.state_of(&session, now_ms).await?;
+                let judged = self.judged(&session, now_ms).await?;
                 range.before = Some(session.id.clone());
                 looked_at += 1;
-                if filter.admits(&session, state) {
-                    page.items.push((session, state));
+                if filter.admits(&session, judged.state, judged.mode) {
+                    page.items.push((session, judged));
                 }
             }
             if is_last {
@@ -68,9 +77,10 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.
-    pub async fn state_of(&self, session: &Overview, now_ms: i64) -> Result<State> {
+    pub async fn judged(&self, session: &Overview, now_ms: i64) -> Result<Judged> {
         let key = self.key(&session.tenant, &session.key_id).await?;
-        Ok(session.times.state(key.as_deref().map(Key::terms), now_ms))
+        let state = session.times.state(key.as_deref().map(Key::terms), now_ms);
+        Ok(Judged { state, mode: key.map(|key| key.mode) })
     }
 }
 

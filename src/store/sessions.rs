@@ -10,9 +10,10 @@ use super::session_rows::{AFTER, columns, from_sessions, session};
 use super::writer::Job;
 use super::{Store, audit, key_rows, usage};
 use crate::domain::ceiling::Act;
-use crate::domain::key::Terms;
-use crate::domain::limits::{Limits, LimitsChange};
+use crate::domain::key::{Mode, Terms};
+use crate::domain::limits::{Limits, LimitsOf};
 use crate::domain::session::{AuditEntry, Conversation, Grant, Session};
+use crate::domain::test_clock::AskedClock;
 use crate::error::{Error, Result, Thing};
 
 /// A session of the chat surface and the conversation it speaks in.
@@ -33,6 +34,8 @@ pub struct Redeemed {
     pub terms: Terms,
     /// The limits of its user, as they are now.
     pub limits: Option<Limits>,
+    /// The time that it was redeemed by, milliseconds, when a test key moved its clock.
+    pub moved_to: Option<i64>,
 }
 
 impl Store {
@@ -93,7 +96,7 @@ impl Store {
         session: Session,
         cache_key_hash: &[u8],
         max_redemptions: u32,
-        limits: LimitsChange,
+        limits: LimitsOf,
         act: impl Into<Act>,
         receipt: Option<Receipt<Session>>,
     ) -> Result<Session> {
@@ -106,20 +109,21 @@ impl Store {
         self.writer.open(opening).await.inspect_err(|refused| self.exceeded.note(refused))
     }
 
-    /// Redeems a cache key once more, by its SHA-256, at `now` (milliseconds). The audit row gets
-    /// `audit_id`.
+    /// Redeems a cache key once more, by its SHA-256, at the service's time or at the one that is
+    /// asked for, if a test key opened the session. The audit row gets `audit_id`.
     ///
     /// # Errors
+    /// `TestClockRefused` when another key did, or the time cannot be had;
     /// `NotFound` for an unknown key; `CacheKeyExpired` when the session is past its expiry or
     /// revoked, or its key or tenant does not work; `CacheKeyUsed` when it was redeemed as often
     /// as it may be.
     pub async fn redeem_cache_key(
         &self,
         cache_key_hash: &[u8],
-        now: i64,
+        clock: AskedClock,
         audit_id: String,
     ) -> Result<Redeemed> {
-        self.writer.run(Redeem { hash: cache_key_hash.into(), now, audit_id }).await
+        self.writer.run(Redeem { hash: cache_key_hash.into(), clock, audit_id }).await
     }
 
     /// A tenant's session, revoked and expired ones too. At most a second old.
@@ -169,7 +173,7 @@ pub(super) const BY_ID: &str =
 pub(super) const BY_CACHE_KEY: &str = concat!(
     "SELECT ",
     columns!(),
-    ", s.redemptions, s.max_redemptions, k.state, k.idle_timeout_s, t.revoked_at",
+    ", s.redemptions, s.max_redemptions, k.state, k.idle_timeout_s, t.revoked_at, k.mode",
     from_sessions!(),
     "JOIN keys AS k ON k.tenant_id = s.tenant_id AND k.key_id = s.key_id \
      JOIN tenants AS t ON t.tenant_id = s.tenant_id WHERE s.cache_key_hash = $1"
@@ -177,7 +181,7 @@ pub(super) const BY_CACHE_KEY: &str = concat!(
 
 struct Redeem {
     hash: Vec<u8>,
-    now: i64,
+    clock: AskedClock,
     audit_id: String,
 }
 
@@ -186,7 +190,7 @@ impl Job for Redeem {
 
     async fn run(&self, conn: &mut Connection) -> Result<Redeemed, Failure> {
         let row = conn.fetch(BY_CACHE_KEY, vec![self.hash.as_slice().into()]).await?.pop();
-        let (session, terms) = self.redeemable(row)?;
+        let Redeemable { session, terms, mode, moved_to } = self.redeemable(row)?;
         // Again with the limit: on PostgreSQL another instance may redeem between the two.
         let sql = "UPDATE sessions SET redemptions = redemptions + 1 WHERE tenant_id = $1 \
                    AND session_id = $2 AND redemptions < max_redemptions";
@@ -195,42 +199,57 @@ impl Job for Redeem {
             return Err(Failure::Refused(Error::CacheKeyUsed));
         }
         let limits = match &session.grant {
-            Grant::Iframe { uid, .. } => usage::limits_of(conn, &session.tenant, uid).await?,
+            Grant::Iframe { uid, .. } => usage::limits_of(conn, &session.tenant, mode, uid).await?,
             Grant::Embed { .. } | Grant::Chat { .. } => None,
         };
-        audit::insert(conn, [&self.entry(&session)]).await?;
-        Ok(Redeemed { session, terms, limits })
+        audit::insert(conn, [&self.entry(&session, moved_to)]).await?;
+        Ok(Redeemed { session, terms, limits, moved_to })
     }
 
     fn forget(&self, _: &Caches) {}
 }
 
+/// What may be redeemed: the session, what its key says, and the time that a test key moved to.
+struct Redeemable {
+    session: Session,
+    terms: Terms,
+    mode: Mode,
+    moved_to: Option<i64>,
+}
+
 impl Redeem {
-    fn redeemable(&self, row: Option<Row>) -> Result<(Session, Terms), Failure> {
+    fn redeemable(&self, row: Option<Row>) -> Result<Redeemable, Failure> {
         let unknown = || Failure::Refused(Error::NotFound(Thing::CacheKey));
         let mut row = row.ok_or_else(unknown)?;
         let session = session(&mut row)?;
         let state = key_rows::state(row.text(AFTER + 2)?.as_str(), row.opt_int(AFTER + 4)?)?;
         let terms = Terms { state, idle_timeout_s: row.opt_count(AFTER + 3)? };
-        let live = session.require_live(Some(terms), self.now);
+        let mode = key_rows::mode(&row.text(AFTER + 5)?)?;
+        let moved_to = self.clock.granted(Some(mode)).map_err(Failure::Refused)?;
+        let now = moved_to.unwrap_or(self.clock.own_ms);
+        if !session.times().has_begun(now) {
+            return Err(unknown());
+        }
+        let live = session.require_live(Some(terms), now);
         live.map_err(|_| Failure::Refused(Error::CacheKeyExpired))?;
         if row.int(AFTER)? >= row.int(AFTER + 1)? {
             return Err(Failure::Refused(Error::CacheKeyUsed));
         }
-        Ok((session, terms))
+        Ok(Redeemable { session, terms, mode, moved_to })
     }
 
     /// Who redeems shows nothing but the cache key.
-    fn entry(&self, session: &Session) -> AuditEntry {
-        AuditEntry {
+    fn entry(&self, session: &Session, moved_to: Option<i64>) -> AuditEntry {
+        let entry = AuditEntry {
             id: self.audit_id.clone(),
             tenant: session.tenant.clone(),
-            at: self.now,
+            at: self.clock.own_ms,
             actor: "cache_key".into(),
             action: "session.redeem".into(),
             target: session.id.clone(),
             subject: session.grant.subject(),
             detail: serde_json::Map::new(),
-        }
+        };
+        entry.by_clock(moved_to)
     }
 }

@@ -10,6 +10,7 @@ use super::engine::{Connection, Failure, Value};
 use super::writer::Job;
 use super::{Store, audit, usage_rows};
 use crate::domain::audit::AuditEntry;
+use crate::domain::key::Mode;
 use crate::domain::limits::{Limits, LimitsChange};
 use crate::domain::usage::{Usage, Window, WindowUsage};
 use crate::error::{Error, Result, Thing};
@@ -19,6 +20,8 @@ use crate::error::{Error, Result, Thing};
 pub struct Message {
     /// The owner.
     pub tenant: String,
+    /// The mode of the key that counts it: live and test keys count apart.
+    pub mode: Mode,
     /// The user who sent it.
     pub uid: String,
     /// Its id, fresh.
@@ -57,17 +60,25 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound` for a message of somebody else, and for one so old that it counts nowhere.
-    pub async fn refund_message(&self, tenant: &str, uid: &str, id: &str, now: i64) -> Result<()> {
-        let refund = Refund { tenant: tenant.into(), uid: uid.into(), id: id.into(), now };
+    pub async fn refund_message(
+        &self,
+        tenant: &str,
+        mode: Mode,
+        uid: &str,
+        id: &str,
+        now: i64,
+    ) -> Result<()> {
+        let (tenant, uid, id) = (tenant.into(), uid.into(), id.into());
+        let refund = Refund { tenant, mode, uid, id, now };
         self.writer.run(refund).await
     }
 
-    /// What a user has used, as of now.
+    /// What a user has used with keys of a mode, as of now.
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.
-    pub async fn usage(&self, tenant: &str, uid: &str) -> Result<Usage> {
-        let values = vec![tenant.into(), uid.into()];
+    pub async fn usage(&self, tenant: &str, mode: Mode, uid: &str) -> Result<Usage> {
+        let values = vec![tenant.into(), mode.name().into(), uid.into()];
         let row = self.readers.fetch(usage_rows::BY_UID, values).await?.pop();
         Ok(row.map(usage_rows::usage).transpose()?.unwrap_or_else(|| Usage::none(uid)))
     }
@@ -80,6 +91,7 @@ impl Store {
     pub async fn list_usage(
         &self,
         tenant: &str,
+        mode: Mode,
         filter: UsageFilter,
         after: Option<&str>,
         limit: u32,
@@ -87,6 +99,7 @@ impl Store {
     ) -> Result<Vec<Usage>> {
         let mut values: Vec<Value> = vec![
             tenant.into(),
+            mode.name().into(),
             after.unwrap_or_default().into(),
             i64::from(limit).into(),
             filter.active_since.into(),
@@ -98,20 +111,20 @@ impl Store {
     }
 }
 
-/// Applies at most one change for each (tenant, uid).
+/// Applies at most one change for each (tenant, mode, uid).
 pub(super) async fn change_limits(
     conn: &mut Connection,
-    changes: HashMap<(&str, &str), LimitsChange>,
+    changes: HashMap<(&str, Mode, &str), LimitsChange>,
 ) -> Result<(), Failure> {
     let mut rows: Vec<Value> = Vec::new();
-    for ((tenant, uid), change) in changes {
+    for (user, change) in changes {
         match change {
             LimitsChange::Keep => {}
             LimitsChange::Clear => {
-                rows.extend(usage_rows::limits_row(tenant, uid, None));
+                rows.extend(usage_rows::limits_row(user, None));
             }
             LimitsChange::Set(limits) => {
-                rows.extend(usage_rows::limits_row(tenant, uid, Some(limits)));
+                rows.extend(usage_rows::limits_row(user, Some(limits)));
             }
         }
     }
@@ -122,9 +135,11 @@ pub(super) async fn change_limits(
 pub(super) async fn limits_of(
     conn: &mut Connection,
     tenant: &str,
+    mode: Mode,
     uid: &str,
 ) -> Result<Option<Limits>, Failure> {
-    let row = conn.fetch(usage_rows::LIMITS_OF, vec![tenant.into(), uid.into()]).await?.pop();
+    let values = vec![tenant.into(), mode.name().into(), uid.into()];
+    let row = conn.fetch(usage_rows::LIMITS_OF, values).await?.pop();
     let Some(mut row) = row else { return Ok(None) };
     Ok(Some(Limits {
         hourly: row.opt_int(0)?,
@@ -144,8 +159,9 @@ impl Job for Accept {
     type Answer = Result<Usage>;
 
     async fn run(&self, conn: &mut Connection) -> Result<Self::Answer, Failure> {
-        let Message { tenant, uid, id, at } = &self.message;
-        let mut values: Vec<Value> = vec![tenant.into(), uid.into(), (*at).into()];
+        let Message { id, at, .. } = &self.message;
+        let mut values = self.name();
+        values.push((*at).into());
         values.extend(usage_rows::beginnings(*at).map(Value::from));
         let Some(row) = conn.fetch(usage_rows::COUNT, values).await?.pop() else {
             return self.exceed(conn).await;
@@ -154,9 +170,10 @@ impl Job for Accept {
         // Not before the windows that it counts in, whichever clock began them: else it could not
         // be taken back from them.
         let counted_at = usage.counted.iter().map(|counted| counted.from).fold(*at, i64::max);
-        let sql = "INSERT INTO uid_messages (tenant_id, message_id, uid, accepted_at) \
-                   VALUES ($1, $2, $3, $4)";
-        let values = vec![tenant.into(), id.into(), uid.into(), counted_at.into()];
+        let sql = "INSERT INTO uid_messages (tenant_id, mode, uid, message_id, accepted_at) \
+                   VALUES ($1, $2, $3, $4, $5)";
+        let mut values = self.name();
+        values.extend([id.into(), Value::from(counted_at)]);
         conn.execute(sql, values).await?;
         Ok(Ok(usage))
     }
@@ -165,10 +182,15 @@ impl Job for Accept {
 }
 
 impl Accept {
+    /// Whose message it is, as tables name users.
+    fn name(&self) -> Vec<Value<'_>> {
+        let Message { tenant, mode, uid, .. } = &self.message;
+        vec![tenant.into(), mode.name().into(), uid.into()]
+    }
+
     async fn exceed(&self, conn: &mut Connection) -> Result<Result<Usage>, Failure> {
-        let Message { tenant, uid, at, .. } = &self.message;
-        let name = || vec![tenant.into(), uid.into()];
-        let row = conn.fetch(usage_rows::BY_UID, name()).await?.pop();
+        let at = &self.message.at;
+        let row = conn.fetch(usage_rows::BY_UID, self.name()).await?.pop();
         let usage = row.map(usage_rows::usage).transpose()?;
         let full = usage.map(|usage| usage.exceeded(*at)).unwrap_or_default();
         self.tell(conn, &full).await?;
@@ -180,12 +202,10 @@ impl Accept {
 
     /// One line of the audit for each window that is without room for the first time.
     async fn tell(&self, conn: &mut Connection, full: &[WindowUsage]) -> Result<(), Failure> {
-        let Message { tenant, uid, .. } = &self.message;
-        let name = || vec![tenant.into(), uid.into()];
-        let Some(mut row) = conn.fetch(usage_rows::TOLD, name()).await?.pop() else {
+        let Some(mut row) = conn.fetch(usage_rows::TOLD, self.name()).await?.pop() else {
             return Ok(());
         };
-        let (mut values, mut entries) = (name(), Vec::new());
+        let (mut values, mut entries) = (self.name(), Vec::new());
         for ((at, window), entry) in Window::ALL.iter().enumerate().zip(&self.exceeded) {
             let told = row.int(at)?;
             let new = full.iter().find(|it| it.window == *window && it.from != told);
@@ -207,6 +227,7 @@ fn told_of(entry: &AuditEntry, full: &WindowUsage) -> AuditEntry {
 
 struct Refund {
     tenant: String,
+    mode: Mode,
     uid: String,
     id: String,
     now: i64,
@@ -216,18 +237,20 @@ impl Job for Refund {
     type Answer = ();
 
     async fn run(&self, conn: &mut Connection) -> Result<(), Failure> {
-        let Self { tenant, uid, id, now } = self;
-        let message = || vec![tenant.into(), id.into(), uid.into()];
-        let sql = "UPDATE uid_messages SET refunded_at = $4 WHERE tenant_id = $1 \
-                   AND message_id = $2 AND uid = $3 AND refunded_at IS NULL RETURNING accepted_at";
+        let Self { tenant, mode, uid, id, now } = self;
+        let user = || vec![tenant.into(), mode.name().into(), uid.into()];
+        let message = || user().into_iter().chain([id.into()]).collect::<Vec<_>>();
+        let sql = "UPDATE uid_messages SET refunded_at = $5 WHERE tenant_id = $1 AND mode = $2 \
+                   AND uid = $3 AND message_id = $4 AND refunded_at IS NULL RETURNING accepted_at";
         let mut values = message();
         values.push((*now).into());
         if let Some(mut row) = conn.fetch(sql, values).await?.pop() {
-            let values = vec![tenant.into(), uid.into(), row.int(0)?.into()];
+            let mut values = user();
+            values.push(row.int(0)?.into());
             return conn.execute(usage_rows::TAKE_BACK, values).await.map(drop);
         }
         let sql = "SELECT 1 FROM uid_messages \
-                   WHERE tenant_id = $1 AND message_id = $2 AND uid = $3";
+                   WHERE tenant_id = $1 AND mode = $2 AND uid = $3 AND message_id = $4";
         match conn.fetch(sql, message()).await?.is_empty() {
             true => Err(Failure::Refused(Error::NotFound(Thing::Message))),
             false => Ok(()),

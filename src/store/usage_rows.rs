@@ -2,27 +2,28 @@
 //! usage and back.
 
 use super::engine::{Failure, Row, Rows, Value};
+use crate::domain::key::Mode;
 use crate::domain::limits::Limits;
 use crate::domain::usage::{Counted, Usage, Window};
 
 /// Sets the limits of users, whatever was counted for them.
 pub(super) static LIMITS: Rows = Rows {
-    head: "INSERT INTO uid_usage (tenant_id, uid, limited, hourly_limit, daily_limit, \
+    head: "INSERT INTO uid_usage (tenant_id, mode, uid, limited, hourly_limit, daily_limit, \
            weekly_limit, monthly_limit) VALUES",
-    columns: 7,
-    tail: "ON CONFLICT (tenant_id, uid) DO UPDATE SET limited = excluded.limited, \
+    columns: 8,
+    tail: "ON CONFLICT (tenant_id, mode, uid) DO UPDATE SET limited = excluded.limited, \
            hourly_limit = excluded.hourly_limit, \
            daily_limit = excluded.daily_limit, weekly_limit = excluded.weekly_limit, \
            monthly_limit = excluded.monthly_limit",
 };
 
-/// Counts one message in all windows ($4 to $7 are their beginnings) or, when one of them has no
+/// Counts one message in all windows ($5 to $8 are their beginnings) or, when one of them has no
 /// room, does nothing and answers nothing.
 pub(super) const COUNT: &str = concat!(
-    "INSERT INTO uid_usage (tenant_id, uid, last_message_at, hourly_from, daily_from, weekly_from, \
-     monthly_from, hourly_used, daily_used, weekly_used, monthly_used) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, 1, 1, 1, 1) \
-     ON CONFLICT (tenant_id, uid) DO UPDATE SET last_message_at = excluded.last_message_at, ",
+    "INSERT INTO uid_usage (tenant_id, mode, uid, last_message_at, hourly_from, daily_from, \
+     weekly_from, monthly_from, hourly_used, daily_used, weekly_used, monthly_used) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, 1, 1, 1) \
+     ON CONFLICT (tenant_id, mode, uid) DO UPDATE SET last_message_at = excluded.last_message_at, ",
     one_more!("hourly"),
     ", ",
     one_more!("daily"),
@@ -42,7 +43,7 @@ pub(super) const COUNT: &str = concat!(
     columns!()
 );
 
-/// Takes back one message that was accepted at $3 from the windows that it was counted in.
+/// Takes back one message that was accepted at $4 from the windows that it was counted in.
 pub(super) const TAKE_BACK: &str = concat!(
     "UPDATE uid_usage SET ",
     one_less!("hourly"),
@@ -52,47 +53,50 @@ pub(super) const TAKE_BACK: &str = concat!(
     one_less!("weekly"),
     ", ",
     one_less!("monthly"),
-    " WHERE tenant_id = $1 AND uid = $2"
+    " WHERE tenant_id = $1 AND mode = $2 AND uid = $3"
 );
 
-pub(super) const BY_UID: &str =
-    concat!("SELECT ", columns!(), " FROM uid_usage WHERE tenant_id = $1 AND uid = $2");
+pub(super) const BY_UID: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM uid_usage WHERE tenant_id = $1 AND mode = $2 AND uid = $3"
+);
 
 /// Of which windows the audit was told, and to which it is told now.
 pub(super) const TOLD: &str = "SELECT hourly_told, daily_told, weekly_told, monthly_told \
-     FROM uid_usage WHERE tenant_id = $1 AND uid = $2";
-pub(super) const TELL: &str = "UPDATE uid_usage SET hourly_told = $3, daily_told = $4, \
-     weekly_told = $5, monthly_told = $6 WHERE tenant_id = $1 AND uid = $2";
+     FROM uid_usage WHERE tenant_id = $1 AND mode = $2 AND uid = $3";
+pub(super) const TELL: &str = "UPDATE uid_usage SET hourly_told = $4, daily_told = $5, \
+     weekly_told = $6, monthly_told = $7 WHERE tenant_id = $1 AND mode = $2 AND uid = $3";
 
-/// Users beyond $2, at most $3; those whose last message is not before $4; when $5 is 1 those with
-/// a window that has no room, $6 to $9 being the beginnings of the windows.
+/// Users beyond $3, at most $4; those whose last message is not before $5; when $6 is 1 those with
+/// a window that has no room, $7 to $10 being the beginnings of the windows.
 pub(super) const PAGE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM uid_usage WHERE tenant_id = $1 AND uid > $2 \
-     AND (CAST($4 AS BIGINT) IS NULL OR last_message_at >= $4) AND ($5 = 0 OR ",
-    full!("hourly", "$6"),
+    " FROM uid_usage WHERE tenant_id = $1 AND mode = $2 AND uid > $3 \
+     AND (CAST($5 AS BIGINT) IS NULL OR last_message_at >= $5) AND ($6 = 0 OR ",
+    full!("hourly", "$7"),
     " OR ",
-    full!("daily", "$7"),
+    full!("daily", "$8"),
     " OR ",
-    full!("weekly", "$8"),
+    full!("weekly", "$9"),
     " OR ",
-    full!("monthly", "$9"),
-    ") ORDER BY uid LIMIT $3"
+    full!("monthly", "$10"),
+    ") ORDER BY uid LIMIT $4"
 );
 
 pub(super) const LIMITS_OF: &str = "SELECT hourly_limit, daily_limit, weekly_limit, monthly_limit \
-     FROM uid_usage WHERE tenant_id = $1 AND uid = $2 AND limited = 1";
+     FROM uid_usage WHERE tenant_id = $1 AND mode = $2 AND uid = $3 AND limited = 1";
 
 pub(super) fn limits_row<'a>(
-    tenant: &'a str,
-    uid: &'a str,
+    (tenant, mode, uid): (&'a str, Mode, &'a str),
     limits: Option<Limits>,
-) -> [Value<'a>; 7] {
+) -> [Value<'a>; 8] {
     let Limits { hourly, daily, weekly, monthly } = limits.unwrap_or_default();
     let windows = [hourly, daily, weekly, monthly].map(Value::from);
     let [hourly, daily, weekly, monthly] = windows;
-    [tenant.into(), uid.into(), limits.is_some().into(), hourly, daily, weekly, monthly]
+    let [tenant, mode, uid] = [tenant, mode.name(), uid].map(Value::from);
+    [tenant, mode, uid, limits.is_some().into(), hourly, daily, weekly, monthly]
 }
 
 /// The beginnings of all windows that an instant lies in.
@@ -176,7 +180,7 @@ macro_rules! one_less {
             $window,
             "_used = CASE WHEN ",
             $window,
-            "_from <= $3 AND ",
+            "_from <= $4 AND ",
             $window,
             "_used > 0 THEN ",
             $window,

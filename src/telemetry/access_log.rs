@@ -26,6 +26,7 @@ pub(super) fn span(asked: &Asked<'_>) -> Span {
         generation = Empty,
         session = Empty,
         token = Empty,
+        test_clock_ms = Empty,
     )
 }
 
@@ -42,6 +43,7 @@ pub(super) fn write(record: &RequestRecord<'_>) {
         span.record("session", caller.session.as_deref());
     }
     span.record("token", record.token.map(tracing::field::display));
+    span.record("test_clock_ms", record.test_clock);
     let (status, code) = (record.status.as_u16(), record.code);
     let took_us = u64::try_from(record.took.as_micros()).unwrap_or(u64::MAX);
     let RequestRecord { received_bytes, sent_bytes, .. } = record;

@@ -97,6 +97,7 @@ impl Completed {
             code: None,
             caller: None,
             token: None,
+            test_clock: None,
             took: Duration::from_micros(self.took_us),
             received_bytes: 0,
             sent_bytes: None,

@@ -27,8 +27,13 @@ fn proof(secret: &str, claims: &Value) -> String {
 
 /// A proof for `customer` that holds for a minute.
 fn proof_of(service: &Service, customer: &str) -> String {
+    proof_until(service, customer, now_ms() / 1000 + 60)
+}
+
+/// A proof for `customer` that holds until a second since 1970.
+pub fn proof_until(service: &Service, customer: &str, exp: i64) -> String {
     let secret = &service.demo.demo.chat.identity_secret;
-    proof(secret, &json!({ "sub": customer, "exp": now_ms() / 1000 + 60 }))
+    proof(secret, &json!({ "sub": customer, "exp": exp }))
 }
 
 /// A widget of the demo tenant with the setting `identity`.

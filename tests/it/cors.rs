@@ -59,6 +59,8 @@ async fn every_chat_path_answers_preflights() {
         let key = operation.idempotency.as_ref().map(|info| info.header);
         assert_eq!(allowed.contains("idempotency-key"), key.is_some(), "{allowed}");
         assert!(key.is_none_or(|key| allowed.contains(key)), "{allowed}");
+        let clock = operation.test_clock.as_ref().expect("pages may move the clock of test keys");
+        assert!(allowed.contains(clock.header), "{allowed}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert!(answer.header("access-control-max-age").parse::<u32>().is_ok());
     }

@@ -133,8 +133,9 @@ fn projected_operation(document: &Value, source: &Value) -> Value {
             *parameter = resolved(document, parameter).clone();
             project_parameter(parameter);
         }
-        // dropshot tells of the path first.
-        parameters.sort_by_key(|it| (it["in"] != "path", it["name"].to_string()));
+        // dropshot tells of the path first and of headers last.
+        let place = |it: &Value| ["path", "query", "header"].iter().position(|at| it["in"] == **at);
+        parameters.sort_by_key(|it| (place(it), it["name"].to_string()));
     }
     // One 2xx, without its headers, which the response enums set and `conforms` looks for. All
     // refusals are folded into two classes; `operations_table_is_the_documents` has each status
@@ -163,6 +164,7 @@ fn project_parameter(parameter: &mut Value) {
     members.remove("x-credential");
     // Asserted by the table of operations.
     members.remove("x-idempotency");
+    members.remove("x-test-clock");
     if members.get("required") == Some(&false.into()) {
         members.remove("required");
     }
@@ -220,6 +222,7 @@ fn operations_table_is_the_documents() {
             assert_eq!(info.method.as_str().to_lowercase(), *method);
             assert_facts(info, operation, &source["x-validation"]);
             assert_key(info, &source, operation);
+            assert_clock(info, &source, operation);
         }
     }
     let in_table: BTreeSet<_> =
@@ -278,6 +281,22 @@ fn assert_key(info: &OperationInfo, source: &Value, operation: &Value) {
     });
     let listed = info.idempotency.as_ref();
     let listed = listed.map(|it| (it.header.to_owned(), it.replayed.to_owned(), it.kept_ms));
+    assert_eq!(listed, told, "{}", info.id);
+}
+
+/// What the table says of test clocks is what the operation's parameter says.
+fn assert_clock(info: &OperationInfo, source: &Value, operation: &Value) {
+    let listed = operation["parameters"].as_array().into_iter().flatten();
+    let mut told = listed.filter_map(|parameter| {
+        let parameter = resolved(source, parameter);
+        Some((parameter["name"].as_str()?, parameter.get("x-test-clock")?))
+    });
+    let told = told.next().map(|(name, it)| {
+        let refused = it["refused"].as_str().expect("a code").to_owned();
+        (name.to_lowercase(), it["ahead-ms"].as_i64().expect("a time"), refused)
+    });
+    let listed = info.test_clock.as_ref();
+    let listed = listed.map(|it| (it.header.to_owned(), it.ahead_ms, it.refused.name.to_owned()));
     assert_eq!(listed, told, "{}", info.id);
 }
 

@@ -11,7 +11,7 @@ use crate::callers::{Proof, Sent, bearer, fresh_timestamp, opened_by, signed_v2}
 use crate::errors::{Callers, Produced, operation};
 use crate::keyring::{demo_tenant, key_id, make_key, make_tenant, revoke_key, set_key};
 use crate::refused_renewals;
-use crate::requests::{open_iframe, signed};
+use crate::requests::{now_ms, open_iframe, signed};
 use crate::service::Service;
 
 const DAY_MS: i64 = 86_400_000;
@@ -22,6 +22,7 @@ pub async fn produce(produced: &mut Produced) {
     signatures(&callers, produced).await;
     whole_signatures(&callers, produced).await;
     directories(&callers, produced).await;
+    test_clocks(&callers, produced).await;
     widgets(&callers, produced).await;
     links(&callers, produced).await;
     cache_keys(&callers, produced).await;
@@ -86,6 +87,18 @@ async fn whole_signatures(callers: &Callers<'_>, produced: &mut Produced) {
             let refused = callers.send_as(operation, "", read, body.clone()).await;
             produced.note(operation, code.name, &refused);
         }
+    }
+}
+
+/// A clock that is moved with a live key, on every operation that takes one.
+async fn test_clocks(callers: &Callers<'_>, produced: &mut Produced) {
+    for operation in OPERATIONS {
+        let Some(clock) = &operation.test_clock else { continue };
+        let body = callers.body(operation);
+        let mut headers = callers.wallet.headers(operation, body.as_deref().unwrap_or_default());
+        headers.push((clock.header, (now_ms() + 60_000).to_string()));
+        let refused = callers.send_as(operation, "", headers, body).await;
+        produced.note(operation, clock.refused.name, &refused);
     }
 }
 

@@ -22,6 +22,7 @@ const TABLE: &[(u16, &[&str])] = &[
         400,
         &["invalid_json", "invalid_request", "invalid_input", "unknown_source", "theme_conflict"],
     ),
+    (400, &["test_clock_refused"]),
     (401, &["missing_credentials", "invalid_api_key", "invalid_signature"]),
     (401, &["timestamp_out_of_window", "signature_replayed", "invalid_session_token"]),
     (401, &["token_expired", "token_revoked", "invalid_customer_token"]),

@@ -52,6 +52,7 @@ mod listener_tls;
 mod lossy;
 mod master_key;
 mod metrics;
+mod moved_clocks;
 mod observability;
 mod parameters;
 mod planted_faults;
@@ -74,6 +75,8 @@ mod start;
 mod strict_json;
 mod tail;
 mod tenants;
+mod test_clocks;
+mod test_keys;
 mod tokens;
 mod tools;
 #[cfg(feature = "otlp")]

@@ -136,6 +136,7 @@ impl Caller {
                 let name = match parameter.name.as_str() {
                     "Origin" => "origin",
                     "Idempotency-Key" => "idempotency-key",
+                    "Vestibule-Test-Clock" => "vestibule-test-clock",
                     other => panic!("tell this test how {other} is sent"),
                 };
                 Change { header: Some((name, text.to_owned())), ..Change::default() }

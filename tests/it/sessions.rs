@@ -46,6 +46,7 @@ async fn a_session_is_read_with_what_its_surface_knows() {
             "expires_in",
             "issued_at",
             "key_id",
+            "mode",
             "sid",
             "state",
             "surface",

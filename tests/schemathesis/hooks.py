@@ -156,6 +156,9 @@ def before_call(context, case, kwargs):
     if case.headers and "Idempotency-Key" in case.headers:
         # One that was used for another request is refused, as documented.
         case.headers["Idempotency-Key"] = uuid.uuid4().hex
+    if case.headers:
+        # The demo keys are live: they move no clock.
+        case.headers.pop("Vestibule-Test-Clock", None)
     adapt = ADAPT.get(case.operation.definition.raw["operationId"])
     if adapt:
         adapt(case, case.body if isinstance(case.body, dict) else {})

@@ -345,6 +345,12 @@ catalogue! {
         IDEMPOTENCY_ANSWERS "idempotency-answers"
             "Whoever repeats a request must be told what was said before, and when the key is taken."
             "Give every 2xx the header, and the refusals the two codes, that `x-idempotency` names.";
+        TEST_CLOCK_ANSWERS "test-clock-answers"
+            "Whoever moves a clock and may not must be told."
+            "Give a refusal the code that `refused` of `x-test-clock` names.";
+        TEST_CLOCK_MISSING "test-clock-missing"
+            "A test that moves its clock in one request and not in the next tests nothing."
+            "Refer to the parameter with `x-test-clock` in all operations of a document that know a caller, or in none.";
         CORS_HEADERS "cors-headers"
             "A page of another origin cannot read an answer without these headers."
             "Give every answer of an `x-cors` operation `Access-Control-Allow-Origin` and `Vary`.";

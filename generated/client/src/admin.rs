@@ -703,7 +703,7 @@ pub mod types {
     /// Facts about the error. Which members there are depends on the code; an empty object when
     /// there is nothing to add. Besides the members listed here: `reason` with
     /// invalid_customer_token, `ends_at_ms` with rotation_in_progress, `scope` and `missing` with
-    /// insufficient_scope, `missing` with
+    /// insufficient_scope, `reason` and `latest_ms` with test_clock_refused, `missing` with
     /// intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
     /// `window_s` and `retry_after_s` with rate_limited, `exceeded` and `retry_after_s` with
     /// limit_exceeded; `exceeded` lists each limit without room by `name` with its `limit`, what is
@@ -1060,7 +1060,8 @@ pub mod types {
         /// Whether a key serves real users. A `test` key's credentials say so: they begin with
         /// `yk_test_` and `ysk_test_`, `pk_test_` or `iak_test_`. The operation that opens chat sessions
         /// takes live keys only; a `pk_test_` key is for operations that name a key without opening a
-        /// session.
+        /// session. Requests of test keys may move their clock by `Vestibule-Test-Clock`; such keys see
+        /// and end sessions of test keys alone, and the messages that they count are counted apart.
         pub mode: ::std::string::String,
         #[serde(
             rename = "originsSeen",
@@ -1451,7 +1452,8 @@ pub mod types {
     /// Whether a key serves real users. A `test` key's credentials say so: they begin with
     /// `yk_test_` and `ysk_test_`, `pk_test_` or `iak_test_`. The operation that opens chat sessions
     /// takes live keys only; a `pk_test_` key is for operations that name a key without opening a
-    /// session.
+    /// session. Requests of test keys may move their clock by `Vestibule-Test-Clock`; such keys see
+    /// and end sessions of test keys alone, and the messages that they count are counted apart.
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,

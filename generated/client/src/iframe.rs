@@ -214,7 +214,7 @@ pub mod types {
     /// Facts about the error. Which members there are depends on the code; an empty object when
     /// there is nothing to add. Besides the members listed here: `reason` with
     /// invalid_customer_token, `ends_at_ms` with rotation_in_progress, `scope` and `missing` with
-    /// insufficient_scope, `missing` with
+    /// insufficient_scope, `reason` and `latest_ms` with test_clock_refused, `missing` with
     /// intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
     /// `window_s` and `retry_after_s` with rate_limited, `exceeded` and `retry_after_s` with
     /// limit_exceeded; `exceeded` lists each limit without room by `name` with its `limit`, what is
@@ -1071,6 +1071,65 @@ pub mod types {
         }
     }
     impl<'de> ::serde::Deserialize<'de> for SourceIdString {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// An instant, in milliseconds since 1970.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct TestInstant(::std::string::String);
+    impl ::std::ops::Deref for TestInstant {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<TestInstant> for ::std::string::String {
+        fn from(value: TestInstant) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for TestInstant {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 13usize {
+                return Err("longer than 13 characters".into());
+            }
+            static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+            { ::regress::Regex::new("^[1-9][0-9]{12}$").unwrap() });
+            if PATTERN.find(value).is_none() {
+                return Err("doesn't match pattern \"^[1-9][0-9]{12}$\"".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for TestInstant {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for TestInstant {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for TestInstant {
         fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
         where
             D: ::serde::Deserializer<'de>,

@@ -77,7 +77,7 @@ pub mod types {
     /// Facts about the error. Which members there are depends on the code; an empty object when
     /// there is nothing to add. Besides the members listed here: `reason` with
     /// invalid_customer_token, `ends_at_ms` with rotation_in_progress, `scope` and `missing` with
-    /// insufficient_scope, `missing` with
+    /// insufficient_scope, `reason` and `latest_ms` with test_clock_refused, `missing` with
     /// intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
     /// `window_s` and `retry_after_s` with rate_limited, `exceeded` and `retry_after_s` with
     /// limit_exceeded; `exceeded` lists each limit without room by `name` with its `limit`, what is
@@ -351,7 +351,8 @@ pub mod types {
         pub employee: ::std::option::Option<::std::string::String>,
         /// When its time is over, in UTC.
         pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        /// Seconds until its time is over, 0 when it is.
+        /// Seconds until its time is over, 0 when it is. A session that a test key opened with its
+        /// clock moved may have its end weeks ahead.
         pub expires_in: i64,
         /// When it was opened, in UTC.
         pub issued_at: ::chrono::DateTime<::chrono::offset::Utc>,
@@ -363,6 +364,8 @@ pub mod types {
         pub last_used_at: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
         >,
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub mode: ::std::option::Option<SessionMode>,
         /// When it was last renewed, in UTC.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub renewed_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
@@ -835,6 +838,48 @@ pub mod types {
                 .map_err(|e: self::error::ConversionError| {
                     <D::Error as ::serde::de::Error>::custom(e.to_string())
                 })
+        }
+    }
+    /// Whether a live or a test key opened the session; absent when that key is gone. A test key
+    /// sees and ends sessions of test keys alone, and may have moved their times.
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    #[serde(transparent)]
+    pub struct SessionMode(pub ::std::string::String);
+    impl ::std::ops::Deref for SessionMode {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<SessionMode> for ::std::string::String {
+        fn from(value: SessionMode) -> Self {
+            value.0
+        }
+    }
+    impl ::std::convert::From<::std::string::String> for SessionMode {
+        fn from(value: ::std::string::String) -> Self {
+            Self(value)
+        }
+    }
+    impl ::std::fmt::Display for SessionMode {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+    impl ::std::str::FromStr for SessionMode {
+        type Err = ::std::convert::Infallible;
+        fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+            Ok(Self(value.to_string()))
         }
     }
     /// Which sessions to end, and when.
@@ -1407,6 +1452,65 @@ pub mod types {
         }
     }
     impl<'de> ::serde::Deserialize<'de> for TenantId {
+        fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+        where
+            D: ::serde::Deserializer<'de>,
+        {
+            ::std::string::String::deserialize(deserializer)?
+                .parse()
+                .map_err(|e: self::error::ConversionError| {
+                    <D::Error as ::serde::de::Error>::custom(e.to_string())
+                })
+        }
+    }
+    /// An instant, in milliseconds since 1970.
+    #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[serde(transparent)]
+    pub struct TestInstant(::std::string::String);
+    impl ::std::ops::Deref for TestInstant {
+        type Target = ::std::string::String;
+        fn deref(&self) -> &::std::string::String {
+            &self.0
+        }
+    }
+    impl ::std::convert::From<TestInstant> for ::std::string::String {
+        fn from(value: TestInstant) -> Self {
+            value.0
+        }
+    }
+    impl ::std::str::FromStr for TestInstant {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            if value.chars().count() > 13usize {
+                return Err("longer than 13 characters".into());
+            }
+            static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+            { ::regress::Regex::new("^[1-9][0-9]{12}$").unwrap() });
+            if PATTERN.find(value).is_none() {
+                return Err("doesn't match pattern \"^[1-9][0-9]{12}$\"".into());
+            }
+            Ok(Self(value.to_string()))
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for TestInstant {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for TestInstant {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl<'de> ::serde::Deserialize<'de> for TestInstant {
         fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
         where
             D: ::serde::Deserializer<'de>,
@@ -2336,6 +2440,10 @@ pub mod types {
                 ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
                 ::std::string::String,
             >,
+            mode: ::std::result::Result<
+                ::std::option::Option<super::SessionMode>,
+                ::std::string::String,
+            >,
             renewed_at: ::std::result::Result<
                 ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
                 ::std::string::String,
@@ -2367,6 +2475,7 @@ pub mod types {
                     issued_at: Err("no value supplied for issued_at".to_string()),
                     key_id: Err("no value supplied for key_id".to_string()),
                     last_used_at: Ok(Default::default()),
+                    mode: Ok(Default::default()),
                     renewed_at: Ok(Default::default()),
                     revoked_at: Ok(Default::default()),
                     sid: Err("no value supplied for sid".to_string()),
@@ -2476,6 +2585,18 @@ pub mod types {
                     });
                 self
             }
+            pub fn mode<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::SessionMode>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.mode = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for mode: {e}")
+                    });
+                self
+            }
             pub fn renewed_at<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<
@@ -2579,6 +2700,7 @@ pub mod types {
                     issued_at: value.issued_at?,
                     key_id: value.key_id?,
                     last_used_at: value.last_used_at?,
+                    mode: value.mode?,
                     renewed_at: value.renewed_at?,
                     revoked_at: value.revoked_at?,
                     sid: value.sid?,
@@ -2600,6 +2722,7 @@ pub mod types {
                     issued_at: Ok(value.issued_at),
                     key_id: Ok(value.key_id),
                     last_used_at: Ok(value.last_used_at),
+                    mode: Ok(value.mode),
                     renewed_at: Ok(value.renewed_at),
                     revoked_at: Ok(value.revoked_at),
                     sid: Ok(value.sid),

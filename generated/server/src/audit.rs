@@ -82,6 +82,7 @@ impl runtime::Operation for AuditList {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),

@@ -87,9 +87,14 @@ impl runtime::Operation for ChatConversationRead {
         cors: true,
         exposed: "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id",
         idempotency: None,
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (200, &[]),
-            (400, &[codes::INVALID_INPUT]),
+            (400, &[codes::INVALID_INPUT, codes::TEST_CLOCK_REFUSED]),
             (
                 401,
                 &[

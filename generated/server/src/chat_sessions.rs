@@ -175,9 +175,17 @@ impl runtime::Operation for ChatSessionCreate {
             replayed: "idempotent-replayed",
             kept_ms: 86400000,
         }),
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (200, &[]),
-            (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
+            (
+                400,
+                &[codes::INVALID_JSON, codes::INVALID_INPUT, codes::TEST_CLOCK_REFUSED],
+            ),
             (401, &[codes::INVALID_CUSTOMER_TOKEN]),
             (403, &[codes::WIDGET_DISABLED, codes::ORIGIN_NOT_ALLOWED]),
             (408, &[codes::REQUEST_TIMEOUT]),
@@ -432,9 +440,14 @@ impl runtime::Operation for ChatSessionEnd {
         cors: true,
         exposed: "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id",
         idempotency: None,
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (204, &[]),
-            (400, &[codes::INVALID_INPUT]),
+            (400, &[codes::INVALID_INPUT, codes::TEST_CLOCK_REFUSED]),
             (
                 401,
                 &[
@@ -618,9 +631,14 @@ impl runtime::Operation for ChatSessionRefresh {
         cors: true,
         exposed: "RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id",
         idempotency: None,
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (200, &[]),
-            (400, &[codes::INVALID_INPUT]),
+            (400, &[codes::INVALID_INPUT, codes::TEST_CLOCK_REFUSED]),
             (
                 401,
                 &[

@@ -181,6 +181,11 @@ pub const TENANT_NOT_FOUND: Code = Code {
     name: "tenant_not_found",
     message: "There is no such tenant, or it was revoked. Check the tenant id.",
 };
+/// Vestibule-Test-Clock does not move the clock of this request. Send it with test keys alone, and only for a time that is ahead of the service's; details says which.
+pub const TEST_CLOCK_REFUSED: Code = Code {
+    name: "test_clock_refused",
+    message: "Vestibule-Test-Clock does not move the clock of this request. Send it with test keys alone, and only for a time that is ahead of the service's; details says which.",
+};
 /// Both theme and theme_id were given. Send only one of them.
 pub const THEME_CONFLICT: Code = Code {
     name: "theme_conflict",
@@ -278,6 +283,7 @@ pub const ALL: &[Code] = &[
     SESSION_NOT_FOUND,
     SIGNATURE_REPLAYED,
     TENANT_NOT_FOUND,
+    TEST_CLOCK_REFUSED,
     THEME_CONFLICT,
     THEME_NOT_FOUND,
     TIMESTAMP_OUT_OF_WINDOW,

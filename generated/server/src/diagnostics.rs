@@ -153,9 +153,17 @@ impl runtime::Operation for SignatureDebug {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (200, &[]),
-            (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
+            (
+                400,
+                &[codes::INVALID_JSON, codes::INVALID_INPUT, codes::TEST_CLOCK_REFUSED],
+            ),
             (
                 401,
                 &[
@@ -181,6 +189,13 @@ impl runtime::Operation for SignatureDebug {
         let mut parameters = Vec::new();
         parameters
             .extend(
+                <dropshot::Header<
+                    models::SignatureDebugHeaders,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        parameters
+            .extend(
                 <dropshot::TypedBody<
                     models::SignatureDebug,
                 > as dropshot::ExclusiveExtractor>::metadata(json)
@@ -195,6 +210,8 @@ impl runtime::Operation for SignatureDebug {
 /// A `signatureDebug` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct SignatureDebugRequest {
+    /// The header parameters.
+    pub headers: models::SignatureDebugHeaders,
     /// The body.
     pub body: models::SignatureDebug,
     /// The request as it came: headers, raw bytes, peer.
@@ -337,7 +354,14 @@ pub(crate) static SIGNATURE_DEBUG_CHECKS: LazyLock<runtime::Checks> = LazyLock::
         "post",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::lifecycle(),
+            "/v1/debug/signature",
+            "post",
+            "header",
+        ),
+    ),
     body: Some(
         runtime::Schema::component(crate::documents::lifecycle(), "SignatureDebug"),
     ),
@@ -355,6 +379,7 @@ async fn signature_debug<S: Diagnostics>(
         runtime::Limited::count(&caller, &*service)?;
         let mut checked = SIGNATURE_DEBUG_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SignatureDebugRequest {
+            headers: checked.headers(codes::INVALID_INPUT)?,
             body: checked.body(codes::INVALID_INPUT)?,
             received,
         };
@@ -403,9 +428,17 @@ impl runtime::Operation for SessionExplain {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (200, &[]),
-            (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
+            (
+                400,
+                &[codes::INVALID_JSON, codes::INVALID_INPUT, codes::TEST_CLOCK_REFUSED],
+            ),
             (
                 401,
                 &[
@@ -430,6 +463,13 @@ impl runtime::Operation for SessionExplain {
         let mut parameters = Vec::new();
         parameters
             .extend(
+                <dropshot::Header<
+                    models::SessionExplainHeaders,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        parameters
+            .extend(
                 <dropshot::TypedBody<
                     models::SessionExplain,
                 > as dropshot::ExclusiveExtractor>::metadata(json)
@@ -444,6 +484,8 @@ impl runtime::Operation for SessionExplain {
 /// A `sessionExplain` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct SessionExplainRequest {
+    /// The header parameters.
+    pub headers: models::SessionExplainHeaders,
     /// The body.
     pub body: models::SessionExplain,
     /// The request as it came: headers, raw bytes, peer.
@@ -578,7 +620,14 @@ pub(crate) static SESSION_EXPLAIN_CHECKS: LazyLock<runtime::Checks> = LazyLock::
         "post",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::lifecycle(),
+            "/v1/explain/session",
+            "post",
+            "header",
+        ),
+    ),
     body: Some(
         runtime::Schema::component(crate::documents::lifecycle(), "SessionExplain"),
     ),
@@ -596,6 +645,7 @@ async fn session_explain<S: Diagnostics>(
         runtime::Limited::count(&caller, &*service)?;
         let mut checked = SESSION_EXPLAIN_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SessionExplainRequest {
+            headers: checked.headers(codes::INVALID_INPUT)?,
             body: checked.body(codes::INVALID_INPUT)?,
             received,
         };

@@ -137,9 +137,14 @@ impl runtime::Operation for EmbedSessionRead {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (200, &[]),
-            (400, &[codes::INVALID_REQUEST]),
+            (400, &[codes::INVALID_REQUEST, codes::TEST_CLOCK_REFUSED]),
             (
                 401,
                 &[
@@ -155,12 +160,26 @@ impl runtime::Operation for EmbedSessionRead {
         ],
     };
     fn metadata() -> dropshot::ExtractorMetadata {
-        runtime::no_parameters()
+        let json = dropshot::ApiEndpointBodyContentType::Json;
+        let mut parameters = Vec::new();
+        parameters
+            .extend(
+                <dropshot::Header<
+                    models::EmbedSessionReadHeaders,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        dropshot::ExtractorMetadata {
+            extension_mode: dropshot::ExtensionMode::None,
+            parameters,
+        }
     }
 }
 /// A `embedSessionRead` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct EmbedSessionReadRequest {
+    /// The header parameters.
+    pub headers: models::EmbedSessionReadHeaders,
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
@@ -264,7 +283,14 @@ runtime::Checks {
         "get",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::embed(),
+            "/v1/embed/session",
+            "get",
+            "header",
+        ),
+    ),
     body: None,
 });
 async fn embed_session_read<S: EmbedSessions>(
@@ -277,8 +303,9 @@ async fn embed_session_read<S: EmbedSessions>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.embed_token(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        EMBED_SESSION_READ_CHECKS.run(&received, &codes::STANDARD)?;
+        let mut checked = EMBED_SESSION_READ_CHECKS.run(&received, &codes::STANDARD)?;
         let request = EmbedSessionReadRequest {
+            headers: checked.headers(codes::INVALID_REQUEST)?,
             received,
         };
         service.embed_session_read(caller, request).await
@@ -315,9 +342,17 @@ impl runtime::Operation for EmbedSessionCreate {
             replayed: "idempotent-replayed",
             kept_ms: 86400000,
         }),
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (201, &[]),
-            (400, &[codes::INVALID_JSON, codes::INVALID_REQUEST]),
+            (
+                400,
+                &[codes::INVALID_JSON, codes::INVALID_REQUEST, codes::TEST_CLOCK_REFUSED],
+            ),
             (
                 401,
                 &[

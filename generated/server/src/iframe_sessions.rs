@@ -105,6 +105,11 @@ impl runtime::Operation for IframeSessionCreate {
             replayed: "idempotent-replayed",
             kept_ms: 86400000,
         }),
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (200, &[]),
             (
@@ -114,6 +119,7 @@ impl runtime::Operation for IframeSessionCreate {
                     codes::INVALID_INPUT,
                     codes::UNKNOWN_SOURCE,
                     codes::THEME_CONFLICT,
+                    codes::TEST_CLOCK_REFUSED,
                 ],
             ),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),

@@ -86,9 +86,17 @@ impl runtime::Operation for IframeTokenRedeem {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (200, &[]),
-            (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
+            (
+                400,
+                &[codes::INVALID_JSON, codes::INVALID_INPUT, codes::TEST_CLOCK_REFUSED],
+            ),
             (403, &[codes::ORIGIN_NOT_ALLOWED]),
             (404, &[codes::CACHE_KEY_NOT_FOUND]),
             (408, &[codes::REQUEST_TIMEOUT]),

@@ -346,6 +346,7 @@ impl runtime::Operation for KeyList {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -519,6 +520,7 @@ impl runtime::Operation for KeyCreate {
             replayed: "idempotent-replayed",
             kept_ms: 86400000,
         }),
+        test_clock: None,
         answers: &[
             (201, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
@@ -776,6 +778,7 @@ impl runtime::Operation for KeyRevoke {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (204, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -954,6 +957,7 @@ impl runtime::Operation for KeyRead {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -1137,6 +1141,7 @@ impl runtime::Operation for KeyUpdate {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
@@ -1363,6 +1368,7 @@ impl runtime::Operation for KeyPause {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -1544,6 +1550,7 @@ impl runtime::Operation for KeyResume {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -1729,6 +1736,7 @@ impl runtime::Operation for KeyRotate {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),

@@ -457,6 +457,11 @@ pub struct ChatConversation {
 pub struct ChatConversationReadHeaders {
     #[serde(rename = "Origin", skip_serializing_if = "::std::option::Option::is_none")]
     pub origin: ::std::option::Option<PageOrigin>,
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
 }
 /// A freshly opened chat session with its token. The token is shown here only and never stored.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
@@ -498,6 +503,11 @@ pub struct ChatSessionCreateHeaders {
     pub idempotency_key: ::std::option::Option<ChatSessionCreateHeadersIdempotencyKey>,
     #[serde(rename = "Origin", skip_serializing_if = "::std::option::Option::is_none")]
     pub origin: ::std::option::Option<PageOrigin>,
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
 }
 /// `ChatSessionCreateHeadersIdempotencyKey`
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -568,12 +578,22 @@ impl<'de> ::serde::Deserialize<'de> for ChatSessionCreateHeadersIdempotencyKey {
 pub struct ChatSessionEndHeaders {
     #[serde(rename = "Origin", skip_serializing_if = "::std::option::Option::is_none")]
     pub origin: ::std::option::Option<PageOrigin>,
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
 }
 /// The header parameters of `chatSessionRefresh`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
 pub struct ChatSessionRefreshHeaders {
     #[serde(rename = "Origin", skip_serializing_if = "::std::option::Option::is_none")]
     pub origin: ::std::option::Option<PageOrigin>,
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
 }
 /// A counted message, and what its user has used with it.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
@@ -1473,6 +1493,11 @@ pub struct EmbedSessionCreateHeaders {
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub idempotency_key: ::std::option::Option<EmbedSessionCreateHeadersIdempotencyKey>,
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
 }
 /// `EmbedSessionCreateHeadersIdempotencyKey`
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -1543,6 +1568,15 @@ impl<'de> ::serde::Deserialize<'de> for EmbedSessionCreateHeadersIdempotencyKey 
 #[serde(deny_unknown_fields)]
 pub struct EmbedSessionEnvelope {
     pub data: EmbedSession,
+}
+/// The header parameters of `embedSessionRead`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct EmbedSessionReadHeaders {
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
 }
 /// How many rows of each table were removed.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
@@ -1913,6 +1947,11 @@ pub struct IframeSessionCreateHeaders {
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub idempotency_key: ::std::option::Option<IframeSessionCreateHeadersIdempotencyKey>,
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
 }
 /// `IframeSessionCreateHeadersIdempotencyKey`
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -2001,6 +2040,11 @@ pub struct IframeToken {
 pub struct IframeTokenRedeemHeaders {
     #[serde(rename = "Origin", skip_serializing_if = "::std::option::Option::is_none")]
     pub origin: ::std::option::Option<IframeTokenRedeemHeadersOrigin>,
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
 }
 /// `IframeTokenRedeemHeadersOrigin`
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -2915,7 +2959,8 @@ impl ::std::default::Default for KeyListQuery {
 /// Whether a key serves real users. A `test` key's credentials say so: they begin with
 /// `yk_test_` and `ysk_test_`, `pk_test_` or `iak_test_`. The operation that opens chat sessions
 /// takes live keys only; a `pk_test_` key is for operations that name a key without opening a
-/// session.
+/// session. Requests of test keys may move their clock by `Vestibule-Test-Clock`; such keys see
+/// and end sessions of test keys alone, and the messages that they count are counted apart.
 #[derive(
     ::serde::Deserialize,
     ::serde::Serialize,
@@ -4368,12 +4413,15 @@ pub struct Session {
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub employee: ::std::option::Option<::std::string::String>,
     pub expires_at: ::vestibule_runtime::Timestamp,
-    /// Seconds until its time is over, 0 when it is.
+    /// Seconds until its time is over, 0 when it is. A session that a test key opened with its
+    /// clock moved may have its end weeks ahead.
     pub expires_in: i64,
     pub issued_at: ::vestibule_runtime::Timestamp,
     pub key_id: KeyId,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub last_used_at: ::std::option::Option<::vestibule_runtime::Timestamp>,
+    #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+    pub mode: ::std::option::Option<SessionMode>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub renewed_at: ::std::option::Option<::vestibule_runtime::Timestamp>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -4534,6 +4582,15 @@ pub struct SessionExplain {
     /// The body as it would be sent to open the session.
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub request: ::std::option::Option<SessionExplainRequest>,
+}
+/// The header parameters of `sessionExplain`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct SessionExplainHeaders {
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
 }
 /// The page's origin, as browsers write it.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -4781,6 +4838,15 @@ pub struct SessionList {
     pub items: ::std::vec::Vec<Session>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub next: ::std::option::Option<Cursor>,
+}
+/// The header parameters of `sessionList`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct SessionListHeaders {
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
 }
 /// The query parameters of `sessionList`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
@@ -5056,10 +5122,84 @@ impl<'de> ::serde::Deserialize<'de> for SessionListQueryUid {
             })
     }
 }
+/// Whether a live or a test key opened the session; absent when that key is gone. A test key
+/// sees and ends sessions of test keys alone, and may have moved their times.
+#[derive(
+    ::serde::Deserialize,
+    ::serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd
+)]
+pub enum SessionMode {
+    #[serde(rename = "live")]
+    Live,
+    #[serde(rename = "test")]
+    Test,
+}
+impl ::std::fmt::Display for SessionMode {
+    fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+        match *self {
+            Self::Live => f.write_str("live"),
+            Self::Test => f.write_str("test"),
+        }
+    }
+}
+impl ::std::str::FromStr for SessionMode {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        match value {
+            "live" => Ok(Self::Live),
+            "test" => Ok(Self::Test),
+            _ => Err("invalid value".into()),
+        }
+    }
+}
+impl ::std::convert::TryFrom<&str> for SessionMode {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for SessionMode {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+/// The header parameters of `sessionRead`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct SessionReadHeaders {
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
+}
 /// The path parameters of `sessionRead`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 pub struct SessionReadPath {
     pub sid: SessionId,
+}
+/// The header parameters of `sessionRenew`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct SessionRenewHeaders {
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
 }
 /// The path parameters of `sessionRenew`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
@@ -5140,6 +5280,24 @@ pub struct SessionRevocation {
     pub targets: ::std::vec::Vec<RevocationTarget>,
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub tenant_id: ::std::option::Option<TenantId>,
+}
+/// The header parameters of `sessionRevoke`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct SessionRevokeHeaders {
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
+}
+/// The header parameters of `sessionRevokeMany`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct SessionRevokeManyHeaders {
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
 }
 /// The path parameters of `sessionRevoke`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
@@ -5474,6 +5632,15 @@ impl<'de> ::serde::Deserialize<'de> for SignatureDebugBody {
                 <D::Error as ::serde::de::Error>::custom(e.to_string())
             })
     }
+}
+/// The header parameters of `signatureDebug`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct SignatureDebugHeaders {
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
 }
 /// The value of `X-YoLead-Key`.
 #[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -6880,6 +7047,65 @@ pub struct TenantRevokePath {
     #[serde(rename = "tenantId")]
     pub tenant_id: TenantId,
 }
+/// An instant, in milliseconds since 1970.
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct TestInstant(::std::string::String);
+impl ::std::ops::Deref for TestInstant {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<TestInstant> for ::std::string::String {
+    fn from(value: TestInstant) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for TestInstant {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 13usize {
+            return Err("longer than 13 characters".into());
+        }
+        static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+        { ::regress::Regex::new("^[1-9][0-9]{12}$").unwrap() });
+        if PATTERN.find(value).is_none() {
+            return Err("doesn't match pattern \"^[1-9][0-9]{12}$\"".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for TestInstant {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for TestInstant {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for TestInstant {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
 /// The colour schemes that the page offers.
 #[derive(
     ::serde::Deserialize,
@@ -6938,6 +7164,15 @@ impl ::std::convert::TryFrom<::std::string::String> for ThemeMode {
     ) -> ::std::result::Result<Self, self::error::ConversionError> {
         value.parse()
     }
+}
+/// The header parameters of `tokenIntrospect`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct TokenIntrospectHeaders {
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
 }
 /// What a token grants (RFC 7662). Only `active` is present when the token may not be used.
 /// `scope` is present on the embed surface, `username` when it is known whom the session is
@@ -7116,6 +7351,15 @@ pub struct TokenRevocation {
     /// False, whatever the token was.
     pub active: bool,
 }
+/// The header parameters of `tokenRevoke`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct TokenRevokeHeaders {
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
+}
 /// How the token is presented.
 #[derive(
     ::serde::Deserialize,
@@ -7241,6 +7485,15 @@ pub struct UsageList {
     #[serde(skip_serializing_if = "::std::option::Option::is_none")]
     pub next: ::std::option::Option<Uid>,
 }
+/// The header parameters of `usageList`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct UsageListHeaders {
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
+}
 /// The query parameters of `usageList`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 pub struct UsageListQuery {
@@ -7263,10 +7516,28 @@ impl ::std::default::Default for UsageListQuery {
         }
     }
 }
+/// The header parameters of `usageMessageCreate`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct UsageMessageCreateHeaders {
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
+}
 /// The path parameters of `usageMessageCreate`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 pub struct UsageMessageCreatePath {
     pub uid: Uid,
+}
+/// The header parameters of `usageMessageRefund`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct UsageMessageRefundHeaders {
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
 }
 /// The path parameters of `usageMessageRefund`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
@@ -7274,6 +7545,15 @@ pub struct UsageMessageRefundPath {
     #[serde(rename = "messageId")]
     pub message_id: MessageId,
     pub uid: Uid,
+}
+/// The header parameters of `usageRead`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct UsageReadHeaders {
+    #[serde(
+        rename = "Vestibule-Test-Clock",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub vestibule_test_clock: ::std::option::Option<TestInstant>,
 }
 /// The path parameters of `usageRead`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
@@ -9427,6 +9707,7 @@ impl ::schemars::JsonSchema for Session {
     ) -> ::schemars::schema::Schema {
         generator.subschema_for::<KeyId>();
         generator.subschema_for::<SessionId>();
+        generator.subschema_for::<SessionMode>();
         generator.subschema_for::<SessionState>();
         generator.subschema_for::<Surface>();
         generator.subschema_for::<TenantId>();
@@ -9535,6 +9816,17 @@ impl ::schemars::JsonSchema for SessionList {
         generator.subschema_for::<Session>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::lifecycle(), "SessionList")
+    }
+}
+impl ::schemars::JsonSchema for SessionMode {
+    fn schema_name() -> String {
+        "SessionMode".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::lifecycle(), "SessionMode")
     }
 }
 impl ::schemars::JsonSchema for SessionRenewedEvent {
@@ -9843,6 +10135,17 @@ impl ::schemars::JsonSchema for TenantList {
         generator.subschema_for::<Tenant>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of(crate::documents::admin(), "TenantList")
+    }
+}
+impl ::schemars::JsonSchema for TestInstant {
+    fn schema_name() -> String {
+        "TestInstant".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of(crate::documents::chat(), "TestInstant")
     }
 }
 impl ::schemars::JsonSchema for ThemeMode {
@@ -10728,6 +11031,7 @@ impl ::schemars::JsonSchema for ChatConversationReadHeaders {
         generator: &mut ::schemars::r#gen::SchemaGenerator,
     ) -> ::schemars::schema::Schema {
         generator.subschema_for::<PageOrigin>();
+        generator.subschema_for::<TestInstant>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of_parameters(
             crate::documents::chat(),
@@ -10745,6 +11049,7 @@ impl ::schemars::JsonSchema for ChatSessionCreateHeaders {
         generator: &mut ::schemars::r#gen::SchemaGenerator,
     ) -> ::schemars::schema::Schema {
         generator.subschema_for::<PageOrigin>();
+        generator.subschema_for::<TestInstant>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of_parameters(
             crate::documents::chat(),
@@ -10762,6 +11067,7 @@ impl ::schemars::JsonSchema for ChatSessionEndHeaders {
         generator: &mut ::schemars::r#gen::SchemaGenerator,
     ) -> ::schemars::schema::Schema {
         generator.subschema_for::<PageOrigin>();
+        generator.subschema_for::<TestInstant>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of_parameters(
             crate::documents::chat(),
@@ -10779,11 +11085,29 @@ impl ::schemars::JsonSchema for ChatSessionRefreshHeaders {
         generator: &mut ::schemars::r#gen::SchemaGenerator,
     ) -> ::schemars::schema::Schema {
         generator.subschema_for::<PageOrigin>();
+        generator.subschema_for::<TestInstant>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of_parameters(
             crate::documents::chat(),
             "/api/public/v1/chat/sessions/refresh",
             "post",
+            "header",
+        )
+    }
+}
+impl ::schemars::JsonSchema for EmbedSessionReadHeaders {
+    fn schema_name() -> String {
+        "EmbedSessionReadHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TestInstant>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::embed(),
+            "/v1/embed/session",
+            "get",
             "header",
         )
     }
@@ -10795,6 +11119,7 @@ impl ::schemars::JsonSchema for EmbedSessionCreateHeaders {
     fn json_schema(
         generator: &mut ::schemars::r#gen::SchemaGenerator,
     ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TestInstant>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of_parameters(
             crate::documents::embed(),
@@ -10811,6 +11136,7 @@ impl ::schemars::JsonSchema for IframeSessionCreateHeaders {
     fn json_schema(
         generator: &mut ::schemars::r#gen::SchemaGenerator,
     ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TestInstant>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of_parameters(
             crate::documents::iframe(),
@@ -10827,6 +11153,7 @@ impl ::schemars::JsonSchema for IframeTokenRedeemHeaders {
     fn json_schema(
         generator: &mut ::schemars::r#gen::SchemaGenerator,
     ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TestInstant>();
         let _ = &generator;
         ::vestibule_runtime::json_schema_of_parameters(
             crate::documents::iframe(),
@@ -10853,6 +11180,23 @@ impl ::schemars::JsonSchema for UsageListQuery {
         )
     }
 }
+impl ::schemars::JsonSchema for UsageListHeaders {
+    fn schema_name() -> String {
+        "UsageListHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TestInstant>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::iframe(),
+            "/api/v1/usage",
+            "get",
+            "header",
+        )
+    }
+}
 impl ::schemars::JsonSchema for UsageReadPath {
     fn schema_name() -> String {
         "UsageReadPath".into()
@@ -10870,6 +11214,23 @@ impl ::schemars::JsonSchema for UsageReadPath {
         )
     }
 }
+impl ::schemars::JsonSchema for UsageReadHeaders {
+    fn schema_name() -> String {
+        "UsageReadHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TestInstant>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::iframe(),
+            "/api/v1/usage/{uid}",
+            "get",
+            "header",
+        )
+    }
+}
 impl ::schemars::JsonSchema for UsageMessageCreatePath {
     fn schema_name() -> String {
         "UsageMessageCreatePath".into()
@@ -10884,6 +11245,23 @@ impl ::schemars::JsonSchema for UsageMessageCreatePath {
             "/api/v1/usage/{uid}/messages",
             "post",
             "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for UsageMessageCreateHeaders {
+    fn schema_name() -> String {
+        "UsageMessageCreateHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TestInstant>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::iframe(),
+            "/api/v1/usage/{uid}/messages",
+            "post",
+            "header",
         )
     }
 }
@@ -10905,6 +11283,23 @@ impl ::schemars::JsonSchema for UsageMessageRefundPath {
         )
     }
 }
+impl ::schemars::JsonSchema for UsageMessageRefundHeaders {
+    fn schema_name() -> String {
+        "UsageMessageRefundHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TestInstant>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::iframe(),
+            "/api/v1/usage/{uid}/messages/{messageId}",
+            "delete",
+            "header",
+        )
+    }
+}
 impl ::schemars::JsonSchema for JwksReadQuery {
     fn schema_name() -> String {
         "JwksReadQuery".into()
@@ -10919,6 +11314,40 @@ impl ::schemars::JsonSchema for JwksReadQuery {
             "/.well-known/jwks.json",
             "get",
             "query",
+        )
+    }
+}
+impl ::schemars::JsonSchema for SignatureDebugHeaders {
+    fn schema_name() -> String {
+        "SignatureDebugHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TestInstant>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::lifecycle(),
+            "/v1/debug/signature",
+            "post",
+            "header",
+        )
+    }
+}
+impl ::schemars::JsonSchema for SessionExplainHeaders {
+    fn schema_name() -> String {
+        "SessionExplainHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TestInstant>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::lifecycle(),
+            "/v1/explain/session",
+            "post",
+            "header",
         )
     }
 }
@@ -10943,6 +11372,23 @@ impl ::schemars::JsonSchema for SessionListQuery {
         )
     }
 }
+impl ::schemars::JsonSchema for SessionListHeaders {
+    fn schema_name() -> String {
+        "SessionListHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TestInstant>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::lifecycle(),
+            "/v1/sessions",
+            "get",
+            "header",
+        )
+    }
+}
 impl ::schemars::JsonSchema for SessionRevokePath {
     fn schema_name() -> String {
         "SessionRevokePath".into()
@@ -10957,6 +11403,23 @@ impl ::schemars::JsonSchema for SessionRevokePath {
             "/v1/sessions/{sid}",
             "delete",
             "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for SessionRevokeHeaders {
+    fn schema_name() -> String {
+        "SessionRevokeHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TestInstant>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::lifecycle(),
+            "/v1/sessions/{sid}",
+            "delete",
+            "header",
         )
     }
 }
@@ -10977,6 +11440,23 @@ impl ::schemars::JsonSchema for SessionReadPath {
         )
     }
 }
+impl ::schemars::JsonSchema for SessionReadHeaders {
+    fn schema_name() -> String {
+        "SessionReadHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TestInstant>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::lifecycle(),
+            "/v1/sessions/{sid}",
+            "get",
+            "header",
+        )
+    }
+}
 impl ::schemars::JsonSchema for SessionRenewPath {
     fn schema_name() -> String {
         "SessionRenewPath".into()
@@ -10991,6 +11471,74 @@ impl ::schemars::JsonSchema for SessionRenewPath {
             "/v1/sessions/{sid}/renew",
             "post",
             "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for SessionRenewHeaders {
+    fn schema_name() -> String {
+        "SessionRenewHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TestInstant>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::lifecycle(),
+            "/v1/sessions/{sid}/renew",
+            "post",
+            "header",
+        )
+    }
+}
+impl ::schemars::JsonSchema for SessionRevokeManyHeaders {
+    fn schema_name() -> String {
+        "SessionRevokeManyHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TestInstant>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::lifecycle(),
+            "/v1/sessions:revoke",
+            "post",
+            "header",
+        )
+    }
+}
+impl ::schemars::JsonSchema for TokenIntrospectHeaders {
+    fn schema_name() -> String {
+        "TokenIntrospectHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TestInstant>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::lifecycle(),
+            "/v1/tokens/introspect",
+            "post",
+            "header",
+        )
+    }
+}
+impl ::schemars::JsonSchema for TokenRevokeHeaders {
+    fn schema_name() -> String {
+        "TokenRevokeHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        generator.subschema_for::<TestInstant>();
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::lifecycle(),
+            "/v1/tokens/revoke",
+            "post",
+            "header",
         )
     }
 }

@@ -86,6 +86,7 @@ impl runtime::Operation for JwksRead {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),

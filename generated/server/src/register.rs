@@ -212,7 +212,7 @@ fn preflights<S: vestibule_runtime::Host>(
                         context,
                         "/api/public/v1/chat/conversation",
                         "GET",
-                        "Authorization, Content-Type",
+                        "Authorization, Content-Type, Vestibule-Test-Clock",
                     )
                 },
                 http::Method::OPTIONS,
@@ -230,7 +230,7 @@ fn preflights<S: vestibule_runtime::Host>(
                         context,
                         "/api/public/v1/chat/sessions",
                         "POST",
-                        "Authorization, Content-Type, Idempotency-Key",
+                        "Authorization, Content-Type, Idempotency-Key, Vestibule-Test-Clock",
                     )
                 },
                 http::Method::OPTIONS,
@@ -248,7 +248,7 @@ fn preflights<S: vestibule_runtime::Host>(
                         context,
                         "/api/public/v1/chat/sessions/current",
                         "DELETE",
-                        "Authorization, Content-Type",
+                        "Authorization, Content-Type, Vestibule-Test-Clock",
                     )
                 },
                 http::Method::OPTIONS,
@@ -266,7 +266,7 @@ fn preflights<S: vestibule_runtime::Host>(
                         context,
                         "/api/public/v1/chat/sessions/refresh",
                         "POST",
-                        "Authorization, Content-Type",
+                        "Authorization, Content-Type, Vestibule-Test-Clock",
                     )
                 },
                 http::Method::OPTIONS,

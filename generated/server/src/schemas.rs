@@ -798,6 +798,14 @@ pub mod chat {
         ));
         &SCHEMA
     }
+    /// `TestInstant`.
+    pub fn test_instant() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::chat(),
+            "TestInstant",
+        ));
+        &SCHEMA
+    }
     /// `VariableValue`.
     pub fn variable_value() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
@@ -919,6 +927,14 @@ pub mod embed {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::embed(),
             "ObjectId",
+        ));
+        &SCHEMA
+    }
+    /// `TestInstant`.
+    pub fn test_instant() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::embed(),
+            "TestInstant",
         ));
         &SCHEMA
     }
@@ -1107,6 +1123,14 @@ pub mod iframe {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::iframe(),
             "SourceId",
+        ));
+        &SCHEMA
+    }
+    /// `TestInstant`.
+    pub fn test_instant() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::iframe(),
+            "TestInstant",
         ));
         &SCHEMA
     }
@@ -1306,6 +1330,14 @@ pub mod lifecycle {
         ));
         &SCHEMA
     }
+    /// `SessionMode`.
+    pub fn session_mode() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "SessionMode",
+        ));
+        &SCHEMA
+    }
     /// `SessionRevocation`.
     pub fn session_revocation() -> &'static Schema {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
@@ -1367,6 +1399,14 @@ pub mod lifecycle {
         static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
             crate::documents::lifecycle(),
             "TenantId",
+        ));
+        &SCHEMA
+    }
+    /// `TestInstant`.
+    pub fn test_instant() -> &'static Schema {
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::component(
+            crate::documents::lifecycle(),
+            "TestInstant",
         ));
         &SCHEMA
     }

@@ -277,9 +277,14 @@ impl runtime::Operation for SessionList {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (200, &[]),
-            (400, &[codes::INVALID_INPUT]),
+            (400, &[codes::INVALID_INPUT, codes::TEST_CLOCK_REFUSED]),
             (
                 401,
                 &[
@@ -306,6 +311,13 @@ impl runtime::Operation for SessionList {
                 > as dropshot::SharedExtractor>::metadata(json.clone())
                     .parameters,
             );
+        parameters
+            .extend(
+                <dropshot::Header<
+                    models::SessionListHeaders,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
         dropshot::ExtractorMetadata {
             extension_mode: dropshot::ExtensionMode::None,
             parameters,
@@ -317,6 +329,8 @@ impl runtime::Operation for SessionList {
 pub struct SessionListRequest {
     /// The query parameters.
     pub query: models::SessionListQuery,
+    /// The header parameters.
+    pub headers: models::SessionListHeaders,
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
@@ -425,7 +439,14 @@ pub(crate) static SESSION_LIST_CHECKS: LazyLock<runtime::Checks> = LazyLock::new
         "get",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::lifecycle(),
+            "/v1/sessions",
+            "get",
+            "header",
+        ),
+    ),
     body: None,
 });
 async fn session_list<S: Sessions>(
@@ -442,6 +463,7 @@ async fn session_list<S: Sessions>(
         let mut checked = SESSION_LIST_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SessionListRequest {
             query: checked.query(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
             received,
         };
         service.session_list(caller, request).await
@@ -485,9 +507,14 @@ impl runtime::Operation for SessionRevoke {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (204, &[]),
-            (400, &[codes::INVALID_INPUT]),
+            (400, &[codes::INVALID_INPUT, codes::TEST_CLOCK_REFUSED]),
             (
                 401,
                 &[
@@ -515,6 +542,13 @@ impl runtime::Operation for SessionRevoke {
                 > as dropshot::SharedExtractor>::metadata(json.clone())
                     .parameters,
             );
+        parameters
+            .extend(
+                <dropshot::Header<
+                    models::SessionRevokeHeaders,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
         dropshot::ExtractorMetadata {
             extension_mode: dropshot::ExtensionMode::None,
             parameters,
@@ -526,6 +560,8 @@ impl runtime::Operation for SessionRevoke {
 pub struct SessionRevokeRequest {
     /// The path parameters.
     pub path: models::SessionRevokePath,
+    /// The header parameters.
+    pub headers: models::SessionRevokeHeaders,
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
@@ -638,7 +674,14 @@ pub(crate) static SESSION_REVOKE_CHECKS: LazyLock<runtime::Checks> = LazyLock::n
         "delete",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::lifecycle(),
+            "/v1/sessions/{sid}",
+            "delete",
+            "header",
+        ),
+    ),
     body: None,
 });
 async fn session_revoke<S: Sessions>(
@@ -655,6 +698,7 @@ async fn session_revoke<S: Sessions>(
         let mut checked = SESSION_REVOKE_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SessionRevokeRequest {
             path: checked.path(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
             received,
         };
         service.session_revoke(caller, request).await
@@ -698,9 +742,14 @@ impl runtime::Operation for SessionRead {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (200, &[]),
-            (400, &[codes::INVALID_INPUT]),
+            (400, &[codes::INVALID_INPUT, codes::TEST_CLOCK_REFUSED]),
             (
                 401,
                 &[
@@ -728,6 +777,13 @@ impl runtime::Operation for SessionRead {
                 > as dropshot::SharedExtractor>::metadata(json.clone())
                     .parameters,
             );
+        parameters
+            .extend(
+                <dropshot::Header<
+                    models::SessionReadHeaders,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
         dropshot::ExtractorMetadata {
             extension_mode: dropshot::ExtensionMode::None,
             parameters,
@@ -739,6 +795,8 @@ impl runtime::Operation for SessionRead {
 pub struct SessionReadRequest {
     /// The path parameters.
     pub path: models::SessionReadPath,
+    /// The header parameters.
+    pub headers: models::SessionReadHeaders,
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
@@ -860,7 +918,14 @@ pub(crate) static SESSION_READ_CHECKS: LazyLock<runtime::Checks> = LazyLock::new
         "get",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::lifecycle(),
+            "/v1/sessions/{sid}",
+            "get",
+            "header",
+        ),
+    ),
     body: None,
 });
 async fn session_read<S: Sessions>(
@@ -877,6 +942,7 @@ async fn session_read<S: Sessions>(
         let mut checked = SESSION_READ_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SessionReadRequest {
             path: checked.path(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
             received,
         };
         service.session_read(caller, request).await
@@ -920,9 +986,14 @@ impl runtime::Operation for SessionRenew {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (200, &[]),
-            (400, &[codes::INVALID_INPUT]),
+            (400, &[codes::INVALID_INPUT, codes::TEST_CLOCK_REFUSED]),
             (
                 401,
                 &[
@@ -970,6 +1041,13 @@ impl runtime::Operation for SessionRenew {
                 > as dropshot::SharedExtractor>::metadata(json.clone())
                     .parameters,
             );
+        parameters
+            .extend(
+                <dropshot::Header<
+                    models::SessionRenewHeaders,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
         dropshot::ExtractorMetadata {
             extension_mode: dropshot::ExtensionMode::None,
             parameters,
@@ -981,6 +1059,8 @@ impl runtime::Operation for SessionRenew {
 pub struct SessionRenewRequest {
     /// The path parameters.
     pub path: models::SessionRenewPath,
+    /// The header parameters.
+    pub headers: models::SessionRenewHeaders,
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
@@ -1115,7 +1195,14 @@ pub(crate) static SESSION_RENEW_CHECKS: LazyLock<runtime::Checks> = LazyLock::ne
         "post",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::lifecycle(),
+            "/v1/sessions/{sid}/renew",
+            "post",
+            "header",
+        ),
+    ),
     body: None,
 });
 async fn session_renew<S: Sessions>(
@@ -1132,6 +1219,7 @@ async fn session_renew<S: Sessions>(
         let mut checked = SESSION_RENEW_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SessionRenewRequest {
             path: checked.path(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
             received,
         };
         service.session_renew(caller, request).await
@@ -1179,9 +1267,17 @@ impl runtime::Operation for SessionRevokeMany {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (200, &[]),
-            (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
+            (
+                400,
+                &[codes::INVALID_JSON, codes::INVALID_INPUT, codes::TEST_CLOCK_REFUSED],
+            ),
             (
                 401,
                 &[
@@ -1206,6 +1302,13 @@ impl runtime::Operation for SessionRevokeMany {
         let mut parameters = Vec::new();
         parameters
             .extend(
+                <dropshot::Header<
+                    models::SessionRevokeManyHeaders,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        parameters
+            .extend(
                 <dropshot::TypedBody<
                     models::SessionRevocation,
                 > as dropshot::ExclusiveExtractor>::metadata(json)
@@ -1220,6 +1323,8 @@ impl runtime::Operation for SessionRevokeMany {
 /// A `sessionRevokeMany` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct SessionRevokeManyRequest {
+    /// The header parameters.
+    pub headers: models::SessionRevokeManyHeaders,
     /// The body.
     pub body: models::SessionRevocation,
     /// The request as it came: headers, raw bytes, peer.
@@ -1349,7 +1454,14 @@ runtime::Checks {
         "post",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::lifecycle(),
+            "/v1/sessions:revoke",
+            "post",
+            "header",
+        ),
+    ),
     body: Some(
         runtime::Schema::component(crate::documents::lifecycle(), "SessionRevocation"),
     ),
@@ -1370,6 +1482,7 @@ async fn session_revoke_many<S: Sessions>(
         runtime::Limited::count(&caller, &*service)?;
         let mut checked = SESSION_REVOKE_MANY_CHECKS.run(&received, &codes::STANDARD)?;
         let request = SessionRevokeManyRequest {
+            headers: checked.headers(codes::INVALID_INPUT)?,
             body: checked.body(codes::INVALID_INPUT)?,
             received,
         };

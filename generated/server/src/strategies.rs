@@ -914,6 +914,15 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "chat",
+        name: "TestInstant",
+        set: chat::set,
+        valid: chat::test_instant::valid,
+        broken: chat::test_instant::broken,
+        breakages: chat::test_instant::breakages,
+        boundaries: chat::test_instant::boundaries,
+    },
+    SchemaStrategies {
+        document: "chat",
         name: "VariableValue",
         set: chat::set,
         valid: chat::variable_value::valid,
@@ -1046,6 +1055,15 @@ pub static ALL: &[SchemaStrategies] = &[
         broken: embed::object_id::broken,
         breakages: embed::object_id::breakages,
         boundaries: embed::object_id::boundaries,
+    },
+    SchemaStrategies {
+        document: "embed",
+        name: "TestInstant",
+        set: embed::set,
+        valid: embed::test_instant::valid,
+        broken: embed::test_instant::broken,
+        breakages: embed::test_instant::breakages,
+        boundaries: embed::test_instant::boundaries,
     },
     SchemaStrategies {
         document: "embed",
@@ -1253,6 +1271,15 @@ pub static ALL: &[SchemaStrategies] = &[
         broken: iframe::source_id::broken,
         breakages: iframe::source_id::breakages,
         boundaries: iframe::source_id::boundaries,
+    },
+    SchemaStrategies {
+        document: "iframe",
+        name: "TestInstant",
+        set: iframe::set,
+        valid: iframe::test_instant::valid,
+        broken: iframe::test_instant::broken,
+        breakages: iframe::test_instant::breakages,
+        boundaries: iframe::test_instant::boundaries,
     },
     SchemaStrategies {
         document: "iframe",
@@ -1472,6 +1499,15 @@ pub static ALL: &[SchemaStrategies] = &[
     },
     SchemaStrategies {
         document: "lifecycle",
+        name: "SessionMode",
+        set: lifecycle::set,
+        valid: lifecycle::session_mode::valid,
+        broken: lifecycle::session_mode::broken,
+        breakages: lifecycle::session_mode::breakages,
+        boundaries: lifecycle::session_mode::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
         name: "SessionRevocation",
         set: lifecycle::set,
         valid: lifecycle::session_revocation::valid,
@@ -1541,6 +1577,15 @@ pub static ALL: &[SchemaStrategies] = &[
         broken: lifecycle::tenant_id::broken,
         breakages: lifecycle::tenant_id::breakages,
         boundaries: lifecycle::tenant_id::boundaries,
+    },
+    SchemaStrategies {
+        document: "lifecycle",
+        name: "TestInstant",
+        set: lifecycle::set,
+        valid: lifecycle::test_instant::valid,
+        broken: lifecycle::test_instant::broken,
+        breakages: lifecycle::test_instant::breakages,
+        boundaries: lifecycle::test_instant::boundaries,
     },
     SchemaStrategies {
         document: "lifecycle",
@@ -3595,6 +3640,26 @@ pub mod chat {
             strategy::boundaries(set(), &reference("StyleVariant"))
         }
     }
+    /// Values of `TestInstant`.
+    pub mod test_instant {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("TestInstant"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("TestInstant"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("TestInstant"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("TestInstant"))
+        }
+    }
     /// Values of `VariableValue`.
     pub mod variable_value {
         use super::*;
@@ -3908,6 +3973,26 @@ pub mod embed {
         /// Accepted values at every boundary.
         pub fn boundaries() -> Vec<Boundary> {
             strategy::boundaries(set(), &reference("ObjectId"))
+        }
+    }
+    /// Values of `TestInstant`.
+    pub mod test_instant {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("TestInstant"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("TestInstant"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("TestInstant"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("TestInstant"))
         }
     }
     /// Values of `Violation`.
@@ -4383,6 +4468,26 @@ pub mod iframe {
         /// Accepted values at every boundary.
         pub fn boundaries() -> Vec<Boundary> {
             strategy::boundaries(set(), &reference("SourceId"))
+        }
+    }
+    /// Values of `TestInstant`.
+    pub mod test_instant {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("TestInstant"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("TestInstant"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("TestInstant"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("TestInstant"))
         }
     }
     /// Values of `ThemeMode`.
@@ -4880,6 +4985,26 @@ pub mod lifecycle {
             strategy::boundaries(set(), &reference("SessionList"))
         }
     }
+    /// Values of `SessionMode`.
+    pub mod session_mode {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("SessionMode"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("SessionMode"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("SessionMode"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("SessionMode"))
+        }
+    }
     /// Values of `SessionRevocation`.
     pub mod session_revocation {
         use super::*;
@@ -5038,6 +5163,26 @@ pub mod lifecycle {
         /// Accepted values at every boundary.
         pub fn boundaries() -> Vec<Boundary> {
             strategy::boundaries(set(), &reference("TenantId"))
+        }
+    }
+    /// Values of `TestInstant`.
+    pub mod test_instant {
+        use super::*;
+        /// Any valid value.
+        pub fn valid() -> BoxedStrategy<Value> {
+            strategy::valid(set(), &reference("TestInstant"))
+        }
+        /// A value with exactly one broken constraint, and the violation that must come back.
+        pub fn broken() -> BoxedStrategy<Broken> {
+            strategy::broken(set(), &reference("TestInstant"))
+        }
+        /// Every constraint that can be broken.
+        pub fn breakages() -> Vec<Breakage> {
+            strategy::breakages(set(), &reference("TestInstant"))
+        }
+        /// Accepted values at every boundary.
+        pub fn boundaries() -> Vec<Boundary> {
+            strategy::boundaries(set(), &reference("TestInstant"))
         }
     }
     /// Values of `TokenIntrospection`.

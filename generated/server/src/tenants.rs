@@ -313,6 +313,7 @@ impl runtime::Operation for TenantList {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -488,6 +489,7 @@ impl runtime::Operation for TenantCreate {
             replayed: "idempotent-replayed",
             kept_ms: 86400000,
         }),
+        test_clock: None,
         answers: &[
             (201, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
@@ -740,6 +742,7 @@ impl runtime::Operation for TenantRevoke {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (204, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -922,6 +925,7 @@ impl runtime::Operation for TenantErase {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
@@ -1144,6 +1148,7 @@ impl runtime::Operation for TenantExport {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
@@ -1368,6 +1373,7 @@ impl runtime::Operation for SigningKeyList {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -1553,6 +1559,7 @@ impl runtime::Operation for SigningKeyRotate {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),

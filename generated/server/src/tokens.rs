@@ -147,9 +147,17 @@ impl runtime::Operation for TokenIntrospect {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (200, &[]),
-            (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
+            (
+                400,
+                &[codes::INVALID_JSON, codes::INVALID_INPUT, codes::TEST_CLOCK_REFUSED],
+            ),
             (
                 401,
                 &[
@@ -174,6 +182,13 @@ impl runtime::Operation for TokenIntrospect {
         let mut parameters = Vec::new();
         parameters
             .extend(
+                <dropshot::Header<
+                    models::TokenIntrospectHeaders,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        parameters
+            .extend(
                 <dropshot::TypedBody<
                     models::TokenQuestion,
                 > as dropshot::ExclusiveExtractor>::metadata(json)
@@ -188,6 +203,8 @@ impl runtime::Operation for TokenIntrospect {
 /// A `tokenIntrospect` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct TokenIntrospectRequest {
+    /// The header parameters.
+    pub headers: models::TokenIntrospectHeaders,
     /// The body.
     pub body: models::TokenQuestion,
     /// The request as it came: headers, raw bytes, peer.
@@ -322,7 +339,14 @@ pub(crate) static TOKEN_INTROSPECT_CHECKS: LazyLock<runtime::Checks> = LazyLock:
         "post",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::lifecycle(),
+            "/v1/tokens/introspect",
+            "post",
+            "header",
+        ),
+    ),
     body: Some(
         runtime::Schema::component(crate::documents::lifecycle(), "TokenQuestion"),
     ),
@@ -343,6 +367,7 @@ async fn token_introspect<S: Tokens>(
         runtime::Limited::count(&caller, &*service)?;
         let mut checked = TOKEN_INTROSPECT_CHECKS.run(&received, &codes::STANDARD)?;
         let request = TokenIntrospectRequest {
+            headers: checked.headers(codes::INVALID_INPUT)?,
             body: checked.body(codes::INVALID_INPUT)?,
             received,
         };
@@ -391,9 +416,17 @@ impl runtime::Operation for TokenRevoke {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (200, &[]),
-            (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
+            (
+                400,
+                &[codes::INVALID_JSON, codes::INVALID_INPUT, codes::TEST_CLOCK_REFUSED],
+            ),
             (
                 401,
                 &[
@@ -418,6 +451,13 @@ impl runtime::Operation for TokenRevoke {
         let mut parameters = Vec::new();
         parameters
             .extend(
+                <dropshot::Header<
+                    models::TokenRevokeHeaders,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        parameters
+            .extend(
                 <dropshot::TypedBody<
                     models::TokenQuestion,
                 > as dropshot::ExclusiveExtractor>::metadata(json)
@@ -432,6 +472,8 @@ impl runtime::Operation for TokenRevoke {
 /// A `tokenRevoke` request whose every documented constraint holds.
 #[derive(Debug)]
 pub struct TokenRevokeRequest {
+    /// The header parameters.
+    pub headers: models::TokenRevokeHeaders,
     /// The body.
     pub body: models::TokenQuestion,
     /// The request as it came: headers, raw bytes, peer.
@@ -568,7 +610,14 @@ pub(crate) static TOKEN_REVOKE_CHECKS: LazyLock<runtime::Checks> = LazyLock::new
         "post",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::lifecycle(),
+            "/v1/tokens/revoke",
+            "post",
+            "header",
+        ),
+    ),
     body: Some(
         runtime::Schema::component(crate::documents::lifecycle(), "TokenQuestion"),
     ),
@@ -586,6 +635,7 @@ async fn token_revoke<S: Tokens>(
         runtime::Limited::count(&caller, &*service)?;
         let mut checked = TOKEN_REVOKE_CHECKS.run(&received, &codes::STANDARD)?;
         let request = TokenRevokeRequest {
+            headers: checked.headers(codes::INVALID_INPUT)?,
             body: checked.body(codes::INVALID_INPUT)?,
             received,
         };

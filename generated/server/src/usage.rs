@@ -198,9 +198,14 @@ impl runtime::Operation for UsageList {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (200, &[]),
-            (400, &[codes::INVALID_INPUT]),
+            (400, &[codes::INVALID_INPUT, codes::TEST_CLOCK_REFUSED]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (403, &[codes::SECRET_KEY_IN_BROWSER]),
             (429, &[codes::RATE_LIMITED]),
@@ -218,6 +223,13 @@ impl runtime::Operation for UsageList {
                 > as dropshot::SharedExtractor>::metadata(json.clone())
                     .parameters,
             );
+        parameters
+            .extend(
+                <dropshot::Header<
+                    models::UsageListHeaders,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
         dropshot::ExtractorMetadata {
             extension_mode: dropshot::ExtensionMode::None,
             parameters,
@@ -229,6 +241,8 @@ impl runtime::Operation for UsageList {
 pub struct UsageListRequest {
     /// The query parameters.
     pub query: models::UsageListQuery,
+    /// The header parameters.
+    pub headers: models::UsageListHeaders,
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
@@ -331,7 +345,9 @@ pub(crate) static USAGE_LIST_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|
         "get",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(crate::documents::iframe(), "/api/v1/usage", "get", "header"),
+    ),
     body: None,
 });
 async fn usage_list<S: Usage>(
@@ -345,6 +361,7 @@ async fn usage_list<S: Usage>(
         let mut checked = USAGE_LIST_CHECKS.run(&received, &codes::STANDARD)?;
         let request = UsageListRequest {
             query: checked.query(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
             received,
         };
         service.usage_list(caller, request).await
@@ -373,9 +390,14 @@ impl runtime::Operation for UsageRead {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (200, &[]),
-            (400, &[codes::INVALID_INPUT]),
+            (400, &[codes::INVALID_INPUT, codes::TEST_CLOCK_REFUSED]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (403, &[codes::SECRET_KEY_IN_BROWSER]),
             (429, &[codes::RATE_LIMITED]),
@@ -393,6 +415,13 @@ impl runtime::Operation for UsageRead {
                 > as dropshot::SharedExtractor>::metadata(json.clone())
                     .parameters,
             );
+        parameters
+            .extend(
+                <dropshot::Header<
+                    models::UsageReadHeaders,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
         dropshot::ExtractorMetadata {
             extension_mode: dropshot::ExtensionMode::None,
             parameters,
@@ -404,6 +433,8 @@ impl runtime::Operation for UsageRead {
 pub struct UsageReadRequest {
     /// The path parameters.
     pub path: models::UsageReadPath,
+    /// The header parameters.
+    pub headers: models::UsageReadHeaders,
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
@@ -513,7 +544,14 @@ pub(crate) static USAGE_READ_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|
         "get",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::iframe(),
+            "/api/v1/usage/{uid}",
+            "get",
+            "header",
+        ),
+    ),
     body: None,
 });
 async fn usage_read<S: Usage>(
@@ -527,6 +565,7 @@ async fn usage_read<S: Usage>(
         let mut checked = USAGE_READ_CHECKS.run(&received, &codes::STANDARD)?;
         let request = UsageReadRequest {
             path: checked.path(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
             received,
         };
         service.usage_read(caller, request).await
@@ -555,9 +594,14 @@ impl runtime::Operation for UsageMessageCreate {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (201, &[]),
-            (400, &[codes::INVALID_INPUT]),
+            (400, &[codes::INVALID_INPUT, codes::TEST_CLOCK_REFUSED]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (403, &[codes::SECRET_KEY_IN_BROWSER]),
             (429, &[codes::LIMIT_EXCEEDED, codes::RATE_LIMITED]),
@@ -575,6 +619,13 @@ impl runtime::Operation for UsageMessageCreate {
                 > as dropshot::SharedExtractor>::metadata(json.clone())
                     .parameters,
             );
+        parameters
+            .extend(
+                <dropshot::Header<
+                    models::UsageMessageCreateHeaders,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
         dropshot::ExtractorMetadata {
             extension_mode: dropshot::ExtensionMode::None,
             parameters,
@@ -586,6 +637,8 @@ impl runtime::Operation for UsageMessageCreate {
 pub struct UsageMessageCreateRequest {
     /// The path parameters.
     pub path: models::UsageMessageCreatePath,
+    /// The header parameters.
+    pub headers: models::UsageMessageCreateHeaders,
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
@@ -707,7 +760,14 @@ runtime::Checks {
         "post",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::iframe(),
+            "/api/v1/usage/{uid}/messages",
+            "post",
+            "header",
+        ),
+    ),
     body: None,
 });
 async fn usage_message_create<S: Usage>(
@@ -724,6 +784,7 @@ async fn usage_message_create<S: Usage>(
         let mut checked = USAGE_MESSAGE_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
         let request = UsageMessageCreateRequest {
             path: checked.path(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
             received,
         };
         service.usage_message_create(caller, request).await
@@ -752,9 +813,14 @@ impl runtime::Operation for UsageMessageRefund {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: Some(runtime::TestClockInfo {
+            header: "vestibule-test-clock",
+            ahead_ms: 3456000000,
+            refused: codes::TEST_CLOCK_REFUSED,
+        }),
         answers: &[
             (204, &[]),
-            (400, &[codes::INVALID_INPUT]),
+            (400, &[codes::INVALID_INPUT, codes::TEST_CLOCK_REFUSED]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (403, &[codes::SECRET_KEY_IN_BROWSER]),
             (404, &[codes::MESSAGE_NOT_FOUND]),
@@ -773,6 +839,13 @@ impl runtime::Operation for UsageMessageRefund {
                 > as dropshot::SharedExtractor>::metadata(json.clone())
                     .parameters,
             );
+        parameters
+            .extend(
+                <dropshot::Header<
+                    models::UsageMessageRefundHeaders,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
         dropshot::ExtractorMetadata {
             extension_mode: dropshot::ExtensionMode::None,
             parameters,
@@ -784,6 +857,8 @@ impl runtime::Operation for UsageMessageRefund {
 pub struct UsageMessageRefundRequest {
     /// The path parameters.
     pub path: models::UsageMessageRefundPath,
+    /// The header parameters.
+    pub headers: models::UsageMessageRefundHeaders,
     /// The request as it came: headers, raw bytes, peer.
     pub received: runtime::Received,
 }
@@ -897,7 +972,14 @@ runtime::Checks {
         "delete",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::iframe(),
+            "/api/v1/usage/{uid}/messages/{messageId}",
+            "delete",
+            "header",
+        ),
+    ),
     body: None,
 });
 async fn usage_message_refund<S: Usage>(
@@ -914,6 +996,7 @@ async fn usage_message_refund<S: Usage>(
         let mut checked = USAGE_MESSAGE_REFUND_CHECKS.run(&received, &codes::STANDARD)?;
         let request = UsageMessageRefundRequest {
             path: checked.path(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
             received,
         };
         service.usage_message_refund(caller, request).await

@@ -455,6 +455,7 @@ impl runtime::Operation for WebhookList {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -643,6 +644,7 @@ impl runtime::Operation for WebhookCreate {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (201, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
@@ -867,6 +869,7 @@ impl runtime::Operation for WebhookDelete {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (204, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -1045,6 +1048,7 @@ impl runtime::Operation for WebhookRead {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -1230,6 +1234,7 @@ impl runtime::Operation for WebhookUpdate {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
@@ -1448,6 +1453,7 @@ impl runtime::Operation for WebhookDeliveryList {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -1643,6 +1649,7 @@ impl runtime::Operation for WebhookDeliveryReplay {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (202, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -1838,6 +1845,7 @@ impl runtime::Operation for WebhookExampleRead {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_INPUT]),
@@ -2027,6 +2035,7 @@ impl runtime::Operation for WebhookReplayFailed {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (202, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
@@ -2262,6 +2271,7 @@ impl runtime::Operation for WebhookSecretRotate {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (200, &[]),
             (400, &[codes::INVALID_JSON, codes::INVALID_INPUT]),
@@ -2492,6 +2502,7 @@ impl runtime::Operation for WebhookTest {
         cors: false,
         exposed: "",
         idempotency: None,
+        test_clock: None,
         answers: &[
             (202, &[]),
             (400, &[codes::INVALID_INPUT]),

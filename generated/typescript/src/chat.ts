@@ -288,7 +288,7 @@ export interface components {
          * @description Facts about the error. Which members there are depends on the code; an empty object when
          *     there is nothing to add. Besides the members listed here: `reason` with
          *     invalid_customer_token, `ends_at_ms` with rotation_in_progress, `scope` and `missing` with
-         *     insufficient_scope, `missing` with
+         *     insufficient_scope, `reason` and `latest_ms` with test_clock_refused, `missing` with
          *     intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
          *     `window_s` and `retry_after_s` with rate_limited, `exceeded` and `retry_after_s` with
          *     limit_exceeded; `exceeded` lists each limit without room by `name` with its `limit`, what is
@@ -472,6 +472,11 @@ export interface components {
          */
         StyleVariant: "solid" | "outline" | "soft" | "ghost";
         /**
+         * @description An instant, in milliseconds since 1970.
+         * @example 1778241600000
+         */
+        TestInstant: string;
+        /**
          * @description One conversation variable: a string, a number, a boolean, null, or an array of such values.
          *     Numbers are kept exactly as they were sent or refused; they are never rounded.
          * @example [
@@ -571,6 +576,28 @@ export interface components {
          *     for every session, and show it to nobody.
          */
         ChatIdempotencyKey: string;
+        /**
+         * @description Moves the clock of this one request: it is handled as if the service's time were this
+         *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+         *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+         *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+         *
+         *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+         *     test key opened. Everybody else, the operator among them, is refused with
+         *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+         *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+         *     room. No signature covers this header.
+         *
+         *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+         *     the session that was opened a day ahead is told as expired when that day has come. How often
+         *     an address, a key or a session may ask is limited by the service's own time too.
+         *
+         *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+         *     that they count are counted apart. Without this header a bulk revocation ends what was
+         *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+         *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+         */
+        TestClock: components["schemas"]["TestInstant"];
     };
     requestBodies: never;
     headers: {
@@ -624,6 +651,7 @@ export type PageOrigin = components['schemas']['PageOrigin'];
 export type PageType = components['schemas']['PageType'];
 export type QuickQuestion = components['schemas']['QuickQuestion'];
 export type StyleVariant = components['schemas']['StyleVariant'];
+export type TestInstant = components['schemas']['TestInstant'];
 export type VariableValue = string | number | (boolean | null) | VariableValue[];
 export type Variables = components['schemas']['Variables'];
 export type Violation = components['schemas']['Violation'];
@@ -631,6 +659,7 @@ export type ViolationLimit = components['schemas']['ViolationLimit'];
 export type ViolationPart = components['schemas']['ViolationPart'];
 export type Widget = components['schemas']['Widget'];
 export type ParameterChatIdempotencyKey = components['parameters']['ChatIdempotencyKey'];
+export type ParameterTestClock = components['parameters']['TestClock'];
 export type HeaderAccessControlAllowOrigin = components['headers']['AccessControlAllowOrigin'];
 export type HeaderAccessControlExposeHeaders = components['headers']['AccessControlExposeHeaders'];
 export type HeaderCacheControl = components['headers']['CacheControl'];
@@ -649,6 +678,28 @@ export interface operations {
             header?: {
                 /** @description The origin of the page that shows the widget. Browsers set it themselves. */
                 Origin?: components["schemas"]["PageOrigin"];
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
             };
             path?: never;
             cookie?: never;
@@ -773,6 +824,28 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["ChatIdempotencyKey"];
                 /** @description The origin of the page that shows the widget. Browsers set it themselves. */
                 Origin?: components["schemas"]["PageOrigin"];
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
             };
             path?: never;
             cookie?: never;
@@ -962,6 +1035,28 @@ export interface operations {
             header?: {
                 /** @description The origin of the page that shows the widget. Browsers set it themselves. */
                 Origin?: components["schemas"]["PageOrigin"];
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
             };
             path?: never;
             cookie?: never;
@@ -1070,6 +1165,28 @@ export interface operations {
             header?: {
                 /** @description The origin of the page that shows the widget. Browsers set it themselves. */
                 Origin?: components["schemas"]["PageOrigin"];
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
             };
             path?: never;
             cookie?: never;

@@ -92,7 +92,7 @@ export interface components {
          * @description Facts about the error. Which members there are depends on the code; an empty object when
          *     there is nothing to add. Besides the members listed here: `reason` with
          *     invalid_customer_token, `ends_at_ms` with rotation_in_progress, `scope` and `missing` with
-         *     insufficient_scope, `missing` with
+         *     insufficient_scope, `reason` and `latest_ms` with test_clock_refused, `missing` with
          *     intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
          *     `window_s` and `retry_after_s` with rate_limited, `exceeded` and `retry_after_s` with
          *     limit_exceeded; `exceeded` lists each limit without room by `name` with its `limit`, what is
@@ -275,6 +275,11 @@ export interface components {
          */
         ObjectId: string;
         /**
+         * @description An instant, in milliseconds since 1970.
+         * @example 1778241600000
+         */
+        TestInstant: string;
+        /**
          * @description One broken constraint of a request.
          * @example {
          *       "actual": "string of 20",
@@ -330,6 +335,28 @@ export interface components {
          *     sent under the same key. Take a fresh random value, such as a UUID, for every new request.
          */
         IdempotencyKey: string;
+        /**
+         * @description Moves the clock of this one request: it is handled as if the service's time were this
+         *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+         *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+         *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+         *
+         *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+         *     test key opened. Everybody else, the operator among them, is refused with
+         *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+         *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+         *     room. No signature covers this header.
+         *
+         *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+         *     the session that was opened a day ahead is told as expired when that day has come. How often
+         *     an address, a key or a session may ask is limited by the service's own time too.
+         *
+         *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+         *     that they count are counted apart. Without this header a bulk revocation ends what was
+         *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+         *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+         */
+        TestClock: components["schemas"]["TestInstant"];
     };
     requestBodies: never;
     headers: {
@@ -368,10 +395,12 @@ export type EmbedSession = components['schemas']['EmbedSession'];
 export type EmbedSessionEnvelope = components['schemas']['EmbedSessionEnvelope'];
 export type Error = components['schemas']['Error'];
 export type ObjectId = components['schemas']['ObjectId'];
+export type TestInstant = components['schemas']['TestInstant'];
 export type Violation = components['schemas']['Violation'];
 export type ViolationLimit = components['schemas']['ViolationLimit'];
 export type ViolationPart = components['schemas']['ViolationPart'];
 export type ParameterIdempotencyKey = components['parameters']['IdempotencyKey'];
+export type ParameterTestClock = components['parameters']['TestClock'];
 export type HeaderCacheControl = components['headers']['CacheControl'];
 export type HeaderIdempotentReplayed = components['headers']['IdempotentReplayed'];
 export type HeaderRateLimit = components['headers']['RateLimit'];
@@ -383,7 +412,30 @@ export interface operations {
     embedSessionRead: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -465,6 +517,28 @@ export interface operations {
                  *     sent under the same key. Take a fresh random value, such as a UUID, for every new request.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
             };
             path?: never;
             cookie?: never;

@@ -280,7 +280,7 @@ export interface components {
          * @description Facts about the error. Which members there are depends on the code; an empty object when
          *     there is nothing to add. Besides the members listed here: `reason` with
          *     invalid_customer_token, `ends_at_ms` with rotation_in_progress, `scope` and `missing` with
-         *     insufficient_scope, `missing` with
+         *     insufficient_scope, `reason` and `latest_ms` with test_clock_refused, `missing` with
          *     intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
          *     `window_s` and `retry_after_s` with rate_limited, `exceeded` and `retry_after_s` with
          *     limit_exceeded; `exceeded` lists each limit without room by `name` with its `limit`, what is
@@ -595,6 +595,11 @@ export interface components {
          */
         SourceId: string | number;
         /**
+         * @description An instant, in milliseconds since 1970.
+         * @example 1778241600000
+         */
+        TestInstant: string;
+        /**
          * @description The colour schemes that the page offers.
          * @example dark
          * @enum {string}
@@ -774,6 +779,28 @@ export interface components {
          *     sent under the same key. Take a fresh random value, such as a UUID, for every new request.
          */
         IdempotencyKey: string;
+        /**
+         * @description Moves the clock of this one request: it is handled as if the service's time were this
+         *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+         *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+         *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+         *
+         *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+         *     test key opened. Everybody else, the operator among them, is refused with
+         *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+         *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+         *     room. No signature covers this header.
+         *
+         *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+         *     the session that was opened a day ahead is told as expired when that day has come. How often
+         *     an address, a key or a session may ask is limited by the service's own time too.
+         *
+         *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+         *     that they count are counted apart. Without this header a bulk revocation ends what was
+         *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+         *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+         */
+        TestClock: components["schemas"]["TestInstant"];
     };
     requestBodies: never;
     headers: {
@@ -827,6 +854,7 @@ export type ReferenceQuery = components['schemas']['ReferenceQuery'];
 export type ResolvedTheme = components['schemas']['ResolvedTheme'];
 export type ResponseMode = components['schemas']['ResponseMode'];
 export type SourceId = components['schemas']['SourceId'];
+export type TestInstant = components['schemas']['TestInstant'];
 export type ThemeMode = components['schemas']['ThemeMode'];
 export type TokenType = components['schemas']['TokenType'];
 export type Uid = components['schemas']['Uid'];
@@ -837,6 +865,7 @@ export type ViolationLimit = components['schemas']['ViolationLimit'];
 export type ViolationPart = components['schemas']['ViolationPart'];
 export type WindowUsage = components['schemas']['WindowUsage'];
 export type ParameterIdempotencyKey = components['parameters']['IdempotencyKey'];
+export type ParameterTestClock = components['parameters']['TestClock'];
 export type HeaderCacheControl = components['headers']['CacheControl'];
 export type HeaderIdempotentReplayed = components['headers']['IdempotentReplayed'];
 export type HeaderRateLimit = components['headers']['RateLimit'];
@@ -861,6 +890,28 @@ export interface operations {
                  *     sent under the same key. Take a fresh random value, such as a UUID, for every new request.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
             };
             path?: never;
             cookie?: never;
@@ -1016,6 +1067,28 @@ export interface operations {
             header?: {
                 /** @description The origin of the calling page, which must be the service's own. Browsers set it themselves. */
                 Origin?: string;
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
             };
             path?: never;
             cookie?: never;
@@ -1147,7 +1220,30 @@ export interface operations {
                 /** @description List only users whose last message was accepted at this instant or later, in milliseconds since 1970. */
                 active_since?: number;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -1226,7 +1322,30 @@ export interface operations {
     usageRead: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
+            };
             path: {
                 /** @description The user, as iframe links name it. */
                 uid: components["schemas"]["Uid"];
@@ -1308,7 +1427,30 @@ export interface operations {
     usageMessageCreate: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
+            };
             path: {
                 /** @description The user, as iframe links name it. */
                 uid: components["schemas"]["Uid"];
@@ -1395,7 +1537,30 @@ export interface operations {
     usageMessageRefund: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
+            };
             path: {
                 /** @description The user, as iframe links name it. */
                 uid: components["schemas"]["Uid"];

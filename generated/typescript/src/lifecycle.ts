@@ -293,7 +293,7 @@ export interface components {
          * @description Facts about the error. Which members there are depends on the code; an empty object when
          *     there is nothing to add. Besides the members listed here: `reason` with
          *     invalid_customer_token, `ends_at_ms` with rotation_in_progress, `scope` and `missing` with
-         *     insufficient_scope, `missing` with
+         *     insufficient_scope, `reason` and `latest_ms` with test_clock_refused, `missing` with
          *     intent_not_allowed, `state` with session_ended, `origin` with origin_not_allowed, `unknown` with unknown_source, `limit`,
          *     `window_s` and `retry_after_s` with rate_limited, `exceeded` and `retry_after_s` with
          *     limit_exceeded; `exceeded` lists each limit without room by `name` with its `limit`, what is
@@ -542,7 +542,8 @@ export interface components {
              */
             expires_at: string;
             /**
-             * @description Seconds until its time is over, 0 when it is.
+             * @description Seconds until its time is over, 0 when it is. A session that a test key opened with its
+             *     clock moved may have its end weeks ahead.
              * @example 540
              */
             expires_in: number;
@@ -560,6 +561,7 @@ export interface components {
              * @example 2026-05-08T12:10:00.000Z
              */
             last_used_at?: string;
+            mode?: components["schemas"]["SessionMode"];
             /**
              * Format: date-time
              * @description When it was last renewed, in UTC.
@@ -677,6 +679,13 @@ export interface components {
             items: components["schemas"]["Session"][];
             next?: components["schemas"]["Cursor"];
         };
+        /**
+         * @description Whether a live or a test key opened the session; absent when that key is gone. A test key
+         *     sees and ends sessions of test keys alone, and may have moved their times.
+         * @example live
+         * @enum {string}
+         */
+        SessionMode: "live" | "test";
         /**
          * @description Which sessions to end, and when.
          * @example {
@@ -838,6 +847,11 @@ export interface components {
          */
         TenantId: string;
         /**
+         * @description An instant, in milliseconds since 1970.
+         * @example 1778241600000
+         */
+        TestInstant: string;
+        /**
          * @description What a token grants (RFC 7662). Only `active` is present when the token may not be used.
          *     `scope` is present on the embed surface, `username` when it is known whom the session is
          *     for, `iss` where the token says it, which those of chat sessions do not.
@@ -998,7 +1012,30 @@ export interface components {
         ViolationPart: "path" | "query" | "header" | "body";
     };
     responses: never;
-    parameters: never;
+    parameters: {
+        /**
+         * @description Moves the clock of this one request: it is handled as if the service's time were this
+         *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+         *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+         *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+         *
+         *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+         *     test key opened. Everybody else, the operator among them, is refused with
+         *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+         *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+         *     room. No signature covers this header.
+         *
+         *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+         *     the session that was opened a day ahead is told as expired when that day has come. How often
+         *     an address, a key or a session may ask is limited by the service's own time too.
+         *
+         *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+         *     that they count are counted apart. Without this header a bulk revocation ends what was
+         *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+         *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+         */
+        TestClock: components["schemas"]["TestInstant"];
+    };
     requestBodies: never;
     headers: {
         /** @description The answer carries or describes a credential and must not be kept by any cache. */
@@ -1045,6 +1082,7 @@ export type SessionExplain = components['schemas']['SessionExplain'];
 export type SessionExplanation = components['schemas']['SessionExplanation'];
 export type SessionId = components['schemas']['SessionId'];
 export type SessionList = components['schemas']['SessionList'];
+export type SessionMode = components['schemas']['SessionMode'];
 export type SessionRevocation = components['schemas']['SessionRevocation'];
 export type SessionRule = components['schemas']['SessionRule'];
 export type SessionState = components['schemas']['SessionState'];
@@ -1053,6 +1091,7 @@ export type SignatureDiagnosis = components['schemas']['SignatureDiagnosis'];
 export type SigningDifference = components['schemas']['SigningDifference'];
 export type Surface = components['schemas']['Surface'];
 export type TenantId = components['schemas']['TenantId'];
+export type TestInstant = components['schemas']['TestInstant'];
 export type TokenIntrospection = components['schemas']['TokenIntrospection'];
 export type TokenQuestion = components['schemas']['TokenQuestion'];
 export type TokenRevocation = components['schemas']['TokenRevocation'];
@@ -1060,6 +1099,7 @@ export type TokenType = components['schemas']['TokenType'];
 export type Violation = components['schemas']['Violation'];
 export type ViolationLimit = components['schemas']['ViolationLimit'];
 export type ViolationPart = components['schemas']['ViolationPart'];
+export type ParameterTestClock = components['parameters']['TestClock'];
 export type HeaderCacheControl = components['headers']['CacheControl'];
 export type HeaderKeysCacheControl = components['headers']['KeysCacheControl'];
 export type HeaderRateLimit = components['headers']['RateLimit'];
@@ -1135,7 +1175,30 @@ export interface operations {
     signatureDebug: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -1256,7 +1319,30 @@ export interface operations {
     sessionExplain: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -1396,7 +1482,30 @@ export interface operations {
                 /** @description The `next` of the page before. */
                 after?: components["schemas"]["Cursor"];
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -1476,7 +1585,30 @@ export interface operations {
     sessionRead: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
+            };
             path: {
                 /** @description The session. */
                 sid: components["schemas"]["SessionId"];
@@ -1568,7 +1700,30 @@ export interface operations {
     sessionRevoke: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
+            };
             path: {
                 /** @description The session. */
                 sid: components["schemas"]["SessionId"];
@@ -1657,7 +1812,30 @@ export interface operations {
     sessionRenew: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
+            };
             path: {
                 /** @description The session. */
                 sid: components["schemas"]["SessionId"];
@@ -1768,7 +1946,30 @@ export interface operations {
     sessionRevokeMany: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -1879,7 +2080,30 @@ export interface operations {
     tokenIntrospect: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -1991,7 +2215,30 @@ export interface operations {
     tokenRevoke: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Moves the clock of this one request: it is handled as if the service's time were this
+                 *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
+                 *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
+                 *     renewed or ended bears it. Nothing else moves: send it with every request of a test.
+                 *
+                 *     Test keys alone may send it, and whoever holds a token or a cache key of a session that a
+                 *     test key opened. Everybody else, the operator among them, is refused with
+                 *     `test_clock_refused`, and so is a time that is past or more than 40 days ahead: what is over
+                 *     stays over, and a signature that was used stays used. Begin a test an hour ahead to have
+                 *     room. No signature covers this header.
+                 *
+                 *     The audit, the request log and webhooks tell the service's own time, and sweeps go by it:
+                 *     the session that was opened a day ahead is told as expired when that day has come. How often
+                 *     an address, a key or a session may ask is limited by the service's own time too.
+                 *
+                 *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
+                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
+                 *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
+                 */
+                "Vestibule-Test-Clock"?: components["parameters"]["TestClock"];
+            };
             path?: never;
             cookie?: never;
         };

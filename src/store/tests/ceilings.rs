@@ -27,7 +27,9 @@ async fn open(store: &Store, id: &str, at: i64, ceilings: Ceilings) -> Result<Se
     let session = iframe_session(id, "u");
     let session = Session { issued_at: at, expires_at: at + 900_000, ..session };
     let keep = LimitsChange::Keep;
-    store.open_iframe_session(session, id.as_bytes(), 3, keep, act(ceilings), None).await
+    store
+        .open_iframe_session(session, id.as_bytes(), 3, keep.of(Mode::Live), act(ceilings), None)
+        .await
 }
 
 /// The ceilings that refused an opening.
@@ -113,7 +115,7 @@ async fn sessions_that_are_over_for_want_of_use_do_not_count() {
             ..act(alive(2))
         };
         let keep = LimitsChange::Keep;
-        store.open_iframe_session(session, id.as_bytes(), 3, keep, act, None).await
+        store.open_iframe_session(session, id.as_bytes(), 3, keep.of(Mode::Live), act, None).await
     };
     let first = open("a", NOW).await.expect("room");
     open("b", NOW).await.expect("room");
@@ -136,7 +138,8 @@ async fn standings_tell_what_an_opening_would_find_and_change_nothing() {
     assert_eq!(told(NOW).await, (0, 0, None));
     let (before, keep) = (iframe_session("a", "u"), LimitsChange::Keep);
     let before = Session { issued_at: NOW, expires_at: NOW + 900_000, ..before };
-    let opened = store.open_iframe_session(before, b"a", 3, keep, audit("ten_a"), None).await;
+    let opened =
+        store.open_iframe_session(before, b"a", 3, keep.of(Mode::Live), audit("ten_a"), None).await;
     opened.expect("opened");
     let end = Some(NOW + 900_000);
     assert_eq!(told(NOW).await, (0, 1, end), "of before the ceiling");

@@ -5,6 +5,7 @@ use vestibule_runtime::Violation;
 
 use super::*;
 use crate::domain::limits::{Limits, LimitsChange};
+use crate::domain::test_clock::AskedClock;
 use crate::error::Thing;
 use crate::store::{OpenedChat, Redeemed};
 
@@ -31,12 +32,20 @@ async fn open_chat(
 
 async fn open_iframe(store: &Store, id: &str, limits: LimitsChange) {
     let session = iframe_session(id, "u-1");
-    let opened = store.open_iframe_session(session, id.as_bytes(), 3, limits, audit("ten_a"), None);
+    let opened = store.open_iframe_session(
+        session,
+        id.as_bytes(),
+        3,
+        limits.of(Mode::Live),
+        audit("ten_a"),
+        None,
+    );
     opened.await.expect("opens");
 }
 
 async fn redeem(store: &Store, id: &str, now: i64) -> Result<Redeemed> {
-    store.redeem_cache_key(id.as_bytes(), now, audit("ten_a").id).await
+    let clock = AskedClock { own_ms: now, asked_ms: None, ahead_ms: 0 };
+    store.redeem_cache_key(id.as_bytes(), clock, audit("ten_a").id).await
 }
 
 fn with(conversation: Conversation, variables: Json) -> Conversation {

@@ -73,7 +73,10 @@ async fn peopled() -> (TempDir, Store) {
             LimitsChange::Set(serde_json::from_value(json!({"daily": 3})).expect("limits"));
         let entry = AuditEntry { target: iframe.id.clone(), ..audit("ten_a") };
         let entry = entry.about(iframe.grant.subject());
-        store.open_iframe_session(iframe, &[n; 32], 3, limits, entry, None).await.expect("opens");
+        store
+            .open_iframe_session(iframe, &[n; 32], 3, limits.of(Mode::Live), entry, None)
+            .await
+            .expect("opens");
     }
     let employee = DirectoryKind::Employee;
     let put = store.put_directory("ten_a", employee, "canary-employee", audit("ten_a"));

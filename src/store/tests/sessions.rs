@@ -10,7 +10,14 @@ use crate::store::session_lists::{self, SessionRange};
 async fn open_iframe(store: &Store, id: &str, uid: &str) -> Session {
     let session = iframe_session(id, uid);
     let limits = crate::domain::limits::LimitsChange::Keep;
-    let opened = store.open_iframe_session(session, id.as_bytes(), 3, limits, audit("ten_a"), None);
+    let opened = store.open_iframe_session(
+        session,
+        id.as_bytes(),
+        3,
+        limits.of(Mode::Live),
+        audit("ten_a"),
+        None,
+    );
     opened.await.expect("opens")
 }
 
@@ -21,6 +28,7 @@ fn subject(text: &str) -> Target {
 fn sweep(targets: &[&str], cut: i64) -> Sweep {
     Sweep {
         tenant: "ten_a".into(),
+        tests_alone: false,
         targets: targets.iter().map(|text| subject(text)).collect(),
         now: NOW,
         cut,

@@ -1,6 +1,7 @@
 //! Counting messages: exact under concurrency and over instances, refunds, windows and the audit.
 
 use super::*;
+use crate::domain::key::Mode;
 use crate::domain::limits::{Limits, LimitsChange};
 use crate::domain::usage::{Usage, Window};
 use crate::error::Thing;
@@ -13,6 +14,7 @@ async fn limit(store: &Store, uid: &str, limits: LimitsChange) {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let id = format!("ses_{uid}_{}", NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
     let opened = iframe_session(&id, uid);
+    let limits = limits.of(Mode::Live);
     let opened = store.open_iframe_session(opened, id.as_bytes(), 3, limits, audit("ten_a"), None);
     opened.await.expect("opened");
 }
@@ -22,13 +24,19 @@ fn of_hour(hourly: i64) -> Limits {
 }
 
 async fn send(store: &Store, uid: &str, id: &str, at: i64) -> Result<Usage> {
-    let message = Message { tenant: "ten_a".into(), uid: uid.into(), id: id.into(), at };
+    let message =
+        Message { tenant: "ten_a".into(), mode: Mode::Live, uid: uid.into(), id: id.into(), at };
     let entry = || AuditEntry { action: "limit.exceed".into(), ..audit("ten_a") };
     store.accept_message(message, [entry(), entry(), entry(), entry()]).await
 }
 
 async fn used(store: &Store, uid: &str, now: i64) -> [i64; 4] {
-    store.usage("ten_a", uid).await.expect("read").windows(now).map(|window| window.used)
+    store
+        .usage("ten_a", Mode::Live, uid)
+        .await
+        .expect("read")
+        .windows(now)
+        .map(|window| window.used)
 }
 
 /// The windows that a message found without room.
@@ -63,7 +71,10 @@ async fn sixty_four_senders_over_two_instances_pass_exactly_as_often_as_the_limi
                         Err(other) => panic!("{other}"),
                     }
                     if (sender + n) % 5 == 0 {
-                        store.refund_message("ten_a", "u", &id, NOW).await.expect("refunded");
+                        store
+                            .refund_message("ten_a", Mode::Live, "u", &id, NOW)
+                            .await
+                            .expect("refunded");
                         refunded += 1;
                     }
                 }
@@ -129,12 +140,12 @@ async fn a_refund_gives_room_back_once_and_only_to_its_user() {
     limit(&store, "u", LimitsChange::Set(of_hour(1))).await;
     send(&store, "u", "m", NOW).await.expect("room");
     let not_found = |result: Result<()>| matches!(result, Err(Error::NotFound(Thing::Message)));
-    assert!(not_found(store.refund_message("ten_a", "v", "m", NOW).await));
-    assert!(not_found(store.refund_message("ten_b", "u", "m", NOW).await));
-    assert!(not_found(store.refund_message("ten_a", "u", "other", NOW).await));
+    assert!(not_found(store.refund_message("ten_a", Mode::Live, "v", "m", NOW).await));
+    assert!(not_found(store.refund_message("ten_b", Mode::Live, "u", "m", NOW).await));
+    assert!(not_found(store.refund_message("ten_a", Mode::Live, "u", "other", NOW).await));
     assert_eq!(used(&store, "u", NOW).await, [1; 4]);
     for _ in 0..3 {
-        store.refund_message("ten_a", "u", "m", NOW).await.expect("known");
+        store.refund_message("ten_a", Mode::Live, "u", "m", NOW).await.expect("known");
         assert_eq!(used(&store, "u", NOW).await, [0; 4]);
     }
     send(&store, "u", "n", NOW).await.expect("room again");
@@ -147,7 +158,7 @@ async fn a_refund_reaches_only_windows_that_have_not_ended() {
     let later = NOW + HOUR_MS;
     send(&store, "u", "m", NOW).await.expect("room");
     send(&store, "u", "n", later).await.expect("room");
-    store.refund_message("ten_a", "u", "m", later).await.expect("known");
+    store.refund_message("ten_a", Mode::Live, "u", "m", later).await.expect("known");
     assert_eq!(used(&store, "u", later).await, [1, 1, 1, 1]);
 }
 
@@ -160,7 +171,7 @@ async fn a_clock_behind_neither_opens_a_window_again_nor_loses_a_refund() {
     send(&store, "u", "b", behind).await.expect("room");
     assert_eq!(exceeded(&store, "u", "c", behind).await, ["hourly"]);
     assert_eq!(exceeded(&store, "u", "d", ahead).await, ["hourly"]);
-    store.refund_message("ten_a", "u", "b", behind).await.expect("known");
+    store.refund_message("ten_a", Mode::Live, "u", "b", behind).await.expect("known");
     assert_eq!(used(&store, "u", ahead).await[0], 1);
     send(&store, "u", "e", ahead).await.expect("room again");
 }
@@ -175,7 +186,8 @@ async fn usage_is_listed_by_uid_and_filtered() {
     send(&store, "b", "m", NOW).await.expect("room");
     send(&store, "c", "n", later).await.expect("room");
     let list = async |filter, after, limit, now| {
-        let found = store.list_usage("ten_a", filter, after, limit, now).await.expect("listed");
+        let found =
+            store.list_usage("ten_a", Mode::Live, filter, after, limit, now).await.expect("listed");
         found.into_iter().map(|usage| usage.uid).collect::<Vec<_>>().concat()
     };
     let all = UsageFilter::default();
@@ -187,7 +199,13 @@ async fn usage_is_listed_by_uid_and_filtered() {
     assert_eq!(list(full, None, 9, later).await, "c", "the hour of b has ended");
     let active = UsageFilter { active_since: Some(later), ..all };
     assert_eq!(list(active, None, 9, later).await, "c");
-    assert!(store.list_usage("ten_b", all, None, 9, later).await.expect("listed").is_empty());
+    assert!(
+        store
+            .list_usage("ten_b", Mode::Live, all, None, 9, later)
+            .await
+            .expect("listed")
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -200,6 +218,6 @@ async fn messages_are_forgotten_when_all_their_windows_have_ended() {
         store.purge(now, NOW).await.expect("purged");
         assert_eq!(count(&store, "SELECT COUNT(*) FROM uid_messages").await, left, "{now}");
     }
-    let gone = store.refund_message("ten_a", "u", "m", ends).await;
+    let gone = store.refund_message("ten_a", Mode::Live, "u", "m", ends).await;
     assert!(matches!(gone, Err(Error::NotFound(Thing::Message))));
 }

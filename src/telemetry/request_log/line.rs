@@ -43,6 +43,9 @@ pub struct Line<'a> {
     /// The first 8 hex digits of the SHA-256 of the token that was presented.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Cow<'a, str>>,
+    /// The time that it was handled by, where a test key moved it, milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_clock_ms: Option<i64>,
     /// The caller's trace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<Cow<'a, str>>,
@@ -74,6 +77,7 @@ impl<'a> Line<'a> {
             generation: caller.and_then(|it| it.generation),
             session: caller.and_then(|it| it.session.as_deref()).map(Cow::Borrowed),
             token: record.token.map(|prefix| prefix.to_string().into()),
+            test_clock_ms: record.test_clock,
             trace_id: asked.trace.map(|trace| trace.to_string().into()),
             took_us: u64::try_from(record.took.as_micros()).unwrap_or(u64::MAX),
             received_bytes: record.received_bytes,

@@ -24,6 +24,7 @@ fn numbered(number: u64) -> RequestRecord<'static> {
         code: None,
         caller: None,
         token: None,
+        test_clock: None,
         took: Duration::from_micros(number),
         received_bytes: 0,
         sent_bytes: Some(2),
@@ -53,7 +54,7 @@ fn what_is_known_of_a_request_comes_back() {
         session: Some("ses_a".into()),
     };
     let token = Some(TokenPrefix([1, 2, 3, 255]));
-    let record = RequestRecord { caller: Some(&caller), token, ..numbered(7) };
+    let record = RequestRecord { caller: Some(&caller), token, test_clock: Some(5), ..numbered(7) };
     log.take(&record, 1_700_000_000_123);
     writer.close();
     let mode = path(dir.path(), 0).metadata().expect("it is there").permissions().mode();
@@ -62,6 +63,7 @@ fn what_is_known_of_a_request_comes_back() {
     let [line] = news.lines.try_into().expect("one line");
     assert_eq!(line, Line::of(&record, 1_700_000_000_123));
     assert_eq!((line.token.as_deref(), line.generation), (Some("010203ff"), Some(2)));
+    assert_eq!(line.test_clock_ms, Some(5));
 }
 
 #[test]

@@ -103,6 +103,8 @@ pub struct Parameter {
     pub source: Option<Source>,
     /// What makes it the key under which a request takes effect once.
     pub idempotency: Option<Idempotency>,
+    /// The code that refuses it from everybody but test keys, when it moves a request's clock.
+    pub test_clock: Option<String>,
 }
 
 /// A documented idempotency key: `x-idempotency`.
@@ -490,6 +492,7 @@ fn parameter(root: &Value, source: &Value) -> Option<Parameter> {
         idempotency: told("replayed")
             .zip(told("reused"))
             .map(|(replayed, reused)| Idempotency { replayed, reused }),
+        test_clock: source["x-test-clock"]["refused"].as_str().map(str::to_owned),
     })
 }
 

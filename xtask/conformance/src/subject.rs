@@ -144,9 +144,11 @@ impl Subject {
     }
 
     /// A drawn text, unless the deployment knows one. A key under which a request takes effect
-    /// once has cases of its own: drawn ones would be the same in the next run.
+    /// once has cases of its own: drawn ones would be the same in the next run. So has a clock,
+    /// which the credentials of a run are refused.
     fn give(&self, parameter: &Parameter, seed: u64, recipe: &mut Recipe) {
-        if parameter.idempotency.is_some() && !parameter.required {
+        let is_apart = parameter.idempotency.is_some() || parameter.test_clock.is_some();
+        if is_apart && !parameter.required {
             return;
         }
         if parameter.source.is_some() {

@@ -13,7 +13,7 @@ use vestibule_runtime::json::MAX_VALUES;
 use vestibule_runtime::strategy::{Caps, SchemaSet};
 use vestibule_runtime::{
     BodyInfo, Checks, Code, CredentialInfo, IdempotencyInfo, OperationInfo, Schema, StandardCodes,
-    parameters,
+    TestClockInfo, parameters,
 };
 
 /// The most bytes of a drawn answer.
@@ -142,6 +142,7 @@ struct RawOperation {
     cors: bool,
     exposed: String,
     idempotency: Option<RawIdempotency>,
+    test_clock: Option<RawTestClock>,
     answers: Vec<RawAnswer>,
 }
 
@@ -164,6 +165,13 @@ struct RawIdempotency {
     header: String,
     replayed: String,
     kept_ms: i64,
+}
+
+#[derive(Deserialize)]
+struct RawTestClock {
+    header: String,
+    ahead_ms: i64,
+    refused: String,
 }
 
 #[derive(Deserialize)]
@@ -206,6 +214,10 @@ impl RawOperation {
             replayed: leaked(&it.replayed),
             kept_ms: it.kept_ms,
         });
+        let test_clock = self.test_clock.as_ref().map(|it| {
+            let refused = named(codes, &it.refused)?;
+            Ok(TestClockInfo { header: leaked(&it.header), ahead_ms: it.ahead_ms, refused })
+        });
         let part = |name: &str| parameters(document, &self.path, &self.method.to_lowercase(), name);
         let has = |name: &str| self.parts.iter().any(|it| it == name);
         let checks = Checks {
@@ -226,6 +238,7 @@ impl RawOperation {
             cors: self.cors,
             exposed: leaked(&self.exposed),
             idempotency,
+            test_clock: test_clock.transpose()?,
             answers: Vec::leak(answers),
         }));
         let schemas = Arc::clone(schemas);

@@ -1,7 +1,7 @@
 //! The documents' operations and preflights as routes of dropshot, the service's own router.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dropshot::{
@@ -50,7 +50,9 @@ pub fn describe(
     for (path, infos) in cors {
         let methods: Vec<_> = infos.iter().map(|info| info.method.as_str()).collect();
         let keys = infos.iter().filter_map(|info| Some(info.idempotency.as_ref()?.header));
-        let headers: Vec<_> = ["authorization", "content-type"].into_iter().chain(keys).collect();
+        let clocks = infos.iter().filter_map(|info| Some(info.test_clock.as_ref()?.header));
+        let more: BTreeSet<_> = keys.chain(clocks).collect();
+        let headers: Vec<_> = ["authorization", "content-type"].into_iter().chain(more).collect();
         let (methods, headers): (&str, &str) =
             (methods.join(", ").leak(), headers.join(", ").leak());
         let handler = move |context: Context| preflight(context, path, methods, headers);

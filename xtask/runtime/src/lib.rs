@@ -16,6 +16,7 @@ mod received;
 mod record;
 mod refusal;
 mod serve;
+mod test_clock;
 mod timestamp;
 mod traceparent;
 mod watch;
@@ -37,6 +38,7 @@ pub use serve::{
     Answer, Host, Incoming, Served, Told, documented, no_parameters, refuse_browser, serve,
     serve_untyped, success,
 };
+pub use test_clock::{TestClockInfo, moved_clock};
 pub use timestamp::Timestamp;
 pub use traceparent::TraceParent;
 #[cfg(feature = "strategies")]

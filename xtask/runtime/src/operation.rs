@@ -3,7 +3,7 @@
 use dropshot::ExtractorMetadata;
 use http::{Method, StatusCode};
 
-use crate::{Code, IdempotencyInfo};
+use crate::{Code, IdempotencyInfo, TestClockInfo};
 
 /// One operation of a document, as data.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct OperationInfo {
     pub exposed: &'static str,
     /// What it takes of idempotency keys; `None` when it takes none.
     pub idempotency: Option<IdempotencyInfo>,
+    /// What it takes of test clocks; `None` when it has the service's time alone.
+    pub test_clock: Option<TestClockInfo>,
     /// Every documented status and the stable codes it may carry (none for success).
     pub answers: &'static [(u16, &'static [Code])],
 }

@@ -40,6 +40,8 @@ pub struct RequestRecord<'a> {
     pub caller: Option<&'a KnownCaller>,
     /// What may be shown of the token that was presented.
     pub token: Option<TokenPrefix>,
+    /// The time that it was handled by, milliseconds since 1970; `None` for the service's own.
+    pub test_clock: Option<i64>,
     /// From the first look at the request to its answer.
     pub took: Duration,
     /// Bytes of the body that was read.
@@ -90,6 +92,7 @@ pub struct Notes(Arc<Noted>);
 struct Noted {
     caller: OnceLock<KnownCaller>,
     token: OnceLock<TokenPrefix>,
+    clock: OnceLock<i64>,
 }
 
 impl Notes {
@@ -102,6 +105,14 @@ impl Notes {
     /// Notes which token was presented.
     pub fn token(&self, prefix: TokenPrefix) {
         let _ = self.0.token.set(prefix);
+    }
+
+    pub(crate) fn move_clock(&self, at_ms: i64) {
+        let _ = self.0.clock.set(at_ms);
+    }
+
+    pub(crate) fn moved_clock(&self) -> Option<i64> {
+        self.0.clock.get().copied()
     }
 
     pub(crate) fn known_caller(&self) -> Option<&KnownCaller> {

@@ -24,6 +24,7 @@ use tracing::{Instrument as _, Span};
 
 use crate::received::{self, Sender};
 use crate::record::{Asked, RequestRecord};
+use crate::test_clock::by_its_clock;
 use crate::watch::{Route, Watch};
 use crate::{
     BodyLimits, Code, ErrorBody, Operation, OperationInfo, Received, Refusal, StandardCodes,
@@ -276,6 +277,7 @@ where
             // Pinned where it stands: it is kilobytes, and every wrapper would copy it once more.
             let handling = std::pin::pin!(handle(Arc::clone(&host), received));
             let handling = handling.instrument(watch.span.clone());
+            let handling = by_its_clock(watch.notes.clone(), handling);
             guarded(host.handler_deadline(), handling, codes).await
         }
         Err(refusal) => Err(refusal),

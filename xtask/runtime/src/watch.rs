@@ -71,6 +71,7 @@ impl<'a, S: Host> Watch<'a, S> {
             code,
             caller: self.notes.known_caller(),
             token: self.notes.token_prefix(),
+            test_clock: self.notes.moved_clock(),
             took: self.started.elapsed(),
             received_bytes: self.received_bytes,
             sent_bytes,

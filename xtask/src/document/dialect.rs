@@ -90,6 +90,7 @@ const PARAMETER: &[Keyword] = &[
     may("example", Anything),
     may("x-credential", Text),
     may("x-idempotency", Is(Object::Idempotency)),
+    may("x-test-clock", Is(Object::TestClock)),
 ];
 /// What makes a header parameter the key under which a request takes effect once: how long its
 /// answer is kept, the header of an answer that is given again, and the codes that refuse another
@@ -100,6 +101,9 @@ const IDEMPOTENCY: &[Keyword] = &[
     must("reused", Mention(Code)),
     must("in-progress", Mention(Code)),
 ];
+/// What makes a header parameter the clock of its request: how far ahead of the service's time it may
+/// be, and the code that refuses those who may not move it there.
+const TEST_CLOCK: &[Keyword] = &[must("ahead-ms", Integer(1, MAX)), must("refused", Mention(Code))];
 const REQUEST_BODY: &[Keyword] = &[
     may("description", Text),
     may("required", Flag),
@@ -274,6 +278,7 @@ impl Object {
             Object::Operation => (OPERATION, "an operation"),
             Object::Parameter => (PARAMETER, "a parameter"),
             Object::Idempotency => (IDEMPOTENCY, "an x-idempotency object"),
+            Object::TestClock => (TEST_CLOCK, "an x-test-clock object"),
             Object::RequestBody => (REQUEST_BODY, "a request body"),
             Object::Known => (KNOWN, "an entry of x-credentials"),
             Object::Rule => (RULE, "an entry of x-rules"),

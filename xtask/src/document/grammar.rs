@@ -21,6 +21,7 @@ pub enum Object {
     Operation,
     Parameter,
     Idempotency,
+    TestClock,
     RequestBody,
     Known,
     Rule,

@@ -40,6 +40,7 @@ pub struct Operation {
     /// The headers of its answers that pages of other origins may read, as one header says them.
     pub exposed: String,
     pub idempotency: Option<Idempotency>,
+    pub test_clock: Option<TestClock>,
     pub answers: Vec<Answer>,
 }
 
@@ -50,6 +51,14 @@ pub struct Idempotency {
     /// Of an answer that is given again.
     pub replayed: String,
     pub kept_ms: i64,
+}
+
+/// The header that moves the clock of one request, `x-test-clock` of a parameter.
+pub struct TestClock {
+    pub header: String,
+    pub ahead_ms: i64,
+    /// The code of who may not.
+    pub refused: String,
 }
 
 /// The method that serves an operation.
@@ -305,15 +314,31 @@ impl Reader<'_> {
             cors: it["x-cors"] == true,
             exposed: exposed(it),
             idempotency,
+            test_clock: self.test_clock(it),
             answers,
             id,
         })
     }
 
-    fn idempotency(&self, operation: &Value) -> Option<Idempotency> {
+    /// The parameter of an operation that a keyword marks.
+    fn marked<'v>(&'v self, operation: &'v Value, keyword: &str) -> Option<&'v Value> {
         let listed = operation["parameters"].as_array().into_iter().flatten();
         let mut parameters = listed.map(|parameter| resolve(self.root, parameter));
-        let key = parameters.find(|parameter| !parameter["x-idempotency"].is_null())?;
+        parameters.find(|parameter| !parameter[keyword].is_null())
+    }
+
+    fn test_clock(&self, operation: &Value) -> Option<TestClock> {
+        let header = self.marked(operation, "x-test-clock")?;
+        let told = &header["x-test-clock"];
+        Some(TestClock {
+            header: text(&header["name"]),
+            ahead_ms: told["ahead-ms"].as_i64()?,
+            refused: text(&told["refused"]),
+        })
+    }
+
+    fn idempotency(&self, operation: &Value) -> Option<Idempotency> {
+        let key = self.marked(operation, "x-idempotency")?;
         let told = &key["x-idempotency"];
         Some(Idempotency {
             header: text(&key["name"]),

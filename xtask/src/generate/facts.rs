@@ -38,6 +38,10 @@ fn operation(it: &Operation) -> Value {
         let (header, replayed) = (it.header.to_lowercase(), it.replayed.to_lowercase());
         json!({ "header": header, "replayed": replayed, "kept_ms": it.kept_ms })
     });
+    let test_clock = it.test_clock.as_ref().map(|it| {
+        let header = it.header.to_lowercase();
+        json!({ "header": header, "ahead_ms": it.ahead_ms, "refused": it.refused })
+    });
     let answers =
         it.answers.iter().map(|answer| json!({ "status": answer.status, "codes": answer.codes }));
     json!({
@@ -53,6 +57,7 @@ fn operation(it: &Operation) -> Value {
         "cors": it.cors,
         "exposed": it.exposed,
         "idempotency": idempotency,
+        "test_clock": test_clock,
         "answers": answers.collect::<Vec<_>>(),
     })
 }

@@ -112,9 +112,10 @@ fn preflights(api: &Api) -> TokenStream {
 fn preflight(path: &str, operations: &[&Operation]) -> TokenStream {
     let methods: Vec<_> = operations.iter().map(|operation| operation.method.as_str()).collect();
     let (methods, id) = (methods.join(", "), format!("preflight {path}").to_upper_camel_case());
-    let keys = operations.iter().filter_map(|operation| operation.idempotency.as_ref());
-    let keys = keys.map(|it| it.header.as_str()).collect::<BTreeSet<_>>();
-    let headers: Vec<_> = ["Authorization", "Content-Type"].into_iter().chain(keys).collect();
+    let keys = operations.iter().filter_map(|it| Some(it.idempotency.as_ref()?.header.as_str()));
+    let clocks = operations.iter().filter_map(|it| Some(it.test_clock.as_ref()?.header.as_str()));
+    let more: BTreeSet<_> = keys.chain(clocks).collect();
+    let headers: Vec<_> = ["Authorization", "Content-Type"].into_iter().chain(more).collect();
     let headers = headers.join(", ");
     let endpoint = quote! {
         ApiEndpoint::new(

@@ -4,7 +4,7 @@ use heck::{ToSnakeCase, ToUpperCamelCase};
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use super::api::{Answer, Operation, any_of};
+use super::api::{Answer, Operation, TestClock, any_of};
 use super::idempotency;
 use super::models::parameters_model;
 
@@ -137,6 +137,7 @@ fn info(operation: &Operation) -> TokenStream {
         quote!((#status, &[#(codes::#codes),*]))
     });
     let (metadata, idempotency) = (metadata(operation), idempotency::info(operation));
+    let test_clock = test_clock(operation);
     quote! {
         #[doc = #doc]
         #[derive(Clone, Copy, Debug)]
@@ -155,6 +156,7 @@ fn info(operation: &Operation) -> TokenStream {
                 cors: #cors,
                 exposed: #exposed,
                 idempotency: #idempotency,
+                test_clock: #test_clock,
                 answers: &[#(#answers),*],
             };
 
@@ -163,6 +165,17 @@ fn info(operation: &Operation) -> TokenStream {
             }
         }
     }
+}
+
+fn test_clock(operation: &Operation) -> TokenStream {
+    let Some(TestClock { header, ahead_ms, refused }) = &operation.test_clock else {
+        return quote!(None);
+    };
+    let (header, refused) = (header.to_lowercase(), code_ident(refused));
+    let ahead_ms = proc_macro2::Literal::i64_unsuffixed(*ahead_ms);
+    quote!(Some(runtime::TestClockInfo {
+        header: #header, ahead_ms: #ahead_ms, refused: codes::#refused,
+    }))
 }
 
 /// What dropshot documents of the parameters and the body.

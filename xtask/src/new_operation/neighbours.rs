@@ -100,6 +100,25 @@ impl<'t> Neighbours<'t> {
         })
     }
 
+    /// The operations that know a caller, by credentials or by what stands in the body.
+    pub fn proving(&self) -> impl Iterator<Item = &Neighbour<'t>> {
+        self.all.iter().filter(|it| {
+            let schemes = it.node.get("security").map_or(&[][..], Node::items);
+            !schemes.is_empty() || it.node.get("requestBody").is_some()
+        })
+    }
+
+    /// The parameters of common.yaml that every operation here has that knows a caller.
+    pub fn shared_parameters(&self) -> BTreeSet<String> {
+        let mine = |it: &Neighbour<'_>| {
+            let listed = it.node.get("parameters").map_or(&[][..], Node::items).iter();
+            let targets = listed.filter_map(|it| it.get("$ref")?.as_str());
+            let shared = targets.filter(|it| it.starts_with("common.yaml#"));
+            shared.map(str::to_owned).collect::<BTreeSet<_>>()
+        };
+        self.proving().map(mine).reduce(|a, b| &a & &b).unwrap_or_default()
+    }
+
     /// A path parameter of this name, copied to an indentation.
     pub fn parameter(&self, name: &str, to: usize) -> Option<Vec<String>> {
         let listed = self.all.iter().filter_map(|it| it.node.get("parameters"));

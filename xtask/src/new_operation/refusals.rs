@@ -49,6 +49,12 @@ fn wanted(asked: &Asked<'_>, neighbours: &Neighbours<'_>, mine: &[Neighbour<'_>]
         add("413", "payload_too_large");
         add("415", "unsupported_media_type");
     }
+    let is_proved = asked.caller.is_some() || asked.naming.deed.takes_body();
+    let everywhere = neighbours.proving().filter(|_| is_proved).map(|it| it.codes("400"));
+    let everywhere = everywhere.reduce(|a, b| &a & &b);
+    // What no body is refused with has its place above.
+    let more = everywhere.unwrap_or_default().into_iter().filter(|code| *code != "invalid_json");
+    more.for_each(|code| add("400", code));
     for status in ["401", "403"].into_iter().filter(|_| asked.caller.is_some()) {
         let common = mine.iter().map(|it| it.codes(status)).reduce(|a, b| &a & &b);
         common.unwrap_or_default().iter().for_each(|code| add(status, code));

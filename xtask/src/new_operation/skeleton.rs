@@ -100,9 +100,12 @@ impl Writer<'_> {
 
     fn parameters(&self) -> Vec<String> {
         let variables: Vec<&str> = variables(self.asked.path).collect();
-        if variables.is_empty() {
+        let is_proved = self.asked.caller.is_some() || self.asked.naming.deed.takes_body();
+        let shared = is_proved.then(|| self.neighbours.shared_parameters()).unwrap_or_default();
+        if variables.is_empty() && shared.is_empty() {
             return Vec::new();
         }
+        let shared = shared.into_iter().map(|target| format!("    - $ref: '{target}'"));
         let each = variables.into_iter().flat_map(|name| {
             self.neighbours.parameter(name, 4).unwrap_or_else(|| {
                 let text = format!(
@@ -114,7 +117,7 @@ impl Writer<'_> {
                 moved(&lines_of(&text), 0, 4)
             })
         });
-        std::iter::once("  parameters:".to_owned()).chain(each).collect()
+        std::iter::once("  parameters:".to_owned()).chain(each).chain(shared).collect()
     }
 
     fn success(&mut self) -> Vec<String> {

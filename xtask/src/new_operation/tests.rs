@@ -88,7 +88,11 @@ fn skeleton_has_what_its_neighbours_have() {
         (&added, "        - embedKey: []\n          embedTimestamp: []\n"),
         (&added, "$ref: '#/components/schemas/EmbedNoteCreate'\n"),
         (&added, "$ref: '#/components/schemas/EmbedNoteEnvelope'\n"),
-        (&other, "        - embedToken: []\n      requestBody:\n"),
+        (&other, "        - embedToken: []\n      parameters:\n"),
+        (
+            &other,
+            "        - $ref: 'common.yaml#/components/parameters/TestClock'\n      requestBody:\n",
+        ),
     ] {
         assert!(added.text.contains(part), "{part}: {}", added.text);
     }

@@ -261,7 +261,7 @@ impl<T: CliConfig> Cli<T> {
                     )
                     .required(false)
                     .help(
-                        "Whether a key serves real users. A `test` key's credentials say so: they begin with\n`yk_test_` and `ysk_test_`, `pk_test_` or `iak_test_`. The operation that opens chat sessions\ntakes live keys only; a `pk_test_` key is for operations that name a key without opening a\nsession.",
+                        "Whether a key serves real users. A `test` key's credentials say so: they begin with\n`yk_test_` and `ysk_test_`, `pk_test_` or `iak_test_`. The operation that opens chat sessions\ntakes live keys only; a `pk_test_` key is for operations that name a key without opening a\nsession. Requests of test keys may move their clock by `Vestibule-Test-Clock`; such keys see\nand end sessions of test keys alone, and the messages that they count are counted apart.",
                     ),
             )
             .arg(

@@ -53,7 +53,11 @@ impl Cases<'_> {
                 None => Given::Text(sent),
             };
             let recipe = self.subject.plain().given(&parameter.name, given).fresh();
-            self.once(Check::Parameter, &label, recipe, Expect::accepted());
+            let expect = match &parameter.test_clock {
+                Some(refused) => refused_with(refused),
+                None => Expect::accepted(),
+            };
+            self.once(Check::Parameter, &label, recipe, expect);
         }
     }
 
@@ -145,4 +149,10 @@ impl Cases<'_> {
             violation: Some(Wanted { part, pointer, keyword, limit: None, exact: false }),
         }))
     }
+}
+
+/// The credentials of a run are no test keys, so nobody moves a clock with them.
+fn refused_with(code: &str) -> Expect {
+    let code = Some(code.to_owned());
+    Expect::new(Ending::Refused(Refusal { code, ..Refusal::default() }))
 }

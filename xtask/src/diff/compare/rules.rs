@@ -92,6 +92,11 @@ pub fn rule(object: Object, keyword: &str) -> Option<Rule> {
         Object::Idempotency => {
             one_of(keyword, &["kept-ms", "replayed", "reused", "in-progress"], BREAKS_CALLERS)
         }
+        Object::TestClock => match keyword {
+            "ahead-ms" => Some(Rule::Upper),
+            "refused" => Some(BREAKS_CALLERS),
+            _ => None,
+        },
         Object::RequestBody => request_body(keyword),
         Object::Known | Object::Rule | Object::Link | Object::Obtained => Some(TEXT),
         Object::Response => response(keyword),
@@ -183,7 +188,9 @@ fn parameter(keyword: &str) -> Option<Rule> {
         "required" => NARROWS,
         "deprecated" => Rule::Value(Is(Additive)),
         "schema" => Rule::Member { added: narrower, removed: wider },
-        "x-idempotency" => Rule::Member { added: additive, removed: breaks_caller },
+        "x-idempotency" | "x-test-clock" => {
+            Rule::Member { added: additive, removed: breaks_caller }
+        }
         _ => return None,
     })
 }

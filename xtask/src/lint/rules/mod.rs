@@ -16,6 +16,7 @@ mod routing;
 mod secrets;
 mod security;
 mod sizes;
+mod test_clocks;
 mod unused;
 
 use super::view::View;
@@ -37,6 +38,7 @@ const GROUPS: &[Group] = &[
     secrets::check,
     security::check,
     sizes::check,
+    test_clocks::check,
     unused::check,
 ];
 
