@@ -147,3 +147,19 @@ fn generations_have_keys_of_their_own_and_the_first_is_as_ever() {
     assert!(rotated.verifying_keys("t", "a", 2, 62_999).eq([of(&plain, 2)]));
     assert_eq!(rotated.verifying_keys("t", "a", 2, 63_000).count(), 0, "retired");
 }
+
+#[test]
+fn a_key_pair_has_nothing_in_common_with_the_secret_of_the_same_name() {
+    use crate::domain::signing_key::{Generation, SigningAlgorithm};
+    let (all, audience) = (keys(&[KEY, OTHER]), Audience::Embed);
+    for number in [1, 2] {
+        let generation = Generation { number, algorithm: SigningAlgorithm::Eddsa };
+        let secrets = all.secrets("t", audience.name(), generation);
+        let pairs = all.key_pairs("t", audience, generation);
+        for (secret, pair) in secrets.zip(pairs) {
+            assert!(!pair.signing.ends_with(&secret) && pair.verifying != secret);
+        }
+        let kids: Vec<_> = all.key_pairs("t", audience, generation).collect();
+        assert_ne!(kids[0].public, kids[1].public, "each master key has its own");
+    }
+}
