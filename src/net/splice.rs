@@ -39,8 +39,8 @@ const CHUNK: usize = 16 * 1024;
 const TURNS: usize = 16;
 /// After the service has ended its side, what its client may still send, and for how long: a
 /// connection that is closed upon unread bytes takes the last answer with it.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 256 * 1024;
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 4 * 1024 * 1024;
 /// After so long without a byte an answer is over: a connection that is too old may go.
 const QUIET: Duration = Duration::from_secs(1);
 /// What the service says before it reads a body that its client holds back.
@@ -139,6 +139,26 @@ struct Splice<'a, C> {
     watch: Watch<'a>,
 }
 
+/// Why one direction came to a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// Whom it reads from went away.
+    Reading,
+    /// Whom it writes to went away.
+    Writing,
+    /// What came is not to go on.
+    Refused(End),
+}
+
+impl From<Stop> for End {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Reading | Stop::Writing => Self::Broken,
+            Stop::Refused(end) => end,
+        }
+    }
+}
+
 /// One direction.
 #[derive(Debug, Default)]
 struct Way {
@@ -158,6 +178,8 @@ enum WayState {
     /// There is nothing more to read; the other side is yet to hear of it.
     Ending,
     Ended,
+    /// The other side takes no more; what comes is dropped.
+    Refused,
 }
 
 /// Where a connection stands, and how long it may stay there.
@@ -201,14 +223,29 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Splice<'_, C> {
         if let Phase::Linger { left, .. } = &mut watch.phase {
             return discard(cx, *client, left);
         }
-        let sent = up.step(cx, *client, service, |bytes| watch.client_sent(bytes))?;
+        let sent = match up.step(cx, *client, service, |bytes| watch.client_sent(bytes)) {
+            // The service may refuse a body before it is all here; its answer is on its way.
+            Err(Stop::Writing) => {
+                *up = Way { state: WayState::Refused, ..Way::default() };
+                true
+            }
+            outcome => outcome?,
+        };
         let answered = down.step(cx, service, *client, |bytes| {
             watch.service_sent(bytes);
             Ok(())
-        })?;
+        });
+        let answered = match answered {
+            // It ended upon bytes that it had not read: after its last word all the same.
+            Err(Stop::Reading) => {
+                down.state = WayState::Ending;
+                true
+            }
+            outcome => outcome?,
+        };
         watch.is_blocked = !down.rest.is_empty();
         if down.state == WayState::Ended {
-            if up.state != WayState::Open {
+            if matches!(up.state, WayState::Ending | WayState::Ended) {
                 return Err(End::Done);
             }
             watch.phase = Phase::Linger { until: Instant::now() + LINGER, left: LINGER_BYTES };
@@ -222,23 +259,31 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Splice<'_, C> {
     }
 }
 
-/// Reads and drops; whether there was anything.
+/// What a client still sends after the last answer, as long as it may.
 fn discard<C: AsyncRead + Unpin>(
     cx: &mut Context<'_>,
     client: &mut C,
     left: &mut usize,
 ) -> Result<bool, End> {
+    match drop_read(cx, client) {
+        Poll::Pending => Ok(false),
+        Poll::Ready(Ok(1..)) if *left == 0 => Err(End::Done),
+        Poll::Ready(Ok(read @ 1..)) => {
+            *left = left.saturating_sub(read);
+            Ok(true)
+        }
+        Poll::Ready(Ok(0) | Err(_)) => Err(End::Done),
+    }
+}
+
+/// Reads and drops; how many bytes.
+fn drop_read<R: AsyncRead + Unpin>(
+    cx: &mut Context<'_>,
+    from: &mut R,
+) -> Poll<std::io::Result<usize>> {
     with_buffer(|buffer| {
         let mut buffer = ReadBuf::new(buffer);
-        match Pin::new(client).poll_read(cx, &mut buffer) {
-            Poll::Pending => Ok(false),
-            Poll::Ready(Err(_)) => Err(End::Done),
-            Poll::Ready(Ok(())) => {
-                let read = buffer.filled().len();
-                *left = left.saturating_sub(read);
-                if read == 0 || *left == 0 { Err(End::Done) } else { Ok(true) }
-            }
-        }
+        Pin::new(from).poll_read(cx, &mut buffer).map_ok(|()| buffer.filled().len())
     })
 }
 
@@ -250,7 +295,7 @@ impl Way {
         from: &mut R,
         to: &mut W,
         see: impl FnOnce(&[u8]) -> Result<(), End>,
-    ) -> Result<bool, End> {
+    ) -> Result<bool, Stop> {
         let (is_clear, moved) = self.drain(cx, to)?;
         if !is_clear {
             return Ok(moved);
@@ -259,13 +304,17 @@ impl Way {
             WayState::Open => Ok(self.read(cx, from, to, see)? || moved),
             WayState::Ending => {
                 if let Poll::Ready(ended) = Pin::new(to).poll_shutdown(cx) {
-                    ended.map_err(|_| End::Broken)?;
+                    ended.map_err(|_| Stop::Writing)?;
                     self.state = WayState::Ended;
                     return Ok(true);
                 }
                 Ok(moved)
             }
             WayState::Ended => Ok(moved),
+            WayState::Refused => match drop_read(cx, from) {
+                Poll::Pending => Ok(false),
+                Poll::Ready(read) => read.map(|read| read > 0).map_err(|_| Stop::Reading),
+            },
         }
     }
 
@@ -275,7 +324,7 @@ impl Way {
         from: &mut R,
         to: &mut W,
         see: impl FnOnce(&[u8]) -> Result<(), End>,
-    ) -> Result<bool, End> {
+    ) -> Result<bool, Stop> {
         with_buffer(|buffer| {
             let mut buffer = ReadBuf::new(buffer);
             match Pin::new(from).poll_read(cx, &mut buffer) {
@@ -283,17 +332,17 @@ impl Way {
                     self.flush(cx, to)?;
                     return Ok(false);
                 }
-                Poll::Ready(read) => read.map_err(|_| End::Broken)?,
+                Poll::Ready(read) => read.map_err(|_| Stop::Reading)?,
             }
             let bytes = buffer.filled();
             if bytes.is_empty() {
                 self.state = WayState::Ending;
                 return Ok(true);
             }
-            see(bytes)?;
+            see(bytes).map_err(Stop::Refused)?;
             let written = match Pin::new(to).poll_write(cx, bytes) {
                 Poll::Pending => 0,
-                Poll::Ready(written) => written.map_err(|_| End::Broken)?,
+                Poll::Ready(written) => written.map_err(|_| Stop::Writing)?,
             };
             self.is_unflushed |= written > 0;
             self.rest.extend_from_slice(&bytes[written..]);
@@ -306,12 +355,12 @@ impl Way {
         &mut self,
         cx: &mut Context<'_>,
         to: &mut W,
-    ) -> Result<(bool, bool), End> {
+    ) -> Result<(bool, bool), Stop> {
         let mut moved = false;
         while self.taken < self.rest.len() {
             match Pin::new(&mut *to).poll_write(cx, &self.rest[self.taken..]) {
                 Poll::Pending => return Ok((false, moved)),
-                Poll::Ready(Ok(0) | Err(_)) => return Err(End::Broken),
+                Poll::Ready(Ok(0) | Err(_)) => return Err(Stop::Writing),
                 Poll::Ready(Ok(written)) => self.taken += written,
             }
             (self.is_unflushed, moved) = (true, true);
@@ -327,11 +376,11 @@ impl Way {
         &mut self,
         cx: &mut Context<'_>,
         to: &mut W,
-    ) -> Result<(), End> {
+    ) -> Result<(), Stop> {
         if self.is_unflushed
             && let Poll::Ready(flushed) = Pin::new(to).poll_flush(cx)
         {
-            flushed.map_err(|_| End::Broken)?;
+            flushed.map_err(|_| Stop::Writing)?;
             self.is_unflushed = false;
         }
         Ok(())

@@ -212,3 +212,22 @@ fn a_connection_that_is_old_goes_after_its_answer() {
     let said = rest(&mut stream);
     assert!(said.starts_with("HTTP/1.1 200 ") && said.ends_with('}'), "{said}");
 }
+
+/// The service answers upon the head and closes; whoever is still sending hears the answer.
+#[test]
+fn an_answer_reaches_a_client_that_is_still_sending() {
+    let service = Service::start(|_| {});
+    for _ in 0..20 {
+        let mut stream = connect(&service);
+        let body = 1_000_000;
+        let head = format!(
+            "POST /v1/embed/sessions HTTP/1.1\r\nhost: v\r\ncontent-type: application/json\r\n\
+             content-length: {body}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).expect("it listens");
+        let sent = stream.write_all(&vec![b' '; body]);
+        sent.expect("what nobody reads is taken until the answer is read");
+        let said = rest(&mut stream);
+        assert!(said.starts_with("HTTP/1.1 413 "), "{said}");
+    }
+}
