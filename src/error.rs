@@ -118,6 +118,8 @@ pub enum Error {
     RotationInProgress {
         /// When the older one ends, milliseconds since 1970.
         ends_at: i64,
+        /// Seconds until then.
+        retry_after_s: i64,
     },
     /// The request asks to be handled by a clock that its caller may not move, or not there.
     #[error("the test clock is refused: {reason}")]
@@ -187,6 +189,16 @@ pub enum Thing {
     Delivery,
     /// A counted message of a user.
     Message,
+}
+
+impl Error {
+    /// A rotation at `now_ms` while an older generation is accepted until `ends_at`, both
+    /// milliseconds since 1970.
+    pub fn rotation_in_progress(ends_at: i64, now_ms: i64) -> Self {
+        // Rounded up: who comes back then is not refused again.
+        let retry_after_s = (ends_at - now_ms).max(0).saturating_add(999) / 1000;
+        Self::RotationInProgress { ends_at, retry_after_s }
+    }
 }
 
 impl std::fmt::Display for Thing {

@@ -18,7 +18,7 @@ use crate::domain::sealing::{MasterKeys, Place, Sealed, generation_name};
 use crate::domain::signing_key::SigningAlgorithm;
 use crate::domain::tenant::{Directory, Tenant};
 use crate::error::{Error, Result, Thing};
-use crate::store::{Erasure, Store};
+use crate::store::{Erasure, Receipt, Store};
 
 pub use life_cycle::Ending;
 pub use webhooks::open_webhook_secrets;
@@ -154,12 +154,17 @@ impl Provision<'_> {
     }
 
     /// Gives a key a new credential, shown once, beside the one it has, which is accepted for
-    /// `overlap_s` more. An embed key keeps its public id.
+    /// `overlap_s` more. An embed key keeps its public id. `receipt` is asked for at each attempt.
     ///
     /// # Errors
     /// `NotFound` when there is no such key or it is revoked; `RotationInProgress` as
-    /// [`key_rotation::rotated`].
-    pub async fn rotate_key(&self, id: &str, overlap_s: u32) -> Result<(Key, Credential)> {
+    /// [`key_rotation::rotated`]; `Answered` when what the receipt names took effect before.
+    pub async fn rotate_key(
+        &self,
+        id: &str,
+        overlap_s: u32,
+        receipt: impl Fn() -> Option<Receipt<(Key, Credential)>>,
+    ) -> Result<(Key, Credential)> {
         loop {
             let key = self.store.key_by_id(id).await?;
             let key = key.filter(|key| key.state != KeyState::Revoked);
@@ -177,8 +182,12 @@ impl Provision<'_> {
                 .audit(&key.tenant, "key.rotate", &key.id)
                 .with("generation", generation)
                 .with("overlap_s", overlap_s);
+            let with = credential.clone();
+            let receipt = receipt()
+                .map(|receipt| receipt.within(move |key: &Key| Ok((key.clone(), with.clone()))));
+            let rotating = self.store.rotate_key(rotated, generation - 1, audit, receipt);
             // Somebody else's rotation in between counts as the earlier one.
-            if let Some(key) = self.store.rotate_key(rotated, generation - 1, audit).await? {
+            if let Some(key) = rotating.await? {
                 return Ok((key, credential));
             }
         }

@@ -61,13 +61,20 @@ impl Keys for Context {
         &self,
         _: AdminCaller,
         request: KeyRotateRequest,
+        once: Option<Once>,
     ) -> Result<KeyRotateResponse, Refusal> {
+        let id = request.path.key_id.as_str();
         let overlap_s = u32::try_from(request.body.overlap_seconds).unwrap_or(u32::MAX);
-        let rotated = self.provision(ADMIN).rotate_key(&request.path.key_id, overlap_s).await;
-        let (key, credential) = rotated?;
-        let key = self.shown_key(&key).await?;
-        let body = models::KeyRotated { key, credential: told_once(credential) };
-        Ok(KeyRotateResponse::Ok { body })
+        // Before the rotation: the answer is made within its transaction.
+        let seen = self.store.key_uses(id, id).await?.remove(id).unwrap_or_default();
+        let now = self.clock.now_ms();
+        let reply = self.reply(once, move |(key, credential): &(Key, Credential)| {
+            let key = shown(key, seen, now)?;
+            let body = models::KeyRotated { key, credential: told_once(credential.clone()) };
+            Ok(KeyRotateResponse::Ok { body })
+        });
+        let rotated = self.provision(ADMIN).rotate_key(id, overlap_s, || reply.receipt()).await;
+        reply.answer(rotated)
     }
 
     async fn key_list(

@@ -55,8 +55,11 @@ impl From<Error> for Refusal {
             Error::WebhookDisabled => Self::new(codes::WEBHOOK_DISABLED),
             Error::CacheKeyExpired => Self::new(codes::CACHE_KEY_EXPIRED),
             Error::CacheKeyUsed => Self::new(codes::CACHE_KEY_USED),
-            Error::RotationInProgress { ends_at } => {
-                Self::new(codes::ROTATION_IN_PROGRESS).detail("ends_at_ms", ends_at)
+            Error::RotationInProgress { ends_at, retry_after_s } => {
+                let wait = HeaderValue::from(retry_after_s);
+                Self::new(codes::ROTATION_IN_PROGRESS)
+                    .detail("ends_at_ms", ends_at)
+                    .header(http::header::RETRY_AFTER, wait)
             }
             Error::TestClockRefused { reason, server_time_ms, latest_ms } => {
                 Self::new(codes::TEST_CLOCK_REFUSED)

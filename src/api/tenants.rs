@@ -130,6 +130,7 @@ impl Tenants for Context {
         &self,
         _: AdminCaller,
         request: SigningKeyRotateRequest,
+        once: Option<Once>,
     ) -> Result<SigningKeyRotateResponse, Refusal> {
         let (id, now) = (request.path.tenant_id.as_str(), self.clock.now_ms());
         let rotation = Rotation {
@@ -138,9 +139,15 @@ impl Tenants for Context {
             cached_s: JWKS_READ_MAX_AGE_S,
         };
         let audit = self.audit(id, ADMIN, "signing_key.rotate", id);
-        let all = self.store.rotate_signing_key(id, rotation, now, audit).await?;
-        self.hear_of_signing_keys().await?;
-        Ok(SigningKeyRotateResponse::Ok { body: signing_keys(&all, now) })
+        let reply = self.reply(once, move |all: &Vec<SigningKey>| {
+            Ok(SigningKeyRotateResponse::Ok { body: signing_keys(all, now) })
+        });
+        let receipt = reply.receipt();
+        let rotated = self.store.rotate_signing_key(id, rotation, now, audit, receipt).await;
+        if rotated.is_ok() {
+            self.hear_of_signing_keys().await?;
+        }
+        reply.answer(rotated)
     }
 }
 

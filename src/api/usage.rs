@@ -10,6 +10,7 @@ use vestibule_api::usage::{
 use vestibule_runtime::{RateLimitFields, Refusal, Timestamp};
 
 use super::auth::ApiKeyCaller;
+use super::idempotency::Once;
 use super::refusal::documented;
 use super::tenants::{next_cursor, page_size};
 use crate::context::Context;
@@ -17,7 +18,7 @@ use crate::domain::audit::Subject;
 use crate::domain::key::Key;
 use crate::domain::usage::{Usage, Window, WindowUsage};
 use crate::error::Result;
-use crate::store::{Message, UsageFilter};
+use crate::store::{Message, Receipt, UsageFilter};
 
 impl UsageTrait for Context {
     async fn usage_list(
@@ -50,16 +51,20 @@ impl UsageTrait for Context {
         &self,
         caller: ApiKeyCaller,
         request: UsageMessageCreateRequest,
+        once: Option<Once>,
     ) -> Result<UsageMessageCreateResponse, Refusal> {
-        let (id, usage, now) = self.count_message(&caller.key, &request.path.uid).await?;
-        let standings: Vec<_> =
-            usage.windows(now).iter().filter_map(|window| window.standing(now)).collect();
-        let fields = RateLimitFields::of(&standings);
-        let (ratelimit_policy, ratelimit) =
-            fields.map(|fields| (fields.policy, fields.state)).unzip();
-        let body =
-            models::CountedMessage { message_id: documented(&id)?, usage: shown(&usage, now)? };
-        Ok(UsageMessageCreateResponse::Created { body, ratelimit_policy, ratelimit })
+        let now = self.clock.now_ms();
+        let message = Message {
+            tenant: caller.key.tenant.clone(),
+            mode: caller.key.mode,
+            uid: request.path.uid.to_string(),
+            id: self.ids.id_at("msg_", now),
+            at: now,
+        };
+        let id = message.id.clone();
+        let reply = self.reply(once, move |usage: &Usage| counted(&id, usage, now));
+        let accepted = self.count_message(&caller.key, message, reply.receipt()).await;
+        reply.answer(accepted)
     }
 
     async fn usage_message_refund(
@@ -75,26 +80,31 @@ impl UsageTrait for Context {
 }
 
 impl Context {
-    /// Counts a message of a user with a key of the tenant: its id, what is used then, and when.
+    /// Counts a message of a user with a key of the tenant: what is used then.
     ///
     /// # Errors
     /// `LimitExceeded` when one of the user's windows has no room.
-    pub(super) async fn count_message(&self, key: &Key, uid: &str) -> Result<(String, Usage, i64)> {
-        let now = self.clock.now_ms();
-        let id = self.ids.id_at("msg_", now);
+    pub(super) async fn count_message(
+        &self,
+        key: &Key,
+        message: Message,
+        receipt: Option<Receipt<Usage>>,
+    ) -> Result<Usage> {
         let exceeded = Window::ALL.map(|_| {
             let line = self.audit(&key.tenant, &key.id, "limit.exceed", &key.id);
-            line.about(Subject::Uid(uid.to_owned()))
+            line.about(Subject::Uid(message.uid.clone()))
         });
-        let message = Message {
-            tenant: key.tenant.clone(),
-            mode: key.mode,
-            uid: uid.to_owned(),
-            id: id.clone(),
-            at: now,
-        };
-        Ok((id, self.store.accept_message(message, exceeded).await?, now))
+        self.store.accept_message(message, exceeded, receipt).await
     }
+}
+
+fn counted(id: &str, usage: &Usage, now_ms: i64) -> Result<UsageMessageCreateResponse, Refusal> {
+    let windows = usage.windows(now_ms);
+    let standings: Vec<_> = windows.iter().filter_map(|window| window.standing(now_ms)).collect();
+    let fields = RateLimitFields::of(&standings);
+    let (ratelimit_policy, ratelimit) = fields.map(|fields| (fields.policy, fields.state)).unzip();
+    let body = models::CountedMessage { message_id: documented(id)?, usage: shown(usage, now_ms)? };
+    Ok(UsageMessageCreateResponse::Created { body, ratelimit_policy, ratelimit })
 }
 
 fn shown(usage: &Usage, now_ms: i64) -> Result<models::Usage, Refusal> {

@@ -1,6 +1,6 @@
 //! Webhook endpoints and their delivery log, for operators.
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use vestibule_api::models;
 use vestibule_api::webhooks::{
@@ -15,6 +15,7 @@ use vestibule_api::webhooks::{
 use vestibule_runtime::{Refusal, Timestamp, Violation};
 
 use super::auth::AdminCaller;
+use super::idempotency::Once;
 use super::refusal::documented;
 use super::tenants::{ADMIN, next_cursor, page_size};
 use crate::context::Context;
@@ -30,6 +31,7 @@ impl Webhooks for Context {
         &self,
         _: AdminCaller,
         request: WebhookCreateRequest,
+        once: Option<Once>,
     ) -> Result<WebhookCreateResponse, Refusal> {
         let body = request.body;
         let asked = WebhookRequest {
@@ -37,11 +39,14 @@ impl Webhooks for Context {
             events: body.events.into_iter().map(subscribed).collect(),
             description: body.description.map(String::from).unwrap_or_default(),
         };
-        let (webhook, secret) =
-            self.provision(ADMIN).webhook(&request.path.tenant_id, asked).await?;
+        let (webhook, secret, audit) =
+            self.provision(ADMIN).draw_webhook(&request.path.tenant_id, asked);
         let secret = secret.expose_secret().to_owned();
-        let body = models::WebhookCreated { webhook: self.shown(&webhook)?, secret };
-        Ok(WebhookCreateResponse::Created { body })
+        let shown = shown(&webhook, self.clock.now_ms())?;
+        let body = models::WebhookCreated { webhook: shown, secret };
+        let reply = self.reply(once, move |(): &()| Ok(WebhookCreateResponse::Created { body }));
+        let created = self.store.create_webhook(webhook, audit, reply.receipt()).await;
+        reply.answer(created)
     }
 
     async fn webhook_list(
@@ -54,7 +59,8 @@ impl Webhooks for Context {
         let found = self.store.list_webhooks(&request.path.tenant_id, after, limit + 1).await;
         let mut found = found?;
         let next = next_cursor(&mut found, limit, |webhook| &webhook.id);
-        let items = found.iter().map(|webhook| self.shown(webhook)).collect::<Result<_, _>>()?;
+        let now = self.clock.now_ms();
+        let items = found.iter().map(|webhook| shown(webhook, now)).collect::<Result<_, _>>()?;
         let next = next.as_deref().map(documented).transpose()?;
         Ok(WebhookListResponse::Ok { body: models::WebhookList { items, next } })
     }
@@ -66,7 +72,7 @@ impl Webhooks for Context {
     ) -> Result<WebhookReadResponse, Refusal> {
         let path = request.path;
         let webhook = self.store.webhook(&path.tenant_id, &path.webhook_id).await?;
-        Ok(WebhookReadResponse::Ok { body: self.shown(&webhook)? })
+        Ok(WebhookReadResponse::Ok { body: shown(&webhook, self.clock.now_ms())? })
     }
 
     async fn webhook_update(
@@ -87,7 +93,7 @@ impl Webhooks for Context {
         };
         let provision = self.provision(ADMIN);
         let webhook = provision.change_webhook(&path.tenant_id, &path.webhook_id, change).await?;
-        Ok(WebhookUpdateResponse::Ok { body: self.shown(&webhook)? })
+        Ok(WebhookUpdateResponse::Ok { body: shown(&webhook, self.clock.now_ms())? })
     }
 
     async fn webhook_delete(
@@ -104,14 +110,19 @@ impl Webhooks for Context {
         &self,
         _: AdminCaller,
         request: WebhookSecretRotateRequest,
+        once: Option<Once>,
     ) -> Result<WebhookSecretRotateResponse, Refusal> {
-        let (path, overlap_s) = (request.path, request.body.overlap_seconds);
+        let (tenant, id) = (request.path.tenant_id.as_str(), request.path.webhook_id.as_str());
+        let (overlap_s, now) = (request.body.overlap_seconds, self.clock.now_ms());
+        let reply = self.reply(once, move |(webhook, secret): &(Webhook, SecretString)| {
+            let secret = secret.expose_secret().to_owned();
+            let body = models::WebhookCreated { webhook: shown(webhook, now)?, secret };
+            Ok(WebhookSecretRotateResponse::Ok { body })
+        });
         let provision = self.provision(ADMIN);
-        let rotated = provision.rotate_webhook_secret(&path.tenant_id, &path.webhook_id, overlap_s);
-        let (webhook, secret) = rotated.await?;
-        let secret = secret.expose_secret().to_owned();
-        let body = models::WebhookCreated { webhook: self.shown(&webhook)?, secret };
-        Ok(WebhookSecretRotateResponse::Ok { body })
+        let receipt = || reply.receipt();
+        let rotated = provision.rotate_webhook_secret(tenant, id, overlap_s, receipt).await;
+        reply.answer(rotated)
     }
 
     async fn webhook_example_read(
@@ -205,33 +216,29 @@ impl Context {
             Error::Rules(vec![violation])
         })
     }
+}
 
-    fn shown(&self, webhook: &Webhook) -> Result<models::Webhook, Refusal> {
-        let now = self.clock.now_ms();
-        let previous = webhook.secrets.iter().find_map(|secret| secret.not_after);
-        Ok(models::Webhook {
-            tenant_id: documented(&webhook.tenant)?,
-            webhook_id: documented(&webhook.id)?,
-            url: webhook.url.clone(),
-            events: webhook
-                .events
-                .iter()
-                .map(|it| documented(it.name()))
-                .collect::<Result<_, _>>()?,
-            description: webhook.description.clone(),
-            state: match webhook.disabled {
-                None => models::WebhookState::Enabled,
-                Some(_) => models::WebhookState::Disabled,
-            },
-            disabled_reason: webhook.disabled.map(|reason| match reason {
-                Disabled::Operator => models::WebhookDisabledReason::Operator,
-                Disabled::Gone => models::WebhookDisabledReason::Gone,
-                Disabled::Exhausted => models::WebhookDisabledReason::Exhausted,
-            }),
-            previous_secret_until: previous.filter(|end| now < *end).map(Timestamp),
-            created_at: Timestamp(webhook.created_at),
-        })
-    }
+/// An endpoint at `now_ms`.
+fn shown(webhook: &Webhook, now_ms: i64) -> Result<models::Webhook, Refusal> {
+    let previous = webhook.secrets.iter().find_map(|secret| secret.not_after);
+    Ok(models::Webhook {
+        tenant_id: documented(&webhook.tenant)?,
+        webhook_id: documented(&webhook.id)?,
+        url: webhook.url.clone(),
+        events: webhook.events.iter().map(|it| documented(it.name())).collect::<Result<_, _>>()?,
+        description: webhook.description.clone(),
+        state: match webhook.disabled {
+            None => models::WebhookState::Enabled,
+            Some(_) => models::WebhookState::Disabled,
+        },
+        disabled_reason: webhook.disabled.map(|reason| match reason {
+            Disabled::Operator => models::WebhookDisabledReason::Operator,
+            Disabled::Gone => models::WebhookDisabledReason::Gone,
+            Disabled::Exhausted => models::WebhookDisabledReason::Exhausted,
+        }),
+        previous_secret_until: previous.filter(|end| now_ms < *end).map(Timestamp),
+        created_at: Timestamp(webhook.created_at),
+    })
 }
 
 fn sent(delivery: Delivery) -> Result<models::Delivery, Refusal> {

@@ -194,7 +194,7 @@ fn rotate_signing_key(
     let (all, now) = workplace.work(async |desk| {
         let now = desk.clock.now_ms();
         let audit = desk.provision().audit(id, "signing_key.rotate", id);
-        Ok((desk.store.rotate_signing_key(id, rotation, now, audit).await?, now))
+        Ok((desk.store.rotate_signing_key(id, rotation, now, audit, None).await?, now))
     })?;
     if json {
         let items: Vec<_> = all.iter().map(|key| signing_key_json(key, now)).collect();

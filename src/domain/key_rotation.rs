@@ -22,7 +22,7 @@ pub fn rotated(key: &Key, fresh: KeySecret, overlap_s: u32, now_ms: i64) -> Resu
         live.clear();
     }
     if let Some(ends_at) = live.iter().find_map(|old| old.not_after) {
-        return Err(Error::RotationInProgress { ends_at });
+        return Err(Error::rotation_in_progress(ends_at, now_ms));
     }
     let end = now_ms.saturating_add(i64::from(overlap_s) * 1000);
     let old = live.into_iter().map(|old| KeySecret { not_after: Some(end), ..old });
@@ -70,7 +70,10 @@ mod tests {
         let key = chat_key();
         let key = rotated(&key, fresh(&key, 0), 60, 0).expect("one was live");
         let refused = rotated(&key, fresh(&key, 59_999), 1, 59_999);
-        assert!(matches!(refused, Err(Error::RotationInProgress { ends_at: 60_000 })));
+        assert!(matches!(
+            refused,
+            Err(Error::RotationInProgress { ends_at: 60_000, retry_after_s: 1 })
+        ));
         let third = rotated(&key, fresh(&key, 60_000), 1, 60_000).expect("one is live");
         assert_eq!(live(&third, 60_000), [3, 2]);
         let at_once = rotated(&key, fresh(&key, 10), 0, 10).expect("nothing overlaps");
@@ -98,8 +101,11 @@ mod tests {
                         prop_assert_eq!(live(&next, end), vec![newest]);
                         key = next;
                     }
-                    Err(Error::RotationInProgress { ends_at }) => {
+                    Err(Error::RotationInProgress { ends_at, retry_after_s }) => {
                         prop_assert!(before.len() == 2 && overlap_s > 0 && ends_at > now);
+                        prop_assert!(rotated(&key, fresh(&key, now), 0, now).is_ok());
+                        let later = now + retry_after_s * 1000;
+                        prop_assert!(rotated(&key, fresh(&key, later), 1, later).is_ok());
                         prop_assert_eq!(live(&key, ends_at).len(), 1);
                     }
                     Err(other) => panic!("{other:?}"),

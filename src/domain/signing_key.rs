@@ -176,7 +176,7 @@ pub fn rotated(
     let rotated = all.iter().filter(|key| !is_bridge(key));
     let accepted = rotated.filter_map(|key| key.accepted_until).find(|end| now_ms < *end);
     if let Some(ends_at) = accepted.filter(|_| overlap_s > 0) {
-        return Err(Error::RotationInProgress { ends_at });
+        return Err(Error::rotation_in_progress(ends_at, now_ms));
     }
     let algorithm = algorithm.unwrap_or(newest(&all).algorithm);
     let pending_s = match algorithm {
@@ -323,7 +323,7 @@ mod tests {
     fn a_second_overlap_is_refused_and_none_ends_all_older_ones() {
         let first = rotated(T, &[], for_overlap(60), 0).expect("the first rotation");
         let refused = rotated(T, &first, for_overlap(1), 10_000);
-        assert!(matches!(refused, Err(Error::RotationInProgress { ends_at: 63_000 })));
+        assert!(matches!(refused, Err(Error::RotationInProgress { ends_at: 63_000, .. })));
         let all = rotated(T, &first, for_overlap(0), 10_000).expect("no overlap");
         let states: Vec<_> = all.iter().map(|key| key.state(13_000)).collect();
         use SigningState::{Active, Retired};

@@ -3,22 +3,22 @@
 use secrecy::SecretString;
 
 use super::Provision;
+use crate::domain::audit::AuditEntry;
 use crate::domain::sealing::{MasterKeys, Place, generation_name};
 use crate::domain::webhook::{
     Delivery, Outgoing, Webhook, WebhookChange, WebhookRequest, WebhookSecret, folded, secret,
 };
 use crate::error::Result;
+use crate::store::Receipt;
 
 impl Provision<'_> {
-    /// Makes an endpoint. The secret is shown once.
-    ///
-    /// # Errors
-    /// `NotFound` when there is no such tenant or it is revoked.
-    pub async fn webhook(
+    /// An endpoint to be made, with its secret, which is shown once, and the line that is written
+    /// with it: nothing is stored yet.
+    pub fn draw_webhook(
         &self,
         tenant: &str,
         request: WebhookRequest,
-    ) -> Result<(Webhook, SecretString)> {
+    ) -> (Webhook, SecretString, AuditEntry) {
         let (id, secret) = (self.ids.id("whk_"), secret(&self.ids.bytes()));
         let webhook = Webhook {
             secrets: vec![self.seal_webhook_secret(tenant, &id, 1, &secret)],
@@ -31,8 +31,7 @@ impl Provision<'_> {
             id,
         };
         let audit = self.audit(tenant, "webhook.create", &webhook.id);
-        self.store.create_webhook(webhook.clone(), audit).await?;
-        Ok((webhook, secret))
+        (webhook, secret, audit)
     }
 
     /// Changes an endpoint; as it then is.
@@ -51,15 +50,17 @@ impl Provision<'_> {
     }
 
     /// Gives an endpoint a new secret, which is shown once; the one before signs `overlap_s`
-    /// seconds more.
+    /// seconds more. `receipt` is asked for at each attempt.
     ///
     /// # Errors
-    /// `NotFound` when there is no such endpoint.
+    /// `NotFound` when there is no such endpoint; `Answered` when what the receipt names took effect
+    /// before.
     pub async fn rotate_webhook_secret(
         &self,
         tenant: &str,
         id: &str,
         overlap_s: i64,
+        receipt: impl Fn() -> Option<Receipt<(Webhook, SecretString)>>,
     ) -> Result<(Webhook, SecretString)> {
         let secret = secret(&self.ids.bytes());
         let until = self.clock.now_ms().saturating_add(overlap_s.saturating_mul(1000));
@@ -69,8 +70,12 @@ impl Provision<'_> {
             let generation = known.secrets.first().map_or(1, |newest| newest.generation + 1);
             let sealed = self.seal_webhook_secret(tenant, id, generation, &secret);
             let audit = self.audit(tenant, "webhook.rotate", id);
-            let rotated = self.store.add_webhook_secret(tenant, id, sealed, until, audit).await?;
-            if let Some(webhook) = rotated {
+            let with = secret.clone();
+            let receipt = receipt().map(|receipt| {
+                receipt.within(move |webhook: &Webhook| Ok((webhook.clone(), with.clone())))
+            });
+            let rotating = self.store.add_webhook_secret(tenant, id, sealed, until, audit, receipt);
+            if let Some(webhook) = rotating.await? {
                 return Ok((webhook, secret));
             }
         }

@@ -129,7 +129,7 @@ impl<T> Receipt<T> {
     }
 
     /// The same for something that a `T` can be made of.
-    pub(super) fn within<U: 'static>(
+    pub fn within<U: 'static>(
         self,
         part: impl Fn(&U) -> Result<T> + Send + Sync + 'static,
     ) -> Receipt<U>
@@ -163,13 +163,36 @@ impl<T> Receipt<T> {
     }
 }
 
-/// A job that takes effect once, when there is a receipt.
-pub(super) struct Once<J: Job> {
-    pub(super) job: J,
-    pub(super) receipt: Option<Receipt<J::Answer>>,
+/// A job that takes effect once, when there is a receipt. `T` is what the kept answer tells of.
+pub(super) struct Once<J: Job, T = <J as Job>::Answer> {
+    job: J,
+    receipt: Option<Receipt<T>>,
+    /// What a job has written, if anything.
+    written: fn(&J::Answer) -> Option<&T>,
 }
 
-impl<J: Job> Job for Once<J> {
+impl<J: Job> Once<J> {
+    /// For a job that writes or is refused.
+    pub(super) fn new(job: J, receipt: Option<Receipt<J::Answer>>) -> Self {
+        Self { job, receipt, written: |answer| Some(answer) }
+    }
+}
+
+impl<T: 'static, J: Job<Answer = Option<T>>> Once<J, T> {
+    /// For a job that says `None` when it has written nothing.
+    pub(super) fn if_written(job: J, receipt: Option<Receipt<T>>) -> Self {
+        Self { job, receipt, written: Option::as_ref }
+    }
+}
+
+impl<T: 'static, J: Job<Answer = Result<T>>> Once<J, T> {
+    /// For a job whose refusal is an answer, since it leaves something behind.
+    pub(super) fn if_accepted(job: J, receipt: Option<Receipt<T>>) -> Self {
+        Self { job, receipt, written: |answer| answer.as_ref().ok() }
+    }
+}
+
+impl<J: Job, T: 'static> Job for Once<J, T> {
     type Answer = J::Answer;
 
     async fn run(&self, conn: &mut Connection) -> Result<J::Answer, Failure> {
@@ -185,7 +208,11 @@ impl<J: Job> Job for Once<J> {
             }
             Err(failure) => return Err(failure),
         };
-        let answer = (receipt.answer)(&effect);
+        let Some(written) = (self.written)(&effect) else {
+            receipt.release(conn).await?;
+            return Ok(effect);
+        };
+        let answer = (receipt.answer)(written);
         let answer = answer.map_err(|error| Failure::Statement(error.to_string()))?;
         conn.insert(&ANSWERS, receipt.row(answer).into()).await?;
         Ok(effect)

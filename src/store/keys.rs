@@ -108,7 +108,7 @@ impl Store {
         audit: AuditEntry,
         receipt: Option<Receipt<()>>,
     ) -> Result<()> {
-        self.writer.run(Once { job: CreateKey { key, audit }, receipt }).await
+        self.writer.run(Once::new(CreateKey { key, audit }, receipt)).await
     }
 
     /// Makes a key or replaces everything it is, its secrets too. For the demo keys.
@@ -135,17 +135,19 @@ impl Store {
     }
 
     /// Gives a key the lookup and the credentials of `rotated`, when its newest generation is still
-    /// `newest`; `None` when somebody else was faster.
+    /// `newest`; `None`, and nothing is written, when somebody else was faster.
     ///
     /// # Errors
-    /// `Unavailable` when the database does not answer.
+    /// `Answered` when what the receipt names took effect before.
     pub async fn rotate_key(
         &self,
         rotated: Key,
         newest: i64,
         audit: AuditEntry,
+        receipt: Option<Receipt<Key>>,
     ) -> Result<Option<Key>> {
-        self.writer.run(RotateKey { rotated, newest, audit }).await
+        let job = RotateKey { rotated, newest, audit };
+        self.writer.run(Once::if_written(job, receipt)).await
     }
 
     /// Pauses, resumes or revokes a key; the key as it then is. A revoked key stays revoked:

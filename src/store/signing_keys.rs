@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Row, Rows, Value};
+use super::idempotency::{Once, Receipt};
 use super::writer::Job;
 use super::{Store, audit, tenants};
 use crate::domain::audit::AuditEntry;
@@ -49,15 +50,17 @@ impl Store {
     ///
     /// # Errors
     /// `NotFound` when there is no such tenant or it is revoked; `RotationInProgress` as
-    /// [`signing_key::rotated`].
+    /// [`signing_key::rotated`]; `Answered` when what the receipt names took effect before.
     pub async fn rotate_signing_key(
         &self,
         tenant: &str,
         rotation: Rotation,
         now: i64,
         audit: AuditEntry,
+        receipt: Option<Receipt<Vec<SigningKey>>>,
     ) -> Result<Vec<SigningKey>> {
-        self.writer.run(RotateSigningKey { tenant: tenant.into(), rotation, now, audit }).await
+        let job = RotateSigningKey { tenant: tenant.into(), rotation, now, audit };
+        self.writer.run(Once::new(job, receipt)).await
     }
 }
 

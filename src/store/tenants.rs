@@ -46,7 +46,7 @@ impl Store {
         audit: AuditEntry,
         receipt: Option<Receipt<()>>,
     ) -> Result<()> {
-        self.writer.run(Once { job: CreateTenant { tenant, audit }, receipt }).await
+        self.writer.run(Once::new(CreateTenant { tenant, audit }, receipt)).await
     }
 
     /// Makes a tenant or gives it this name, directory, secret and life. For the demo tenant.

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Value};
+use super::idempotency::{Once, Receipt};
 use super::writer::Job;
 use super::{Store, audit, usage_rows};
 use crate::domain::audit::AuditEntry;
@@ -45,13 +46,16 @@ impl Store {
     /// without room.
     ///
     /// # Errors
-    /// `LimitExceeded` when a window has no room; then nothing is counted.
+    /// `LimitExceeded` when a window has no room; then nothing is counted. `Answered` when what the
+    /// receipt names took effect before.
     pub async fn accept_message(
         &self,
         message: Message,
         exceeded: [AuditEntry; 4],
+        receipt: Option<Receipt<Usage>>,
     ) -> Result<Usage> {
-        let counted = self.writer.run(Accept { message, exceeded }).await?;
+        let job = Once::if_accepted(Accept { message, exceeded }, receipt);
+        let counted = self.writer.run(job).await?;
         counted.inspect_err(|refused| self.exceeded.note(refused))
     }
 

@@ -2,6 +2,7 @@
 
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Row, Rows, to_json};
+use super::idempotency::{Once, Receipt};
 use super::writer::Job;
 use super::{Store, audit, expiries, tenants};
 use crate::domain::audit::AuditEntry;
@@ -38,9 +39,15 @@ impl Store {
     /// Makes an endpoint with its secrets.
     ///
     /// # Errors
-    /// `NotFound` when the tenant is not there or revoked.
-    pub async fn create_webhook(&self, webhook: Webhook, audit: AuditEntry) -> Result<()> {
-        self.writer.run(CreateWebhook { webhook, audit }).await
+    /// `NotFound` when the tenant is not there or revoked; `Answered` when what the receipt names
+    /// took effect before.
+    pub async fn create_webhook(
+        &self,
+        webhook: Webhook,
+        audit: AuditEntry,
+        receipt: Option<Receipt<()>>,
+    ) -> Result<()> {
+        self.writer.run(Once::new(CreateWebhook { webhook, audit }, receipt)).await
     }
 
     /// Changes an endpoint; the endpoint as it then is.
@@ -71,7 +78,8 @@ impl Store {
     /// written, when somebody else rotated in the meantime.
     ///
     /// # Errors
-    /// `NotFound` when there is no such endpoint.
+    /// `NotFound` when there is no such endpoint; `Answered` when what the receipt names took effect
+    /// before.
     pub async fn add_webhook_secret(
         &self,
         tenant: &str,
@@ -79,9 +87,11 @@ impl Store {
         secret: WebhookSecret,
         previous_until: i64,
         audit: AuditEntry,
+        receipt: Option<Receipt<Webhook>>,
     ) -> Result<Option<Webhook>> {
         let (tenant, id) = (tenant.to_owned(), id.to_owned());
-        self.writer.run(AddSecret { tenant, id, secret, previous_until, audit }).await
+        let job = AddSecret { tenant, id, secret, previous_until, audit };
+        self.writer.run(Once::if_written(job, receipt)).await
     }
 }
 

@@ -27,7 +27,7 @@ async fn switch(service: &Service, tenant: &str, algorithm: Option<SigningAlgori
     let rotation = Rotation { overlap_s: OVERLAP_S, algorithm, cached_s: 0 };
     let audit = context.audit(tenant, "test", "signing_key.rotate", tenant);
     let now = context.clock.now_ms();
-    let rotated = context.store.rotate_signing_key(tenant, rotation, now, audit).await;
+    let rotated = context.store.rotate_signing_key(tenant, rotation, now, audit, None).await;
     rotated.expect("it is rotated");
 }
 

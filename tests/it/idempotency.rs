@@ -2,7 +2,7 @@
 //!
 //! What is lost on the way is the business of `lossy`; here every answer arrives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use reqwest::{Client, Method};
 use serde_json::json;
@@ -11,7 +11,7 @@ use vestibule::domain::idempotency::{Claim, Request};
 use vestibule_api::register::OPERATIONS;
 use vestibule_runtime::{IdempotencyInfo, OperationInfo};
 
-use crate::callers::{Proof, Wallet, send_owned, text};
+use crate::callers::{Proof, Wallet, bearer, send_owned, text};
 use crate::database::counts;
 use crate::errors::{Callers, Produced, operation};
 use crate::keyring::{demo_tenant, key_id};
@@ -52,7 +52,7 @@ pub async fn produce(produced: &mut Produced) {
         send_under(&callers, operation, &key, body.clone()).await;
         let again = send_under(&callers, operation, &key, body.clone()).await;
         produced.note_success(operation, &again);
-        let reused = send_under(&callers, operation, &key, other(body.as_deref())).await;
+        let reused = send_other(&callers, operation, &key, body.as_deref()).await;
         produced.note(operation, "idempotency_key_reused", &reused);
         let key = fresh_key();
         let first = service.context.in_flight.begin(claim(&callers, operation, &key).await);
@@ -62,9 +62,22 @@ pub async fn produce(produced: &mut Produced) {
     }
 }
 
-/// The same value in other bytes.
-fn other(body: Option<&[u8]>) -> Option<Vec<u8>> {
-    body.map(|body| [b"{ ".as_slice(), &body[1..]].concat())
+/// Another request under a key: the same value in other bytes or, without a body, another user.
+async fn send_other(
+    callers: &Callers<'_>,
+    operation: &OperationInfo,
+    key: &str,
+    body: Option<&[u8]>,
+) -> Answer {
+    if let Some(body) = body {
+        let other = [b"{ ".as_slice(), &body[1..]].concat();
+        return send_under(callers, operation, key, Some(other)).await;
+    }
+    let path = operation.path.replace("{uid}", "somebody-else");
+    let url = callers.service.url(&callers.target.fill(&path));
+    let mut headers = callers.wallet.headers(operation, &[]);
+    headers.push((KEY, key.to_owned()));
+    send_owned(&Client::new(), operation.method.clone(), &url, &headers, None).await
 }
 
 /// What the service keeps an answer under.
@@ -110,7 +123,7 @@ async fn every_repetition_is_given_the_same_bytes_and_has_no_effect() {
         assert_ne!(rows(&service), before, "{}: and that is seen", operation.id);
         taken += 1;
     }
-    assert!(taken >= 5, "{taken} operations take a key");
+    assert!(taken >= 9, "{taken} operations take a key");
 }
 
 /// Asserts that `again` is `first` said once more.
@@ -135,7 +148,7 @@ async fn a_key_belongs_to_one_request_of_one_credential() {
         let (key, body) = (fresh_key(), callers.body(operation));
         let first = send_under(&callers, operation, &key, body.clone()).await;
         let before = rows(&service);
-        let changed = send_under(&callers, operation, &key, other(body.as_deref())).await;
+        let changed = send_other(&callers, operation, &key, body.as_deref()).await;
         changed.refused(422, "idempotency_key_reused");
         assert_eq!(rows(&service), before, "{}", operation.id);
         let again = send_under(&callers, operation, &key, body).await;
@@ -143,10 +156,10 @@ async fn a_key_belongs_to_one_request_of_one_credential() {
         if Proof::of(operation) == Proof::AdminKey {
             continue;
         }
-        let body = neighbour.body(operation, "").expect("a body").to_string().into_bytes();
-        let mut headers = neighbour.headers(operation, &body);
+        let body = neighbour.body(operation, "").map(|body| body.to_string().into_bytes());
+        let mut headers = neighbour.headers(operation, body.as_deref().unwrap_or_default());
         headers.push((KEY, key));
-        let theirs = callers.send_as(operation, "", headers, Some(body)).await;
+        let theirs = callers.send_as(operation, "", headers, body).await;
         assert!(theirs.status.is_success(), "{}: {}", operation.id, theirs.text);
         assert_eq!(theirs.header(info.replayed), "", "{}", operation.id);
         assert_ne!(theirs.text, first.text, "{}", operation.id);
@@ -169,8 +182,13 @@ async fn a_refusal_leaves_its_key_free() {
     let callers = Callers::new(Service::shared()).await;
     for (operation, info) in operations() {
         let key = fresh_key();
-        let empty = send_under(&callers, operation, &key, Some(b"{}".to_vec())).await;
-        assert!(empty.status.is_client_error(), "{}: {}", operation.id, empty.text);
+        // No body is a list, and what takes none takes no query either.
+        let mut headers = callers.wallet.headers(operation, b"[]");
+        headers.push((KEY, key.clone()));
+        let list = operation.body.as_ref().map(|_| b"[]".to_vec());
+        let query = if list.is_some() { "" } else { "?unknown" };
+        let wrong = callers.send_as(operation, query, headers, list).await;
+        assert!(wrong.status.is_client_error(), "{}: {}", operation.id, wrong.text);
         let mended = send_under(&callers, operation, &key, callers.body(operation)).await;
         assert!(mended.status.is_success(), "{}: {}", operation.id, mended.text);
         assert_eq!(mended.header(info.replayed), "", "{}", operation.id);
@@ -184,6 +202,47 @@ async fn a_refusal_leaves_its_key_free() {
     }
     let mended = send_under(&callers, create, &key, callers.body(create)).await;
     assert_eq!(mended.status, 201, "{}", mended.text);
+    // And where there is nothing to rotate.
+    let (rotate, key) = (operation("keyRotate"), fresh_key());
+    let nowhere = callers.target.fill(rotate.path).replace(&callers.target.key_id, NO_KEY);
+    let (url, body) = (callers.service.url(&nowhere), callers.body(rotate));
+    let headers = [bearer(&callers.wallet.admin), (KEY, key.clone())];
+    for _ in 0..2 {
+        let refused = send_owned(&Client::new(), Method::POST, &url, &headers, body.clone()).await;
+        refused.refused(404, "key_not_found");
+    }
+    let mended = send_under(&callers, rotate, &key, body).await;
+    assert_eq!(mended.status, 200, "{}", mended.text);
+}
+
+/// A key that nobody has.
+const NO_KEY: &str = "key_22222222222222222222222222";
+
+/// Two rotations under two keys, at once: whoever comes second finds another generation than it
+/// was drawn for, gives its claim back and draws again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rotations_at_once_under_keys_of_their_own_all_take_effect() {
+    let service = Service::start(|_| {});
+    let callers = Callers::new(&service).await;
+    for (id, generations) in [("keyRotate", "key_secrets"), ("webhookSecretRotate", "webhooks")] {
+        let (operation, body) = (operation(id), callers.body(operation(id)));
+        let keys: Vec<_> = (0..12).map(|_| fresh_key()).collect();
+        let before = rows(&service);
+        let all = keys.iter().map(|key| send_under(&callers, operation, key, body.clone()));
+        let first = futures::future::join_all(all).await;
+        for answer in &first {
+            assert!(answer.status.is_success(), "{id}: {}", answer.text);
+        }
+        let after = rows(&service);
+        let made = |table: &str| after[table] - before[table];
+        assert_eq!((made("audit"), made("idempotency"), made(generations)), (12, 12, 0), "{id}");
+        let info = operation.idempotency.as_ref().expect("it takes a key");
+        for (key, answer) in keys.iter().zip(&first) {
+            assert_same(answer, &send_under(&callers, operation, key, body.clone()).await, info);
+        }
+        let different: HashSet<_> = first.iter().map(|answer| &answer.text).collect();
+        assert_eq!(different.len(), 12, "{id}: a credential each");
+    }
 }
 
 #[tokio::test]
@@ -221,14 +280,16 @@ async fn of_many_at_once_one_takes_effect() {
         let (key, body) = (fresh_key(), callers.body(operation));
         let plain = callers.send(operation, body.clone()).await;
         assert!(plain.status.is_success(), "{}: {}", operation.id, plain.text);
-        let before = rows(&service)["audit"];
+        // A message that is counted is no act of the audit.
+        let effects = |rows: &BTreeMap<String, i64>| rows["audit"] + rows["uid_messages"];
+        let before = rows(&service);
         let all = (0..48).map(|_| send_under(&callers, operation, &key, body.clone()));
         let answers = futures::future::join_all(all).await;
         let (told, early): (Vec<_>, Vec<_>) =
             answers.iter().partition(|answer| answer.status.is_success());
         assert!(!told.is_empty() && told.iter().all(|it| it.text == told[0].text));
         early.iter().for_each(|answer| answer.refused(409, "idempotency_in_progress"));
-        assert_eq!(rows(&service)["audit"], before + 1, "{}", operation.id);
+        assert_eq!(effects(&rows(&service)), effects(&before) + 1, "{}", operation.id);
     }
 }
 
@@ -302,7 +363,7 @@ async fn a_page_of_another_origin_has_no_use_of_a_key() {
 
 /// How many rows each table of effects has.
 fn rows(service: &Service) -> BTreeMap<String, i64> {
-    let tables =
-        ["audit", "conversations", "idempotency", "key_secrets", "keys", "sessions", "tenants"];
-    counts(service.data(), &tables)
+    let made = ["keys", "sessions", "tenants", "uid_messages", "webhooks"];
+    let beside = ["audit", "conversations", "idempotency", "key_secrets", "signing_keys"];
+    counts(service.data(), &[&made[..], &beside, &["webhook_secrets"]].concat())
 }

@@ -18,12 +18,12 @@ use tokio::net::{TcpListener, TcpStream};
 use vestibule::cli::dev::DevCredentials;
 
 use crate::callers::{bearer, text};
-use crate::database::counts;
+use crate::database::{counts, query};
 use crate::idempotency::{KEY, fresh_key};
 use crate::process::Process;
-use crate::requests::{fresh_timestamp, get, signed};
+use crate::requests::{fresh_timestamp, get, post, signed};
 
-const CREATES: usize = 300;
+const CREATES: usize = 301;
 const CLIENTS: usize = 8;
 /// After how many answers the service is killed.
 const KILLS: [usize; 2] = [CREATES / 3, 2 * CREATES / 3];
@@ -36,17 +36,17 @@ async fn every_create_takes_effect_once_though_answers_are_lost_and_the_service_
     let data = tempfile::tempdir().expect("a temporary directory");
     let mut process = Process::start(data.path(), 0);
     let (port, demo) = (process.port(), Arc::new(process.demo.clone()));
-    let tenant = demo_tenant(&process).await;
+    let shared = Arc::new(Shared::new(&process).await);
     let before = rows(data.path());
     let network = Network::start(port).await;
     let heard = Arc::new(AtomicUsize::new(0));
     let clients = (0..CLIENTS).map(|client| {
         let (demo, heard, url) = (demo.clone(), heard.clone(), network.url.clone());
-        let tenant = tenant.clone();
+        let shared = shared.clone();
         tokio::spawn(async move {
             let mut told = Vec::new();
             for number in (client..CREATES).step_by(CLIENTS) {
-                let create = Create::new(number, &demo, &tenant);
+                let create = Create::new(number, &demo, &shared);
                 told.push((create.until_heard(&url).await, create));
                 heard.fetch_add(1, Ordering::Relaxed);
             }
@@ -86,22 +86,24 @@ async fn every_create_takes_effect_once_though_answers_are_lost_and_the_service_
         KILLS.len(),
     );
     let each = (CREATES / KINDS) as i64;
-    let expected = [("idempotency", CREATES as i64), ("keys", each), ("sessions", 3 * each)];
-    for (table, count) in expected.into_iter().chain([("tenants", each)]) {
+    let doors = [("sessions", 3 * each), ("tenants", each), ("keys", each)];
+    let others = [("webhooks", each), ("rotations", each), ("idempotency", CREATES as i64)];
+    for (table, count) in doors.into_iter().chain(others) {
         assert_eq!(made[table], count, "{table}: {made:?}");
     }
     assert!(lost * 100 >= CREATES * 20, "too few were lost to show anything: {lost}");
     assert!(repeated > 0, "no answer was lost after its effect");
 }
 
-/// Kinds of creates: the three doors, a tenant, a key.
-const KINDS: usize = 5;
+/// Kinds of creates: the three doors, a tenant, a key, an endpoint, and the credential that a
+/// rotation makes.
+const KINDS: usize = 7;
 
 /// One request that a client must get done.
 #[derive(Debug)]
 struct Create {
     key: String,
-    path: &'static str,
+    path: String,
     body: Vec<u8>,
     headers: Vec<(&'static str, String)>,
     /// Key and secret, when it is signed.
@@ -121,9 +123,10 @@ struct Told {
 }
 
 impl Create {
-    fn new(number: usize, demo: &DevCredentials, tenant_id: &str) -> Self {
+    fn new(number: usize, demo: &DevCredentials, of: &Shared) -> Self {
         let tenant = &demo.demo;
-        let admin = || vec![bearer(&demo.admin.token)];
+        let (admin, Shared { tenant_id, key_id }) = (|| vec![bearer(&demo.admin.token)], of);
+        let (endpoints, rotate): (String, String);
         let (path, body, headers) = match number % KINDS {
             0 => {
                 let employee = format!("{number:024x}");
@@ -141,14 +144,25 @@ impl Create {
                 ("/api/v1/iframe/create", body, vec![bearer(&tenant.iframe.api_key)])
             }
             3 => ("/api/admin/v1/tenants", json!({ "name": format!("t{number}") }), admin()),
-            _ => {
+            4 => {
                 let body = json!({ "tenantId": tenant_id, "kind": "iframe", "label": "k" });
                 ("/api/admin/v1/keys", body, admin())
+            }
+            5 => {
+                endpoints = format!("/api/admin/v1/tenants/{tenant_id}/webhooks");
+                let url = "https://hooks.acme.example/";
+                let body = json!({ "url": url, "events": ["limit.exceeded"] });
+                (endpoints.as_str(), body, admin())
+            }
+            _ => {
+                rotate = format!("/api/admin/v1/keys/{key_id}/rotate");
+                (rotate.as_str(), json!({ "overlapSeconds": 0 }), admin())
             }
         };
         let signer = number
             .is_multiple_of(KINDS)
             .then(|| (tenant.embed.key.clone(), tenant.embed.secret.clone()));
+        let path = path.to_owned();
         Self { key: fresh_key(), path, body: body.to_string().into_bytes(), headers, signer }
     }
 
@@ -190,10 +204,24 @@ impl Create {
     }
 }
 
-async fn demo_tenant(process: &Process) -> String {
-    let url = format!("{}/api/admin/v1/tenants", process.base_url);
-    let listed = get(&url, &process.demo.admin.token).await;
-    text(&listed, "/items/0/tenantId")
+/// What several creates have in common.
+struct Shared {
+    tenant_id: String,
+    /// Of a key that only rotations use, all clients the same one.
+    key_id: String,
+}
+
+impl Shared {
+    async fn new(process: &Process) -> Self {
+        let (base, admin) = (&process.base_url, &process.demo.admin.token);
+        let listed = get(&format!("{base}/api/admin/v1/tenants"), admin).await;
+        let tenant_id = text(&listed, "/items/0/tenantId");
+        let body = json!({ "tenantId": tenant_id, "kind": "iframe", "label": "rotated" });
+        let bearer = format!("Bearer {admin}");
+        let headers = [("authorization", bearer.as_str())];
+        let made = post(&format!("{base}/api/admin/v1/keys"), &headers, &body).await;
+        Self { key_id: text(&made, "/key/keyId"), tenant_id }
+    }
 }
 
 /// A network on the way to the service.
@@ -279,5 +307,9 @@ async fn carry(mut client: TcpStream, service: SocketAddr, fate: Fate) {
 
 /// How many rows each table has that creates write to.
 fn rows(data_dir: &Path) -> BTreeMap<String, i64> {
-    counts(data_dir, &["idempotency", "keys", "sessions", "tenants"])
+    let mut rows = counts(data_dir, &["idempotency", "keys", "sessions", "tenants", "webhooks"]);
+    let rotated = "SELECT COUNT(*) FROM audit WHERE action = 'key.rotate'";
+    let rotated = query(data_dir, rotated, &[])[0][0].as_i64().expect("a number");
+    rows.insert("rotations".to_owned(), rotated);
+    rows
 }

@@ -42,7 +42,8 @@ impl Answer {
         assert_eq!(self.header("content-type"), "application/json");
         assert_eq!(self.header("x-content-type-options"), "nosniff");
         assert_eq!(status == 401, !self.header("www-authenticate").is_empty(), "the challenge");
-        let pauses = matches!(status, 429 | 503) || code == "idempotency_in_progress";
+        let waits = ["idempotency_in_progress", "rotation_in_progress"];
+        let pauses = matches!(status, 429 | 503) || waits.contains(&code);
         assert_eq!(pauses, !self.header("retry-after").is_empty(), "the pause");
         assert!(!self.text.contains("eyJ"), "no token in a refusal: {}", self.text);
     }

@@ -351,6 +351,9 @@ catalogue! {
         TEST_CLOCK_MISSING "test-clock-missing"
             "A test that moves its clock in one request and not in the next tests nothing."
             "Refer to the parameter with `x-test-clock` in all operations of a document that know a caller, or in none.";
+        NO_IDEMPOTENCY_KEY "no-idempotency-key"
+            "Whoever hears no answer must be able to ask again without making a second thing."
+            "Give it the parameter `common.yaml#/components/parameters/IdempotencyKey`.";
         CORS_HEADERS "cors-headers"
             "A page of another origin cannot read an answer without these headers."
             "Give every answer of an `x-cors` operation `Access-Control-Allow-Origin` and `Vary`.";

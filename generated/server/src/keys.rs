@@ -183,6 +183,7 @@ pub trait Keys: Authenticate + runtime::Recall {
         &self,
         caller: Self::AdminKey,
         request: KeyRotateRequest,
+        once: Option<Self::Once>,
     ) -> impl Future<Output = Result<KeyRotateResponse, runtime::Refusal>> + Send;
     /// Answers 501 until `src/api/keys.rs` has this method.
     #[cfg(feature = "unfinished")]
@@ -190,6 +191,7 @@ pub trait Keys: Authenticate + runtime::Recall {
         &self,
         _: Self::AdminKey,
         _: KeyRotateRequest,
+        _: Option<Self::Once>,
     ) -> impl Future<Output = Result<KeyRotateResponse, runtime::Refusal>> + Send {
         std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
     }
@@ -1735,7 +1737,11 @@ impl runtime::Operation for KeyRotate {
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
         exposed: "",
-        idempotency: None,
+        idempotency: Some(runtime::IdempotencyInfo {
+            header: "idempotency-key",
+            replayed: "idempotent-replayed",
+            kept_ms: 86400000,
+        }),
         test_clock: None,
         answers: &[
             (200, &[]),
@@ -1743,9 +1749,10 @@ impl runtime::Operation for KeyRotate {
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (404, &[codes::KEY_NOT_FOUND]),
             (408, &[codes::REQUEST_TIMEOUT]),
-            (409, &[codes::ROTATION_IN_PROGRESS]),
+            (409, &[codes::ROTATION_IN_PROGRESS, codes::IDEMPOTENCY_IN_PROGRESS]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (422, &[codes::IDEMPOTENCY_KEY_REUSED]),
             (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
@@ -1758,6 +1765,13 @@ impl runtime::Operation for KeyRotate {
             .extend(
                 <dropshot::Path<
                     models::KeyRotatePath,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        parameters
+            .extend(
+                <dropshot::Header<
+                    models::KeyRotateHeaders,
                 > as dropshot::SharedExtractor>::metadata(json.clone())
                     .parameters,
             );
@@ -1779,6 +1793,8 @@ impl runtime::Operation for KeyRotate {
 pub struct KeyRotateRequest {
     /// The path parameters.
     pub path: models::KeyRotatePath,
+    /// The header parameters.
+    pub headers: models::KeyRotateHeaders,
     /// The body.
     pub body: models::KeyRotate,
     /// The request as it came: headers, raw bytes, peer.
@@ -1800,18 +1816,28 @@ pub enum KeyRotateResponse {
     NotFound(runtime::Told),
     /// The body did not arrive in time. The connection is closed.
     RequestTimeout(runtime::Told),
-    /// Two credentials are accepted already. `details.ends_at_ms` says until when the older one is.
+    /// Two credentials are accepted already. `details.ends_at_ms` says until when the older one is. Or the
+    /// first request with this `Idempotency-Key` has no answer yet.
     Conflict(runtime::Told),
     /// The body is larger than 16 KiB. The connection is closed.
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Another request was answered under this `Idempotency-Key`.
+    UnprocessableContent(runtime::Told),
     /// Too many requests from this address or with this key.
     TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
+    /// A success as it was kept.
+    Kept(runtime::Kept),
+}
+impl runtime::Keeps for KeyRotateResponse {
+    fn kept(kept: runtime::Kept) -> Self {
+        Self::Kept(kept)
+    }
 }
 impl runtime::Answer for KeyRotateResponse {
     fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
@@ -1827,6 +1853,7 @@ impl runtime::Answer for KeyRotateResponse {
             409 => Self::Conflict(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            422 => Self::UnprocessableContent(told),
             429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
@@ -1843,9 +1870,11 @@ impl runtime::Answer for KeyRotateResponse {
             Self::Conflict(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::UnprocessableContent(told) => Some(told.code()),
             Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
+            Self::Kept(_) => None,
         }
     }
 }
@@ -1876,6 +1905,9 @@ impl dropshot::HttpResponse for KeyRotateResponse {
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
             }
+            Self::UnprocessableContent(told) => {
+                Ok(told.into_response(http::StatusCode::UNPROCESSABLE_ENTITY))
+            }
             Self::TooManyRequests(told) => {
                 Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
             }
@@ -1884,6 +1916,9 @@ impl dropshot::HttpResponse for KeyRotateResponse {
             }
             Self::ServiceUnavailable(told) => {
                 Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+            Self::Kept(kept) => {
+                kept.into_response(<KeyRotate as runtime::Operation>::INFO)
             }
         }
     }
@@ -1905,9 +1940,11 @@ impl dropshot::HttpResponse for KeyRotateResponse {
             Self::Conflict { .. } => http::StatusCode::CONFLICT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnprocessableContent { .. } => http::StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+            Self::Kept(kept) => kept.status(),
         }
     }
 }
@@ -1926,7 +1963,14 @@ pub(crate) static KEY_ROTATE_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|
         "post",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/keys/{keyId}/rotate",
+            "post",
+            "header",
+        ),
+    ),
     body: Some(runtime::Schema::component(crate::documents::admin(), "KeyRotate")),
 });
 async fn key_rotate<S: Keys>(
@@ -1937,12 +1981,18 @@ async fn key_rotate<S: Keys>(
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
         let mut checked = KEY_ROTATE_CHECKS.run(&received, &codes::STANDARD)?;
+        let keyed = runtime::Keyed::of(&received);
+        let once = match runtime::recall(&*service, &caller, keyed).await? {
+            runtime::Recalled::Fresh(once) => once,
+            runtime::Recalled::Before(kept) => return Ok(KeyRotateResponse::Kept(kept)),
+        };
         let request = KeyRotateRequest {
             path: checked.path(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
             body: checked.body(codes::INVALID_INPUT)?,
             received,
         };
-        service.key_rotate(caller, request).await
+        service.key_rotate(caller, request, once).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }

@@ -3055,6 +3055,77 @@ impl ::std::default::Default for KeyRotate {
         }
     }
 }
+/// The header parameters of `keyRotate`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct KeyRotateHeaders {
+    #[serde(
+        rename = "Idempotency-Key",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub idempotency_key: ::std::option::Option<KeyRotateHeadersIdempotencyKey>,
+}
+/// `KeyRotateHeadersIdempotencyKey`
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct KeyRotateHeadersIdempotencyKey(::std::string::String);
+impl ::std::ops::Deref for KeyRotateHeadersIdempotencyKey {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<KeyRotateHeadersIdempotencyKey> for ::std::string::String {
+    fn from(value: KeyRotateHeadersIdempotencyKey) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for KeyRotateHeadersIdempotencyKey {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+        { ::regress::Regex::new("^[!-~]*$").unwrap() });
+        if PATTERN.find(value).is_none() {
+            return Err("doesn't match pattern \"^[!-~]*$\"".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for KeyRotateHeadersIdempotencyKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String> for KeyRotateHeadersIdempotencyKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for KeyRotateHeadersIdempotencyKey {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
 /// The path parameters of `keyRotate`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 pub struct KeyRotatePath {
@@ -6003,6 +6074,79 @@ impl ::std::default::Default for SigningKeyRotate {
         }
     }
 }
+/// The header parameters of `signingKeyRotate`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct SigningKeyRotateHeaders {
+    #[serde(
+        rename = "Idempotency-Key",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub idempotency_key: ::std::option::Option<SigningKeyRotateHeadersIdempotencyKey>,
+}
+/// `SigningKeyRotateHeadersIdempotencyKey`
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct SigningKeyRotateHeadersIdempotencyKey(::std::string::String);
+impl ::std::ops::Deref for SigningKeyRotateHeadersIdempotencyKey {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<SigningKeyRotateHeadersIdempotencyKey>
+for ::std::string::String {
+    fn from(value: SigningKeyRotateHeadersIdempotencyKey) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for SigningKeyRotateHeadersIdempotencyKey {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+        { ::regress::Regex::new("^[!-~]*$").unwrap() });
+        if PATTERN.find(value).is_none() {
+            return Err("doesn't match pattern \"^[!-~]*$\"".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for SigningKeyRotateHeadersIdempotencyKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String>
+for SigningKeyRotateHeadersIdempotencyKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for SigningKeyRotateHeadersIdempotencyKey {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
 /// The path parameters of `signingKeyRotate`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
 pub struct SigningKeyRotatePath {
@@ -7520,10 +7664,79 @@ impl ::std::default::Default for UsageListQuery {
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
 pub struct UsageMessageCreateHeaders {
     #[serde(
+        rename = "Idempotency-Key",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub idempotency_key: ::std::option::Option<UsageMessageCreateHeadersIdempotencyKey>,
+    #[serde(
         rename = "Vestibule-Test-Clock",
         skip_serializing_if = "::std::option::Option::is_none"
     )]
     pub vestibule_test_clock: ::std::option::Option<TestInstant>,
+}
+/// `UsageMessageCreateHeadersIdempotencyKey`
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct UsageMessageCreateHeadersIdempotencyKey(::std::string::String);
+impl ::std::ops::Deref for UsageMessageCreateHeadersIdempotencyKey {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<UsageMessageCreateHeadersIdempotencyKey>
+for ::std::string::String {
+    fn from(value: UsageMessageCreateHeadersIdempotencyKey) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for UsageMessageCreateHeadersIdempotencyKey {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+        { ::regress::Regex::new("^[!-~]*$").unwrap() });
+        if PATTERN.find(value).is_none() {
+            return Err("doesn't match pattern \"^[!-~]*$\"".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for UsageMessageCreateHeadersIdempotencyKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String>
+for UsageMessageCreateHeadersIdempotencyKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for UsageMessageCreateHeadersIdempotencyKey {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
 }
 /// The path parameters of `usageMessageCreate`.
 #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
@@ -7767,6 +7980,78 @@ impl ::std::convert::TryFrom<::std::string::String> for WebhookCreateDescription
     }
 }
 impl<'de> ::serde::Deserialize<'de> for WebhookCreateDescription {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
+    }
+}
+/// The header parameters of `webhookCreate`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct WebhookCreateHeaders {
+    #[serde(
+        rename = "Idempotency-Key",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub idempotency_key: ::std::option::Option<WebhookCreateHeadersIdempotencyKey>,
+}
+/// `WebhookCreateHeadersIdempotencyKey`
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct WebhookCreateHeadersIdempotencyKey(::std::string::String);
+impl ::std::ops::Deref for WebhookCreateHeadersIdempotencyKey {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<WebhookCreateHeadersIdempotencyKey> for ::std::string::String {
+    fn from(value: WebhookCreateHeadersIdempotencyKey) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for WebhookCreateHeadersIdempotencyKey {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+        { ::regress::Regex::new("^[!-~]*$").unwrap() });
+        if PATTERN.find(value).is_none() {
+            return Err("doesn't match pattern \"^[!-~]*$\"".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for WebhookCreateHeadersIdempotencyKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String>
+for WebhookCreateHeadersIdempotencyKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for WebhookCreateHeadersIdempotencyKey {
     fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
     where
         D: ::serde::Deserializer<'de>,
@@ -8180,6 +8465,79 @@ impl ::std::default::Default for WebhookSecretRotate {
         Self {
             overlap_seconds: defaults::default_u64::<i64, 86400>(),
         }
+    }
+}
+/// The header parameters of `webhookSecretRotate`.
+#[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+pub struct WebhookSecretRotateHeaders {
+    #[serde(
+        rename = "Idempotency-Key",
+        skip_serializing_if = "::std::option::Option::is_none"
+    )]
+    pub idempotency_key: ::std::option::Option<WebhookSecretRotateHeadersIdempotencyKey>,
+}
+/// `WebhookSecretRotateHeadersIdempotencyKey`
+#[derive(::serde::Serialize, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+pub struct WebhookSecretRotateHeadersIdempotencyKey(::std::string::String);
+impl ::std::ops::Deref for WebhookSecretRotateHeadersIdempotencyKey {
+    type Target = ::std::string::String;
+    fn deref(&self) -> &::std::string::String {
+        &self.0
+    }
+}
+impl ::std::convert::From<WebhookSecretRotateHeadersIdempotencyKey>
+for ::std::string::String {
+    fn from(value: WebhookSecretRotateHeadersIdempotencyKey) -> Self {
+        value.0
+    }
+}
+impl ::std::str::FromStr for WebhookSecretRotateHeadersIdempotencyKey {
+    type Err = self::error::ConversionError;
+    fn from_str(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        if value.chars().count() > 255usize {
+            return Err("longer than 255 characters".into());
+        }
+        if value.chars().count() < 1usize {
+            return Err("shorter than 1 characters".into());
+        }
+        static PATTERN: ::std::sync::LazyLock<::regress::Regex> = ::std::sync::LazyLock::new(||
+        { ::regress::Regex::new("^[!-~]*$").unwrap() });
+        if PATTERN.find(value).is_none() {
+            return Err("doesn't match pattern \"^[!-~]*$\"".into());
+        }
+        Ok(Self(value.to_string()))
+    }
+}
+impl ::std::convert::TryFrom<&str> for WebhookSecretRotateHeadersIdempotencyKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: &str,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl ::std::convert::TryFrom<::std::string::String>
+for WebhookSecretRotateHeadersIdempotencyKey {
+    type Error = self::error::ConversionError;
+    fn try_from(
+        value: ::std::string::String,
+    ) -> ::std::result::Result<Self, self::error::ConversionError> {
+        value.parse()
+    }
+}
+impl<'de> ::serde::Deserialize<'de> for WebhookSecretRotateHeadersIdempotencyKey {
+    fn deserialize<D>(deserializer: D) -> ::std::result::Result<Self, D::Error>
+    where
+        D: ::serde::Deserializer<'de>,
+    {
+        ::std::string::String::deserialize(deserializer)?
+            .parse()
+            .map_err(|e: self::error::ConversionError| {
+                <D::Error as ::serde::de::Error>::custom(e.to_string())
+            })
     }
 }
 /// The path parameters of `webhookSecretRotate`.
@@ -10673,6 +11031,22 @@ impl ::schemars::JsonSchema for KeyRotatePath {
         )
     }
 }
+impl ::schemars::JsonSchema for KeyRotateHeaders {
+    fn schema_name() -> String {
+        "KeyRotateHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/keys/{keyId}/rotate",
+            "post",
+            "header",
+        )
+    }
+}
 impl ::schemars::JsonSchema for TenantListQuery {
     fn schema_name() -> String {
         "TenantListQuery".into()
@@ -10791,6 +11165,22 @@ impl ::schemars::JsonSchema for SigningKeyRotatePath {
         )
     }
 }
+impl ::schemars::JsonSchema for SigningKeyRotateHeaders {
+    fn schema_name() -> String {
+        "SigningKeyRotateHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/signing-keys/rotate",
+            "post",
+            "header",
+        )
+    }
+}
 impl ::schemars::JsonSchema for WebhookListPath {
     fn schema_name() -> String {
         "WebhookListPath".into()
@@ -10839,6 +11229,22 @@ impl ::schemars::JsonSchema for WebhookCreatePath {
             "/api/admin/v1/tenants/{tenantId}/webhooks",
             "post",
             "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for WebhookCreateHeaders {
+    fn schema_name() -> String {
+        "WebhookCreateHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/webhooks",
+            "post",
+            "header",
         )
     }
 }
@@ -11002,6 +11408,22 @@ impl ::schemars::JsonSchema for WebhookSecretRotatePath {
             "/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/rotate-secret",
             "post",
             "path",
+        )
+    }
+}
+impl ::schemars::JsonSchema for WebhookSecretRotateHeaders {
+    fn schema_name() -> String {
+        "WebhookSecretRotateHeaders".into()
+    }
+    fn json_schema(
+        generator: &mut ::schemars::r#gen::SchemaGenerator,
+    ) -> ::schemars::schema::Schema {
+        let _ = &generator;
+        ::vestibule_runtime::json_schema_of_parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/rotate-secret",
+            "post",
+            "header",
         )
     }
 }

@@ -160,6 +160,7 @@ pub trait Tenants: Authenticate + runtime::Recall {
         &self,
         caller: Self::AdminKey,
         request: SigningKeyRotateRequest,
+        once: Option<Self::Once>,
     ) -> impl Future<Output = Result<SigningKeyRotateResponse, runtime::Refusal>> + Send;
     /// Answers 501 until `src/api/tenants.rs` has this method.
     #[cfg(feature = "unfinished")]
@@ -167,6 +168,7 @@ pub trait Tenants: Authenticate + runtime::Recall {
         &self,
         _: Self::AdminKey,
         _: SigningKeyRotateRequest,
+        _: Option<Self::Once>,
     ) -> impl Future<
         Output = Result<SigningKeyRotateResponse, runtime::Refusal>,
     > + Send {
@@ -1558,7 +1560,11 @@ impl runtime::Operation for SigningKeyRotate {
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
         exposed: "",
-        idempotency: None,
+        idempotency: Some(runtime::IdempotencyInfo {
+            header: "idempotency-key",
+            replayed: "idempotent-replayed",
+            kept_ms: 86400000,
+        }),
         test_clock: None,
         answers: &[
             (200, &[]),
@@ -1566,9 +1572,10 @@ impl runtime::Operation for SigningKeyRotate {
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (404, &[codes::TENANT_NOT_FOUND]),
             (408, &[codes::REQUEST_TIMEOUT]),
-            (409, &[codes::ROTATION_IN_PROGRESS]),
+            (409, &[codes::ROTATION_IN_PROGRESS, codes::IDEMPOTENCY_IN_PROGRESS]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (422, &[codes::IDEMPOTENCY_KEY_REUSED]),
             (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
@@ -1581,6 +1588,13 @@ impl runtime::Operation for SigningKeyRotate {
             .extend(
                 <dropshot::Path<
                     models::SigningKeyRotatePath,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        parameters
+            .extend(
+                <dropshot::Header<
+                    models::SigningKeyRotateHeaders,
                 > as dropshot::SharedExtractor>::metadata(json.clone())
                     .parameters,
             );
@@ -1602,6 +1616,8 @@ impl runtime::Operation for SigningKeyRotate {
 pub struct SigningKeyRotateRequest {
     /// The path parameters.
     pub path: models::SigningKeyRotatePath,
+    /// The header parameters.
+    pub headers: models::SigningKeyRotateHeaders,
     /// The body.
     pub body: models::SigningKeyRotate,
     /// The request as it came: headers, raw bytes, peer.
@@ -1623,18 +1639,28 @@ pub enum SigningKeyRotateResponse {
     NotFound(runtime::Told),
     /// The body did not arrive in time. The connection is closed.
     RequestTimeout(runtime::Told),
-    /// An older generation verifies still. `details.ends_at_ms` says until when.
+    /// An older generation verifies still. `details.ends_at_ms` says until when. Or the
+    /// first request with this `Idempotency-Key` has no answer yet.
     Conflict(runtime::Told),
     /// The body is larger than 16 KiB. The connection is closed.
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Another request was answered under this `Idempotency-Key`.
+    UnprocessableContent(runtime::Told),
     /// Too many requests from this address or with this key.
     TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
+    /// A success as it was kept.
+    Kept(runtime::Kept),
+}
+impl runtime::Keeps for SigningKeyRotateResponse {
+    fn kept(kept: runtime::Kept) -> Self {
+        Self::Kept(kept)
+    }
 }
 impl runtime::Answer for SigningKeyRotateResponse {
     fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
@@ -1650,6 +1676,7 @@ impl runtime::Answer for SigningKeyRotateResponse {
             409 => Self::Conflict(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            422 => Self::UnprocessableContent(told),
             429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
@@ -1666,9 +1693,11 @@ impl runtime::Answer for SigningKeyRotateResponse {
             Self::Conflict(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::UnprocessableContent(told) => Some(told.code()),
             Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
+            Self::Kept(_) => None,
         }
     }
 }
@@ -1693,6 +1722,9 @@ impl dropshot::HttpResponse for SigningKeyRotateResponse {
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
             }
+            Self::UnprocessableContent(told) => {
+                Ok(told.into_response(http::StatusCode::UNPROCESSABLE_ENTITY))
+            }
             Self::TooManyRequests(told) => {
                 Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
             }
@@ -1701,6 +1733,9 @@ impl dropshot::HttpResponse for SigningKeyRotateResponse {
             }
             Self::ServiceUnavailable(told) => {
                 Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+            Self::Kept(kept) => {
+                kept.into_response(<SigningKeyRotate as runtime::Operation>::INFO)
             }
         }
     }
@@ -1722,9 +1757,11 @@ impl dropshot::HttpResponse for SigningKeyRotateResponse {
             Self::Conflict { .. } => http::StatusCode::CONFLICT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnprocessableContent { .. } => http::StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+            Self::Kept(kept) => kept.status(),
         }
     }
 }
@@ -1744,7 +1781,14 @@ runtime::Checks {
         "post",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/signing-keys/rotate",
+            "post",
+            "header",
+        ),
+    ),
     body: Some(runtime::Schema::component(crate::documents::admin(), "SigningKeyRotate")),
 });
 async fn signing_key_rotate<S: Tenants>(
@@ -1758,12 +1802,20 @@ async fn signing_key_rotate<S: Tenants>(
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
         let mut checked = SIGNING_KEY_ROTATE_CHECKS.run(&received, &codes::STANDARD)?;
+        let keyed = runtime::Keyed::of(&received);
+        let once = match runtime::recall(&*service, &caller, keyed).await? {
+            runtime::Recalled::Fresh(once) => once,
+            runtime::Recalled::Before(kept) => {
+                return Ok(SigningKeyRotateResponse::Kept(kept));
+            }
+        };
         let request = SigningKeyRotateRequest {
             path: checked.path(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
             body: checked.body(codes::INVALID_INPUT)?,
             received,
         };
-        service.signing_key_rotate(caller, request).await
+        service.signing_key_rotate(caller, request, once).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }

@@ -13,7 +13,7 @@ use vestibule_runtime as runtime;
 use crate::authenticate::Authenticate;
 use crate::{codes, models};
 /// The operations tagged `usage`; implemented in `src/api/usage.rs`.
-pub trait Usage: Authenticate {
+pub trait Usage: Authenticate + runtime::Recall {
     /// List what users have used
     ///
     /// Lists the users of the key's tenant that have limits or were counted, by `uid`, with what each
@@ -68,6 +68,7 @@ pub trait Usage: Authenticate {
         &self,
         caller: Self::ApiKey,
         request: UsageMessageCreateRequest,
+        once: Option<Self::Once>,
     ) -> impl Future<
         Output = Result<UsageMessageCreateResponse, runtime::Refusal>,
     > + Send;
@@ -77,6 +78,7 @@ pub trait Usage: Authenticate {
         &self,
         _: Self::ApiKey,
         _: UsageMessageCreateRequest,
+        _: Option<Self::Once>,
     ) -> impl Future<
         Output = Result<UsageMessageCreateResponse, runtime::Refusal>,
     > + Send {
@@ -593,7 +595,11 @@ impl runtime::Operation for UsageMessageCreate {
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
         exposed: "",
-        idempotency: None,
+        idempotency: Some(runtime::IdempotencyInfo {
+            header: "idempotency-key",
+            replayed: "idempotent-replayed",
+            kept_ms: 86400000,
+        }),
         test_clock: Some(runtime::TestClockInfo {
             header: "vestibule-test-clock",
             ahead_ms: 3456000000,
@@ -604,6 +610,8 @@ impl runtime::Operation for UsageMessageCreate {
             (400, &[codes::INVALID_INPUT, codes::TEST_CLOCK_REFUSED]),
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (403, &[codes::SECRET_KEY_IN_BROWSER]),
+            (409, &[codes::IDEMPOTENCY_IN_PROGRESS]),
+            (422, &[codes::IDEMPOTENCY_KEY_REUSED]),
             (429, &[codes::LIMIT_EXCEEDED, codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
@@ -660,6 +668,10 @@ pub enum UsageMessageCreateResponse {
     Unauthorized(runtime::Told),
     /// A browser sent the request.
     Forbidden(runtime::Told),
+    /// The first request with this `Idempotency-Key` has no answer yet.
+    Conflict(runtime::Told),
+    /// Another request was answered under this `Idempotency-Key`.
+    UnprocessableContent(runtime::Told),
     /// A window of the user has no room for another message, or there were too many requests from
     /// this address or with this key.
     TooManyRequests(runtime::Told),
@@ -667,6 +679,13 @@ pub enum UsageMessageCreateResponse {
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
+    /// A success as it was kept.
+    Kept(runtime::Kept),
+}
+impl runtime::Keeps for UsageMessageCreateResponse {
+    fn kept(kept: runtime::Kept) -> Self {
+        Self::Kept(kept)
+    }
 }
 impl runtime::Answer for UsageMessageCreateResponse {
     fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
@@ -678,6 +697,8 @@ impl runtime::Answer for UsageMessageCreateResponse {
             400 => Self::BadRequest(told),
             401 => Self::Unauthorized(told),
             403 => Self::Forbidden(told),
+            409 => Self::Conflict(told),
+            422 => Self::UnprocessableContent(told),
             429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
@@ -690,9 +711,12 @@ impl runtime::Answer for UsageMessageCreateResponse {
             Self::BadRequest(told) => Some(told.code()),
             Self::Unauthorized(told) => Some(told.code()),
             Self::Forbidden(told) => Some(told.code()),
+            Self::Conflict(told) => Some(told.code()),
+            Self::UnprocessableContent(told) => Some(told.code()),
             Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
+            Self::Kept(_) => None,
         }
     }
 }
@@ -713,6 +737,10 @@ impl dropshot::HttpResponse for UsageMessageCreateResponse {
                 Ok(told.into_response(http::StatusCode::UNAUTHORIZED))
             }
             Self::Forbidden(told) => Ok(told.into_response(http::StatusCode::FORBIDDEN)),
+            Self::Conflict(told) => Ok(told.into_response(http::StatusCode::CONFLICT)),
+            Self::UnprocessableContent(told) => {
+                Ok(told.into_response(http::StatusCode::UNPROCESSABLE_ENTITY))
+            }
             Self::TooManyRequests(told) => {
                 Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
             }
@@ -721,6 +749,9 @@ impl dropshot::HttpResponse for UsageMessageCreateResponse {
             }
             Self::ServiceUnavailable(told) => {
                 Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+            Self::Kept(kept) => {
+                kept.into_response(<UsageMessageCreate as runtime::Operation>::INFO)
             }
         }
     }
@@ -738,9 +769,12 @@ impl dropshot::HttpResponse for UsageMessageCreateResponse {
             Self::BadRequest { .. } => http::StatusCode::BAD_REQUEST,
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } => http::StatusCode::FORBIDDEN,
+            Self::Conflict { .. } => http::StatusCode::CONFLICT,
+            Self::UnprocessableContent { .. } => http::StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+            Self::Kept(kept) => kept.status(),
         }
     }
 }
@@ -782,12 +816,19 @@ async fn usage_message_create<S: Usage>(
         let caller = service.api_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
         let mut checked = USAGE_MESSAGE_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
+        let keyed = runtime::Keyed::of(&received);
+        let once = match runtime::recall(&*service, &caller, keyed).await? {
+            runtime::Recalled::Fresh(once) => once,
+            runtime::Recalled::Before(kept) => {
+                return Ok(UsageMessageCreateResponse::Kept(kept));
+            }
+        };
         let request = UsageMessageCreateRequest {
             path: checked.path(codes::INVALID_INPUT)?,
             headers: checked.headers(codes::INVALID_INPUT)?,
             received,
         };
-        service.usage_message_create(caller, request).await
+        service.usage_message_create(caller, request, once).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }

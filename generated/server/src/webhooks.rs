@@ -13,7 +13,7 @@ use vestibule_runtime as runtime;
 use crate::authenticate::Authenticate;
 use crate::{codes, models};
 /// The operations tagged `webhooks`; implemented in `src/api/webhooks.rs`.
-pub trait Webhooks: Authenticate {
+pub trait Webhooks: Authenticate + runtime::Recall {
     /// List webhook endpoints
     ///
     /// Lists the endpoints of a tenant in an order that does not change between pages; a tenant that
@@ -53,6 +53,7 @@ pub trait Webhooks: Authenticate {
         &self,
         caller: Self::AdminKey,
         request: WebhookCreateRequest,
+        once: Option<Self::Once>,
     ) -> impl Future<Output = Result<WebhookCreateResponse, runtime::Refusal>> + Send;
     /// Answers 501 until `src/api/webhooks.rs` has this method.
     #[cfg(feature = "unfinished")]
@@ -60,6 +61,7 @@ pub trait Webhooks: Authenticate {
         &self,
         _: Self::AdminKey,
         _: WebhookCreateRequest,
+        _: Option<Self::Once>,
     ) -> impl Future<Output = Result<WebhookCreateResponse, runtime::Refusal>> + Send {
         std::future::ready(Err(runtime::Refusal::new(codes::NOT_IMPLEMENTED)))
     }
@@ -223,6 +225,7 @@ pub trait Webhooks: Authenticate {
         &self,
         caller: Self::AdminKey,
         request: WebhookSecretRotateRequest,
+        once: Option<Self::Once>,
     ) -> impl Future<
         Output = Result<WebhookSecretRotateResponse, runtime::Refusal>,
     > + Send;
@@ -232,6 +235,7 @@ pub trait Webhooks: Authenticate {
         &self,
         _: Self::AdminKey,
         _: WebhookSecretRotateRequest,
+        _: Option<Self::Once>,
     ) -> impl Future<
         Output = Result<WebhookSecretRotateResponse, runtime::Refusal>,
     > + Send {
@@ -643,7 +647,11 @@ impl runtime::Operation for WebhookCreate {
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
         exposed: "",
-        idempotency: None,
+        idempotency: Some(runtime::IdempotencyInfo {
+            header: "idempotency-key",
+            replayed: "idempotent-replayed",
+            kept_ms: 86400000,
+        }),
         test_clock: None,
         answers: &[
             (201, &[]),
@@ -651,8 +659,10 @@ impl runtime::Operation for WebhookCreate {
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (404, &[codes::TENANT_NOT_FOUND]),
             (408, &[codes::REQUEST_TIMEOUT]),
+            (409, &[codes::IDEMPOTENCY_IN_PROGRESS]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (422, &[codes::IDEMPOTENCY_KEY_REUSED]),
             (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
@@ -665,6 +675,13 @@ impl runtime::Operation for WebhookCreate {
             .extend(
                 <dropshot::Path<
                     models::WebhookCreatePath,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        parameters
+            .extend(
+                <dropshot::Header<
+                    models::WebhookCreateHeaders,
                 > as dropshot::SharedExtractor>::metadata(json.clone())
                     .parameters,
             );
@@ -686,6 +703,8 @@ impl runtime::Operation for WebhookCreate {
 pub struct WebhookCreateRequest {
     /// The path parameters.
     pub path: models::WebhookCreatePath,
+    /// The header parameters.
+    pub headers: models::WebhookCreateHeaders,
     /// The body.
     pub body: models::WebhookCreate,
     /// The request as it came: headers, raw bytes, peer.
@@ -707,16 +726,27 @@ pub enum WebhookCreateResponse {
     NotFound(runtime::Told),
     /// The body did not arrive in time. The connection is closed.
     RequestTimeout(runtime::Told),
+    /// The first request with this `Idempotency-Key` has no answer yet.
+    Conflict(runtime::Told),
     /// The body is larger than 16 KiB. The connection is closed.
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Another request was answered under this `Idempotency-Key`.
+    UnprocessableContent(runtime::Told),
     /// Too many requests from this address or with this key.
     TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
+    /// A success as it was kept.
+    Kept(runtime::Kept),
+}
+impl runtime::Keeps for WebhookCreateResponse {
+    fn kept(kept: runtime::Kept) -> Self {
+        Self::Kept(kept)
+    }
 }
 impl runtime::Answer for WebhookCreateResponse {
     fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
@@ -729,8 +759,10 @@ impl runtime::Answer for WebhookCreateResponse {
             401 => Self::Unauthorized(told),
             404 => Self::NotFound(told),
             408 => Self::RequestTimeout(told),
+            409 => Self::Conflict(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            422 => Self::UnprocessableContent(told),
             429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
@@ -744,11 +776,14 @@ impl runtime::Answer for WebhookCreateResponse {
             Self::Unauthorized(told) => Some(told.code()),
             Self::NotFound(told) => Some(told.code()),
             Self::RequestTimeout(told) => Some(told.code()),
+            Self::Conflict(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::UnprocessableContent(told) => Some(told.code()),
             Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
+            Self::Kept(_) => None,
         }
     }
 }
@@ -772,11 +807,15 @@ impl dropshot::HttpResponse for WebhookCreateResponse {
             Self::RequestTimeout(told) => {
                 Ok(told.into_response(http::StatusCode::REQUEST_TIMEOUT))
             }
+            Self::Conflict(told) => Ok(told.into_response(http::StatusCode::CONFLICT)),
             Self::ContentTooLarge(told) => {
                 Ok(told.into_response(http::StatusCode::PAYLOAD_TOO_LARGE))
             }
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
+            }
+            Self::UnprocessableContent(told) => {
+                Ok(told.into_response(http::StatusCode::UNPROCESSABLE_ENTITY))
             }
             Self::TooManyRequests(told) => {
                 Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
@@ -786,6 +825,9 @@ impl dropshot::HttpResponse for WebhookCreateResponse {
             }
             Self::ServiceUnavailable(told) => {
                 Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+            Self::Kept(kept) => {
+                kept.into_response(<WebhookCreate as runtime::Operation>::INFO)
             }
         }
     }
@@ -804,11 +846,14 @@ impl dropshot::HttpResponse for WebhookCreateResponse {
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
             Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict { .. } => http::StatusCode::CONFLICT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnprocessableContent { .. } => http::StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+            Self::Kept(kept) => kept.status(),
         }
     }
 }
@@ -827,7 +872,14 @@ pub(crate) static WEBHOOK_CREATE_CHECKS: LazyLock<runtime::Checks> = LazyLock::n
         "post",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/webhooks",
+            "post",
+            "header",
+        ),
+    ),
     body: Some(runtime::Schema::component(crate::documents::admin(), "WebhookCreate")),
 });
 async fn webhook_create<S: Webhooks>(
@@ -838,12 +890,20 @@ async fn webhook_create<S: Webhooks>(
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
         let mut checked = WEBHOOK_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
+        let keyed = runtime::Keyed::of(&received);
+        let once = match runtime::recall(&*service, &caller, keyed).await? {
+            runtime::Recalled::Fresh(once) => once,
+            runtime::Recalled::Before(kept) => {
+                return Ok(WebhookCreateResponse::Kept(kept));
+            }
+        };
         let request = WebhookCreateRequest {
             path: checked.path(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
             body: checked.body(codes::INVALID_INPUT)?,
             received,
         };
-        service.webhook_create(caller, request).await
+        service.webhook_create(caller, request, once).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }
@@ -2270,7 +2330,11 @@ impl runtime::Operation for WebhookSecretRotate {
         challenge: "Bearer realm=\"vestibule\"",
         cors: false,
         exposed: "",
-        idempotency: None,
+        idempotency: Some(runtime::IdempotencyInfo {
+            header: "idempotency-key",
+            replayed: "idempotent-replayed",
+            kept_ms: 86400000,
+        }),
         test_clock: None,
         answers: &[
             (200, &[]),
@@ -2278,8 +2342,10 @@ impl runtime::Operation for WebhookSecretRotate {
             (401, &[codes::MISSING_CREDENTIALS, codes::INVALID_API_KEY]),
             (404, &[codes::WEBHOOK_NOT_FOUND]),
             (408, &[codes::REQUEST_TIMEOUT]),
+            (409, &[codes::IDEMPOTENCY_IN_PROGRESS]),
             (413, &[codes::PAYLOAD_TOO_LARGE]),
             (415, &[codes::UNSUPPORTED_MEDIA_TYPE]),
+            (422, &[codes::IDEMPOTENCY_KEY_REUSED]),
             (429, &[codes::RATE_LIMITED]),
             (500, &[codes::INTERNAL]),
             (503, &[codes::UNAVAILABLE]),
@@ -2292,6 +2358,13 @@ impl runtime::Operation for WebhookSecretRotate {
             .extend(
                 <dropshot::Path<
                     models::WebhookSecretRotatePath,
+                > as dropshot::SharedExtractor>::metadata(json.clone())
+                    .parameters,
+            );
+        parameters
+            .extend(
+                <dropshot::Header<
+                    models::WebhookSecretRotateHeaders,
                 > as dropshot::SharedExtractor>::metadata(json.clone())
                     .parameters,
             );
@@ -2313,6 +2386,8 @@ impl runtime::Operation for WebhookSecretRotate {
 pub struct WebhookSecretRotateRequest {
     /// The path parameters.
     pub path: models::WebhookSecretRotatePath,
+    /// The header parameters.
+    pub headers: models::WebhookSecretRotateHeaders,
     /// The body.
     pub body: models::WebhookSecretRotate,
     /// The request as it came: headers, raw bytes, peer.
@@ -2334,16 +2409,27 @@ pub enum WebhookSecretRotateResponse {
     NotFound(runtime::Told),
     /// The body did not arrive in time. The connection is closed.
     RequestTimeout(runtime::Told),
+    /// The first request with this `Idempotency-Key` has no answer yet.
+    Conflict(runtime::Told),
     /// The body is larger than 16 KiB. The connection is closed.
     ContentTooLarge(runtime::Told),
     /// The body is not `application/json`.
     UnsupportedMediaType(runtime::Told),
+    /// Another request was answered under this `Idempotency-Key`.
+    UnprocessableContent(runtime::Told),
     /// Too many requests from this address or with this key.
     TooManyRequests(runtime::Told),
     /// A defect of the service. The request id names it in the log.
     InternalServerError(runtime::Told),
     /// The service cannot answer at the moment. The request may be sent again.
     ServiceUnavailable(runtime::Told),
+    /// A success as it was kept.
+    Kept(runtime::Kept),
+}
+impl runtime::Keeps for WebhookSecretRotateResponse {
+    fn kept(kept: runtime::Kept) -> Self {
+        Self::Kept(kept)
+    }
 }
 impl runtime::Answer for WebhookSecretRotateResponse {
     fn refused(refusal: runtime::Refusal, request_id: &str) -> Self {
@@ -2356,8 +2442,10 @@ impl runtime::Answer for WebhookSecretRotateResponse {
             401 => Self::Unauthorized(told),
             404 => Self::NotFound(told),
             408 => Self::RequestTimeout(told),
+            409 => Self::Conflict(told),
             413 => Self::ContentTooLarge(told),
             415 => Self::UnsupportedMediaType(told),
+            422 => Self::UnprocessableContent(told),
             429 => Self::TooManyRequests(told),
             500 => Self::InternalServerError(told),
             503 => Self::ServiceUnavailable(told),
@@ -2371,11 +2459,14 @@ impl runtime::Answer for WebhookSecretRotateResponse {
             Self::Unauthorized(told) => Some(told.code()),
             Self::NotFound(told) => Some(told.code()),
             Self::RequestTimeout(told) => Some(told.code()),
+            Self::Conflict(told) => Some(told.code()),
             Self::ContentTooLarge(told) => Some(told.code()),
             Self::UnsupportedMediaType(told) => Some(told.code()),
+            Self::UnprocessableContent(told) => Some(told.code()),
             Self::TooManyRequests(told) => Some(told.code()),
             Self::InternalServerError(told) => Some(told.code()),
             Self::ServiceUnavailable(told) => Some(told.code()),
+            Self::Kept(_) => None,
         }
     }
 }
@@ -2399,11 +2490,15 @@ impl dropshot::HttpResponse for WebhookSecretRotateResponse {
             Self::RequestTimeout(told) => {
                 Ok(told.into_response(http::StatusCode::REQUEST_TIMEOUT))
             }
+            Self::Conflict(told) => Ok(told.into_response(http::StatusCode::CONFLICT)),
             Self::ContentTooLarge(told) => {
                 Ok(told.into_response(http::StatusCode::PAYLOAD_TOO_LARGE))
             }
             Self::UnsupportedMediaType(told) => {
                 Ok(told.into_response(http::StatusCode::UNSUPPORTED_MEDIA_TYPE))
+            }
+            Self::UnprocessableContent(told) => {
+                Ok(told.into_response(http::StatusCode::UNPROCESSABLE_ENTITY))
             }
             Self::TooManyRequests(told) => {
                 Ok(told.into_response(http::StatusCode::TOO_MANY_REQUESTS))
@@ -2413,6 +2508,9 @@ impl dropshot::HttpResponse for WebhookSecretRotateResponse {
             }
             Self::ServiceUnavailable(told) => {
                 Ok(told.into_response(http::StatusCode::SERVICE_UNAVAILABLE))
+            }
+            Self::Kept(kept) => {
+                kept.into_response(<WebhookSecretRotate as runtime::Operation>::INFO)
             }
         }
     }
@@ -2431,11 +2529,14 @@ impl dropshot::HttpResponse for WebhookSecretRotateResponse {
             Self::Unauthorized { .. } => http::StatusCode::UNAUTHORIZED,
             Self::NotFound { .. } => http::StatusCode::NOT_FOUND,
             Self::RequestTimeout { .. } => http::StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict { .. } => http::StatusCode::CONFLICT,
             Self::ContentTooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType { .. } => http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnprocessableContent { .. } => http::StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooManyRequests { .. } => http::StatusCode::TOO_MANY_REQUESTS,
             Self::InternalServerError { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,
             Self::ServiceUnavailable { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
+            Self::Kept(kept) => kept.status(),
         }
     }
 }
@@ -2455,7 +2556,14 @@ runtime::Checks {
         "post",
         "query",
     ),
-    headers: None,
+    headers: Some(
+        runtime::parameters(
+            crate::documents::admin(),
+            "/api/admin/v1/tenants/{tenantId}/webhooks/{webhookId}/rotate-secret",
+            "post",
+            "header",
+        ),
+    ),
     body: Some(
         runtime::Schema::component(crate::documents::admin(), "WebhookSecretRotate"),
     ),
@@ -2471,12 +2579,20 @@ async fn webhook_secret_rotate<S: Webhooks>(
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
         let mut checked = WEBHOOK_SECRET_ROTATE_CHECKS.run(&received, &codes::STANDARD)?;
+        let keyed = runtime::Keyed::of(&received);
+        let once = match runtime::recall(&*service, &caller, keyed).await? {
+            runtime::Recalled::Fresh(once) => once,
+            runtime::Recalled::Before(kept) => {
+                return Ok(WebhookSecretRotateResponse::Kept(kept));
+            }
+        };
         let request = WebhookSecretRotateRequest {
             path: checked.path(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
             body: checked.body(codes::INVALID_INPUT)?,
             received,
         };
-        service.webhook_secret_rotate(caller, request).await
+        service.webhook_secret_rotate(caller, request, once).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
 }

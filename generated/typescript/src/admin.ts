@@ -3207,7 +3207,18 @@ export interface operations {
     keyRotate: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Makes it safe to send this request again: the first success under a key is kept for 24
+                 *     hours, and the same request with the same key is given that answer again, byte for byte, with
+                 *     `Idempotent-Replayed: true` and without a second effect. A key belongs to the credential and
+                 *     the operation it was sent with. Another path, query or body under a kept key is refused with
+                 *     `idempotency_key_reused`; while the first request has no answer, further ones are refused
+                 *     with `idempotency_in_progress`. Refusals are not kept: what was refused can be mended and
+                 *     sent under the same key. Take a fresh random value, such as a UUID, for every new request.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 /** @description The key. */
                 keyId: components["schemas"]["KeyId"];
@@ -3225,6 +3236,7 @@ export interface operations {
             200: {
                 headers: {
                     "Cache-Control": components["headers"]["CacheControl"];
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3268,9 +3280,13 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Two credentials are accepted already. `details.ends_at_ms` says until when the older one is. */
+            /**
+             * @description Two credentials are accepted already. `details.ends_at_ms` says until when the older one is. Or the
+             *     first request with this `Idempotency-Key` has no answer yet.
+             */
             409: {
                 headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3288,6 +3304,15 @@ export interface operations {
             };
             /** @description The body is not `application/json`. */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another request was answered under this `Idempotency-Key`. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3931,7 +3956,18 @@ export interface operations {
     signingKeyRotate: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Makes it safe to send this request again: the first success under a key is kept for 24
+                 *     hours, and the same request with the same key is given that answer again, byte for byte, with
+                 *     `Idempotent-Replayed: true` and without a second effect. A key belongs to the credential and
+                 *     the operation it was sent with. Another path, query or body under a kept key is refused with
+                 *     `idempotency_key_reused`; while the first request has no answer, further ones are refused
+                 *     with `idempotency_in_progress`. Refusals are not kept: what was refused can be mended and
+                 *     sent under the same key. Take a fresh random value, such as a UUID, for every new request.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 /** @description The tenant. */
                 tenantId: components["schemas"]["TenantId"];
@@ -3948,6 +3984,7 @@ export interface operations {
             /** @description A new generation is pending. */
             200: {
                 headers: {
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3991,9 +4028,13 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description An older generation verifies still. `details.ends_at_ms` says until when. */
+            /**
+             * @description An older generation verifies still. `details.ends_at_ms` says until when. Or the
+             *     first request with this `Idempotency-Key` has no answer yet.
+             */
             409: {
                 headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4011,6 +4052,15 @@ export interface operations {
             };
             /** @description The body is not `application/json`. */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another request was answered under this `Idempotency-Key`. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4132,7 +4182,18 @@ export interface operations {
     webhookCreate: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Makes it safe to send this request again: the first success under a key is kept for 24
+                 *     hours, and the same request with the same key is given that answer again, byte for byte, with
+                 *     `Idempotent-Replayed: true` and without a second effect. A key belongs to the credential and
+                 *     the operation it was sent with. Another path, query or body under a kept key is refused with
+                 *     `idempotency_key_reused`; while the first request has no answer, further ones are refused
+                 *     with `idempotency_in_progress`. Refusals are not kept: what was refused can be mended and
+                 *     sent under the same key. Take a fresh random value, such as a UUID, for every new request.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 /** @description The tenant. */
                 tenantId: components["schemas"]["TenantId"];
@@ -4150,6 +4211,7 @@ export interface operations {
             201: {
                 headers: {
                     "Cache-Control": components["headers"]["CacheControl"];
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4193,6 +4255,16 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The first request with this `Idempotency-Key` has no answer yet. */
+            409: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description The body is larger than 16 KiB. The connection is closed. */
             413: {
                 headers: {
@@ -4204,6 +4276,15 @@ export interface operations {
             };
             /** @description The body is not `application/json`. */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another request was answered under this `Idempotency-Key`. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4924,7 +5005,18 @@ export interface operations {
     webhookSecretRotate: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Makes it safe to send this request again: the first success under a key is kept for 24
+                 *     hours, and the same request with the same key is given that answer again, byte for byte, with
+                 *     `Idempotent-Replayed: true` and without a second effect. A key belongs to the credential and
+                 *     the operation it was sent with. Another path, query or body under a kept key is refused with
+                 *     `idempotency_key_reused`; while the first request has no answer, further ones are refused
+                 *     with `idempotency_in_progress`. Refusals are not kept: what was refused can be mended and
+                 *     sent under the same key. Take a fresh random value, such as a UUID, for every new request.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 /** @description The tenant. */
                 tenantId: components["schemas"]["TenantId"];
@@ -4944,6 +5036,7 @@ export interface operations {
             200: {
                 headers: {
                     "Cache-Control": components["headers"]["CacheControl"];
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4987,6 +5080,16 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The first request with this `Idempotency-Key` has no answer yet. */
+            409: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description The body is larger than 16 KiB. The connection is closed. */
             413: {
                 headers: {
@@ -4998,6 +5101,15 @@ export interface operations {
             };
             /** @description The body is not `application/json`. */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another request was answered under this `Idempotency-Key`. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

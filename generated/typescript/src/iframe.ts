@@ -1429,6 +1429,16 @@ export interface operations {
             query?: never;
             header?: {
                 /**
+                 * @description Makes it safe to send this request again: the first success under a key is kept for 24
+                 *     hours, and the same request with the same key is given that answer again, byte for byte, with
+                 *     `Idempotent-Replayed: true` and without a second effect. A key belongs to the credential and
+                 *     the operation it was sent with. Another path, query or body under a kept key is refused with
+                 *     `idempotency_key_reused`; while the first request has no answer, further ones are refused
+                 *     with `idempotency_in_progress`. Refusals are not kept: what was refused can be mended and
+                 *     sent under the same key. Take a fresh random value, such as a UUID, for every new request.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /**
                  * @description Moves the clock of this one request: it is handled as if the service's time were this
                  *     instant, in milliseconds since 1970. Signatures and their windows, tokens and their expiry,
                  *     renewals, idle time-outs, kept answers and limits are all judged by it, and what is opened,
@@ -1462,6 +1472,7 @@ export interface operations {
             /** @description The message was counted. */
             201: {
                 headers: {
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
                     RateLimit: components["headers"]["RateLimitIfLimited"];
                     "RateLimit-Policy": components["headers"]["RateLimitPolicyIfLimited"];
                     [name: string]: unknown;
@@ -1491,6 +1502,25 @@ export interface operations {
             };
             /** @description A browser sent the request. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The first request with this `Idempotency-Key` has no answer yet. */
+            409: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Another request was answered under this `Idempotency-Key`. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

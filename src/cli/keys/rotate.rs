@@ -40,7 +40,7 @@ impl Rotate {
         let overlap_s = u32::try_from(overlap).unwrap_or(u32::MAX);
         let (key, credential, shown) = workplace.work(async |desk| {
             working(desk, &id).await?;
-            let (key, credential) = desk.provision().rotate_key(&id, overlap_s).await?;
+            let (key, credential) = desk.provision().rotate_key(&id, overlap_s, || None).await?;
             let shown = list::shown(desk, &key).await?;
             Ok((key, credential, shown))
         })?;

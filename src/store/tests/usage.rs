@@ -27,7 +27,7 @@ async fn send(store: &Store, uid: &str, id: &str, at: i64) -> Result<Usage> {
     let message =
         Message { tenant: "ten_a".into(), mode: Mode::Live, uid: uid.into(), id: id.into(), at };
     let entry = || AuditEntry { action: "limit.exceed".into(), ..audit("ten_a") };
-    store.accept_message(message, [entry(), entry(), entry(), entry()]).await
+    store.accept_message(message, [entry(), entry(), entry(), entry()], None).await
 }
 
 async fn used(store: &Store, uid: &str, now: i64) -> [i64; 4] {

@@ -41,7 +41,7 @@ async fn open(store: &Store, id: &str) -> Result<Session> {
 async fn a_batch_of_sessions_is_told_one_by_one_at_both_ends() {
     let (_dir, store) = furnished().await;
     let events = [EventType::SessionCreated, EventType::SessionExpired];
-    store.create_webhook(endpoint(&events), audit("ten_a")).await.expect("makes");
+    store.create_webhook(endpoint(&events), audit("ten_a"), None).await.expect("makes");
     let opened = (0..70).map(|n| {
         let store = store.clone();
         async move { open(&store, &format!("ses_{n}")).await }
@@ -76,7 +76,7 @@ async fn a_batch_of_sessions_is_told_one_by_one_at_both_ends() {
 async fn an_endpoint_that_cannot_be_read_is_an_error_and_not_an_empty_queue() {
     let (_dir, store) = furnished().await;
     let created = [EventType::SessionCreated];
-    store.create_webhook(endpoint(&created), audit("ten_a")).await.expect("makes");
+    store.create_webhook(endpoint(&created), audit("ten_a"), None).await.expect("makes");
     open(&store, "ses_1").await.expect("opens");
     let spoil = "UPDATE webhooks SET events = 'no JSON'";
     run(&store, spoil, vec![]).await.expect("spoils");

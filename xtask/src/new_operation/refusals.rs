@@ -55,6 +55,10 @@ fn wanted(asked: &Asked<'_>, neighbours: &Neighbours<'_>, mine: &[Neighbour<'_>]
     // What no body is refused with has its place above.
     let more = everywhere.unwrap_or_default().into_iter().filter(|code| *code != "invalid_json");
     more.for_each(|code| add("400", code));
+    if asked.takes_key() {
+        add("409", "idempotency_in_progress");
+        add("422", "idempotency_key_reused");
+    }
     for status in ["401", "403"].into_iter().filter(|_| asked.caller.is_some()) {
         let common = mine.iter().map(|it| it.codes(status)).reduce(|a, b| &a & &b);
         common.unwrap_or_default().iter().for_each(|code| add(status, code));
@@ -103,7 +107,7 @@ fn placeholder(
             ("RateLimit-Policy", "RateLimitPolicy"),
             ("RateLimit", "RateLimit"),
         ],
-        "503" => &[("Retry-After", "RetryAfter")],
+        "409" | "503" => &[("Retry-After", "RetryAfter")],
         _ => &[],
     };
     headers.extend(own.iter().map(|(name, component)| {

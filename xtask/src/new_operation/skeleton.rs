@@ -16,6 +16,10 @@ use super::text::{lines_of, moved};
 /// What a body may be where no neighbour says.
 const MAX_BYTES: i64 = 16384;
 
+/// What an operation has that makes something.
+const IDEMPOTENCY_KEY: &str = "common.yaml#/components/parameters/IdempotencyKey";
+const IDEMPOTENT_REPLAYED: &str = "common.yaml#/components/headers/IdempotentReplayed";
+
 /// What was decided about a new operation.
 pub struct Asked<'a> {
     pub method: &'a str,
@@ -27,6 +31,13 @@ pub struct Asked<'a> {
     pub naming: Naming,
     /// Names that no new schema can have, in lower case.
     pub taken: BTreeSet<String>,
+}
+
+impl Asked<'_> {
+    /// Whether it is to be repeated without making a second thing.
+    pub fn takes_key(&self) -> bool {
+        self.naming.deed == Deed::Create
+    }
 }
 
 /// Lines of an operation as a member of `paths`' items, and of new schemas, not indented.
@@ -99,14 +110,10 @@ impl Writer<'_> {
     }
 
     fn parameters(&self) -> Vec<String> {
-        let variables: Vec<&str> = variables(self.asked.path).collect();
         let is_proved = self.asked.caller.is_some() || self.asked.naming.deed.takes_body();
         let shared = is_proved.then(|| self.neighbours.shared_parameters()).unwrap_or_default();
-        if variables.is_empty() && shared.is_empty() {
-            return Vec::new();
-        }
         let shared = shared.into_iter().map(|target| format!("    - $ref: '{target}'"));
-        let each = variables.into_iter().flat_map(|name| {
+        let each = variables(self.asked.path).flat_map(|name| {
             self.neighbours.parameter(name, 4).unwrap_or_else(|| {
                 let text = format!(
                     "- name: {name}\n  in: path\n  description: Placeholder. Which one.\n  \
@@ -117,14 +124,22 @@ impl Writer<'_> {
                 moved(&lines_of(&text), 0, 4)
             })
         });
-        std::iter::once("  parameters:".to_owned()).chain(each).chain(shared).collect()
+        let key = self.asked.takes_key().then(|| format!("    - $ref: '{IDEMPOTENCY_KEY}'"));
+        let all: Vec<_> = each.chain(key).chain(shared).collect();
+        if all.is_empty() {
+            return all;
+        }
+        std::iter::once("  parameters:".to_owned()).chain(all).collect()
     }
 
     fn success(&mut self) -> Vec<String> {
         let status = self.asked.naming.deed.status();
         let mut text = format!("'{status}':\n  description: Placeholder. What the caller gets.\n");
         let caller = self.asked.caller.as_deref();
-        let headers = self.neighbours.common_headers(caller, |key| key.starts_with('2'));
+        let mut headers = self.neighbours.common_headers(caller, |key| key.starts_with('2'));
+        if self.asked.takes_key() {
+            headers.insert(("Idempotent-Replayed".to_owned(), IDEMPOTENT_REPLAYED.to_owned()));
+        }
         if !headers.is_empty() {
             text.push_str("  headers:\n");
         }

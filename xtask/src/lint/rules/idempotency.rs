@@ -1,4 +1,4 @@
-//! Idempotency keys: what comes with one.
+//! Idempotency keys: what comes with one, and which operations take one.
 
 use crate::document::{Finding, Node};
 use crate::lint::view::{Operation, Place, View};
@@ -10,8 +10,9 @@ pub fn check(view: &View<'_>) -> Vec<Finding> {
         let parameters = view.parameters(operation);
         let key = parameters.iter().find_map(|place| place.node.get("x-idempotency"));
         let judge = Judge { view, operation };
-        if let Some(key) = key {
-            judge.answers(key, &mut findings);
+        match key {
+            Some(key) => judge.answers(key, &mut findings),
+            None => findings.extend(judge.creates()),
         }
     }
     findings
@@ -22,7 +23,26 @@ struct Judge<'v, 't> {
     operation: &'v Operation<'t>,
 }
 
+/// What the ids of operations end in that make something, whatever their status.
+const MAKING: [&str; 2] = ["Create", "Rotate"];
+
 impl Judge<'_, '_> {
+    /// An operation that makes something takes a key: by its answer of 201, or by its name.
+    fn creates(&self) -> Option<Finding> {
+        let Operation { method, node, .. } = self.operation;
+        if method.text != "post" {
+            return None;
+        }
+        let answers = self.view.answers(self.operation);
+        if answers.iter().any(|(status, _)| status.text == "201") {
+            return Some(self.finding(&rule::NO_IDEMPOTENCY_KEY, "answers 201 and takes no key"));
+        }
+        let id = node.get("operationId").and_then(Node::as_str).unwrap_or_default();
+        let verb = MAKING.into_iter().find(|verb| id.ends_with(verb))?;
+        let problem = format!("is a `…{verb}` and takes no key");
+        Some(self.finding(&rule::NO_IDEMPOTENCY_KEY, &problem))
+    }
+
     /// Whoever takes a key refuses another request under it, and one that comes too early, and
     /// tells what was given before.
     fn answers(&self, key: &Node, findings: &mut Vec<Finding>) {
