@@ -11,6 +11,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use vestibule::cli::dev::TenantCredentials;
 
+use crate::idempotency::{KEY, fresh_key};
 use crate::process::{LOG, Process};
 use crate::requests::{
     Answer, get, now_ms, open_chat, open_embed, open_iframe, post, send, signed,
@@ -34,6 +35,7 @@ async fn nothing_secret_lies_in_database_logs_metrics_or_traces() {
     let mut canaries = Canaries::default();
     canaries.add_credentials(&process);
     use_every_door(&process, &mut canaries).await;
+    renew_sessions(&process, &mut canaries).await;
     use_the_admin_surface(&process, &mut canaries).await;
     use_a_webhook(&process, &mut canaries).await;
     present_secrets_wrongly(&process, &canaries).await;
@@ -83,6 +85,27 @@ impl Canaries {
         secret.to_owned()
     }
 
+    /// A request under an idempotency key, and its repetition: what was kept of the answer is
+    /// opened again. The key is nobody else's business either.
+    async fn add_kept(
+        &mut self,
+        what: &str,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+        pointer: &str,
+    ) -> Answer {
+        let key = fresh_key();
+        let headers = [headers, &[(KEY, key.as_str())]].concat();
+        let first = post(url, &headers, body).await;
+        let secret = self.add_from(what, &first, pointer);
+        let again = post(url, &headers, body).await;
+        assert_eq!(again.header("idempotent-replayed"), "true", "{what}: {}", again.text);
+        assert_eq!(again.body.pointer(pointer), Some(&secret.into()), "{what}");
+        self.add("idempotency key", &key);
+        first
+    }
+
     fn add_credentials(&mut self, process: &Process) {
         let demo = &process.demo;
         for TenantCredentials { embed, chat, iframe } in [&demo.demo, &demo.other] {
@@ -91,6 +114,8 @@ impl Canaries {
             self.add("identity secret", &chat.identity_secret);
             self.add("API key", &iframe.api_key);
             self.found.push(embed.key.clone());
+            // Publishable: it stands in pages, and finds its key as it is.
+            self.found.push(chat.public_key.clone());
         }
         self.add("admin token", &demo.admin.token);
     }
@@ -213,19 +238,46 @@ async fn use_the_admin_surface(process: &Process, canaries: &mut Canaries) {
     let base = &process.base_url;
     let admin = format!("Bearer {}", process.demo.admin.token);
     let headers = [("authorization", admin.as_str())];
-    let url = format!("{base}/api/admin/v1/tenants");
-    let made = post(&url, &headers, &json!({ "name": "Canary" })).await;
-    canaries.add_from("new identity secret", &made, "/identitySecret");
+    let (url, body) = (format!("{base}/api/admin/v1/tenants"), json!({ "name": "Canary" }));
+    let pointer = "/identitySecret";
+    let made = canaries.add_kept("new identity secret", &url, &headers, &body, pointer).await;
     let tenant = &made.body["tenant"]["tenantId"];
-    let kinds = [
-        json!({ "tenantId": tenant, "kind": "embed", "label": "a", "allowedOrigins": [] }),
-        json!({ "tenantId": tenant, "kind": "iframe", "label": "b", "allowedOrigins": [] }),
-    ];
-    for body in kinds {
-        let made = post(&format!("{base}/api/admin/v1/keys"), &headers, &body).await;
-        canaries.add_from("new key's secret", &made, "/credential/secret");
-        canaries.found.push(made.body["key"]["keyId"].as_str().expect("an id").to_owned());
+    let (url, pointer) = (format!("{base}/api/admin/v1/keys"), "/credential/secret");
+    for kind in ["embed", "iframe"] {
+        let body = json!({ "tenantId": tenant, "kind": kind, "label": "a", "allowedOrigins": [] });
+        let what = format!("new {kind} key's secret");
+        let made = canaries.add_kept(&what, &url, &headers, &body, pointer).await;
+        let id = made.body["key"]["keyId"].as_str().expect("an id").to_owned();
+        let (rotate, body) = (format!("{url}/{id}/rotate"), json!({ "overlapSeconds": 600 }));
+        let what = format!("rotated {kind} key's secret");
+        canaries.add_kept(&what, &rotate, &headers, &body, pointer).await;
+        canaries.found.push(id);
     }
+}
+
+/// A token for each surface's session that was renewed.
+async fn renew_sessions(process: &Process, canaries: &mut Canaries) {
+    let (base, demo) = (&process.base_url, &process.demo.demo);
+    let bearer = format!("Bearer {}", demo.iframe.api_key);
+    let headers = [("authorization", bearer.as_str())];
+    let listed = send(Method::GET, &format!("{base}/v1/sessions"), &headers, None).await;
+    let sessions = listed.body["items"].as_array().expect("a list");
+    for surface in ["embed", "chat", "iframe"] {
+        let session = sessions.iter().find(|it| it["surface"] == surface).expect("one is open");
+        let sid = session["sid"].as_str().expect("an id");
+        let url = format!("{base}/v1/sessions/{sid}/renew");
+        let renewed = send(Method::POST, &url, &headers, None).await;
+        canaries.add_from(&format!("renewed {surface} token"), &renewed, "/token");
+    }
+    let body = json!({ "publicKey": demo.chat.public_key });
+    let chat = open_chat(base, demo, &body).await;
+    let token = canaries.add_from("chat token", &chat, "/sessionToken");
+    let origin = ("origin", demo.chat.origin.as_str());
+    let bearer = format!("Bearer {token}");
+    let headers = [origin, ("authorization", bearer.as_str())];
+    let url = format!("{base}/api/public/v1/chat/sessions/refresh");
+    let refreshed = send(Method::POST, &url, &headers, None).await;
+    canaries.add_from("refreshed chat token", &refreshed, "/sessionToken");
 }
 
 /// An endpoint of the demo tenant, whose sessions it is told of; its secret is used and rotated.
@@ -239,12 +291,11 @@ async fn use_a_webhook(process: &Process, canaries: &mut Canaries) {
     let webhooks = format!("{tenants}/{}/webhooks", demo["tenantId"].as_str().expect("an id"));
     let receiver = Receiver::start().await;
     let body = json!({ "url": receiver.url, "events": ["session.created"] });
-    let made = post(&webhooks, &headers, &body).await;
-    canaries.add_from("webhook secret", &made, "/secret");
+    let made = canaries.add_kept("webhook secret", &webhooks, &headers, &body, "/secret").await;
     let id = made.body["webhook"]["webhookId"].as_str().expect("an id").to_owned();
     let body = json!({ "overlapSeconds": 600 });
-    let rotated = post(&format!("{webhooks}/{id}/rotate-secret"), &headers, &body).await;
-    canaries.add_from("new webhook secret", &rotated, "/secret");
+    let rotate = format!("{webhooks}/{id}/rotate-secret");
+    canaries.add_kept("new webhook secret", &rotate, &headers, &body, "/secret").await;
     canaries.found.push(id);
     use_every_door(process, canaries).await;
     receiver.wait_for(3).await;
