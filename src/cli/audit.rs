@@ -57,7 +57,7 @@ pub(super) struct Tail {
     /// Only those of one tenant; `-` is what belongs to no tenant
     #[arg(long, value_name = "TENANT")]
     tenant: Option<String>,
-    /// Only what one actor did: admin, cli, key:key_…
+    /// Only what one actor did: admin, cli, the id of a key (key_…) or of a session (ses_…)
     #[arg(long)]
     actor: Option<String>,
     /// Only one kind of act: session.open, key.revoke, …

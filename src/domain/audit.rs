@@ -20,7 +20,7 @@ pub struct AuditEntry {
     pub tenant: String,
     /// Milliseconds since 1970.
     pub at: i64,
-    /// The id of a key or a session, `admin`, `cli`, `dev` or `service`.
+    /// The id of a key or a session, `admin`, `cli`, `dev`, `service` or `cache_key`.
     pub actor: String,
     /// `session.open`, `key.create`, …
     pub action: String,

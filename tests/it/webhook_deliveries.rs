@@ -5,16 +5,15 @@ use std::collections::HashMap;
 use std::process::Command;
 use std::time::Duration;
 
-use reqwest::Method;
-use serde_json::json;
-use vestibule::store::DirectoryKind;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
 use vestibule_runtime::{Part, Schema};
 
-use crate::callers::{Wallet, admin};
+use crate::callers::{Wallet, admin, bearer, send_owned, text};
 use crate::constraints::document;
-use crate::keyring::{demo_tenant, make_tenant, tenant_id};
+use crate::keyring::{demo_tenant, make_key, make_tenant, set_key, tenant_id};
 use crate::process::Process;
-use crate::requests::{open_embed, post, send};
+use crate::requests::{Answer, open_embed, open_iframe, post, send};
 use crate::service::Service;
 use crate::tools::python_environment;
 use crate::webhook_receiver::{Delivered, Receiver, until};
@@ -29,12 +28,37 @@ const ALL: [&str; 6] = [
     "limit.exceeded",
 ];
 
-/// Does something that the audit calls so.
-async fn act(service: &Service, tenant: &str, action: &str, target: &str) {
-    let context = &service.context;
-    let audit = context.audit(tenant, "test", action, target);
-    let put = context.store.put_directory(tenant, DirectoryKind::Employee, "e", audit);
-    put.await.expect("stored");
+/// An operation of the demo tenant's backend, which must succeed.
+async fn backend(service: &Service, method: Method, path: &str, body: Option<Value>) -> Answer {
+    let headers = [bearer(&service.demo.demo.iframe.api_key)];
+    let body = body.map(|body| body.to_string().into_bytes());
+    let answer = send_owned(&Client::new(), method, &service.url(path), &headers, body).await;
+    assert!(answer.status.is_success(), "{path}: {}", answer.text);
+    answer
+}
+
+/// Rotates a new key of a tenant; its id.
+async fn rotate_a_key(service: &Service, tenant: &str) -> String {
+    let key = make_key(service, tenant, "iframe", json!({})).await.id;
+    let rotate = format!("/keys/{key}/rotate");
+    let rotated = admin(service, Method::POST, &rotate, Some(json!({}))).await;
+    assert_eq!(rotated.status, 200, "{}", rotated.text);
+    key
+}
+
+/// Opens sessions of a user of the demo tenant, which may count one message an hour; their ids.
+async fn open_of(service: &Service, uid: &str, count: usize) -> Vec<String> {
+    let demo = &service.demo.demo;
+    let body = json!({ "uid": uid, "srcs": demo.iframe.source_ids, "limits": { "hourly": 1 } });
+    let mut sessions = Vec::new();
+    for _ in 0..count {
+        let opened = open_iframe(&service.base_url, demo, &body).await;
+        assert_eq!(opened.status, 200, "{}", opened.text);
+        let url = text(&opened, "/iframe_url");
+        let page = url.split('#').next().expect("an address");
+        sessions.push(page.rsplit('/').next().expect("its last part").to_owned());
+    }
+    sessions
 }
 
 async fn open_session(service: &Service) -> String {
@@ -70,31 +94,39 @@ async fn every_event_arrives_once_signed_and_as_documented() {
     let endpoint = Endpoint::create(&service, &tenant, &receiver.url, &ALL).await;
     Wallet::open(&service, &service.demo.demo).await;
     let session = open_session(&service).await;
-    act(&service, &tenant, "session.renew", &session).await;
-    act(&service, &tenant, "key.rotate", "key_k5xw2vq7m3n4p6r7sabcdefghi").await;
-    act(&service, &tenant, "limit.exceed", "uid:u1").await;
-    let context = &service.context;
-    let audit = context.audit(&tenant, "test", "session.revoke", &session);
-    let now = context.clock.now_ms();
-    assert!(context.store.revoke_session(&tenant, &session, now, audit).await.expect("a session"));
+    backend(&service, Method::POST, &format!("/v1/sessions/{session}/renew"), None).await;
+    let rotated = rotate_a_key(&service, &tenant).await;
+    let mut ended = open_of(&service, "many", 3).await;
+    let count = "/api/v1/usage/many/messages";
+    backend(&service, Method::POST, count, None).await;
+    let headers = [bearer(&service.demo.demo.iframe.api_key)];
+    for _ in 0..2 {
+        let url = service.url(count);
+        let full = send_owned(&Client::new(), Method::POST, &url, &headers, None).await;
+        full.refused(429, "limit_exceeded");
+    }
+    backend(&service, Method::DELETE, &format!("/v1/sessions/{session}"), None).await;
+    let targets = json!({ "targets": ["uid:many", "uid:nobody"] });
+    let revoked = backend(&service, Method::POST, "/v1/sessions:revoke", Some(targets)).await;
+    assert_eq!(revoked.body, json!({ "revoked": 3, "not_revocable": 0 }));
     endpoint.post(&service, "test", None).await;
-    let delivered = receiver.wait_for(9).await;
+    let delivered = receiver.wait_for(15).await;
     for it in &delivered {
         it.verify(&endpoint.secret);
         assert_eq!(it.headers["content-type"], "application/json");
     }
     service.context.clock.set_offset_ms(2 * 3_600_000);
     // The three sessions of the wallet ended by themselves, the revoked one did not.
-    let delivered = receiver.wait_for(12).await;
+    let delivered = receiver.wait_for(18).await;
     let mut counted: HashMap<String, usize> = HashMap::new();
     for it in &delivered {
         require_documented(it);
         *counted.entry(it.event()).or_default() += 1;
     }
     let expected = [
-        ("session.created", 4),
+        ("session.created", 7),
         ("session.renewed", 1),
-        ("session.revoked", 1),
+        ("session.revoked", 4),
         ("session.expired", 3),
         ("key.rotated", 1),
         ("limit.exceeded", 1),
@@ -102,8 +134,19 @@ async fn every_event_arrives_once_signed_and_as_documented() {
     ];
     let expected = expected.map(|(event, count)| (event.to_owned(), count));
     assert_eq!(counted, HashMap::from(expected));
-    let expired: Vec<_> = delivered.iter().filter(|it| it.event() == "session.expired").collect();
-    assert!(expired.iter().all(|it| it.json()["data"]["sessionId"] != session.as_str()));
+    let told = |event: &str, member: &str| -> Vec<String> {
+        let all = delivered.iter().filter(|it| it.event() == event);
+        let ids = all.map(|it| it.json()["data"][member].as_str().expect("an id").to_owned());
+        let mut ids: Vec<_> = ids.collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(told("session.renewed", "sessionId"), [session.as_str()]);
+    assert_eq!(told("key.rotated", "keyId"), [rotated]);
+    ended.push(session);
+    ended.sort_unstable();
+    assert_eq!(told("session.revoked", "sessionId"), ended);
+    assert!(told("session.expired", "sessionId").iter().all(|id| !ended.contains(id)));
     assert!(receiver.copies().values().all(|count| *count == 1), "{:?}", receiver.copies());
 }
 
@@ -134,8 +177,9 @@ async fn only_what_was_subscribed_to_is_sent_and_only_to_its_tenant() {
     Endpoint::create(&service, &tenant, &rotations.url, &["key.rotated"]).await;
     Endpoint::create(&service, &other, &foreign.url, &ALL).await;
     open_session(&service).await;
-    act(&service, &tenant, "key.rotate", "key_k5xw2vq7m3n4p6r7sabcdefghi").await;
-    act(&service, &tenant, "key.pause", "key_k5xw2vq7m3n4p6r7sabcdefghi").await;
+    rotate_a_key(&service, &tenant).await;
+    let paused = make_key(&service, &tenant, "iframe", json!({})).await.id;
+    assert_eq!(set_key(&service, &paused, "pause").await.status, 200);
     assert_eq!(mine.wait_for(1).await[0].event(), "session.created");
     assert_eq!(rotations.wait_for(1).await[0].event(), "key.rotated");
     assert_eq!((mine.all().len(), rotations.all().len(), foreign.all().len()), (1, 1, 0));

@@ -4285,7 +4285,10 @@ impl Client {
     /// `revoked` counts the sessions whose end this request set. `not_revocable` counts those that
     /// the targets name and that were over already or ending as early: their time was over, or
     /// they had been revoked. A session that several targets name counts once; a target that names
-    /// nothing counts nothing. Sent again, a request changes nothing more and counts everything as
+    /// nothing counts nothing. Each session that ends is an entry of the audit and one
+    /// `session.revoked` to the webhooks that listen. Many sessions end in slices, each with its
+    /// entries and events: a request that broke off has ended some of them, and sending it again
+    /// ends the rest. Sent again, a request changes nothing more and counts everything as
     /// `not_revocable`. When there are more sessions than can be ended in time the answer is 503,
     /// and what was ended until then stays ended: send the request again.
     ///

@@ -86,6 +86,51 @@ async fn a_chain_holds_when_two_processes_write_it_at_once() {
     assert_eq!(verify(&store).await, Ok(vec![("ten_a".to_owned(), 204)]));
 }
 
+/// Batches that fail are undone and tried again in halves: no entry of theirs may be lost, told
+/// twice or chained to one that was undone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chains_hold_when_many_write_them_and_some_writes_fail() {
+    let (dir, store) = furnished().await;
+    let elsewhere = Store::open(dir.path()).await.expect("opens");
+    for id in ["ten_b", "ten_c"] {
+        store.create_tenant(tenant(id), audit(id), None).await.expect("tenant");
+    }
+    let writers = (0..24).map(|writer| {
+        let store = if writer % 2 == 0 { store.clone() } else { elsewhere.clone() };
+        tokio::spawn(async move {
+            let mut written = 0;
+            for n in 0..15 {
+                let id = format!("ses_{writer}_{n}");
+                written += i64::from(open_embed(&store, &id, &id).await.is_ok());
+                let tenant = if n % 2 == 0 { "ten_b" } else { "ten_c" };
+                // Of no tenant that is there: spoils its batch.
+                let key = Key { tenant: "ten_lost".into(), ..embed_key(&id) };
+                let lost = store.put_key(key, audit(tenant)).await;
+                assert!(lost.is_err(), "{lost:?}");
+                let mut orphan = embed_session(&format!("{id}_orphan"));
+                orphan.key_id = "key_lost".into();
+                let mac = format!("mac_{id}");
+                let orphan =
+                    store.open_embed_session(orphan, mac.as_bytes(), NOW, audit("ten_a"), None);
+                assert!(is_internal(&orphan.await));
+                let source = store.put_source(tenant, &id, audit(tenant)).await;
+                written += i64::from(source.is_ok());
+            }
+            written
+        })
+    });
+    let mut written = 0;
+    for writer in futures::future::join_all(writers).await {
+        written += writer.expect("no panic");
+    }
+    let chains = verify(&store).await.expect("every chain holds");
+    let names: Vec<_> = chains.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["ten_a", "ten_b", "ten_c"]);
+    let entries: i64 = chains.iter().map(|(_, entries)| entries).sum();
+    // A tenant and three keys, two tenants, and what was acknowledged.
+    assert_eq!((written, entries), (24 * 30, 24 * 30 + 6));
+}
+
 #[tokio::test]
 async fn every_single_row_tampering_is_found() {
     let (_dir, store) = audited().await;
