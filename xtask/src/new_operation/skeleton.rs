@@ -111,7 +111,10 @@ impl Writer<'_> {
 
     fn parameters(&self) -> Vec<String> {
         let is_proved = self.asked.caller.is_some() || self.asked.naming.deed.takes_body();
-        let shared = is_proved.then(|| self.neighbours.shared_parameters()).unwrap_or_default();
+        let shared = match is_proved {
+            true => self.neighbours.shared_parameters(),
+            false => BTreeSet::new(),
+        };
         let shared = shared.into_iter().map(|target| format!("    - $ref: '{target}'"));
         let each = variables(self.asked.path).flat_map(|name| {
             self.neighbours.parameter(name, 4).unwrap_or_else(|| {
