@@ -29,6 +29,9 @@ impl World {
     /// # Errors
     /// [`Trouble`].
     pub async fn build(&self, operation: &Operation, recipe: &Recipe) -> Result<Built, Trouble> {
+        if self.is_kept_together() {
+            return self.made(operation, recipe).await;
+        }
         GIVEN.scope(RefCell::default(), self.made(operation, recipe)).await
     }
 

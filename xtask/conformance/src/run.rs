@@ -143,7 +143,8 @@ async fn act(world: &World, planned: &Planned) -> Outcome {
             told(world, operation, replay(world, operation, shot, respelt.as_deref()).await)
         }
         Act::Repeat { key, first, other } => {
-            told(world, operation, repeat(world, operation, key, first, other.as_deref()).await)
+            let repeated = repeat(world, operation, key, first, other.as_deref());
+            told(world, operation, world.together(repeated).await)
         }
         Act::Drawn(drawn) => {
             let shot = drawn.shot();

@@ -235,6 +235,17 @@ impl World {
         }
     }
 
+    /// Runs requests that are all about the same objects.
+    pub async fn together<T>(&self, requests: impl Future<Output = T>) -> T {
+        GIVEN.scope(RefCell::default(), requests).await
+    }
+
+    /// Whether the request that is built now belongs to others. What is asked for on its way does
+    /// not.
+    pub(crate) fn is_kept_together(&self) -> bool {
+        GIVEN.try_with(|_| ()).is_ok() && OBTAINED.try_with(|_| ()).is_err()
+    }
+
     /// What an operation gave not long ago.
     fn kept(&self, operation: &str) -> Option<Value> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

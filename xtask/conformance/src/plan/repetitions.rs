@@ -13,7 +13,7 @@ impl Cases<'_> {
         let operation = self.subject.operation.clone();
         let mut keys = operation.parameters.iter();
         let Some(key) = keys.find(|parameter| parameter.idempotency.is_some()) else { return };
-        let first = self.subject.plain();
+        let first = self.subject.plain().fresh();
         let differs = |seed| {
             let recipe = self.subject.random(seed).shot().recipe;
             let body =
