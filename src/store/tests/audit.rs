@@ -103,10 +103,9 @@ async fn chains_hold_when_many_write_them_and_some_writes_fail() {
                 let id = format!("ses_{writer}_{n}");
                 written += i64::from(open_embed(&store, &id, &id).await.is_ok());
                 let tenant = if n % 2 == 0 { "ten_b" } else { "ten_c" };
-                // Of no tenant that is there: spoils its batch.
-                let key = Key { tenant: "ten_lost".into(), ..embed_key(&id) };
-                let lost = store.put_key(key, audit(tenant)).await;
-                assert!(lost.is_err(), "{lost:?}");
+                // Found by what finds another key: spoils its batch behind the openings in it.
+                let key = Key { lookup: "lookup_key_chat".into(), ..embed_key(&id) };
+                assert!(is_internal(&store.create_key(key, audit("ten_a"), None).await));
                 let mut orphan = embed_session(&format!("{id}_orphan"));
                 orphan.key_id = "key_lost".into();
                 let mac = format!("mac_{id}");
