@@ -312,7 +312,7 @@ impl Reader<'_> {
             credentials,
             challenge,
             cors: it["x-cors"] == true,
-            exposed: exposed(it),
+            exposed: exposed(self.root, it),
             idempotency,
             test_clock: self.test_clock(it),
             answers,
@@ -462,12 +462,12 @@ impl Reader<'_> {
 
 /// What its answers carry beyond what every page may read anyway (Fetch, CORS-safelisted response
 /// headers) and what is meant for the browser itself.
-fn exposed(operation: &Value) -> String {
+fn exposed(root: &Value, operation: &Value) -> String {
     if operation["x-cors"] != true {
         return String::new();
     }
     let answers = members(&operation["responses"]);
-    let documented = answers.flat_map(|(_, answer)| members(&answer["headers"]));
+    let documented = answers.flat_map(|(_, answer)| members(&resolve(root, answer)["headers"]));
     let told = documented.map(|(name, _)| name.as_str()).filter(|name| {
         let name = name.to_lowercase();
         !name.starts_with("access-control-")

@@ -132,7 +132,7 @@ fn an_operation_becomes_its_facts() {
             r#"credentials: &[runtime::CredentialInfo { caller: "thing_key",
                headers: &["x-thing-key"], browser_refused: true, },],"#,
             r#"challenge: "HMAC-SHA256 realm=\"vestibule\", headers=\"X-Thing-Key\"","#,
-            "cors: true, exposed: \"X-Request-Id\",",
+            "cors: true, exposed: \"Location, X-Request-Id\",",
             "answers: &[(201, &[]), (400, &[codes::INVALID_JSON]), (401, &[codes::INVALID_KEY]),
              (422, &[codes::INVALID_INPUT]), (500, &[codes::INTERNAL]),],",
             "body: None, parameters_refused: codes::INVALID_JSON, credentials: &[],",
