@@ -53,6 +53,22 @@ impl Endpoint {
         listed.body["items"].as_array().unwrap_or_else(|| panic!("{}", listed.text)).clone()
     }
 
+    /// Waits until all of so many deliveries are noted as delivered, 200 at most: the service has
+    /// nothing under way then.
+    pub async fn settled(&self, service: &Service, count: usize) {
+        until(
+            async || {
+                let [delivered, pending] = ["delivered", "pending"].map(|status| {
+                    let query = format!("?limit=200&status={status}");
+                    async move { self.log(service, &query).await.len() }
+                });
+                delivered.await == count && pending.await == 0
+            },
+            || format!("not all of {count} are delivered"),
+        )
+        .await;
+    }
+
     /// Waits until its newest delivery has this many attempts; that delivery.
     pub async fn attempted(&self, service: &Service, attempts: i64) -> Value {
         until(
