@@ -82,21 +82,22 @@ macro_rules! that_live {
     };
 }
 
-static LIVE: Rows = Rows {
+pub(super) static LIVE: Rows = Rows {
     head: counted!(),
     columns: 4,
     tail: concat!(of_keys!(), "AND s.capped = 1", that_live!()),
 };
 
 /// The same of one key whose live sessions are all marked, and of one where they are not.
-const MARKED: &str =
+pub(super) const MARKED: &str =
     concat!(counted!(), " ($1, $2, $3, $4)", of_keys!(), "AND s.capped = 1", that_live!());
-const UNMARKED: &str = concat!(counted!(), " ($1, $2, $3, $4)", of_keys!(), that_live!());
+pub(super) const UNMARKED: &str =
+    concat!(counted!(), " ($1, $2, $3, $4)", of_keys!(), that_live!());
 
 const DAY: &str = "SELECT daily_from, daily_used, live_known FROM key_usage \
                    WHERE tenant_id = $1 AND key_id = $2";
 
-const MARK: &str = "UPDATE sessions SET capped = 1 WHERE tenant_id = $1 AND key_id = $2 \
+pub(super) const MARK: &str = "UPDATE sessions SET capped = 1 WHERE tenant_id = $1 AND key_id = $2 \
                     AND expires_at > $3 AND revoked_at IS NULL AND capped = 0";
 
 impl Store {

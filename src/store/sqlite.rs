@@ -36,7 +36,6 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "signing_keys", include_str!("migrations/0008_signing_keys.sqlite.sql")),
     (9, "store_indexes", include_str!("migrations/0009_store_indexes.sqlite.sql")),
     (10, "signing_algorithm", include_str!("migrations/0010_signing_algorithm.sqlite.sql")),
-    (11, "test_usage", include_str!("migrations/0011_test_usage.sqlite.sql")),
 ];
 
 /// Below this, SQLite can lose a committed transaction when a WAL is reset.

@@ -1,10 +1,13 @@
--- What users and keys have used of their limits. `limited` is 1 when limits were set, if only to
--- none at all. A limit of a user stands beside its counter, so
--- that one statement reads the limit and counts. `…_from` is when the window began in which
--- `…_used` was counted, `…_told` when the one began whose end of room the audit was told of.
+-- What users and keys have used of their limits. What test keys count and limit is apart from what
+-- live ones do, because their clocks are not the service's: one row for each user and mode of the
+-- keys it was counted with. `limited` is 1 when limits were set, if only to none at all. A limit of
+-- a user stands beside its counter, so that one statement reads the limit and counts. `…_from` is
+-- when the window began in which `…_used` was counted, `…_told` when the one began whose end of room
+-- the audit was told of.
 
 CREATE TABLE uid_usage (
     tenant_id TEXT NOT NULL,
+    mode TEXT NOT NULL CHECK (mode IN ('live', 'test')),
     uid TEXT NOT NULL,
     limited BIGINT NOT NULL DEFAULT 0,
     hourly_limit BIGINT,
@@ -24,13 +27,14 @@ CREATE TABLE uid_usage (
     monthly_used BIGINT NOT NULL DEFAULT 0,
     monthly_told BIGINT NOT NULL DEFAULT -1,
     last_message_at BIGINT,
-    PRIMARY KEY (tenant_id, uid)
+    PRIMARY KEY (tenant_id, mode, uid)
 ) WITHOUT ROWID;
 
 INSERT INTO uid_usage
-    (tenant_id, uid, limited, hourly_limit, daily_limit, weekly_limit, monthly_limit)
-SELECT tenant_id, uid, 1, json_extract(limits, '$.hourly'), json_extract(limits, '$.daily'),
-    json_extract(limits, '$.weekly'), json_extract(limits, '$.monthly')
+    (tenant_id, mode, uid, limited, hourly_limit, daily_limit, weekly_limit, monthly_limit)
+SELECT tenant_id, 'live', uid, 1, json_extract(limits, '$.hourly'),
+    json_extract(limits, '$.daily'), json_extract(limits, '$.weekly'),
+    json_extract(limits, '$.monthly')
 FROM uid_limits;
 DROP TABLE uid_limits;
 
@@ -38,6 +42,7 @@ DROP TABLE uid_limits;
 CREATE TABLE uid_messages (
     tenant_id TEXT NOT NULL,
     message_id TEXT NOT NULL,
+    mode TEXT NOT NULL CHECK (mode IN ('live', 'test')),
     uid TEXT NOT NULL,
     accepted_at BIGINT NOT NULL,
     refunded_at BIGINT,
@@ -58,6 +63,7 @@ CREATE TABLE key_usage (
     PRIMARY KEY (tenant_id, key_id)
 ) WITHOUT ROWID;
 CREATE TRIGGER keys_change_their_ceilings AFTER UPDATE OF ceilings ON keys
+WHEN NEW.ceilings IS NOT OLD.ceilings
 BEGIN
     UPDATE key_usage SET live_known = 0
     WHERE tenant_id = NEW.tenant_id AND key_id = NEW.key_id;

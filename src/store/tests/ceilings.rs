@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::ceiling::{Act, Ceiling};
-use crate::domain::limits::LimitsChange;
+use crate::store::ceilings;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -30,20 +30,6 @@ async fn open(store: &Store, id: &str, at: i64, ceilings: Ceilings) -> Result<Se
     store
         .open_iframe_session(session, id.as_bytes(), 3, keep.of(Mode::Live), act(ceilings), None)
         .await
-}
-
-/// The ceilings that refused an opening.
-fn refusing(outcome: Result<Session>) -> Vec<&'static str> {
-    match outcome {
-        Err(Error::LimitExceeded { exceeded, .. }) => {
-            exceeded.iter().map(|it| it.standing.policy).collect()
-        }
-        other => panic!("{other:?}"),
-    }
-}
-
-async fn told(store: &Store) -> i64 {
-    count(store, "SELECT COUNT(*) FROM audit WHERE action = 'limit.exceed'").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -136,11 +122,7 @@ async fn standings_tell_what_an_opening_would_find_and_change_nothing() {
         (standings.day_used, standings.live, standings.first_end)
     };
     assert_eq!(told(NOW).await, (0, 0, None));
-    let (before, keep) = (iframe_session("a", "u"), LimitsChange::Keep);
-    let before = Session { issued_at: NOW, expires_at: NOW + 900_000, ..before };
-    let opened =
-        store.open_iframe_session(before, b"a", 3, keep.of(Mode::Live), audit("ten_a"), None).await;
-    opened.expect("opened");
+    open_iframe(&store, "a", "u", LimitsChange::Keep).await;
     let end = Some(NOW + 900_000);
     assert_eq!(told(NOW).await, (0, 1, end), "of before the ceiling");
     open(&store, "b", NOW + 1, key.ceilings).await.expect("room");
@@ -166,6 +148,35 @@ async fn sessions_from_before_the_ceiling_count() {
     let sql = "UPDATE keys SET ceilings = '{\"live_sessions\":3}' WHERE key_id = 'key_iframe'";
     run(&store, sql, Vec::new()).await.expect("it is there again");
     assert_eq!(refusing(open(&store, "e", NOW, alive(3)).await), ["liveSessions"]);
+}
+
+#[tokio::test]
+async fn what_lives_is_marked_again_only_when_the_ceilings_change() {
+    let (_dir, store) = furnished().await;
+    open(&store, "a", NOW, alive(2)).await.expect("room");
+    let known = "SELECT live_known FROM key_usage";
+    for (sql, expected) in [
+        ("UPDATE keys SET ceilings = ceilings, idle_timeout_s = 60", 1),
+        ("UPDATE keys SET ceilings = '{\"live_sessions\":3}'", 0),
+    ] {
+        run(&store, sql, Vec::new()).await.expect(sql);
+        assert_eq!(count(&store, known).await, expected, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn live_sessions_are_found_along_the_index_of_their_key() {
+    let (_dir, store) = furnished().await;
+    let live = format!("{} (?, ?, ?, ?) {}", ceilings::LIVE.head, ceilings::LIVE.tail);
+    for (statement, index) in [
+        (&*live, "sessions_of_capped_keys"),
+        (ceilings::MARKED, "sessions_of_capped_keys"),
+        (ceilings::UNMARKED, "sessions_by_key"),
+        (ceilings::MARK, "sessions_by_key"),
+    ] {
+        let plan = plan(&store, statement).await;
+        assert!(plan.iter().any(|step| step.contains(index)), "{plan:?}: {statement}");
+    }
 }
 
 #[tokio::test]

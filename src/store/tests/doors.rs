@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 use vestibule_runtime::Violation;
 
 use super::*;
-use crate::domain::limits::{Limits, LimitsChange};
+use crate::domain::limits::Limits;
 use crate::domain::test_clock::AskedClock;
 use crate::error::Thing;
 use crate::store::{OpenedChat, Redeemed};
@@ -30,19 +30,6 @@ async fn open_chat(
     store.open_chat_session(session, conversation, check, audit("ten_a"), None).await
 }
 
-async fn open_iframe(store: &Store, id: &str, limits: LimitsChange) {
-    let session = iframe_session(id, "u-1");
-    let opened = store.open_iframe_session(
-        session,
-        id.as_bytes(),
-        3,
-        limits.of(Mode::Live),
-        audit("ten_a"),
-        None,
-    );
-    opened.await.expect("opens");
-}
-
 async fn redeem(store: &Store, id: &str, now: i64) -> Result<Redeemed> {
     let clock = AskedClock { own_ms: now, asked_ms: None, ahead_ms: 0 };
     store.redeem_cache_key(id.as_bytes(), clock, audit("ten_a").id).await
@@ -62,7 +49,7 @@ async fn sessions_of_all_surfaces_are_read_back_as_they_were_opened() {
     let chat = chat.expect("opens");
     assert_eq!(chat.session, chat_session("ses_2", "c-1"));
     assert_eq!(chat.conversation, conversation("c-1", "anna", false));
-    open_iframe(&store, "ses_3", LimitsChange::Keep).await;
+    open_iframe(&store, "ses_3", "u-1", LimitsChange::Keep).await;
     for session in [embed, chat.session, iframe_session("ses_3", "u-1")] {
         let read = store.session("ten_a", &session.id).await.expect("reads");
         assert_eq!(read.as_deref(), Some(&session));
@@ -119,7 +106,7 @@ async fn merged_variables_beyond_the_limits_write_nothing() {
 #[tokio::test]
 async fn a_cache_key_is_redeemed_as_often_as_it_may_be() {
     let (_dir, store) = furnished().await;
-    open_iframe(&store, "ses_1", LimitsChange::Keep).await;
+    open_iframe(&store, "ses_1", "u-1", LimitsChange::Keep).await;
     let calls = (0..20).map(|_| redeem(&store, "ses_1", NOW));
     let results = futures::future::join_all(calls).await;
     let given: Vec<_> = results.iter().filter_map(|result| result.as_ref().ok()).collect();
@@ -137,7 +124,7 @@ async fn a_cache_key_is_redeemed_as_often_as_it_may_be() {
 async fn a_cache_key_dies_with_its_session_key_or_tenant() {
     let (_dir, store) = furnished().await;
     for id in ["ses_1", "ses_2"] {
-        open_iframe(&store, id, LimitsChange::Keep).await;
+        open_iframe(&store, id, "u-1", LimitsChange::Keep).await;
     }
     let expired = |result: Result<Redeemed>| matches!(result, Err(Error::CacheKeyExpired));
     assert!(expired(redeem(&store, "ses_1", NOW + 900_000).await));
@@ -166,7 +153,7 @@ async fn limits_are_kept_replaced_and_cleared_for_all_sessions_of_a_user() {
     ];
     for (n, (change, expected)) in steps.into_iter().enumerate() {
         let id = format!("ses_{n}");
-        open_iframe(&store, &id, change).await;
+        open_iframe(&store, &id, "u-1", change).await;
         let redeemed = redeem(&store, &id, NOW).await.expect("redeems");
         assert_eq!(redeemed.limits, expected, "step {n}");
     }

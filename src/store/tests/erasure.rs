@@ -8,7 +8,6 @@ use super::audit::verify;
 use super::*;
 use crate::domain::audit::Subject;
 use crate::domain::erasure::Whose;
-use crate::domain::limits::LimitsChange;
 use crate::error::Thing;
 use crate::store::DirectoryKind;
 use crate::store::holdings::{HOLDINGS, KEPT};

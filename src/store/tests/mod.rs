@@ -12,6 +12,8 @@ mod sessions;
 mod usage;
 mod webhooks;
 
+use std::fmt::Debug;
+
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -21,6 +23,7 @@ use super::script::Script;
 use crate::domain::key::{
     Ceilings, Identity, Kept, Key, KeySecret, KeySettings, KeyState, Mode, Scope,
 };
+use crate::domain::limits::LimitsChange;
 use crate::domain::sealing::Sealed;
 use crate::domain::session::{AuditEntry, Conversation, Grant, Session};
 use crate::domain::signing_key::SigningAlgorithm;
@@ -169,10 +172,40 @@ fn iframe_session(id: &str, uid: &str) -> Session {
     session(id, "key_iframe", Grant::Iframe { uid, sources, context: json!({"model": "gpt-5"}) })
 }
 
+/// Opens a link of a user with the key `key_iframe`.
+async fn open_iframe(store: &Store, id: &str, uid: &str, limits: LimitsChange) -> Session {
+    let (session, limits) = (iframe_session(id, uid), limits.of(Mode::Live));
+    let opened =
+        store.open_iframe_session(session, id.as_bytes(), 3, limits, audit("ten_a"), None).await;
+    opened.expect("opens")
+}
+
+/// The limits that refused something.
+fn refusing<T: Debug>(outcome: Result<T>) -> Vec<&'static str> {
+    match outcome {
+        Err(Error::LimitExceeded { exceeded, .. }) => {
+            exceeded.iter().map(|it| it.standing.policy).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// How often the audit was told of a limit.
+async fn told(store: &Store) -> i64 {
+    count(store, "SELECT COUNT(*) FROM audit WHERE action = 'limit.exceed'").await
+}
+
 /// How many rows a table has.
 async fn count(store: &Store, sql: &'static str) -> i64 {
     let mut rows = store.readers.fetch(sql, Vec::new()).await.expect("counts");
     rows[0].int(0).expect("a number")
+}
+
+/// How the database would go about a statement, step by step.
+async fn plan(store: &Store, sql: &str) -> Vec<String> {
+    let explain: &'static str = format!("EXPLAIN QUERY PLAN {sql}").leak();
+    let rows = store.readers.fetch(explain, Vec::new()).await.expect("explains");
+    rows.into_iter().map(|mut row| row.text(3).expect("a step")).collect()
 }
 
 /// Runs any statement as one write.

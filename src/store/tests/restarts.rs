@@ -117,10 +117,7 @@ async fn no_lookup_walks_through_a_table() {
         sessions::BY_ID,
     ];
     for statement in statements {
-        let explain: &'static str = format!("EXPLAIN QUERY PLAN {statement}").leak();
-        let steps = store.readers.fetch(explain, Vec::new()).await.expect("explains");
-        for mut step in steps {
-            let step = step.text(3).expect("a step");
+        for step in plan(&store, statement).await {
             // A scan along an index that stops early is a lookup; one of a subquery has few rows.
             let is_few = ["SCAN k", "SCAN page"].contains(&step.as_str());
             let walks = step.starts_with("SCAN") && !step.contains("USING") && !is_few;

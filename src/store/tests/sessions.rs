@@ -7,18 +7,9 @@ use crate::domain::target::Target;
 use crate::store::session_ends::{self, SWEEP_SLICE, Sweep, Swept};
 use crate::store::session_lists::{self, SessionRange};
 
-async fn open_iframe(store: &Store, id: &str, uid: &str) -> Session {
-    let session = iframe_session(id, uid);
-    let limits = crate::domain::limits::LimitsChange::Keep;
-    let opened = store.open_iframe_session(
-        session,
-        id.as_bytes(),
-        3,
-        limits.of(Mode::Live),
-        audit("ten_a"),
-        None,
-    );
-    opened.await.expect("opens")
+/// Opens a link that changes no limits.
+async fn open_link(store: &Store, id: &str, uid: &str) -> Session {
+    open_iframe(store, id, uid, LimitsChange::Keep).await
 }
 
 fn subject(text: &str) -> Target {
@@ -52,7 +43,7 @@ async fn listed(store: &Store, range: SessionRange, limit: u32) -> Vec<String> {
 async fn lists_have_the_latest_first_and_keep_their_place() {
     let (_dir, store) = furnished().await;
     for n in 1..=5 {
-        open_iframe(&store, &format!("ses_{n}"), if n == 3 { "v" } else { "u" }).await;
+        open_link(&store, &format!("ses_{n}"), if n == 3 { "v" } else { "u" }).await;
     }
     let of = |target: Option<&str>, before: Option<&str>| SessionRange {
         tenant: Some("ten_a".into()),
@@ -61,7 +52,7 @@ async fn lists_have_the_latest_first_and_keep_their_place() {
         before: before.map(str::to_owned),
     };
     assert_eq!(listed(&store, of(None, None), 2).await, ["ses_5", "ses_4"]);
-    open_iframe(&store, "ses_6", "u").await;
+    open_link(&store, "ses_6", "u").await;
     assert_eq!(listed(&store, of(None, Some("ses_4")), 2).await, ["ses_3", "ses_2"]);
     assert_eq!(
         listed(&store, of(Some("uid:u"), Some("ses_5")), 9).await,
@@ -94,10 +85,7 @@ async fn lists_and_sweeps_go_along_an_index_without_sorting() {
     let steps = targets.iter().map(session_ends::statements).zip(indexes);
     let steps = steps.flat_map(|((read, end), index)| [(read, index), (end, index)]);
     for (statement, index) in lists.into_iter().chain(steps) {
-        let explain: &'static str = format!("EXPLAIN QUERY PLAN {statement}").leak();
-        let rows = store.readers.fetch(explain, Vec::new()).await.expect("explains");
-        let plan: Vec<_> = rows.into_iter().map(|mut row| row.text(3).expect("text")).collect();
-        println!("{plan:?}");
+        let plan = plan(&store, statement).await;
         assert!(plan[0].starts_with("SEARCH") && plan[0].contains(index), "{plan:?}: {statement}");
         assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:?}: {statement}");
     }
@@ -107,7 +95,7 @@ async fn lists_and_sweeps_go_along_an_index_without_sorting() {
 async fn a_sweep_counts_each_session_once_and_changes_nothing_twice() {
     let (_dir, store) = furnished().await;
     for (id, uid) in [("ses_1", "u"), ("ses_2", "u"), ("ses_3", "v"), ("ses_4", "w")] {
-        open_iframe(&store, id, uid).await;
+        open_link(&store, id, uid).await;
     }
     store.revoke_session("ten_a", "ses_2", NOW, audit("ten_a")).await.expect("revokes");
     let lines = "SELECT COUNT(*) FROM audit WHERE action = 'session.revoke'";
@@ -123,7 +111,7 @@ async fn a_sweep_counts_each_session_once_and_changes_nothing_twice() {
 #[tokio::test]
 async fn a_sweep_spares_what_was_opened_later_and_is_brought_forward() {
     let (_dir, store) = furnished().await;
-    open_iframe(&store, "ses_1", "u").await;
+    open_link(&store, "ses_1", "u").await;
     let earlier = Sweep { issued_before: NOW, ..sweep(&["uid:u"], NOW) };
     assert_eq!(swept(&store, earlier).await, (0, 0), "it was opened at that very instant");
     assert_eq!(swept(&store, sweep(&["uid:u"], NOW + 30_000)).await, (1, 0));
@@ -143,7 +131,7 @@ async fn a_sweep_goes_in_slices_between_which_others_write() {
     let (_dir, store) = furnished().await;
     let opened = (0..SWEEP_SLICE * 2 + 7).map(|n| {
         let store = store.clone();
-        async move { open_iframe(&store, &format!("ses_{n:05}"), "u").await }
+        async move { open_link(&store, &format!("ses_{n:05}"), "u").await }
     });
     let total = futures::future::join_all(opened).await.len() as u64;
     let before = store.counts().writes;
@@ -180,8 +168,8 @@ async fn a_renewal_is_kept_and_never_brings_back_what_was_revoked() {
 #[tokio::test]
 async fn uses_are_written_together_and_never_go_back() {
     let (_dir, store) = furnished().await;
-    let one = open_iframe(&store, "ses_1", "u").await;
-    let two = open_iframe(&store, "ses_2", "u").await;
+    let one = open_link(&store, "ses_1", "u").await;
+    let two = open_link(&store, "ses_2", "u").await;
     let before = store.counts().writes;
     for at in [NOW + 2, NOW + 9, NOW + 5] {
         store.note_use(&one, at);

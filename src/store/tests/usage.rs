@@ -1,8 +1,7 @@
 //! Counting messages: exact under concurrency and over instances, refunds, windows and the audit.
 
 use super::*;
-use crate::domain::key::Mode;
-use crate::domain::limits::{Limits, LimitsChange};
+use crate::domain::limits::Limits;
 use crate::domain::usage::{Usage, Window};
 use crate::error::Thing;
 use crate::store::{Message, UsageFilter};
@@ -13,10 +12,7 @@ const HOUR_MS: i64 = 3_600_000;
 async fn limit(store: &Store, uid: &str, limits: LimitsChange) {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let id = format!("ses_{uid}_{}", NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-    let opened = iframe_session(&id, uid);
-    let limits = limits.of(Mode::Live);
-    let opened = store.open_iframe_session(opened, id.as_bytes(), 3, limits, audit("ten_a"), None);
-    opened.await.expect("opened");
+    open_iframe(store, &id, uid, limits).await;
 }
 
 fn of_hour(hourly: i64) -> Limits {
@@ -37,20 +33,6 @@ async fn used(store: &Store, uid: &str, now: i64) -> [i64; 4] {
         .expect("read")
         .windows(now)
         .map(|window| window.used)
-}
-
-/// The windows that a message found without room.
-async fn exceeded(store: &Store, uid: &str, id: &str, at: i64) -> Vec<&'static str> {
-    match send(store, uid, id, at).await {
-        Err(Error::LimitExceeded { exceeded, .. }) => {
-            exceeded.iter().map(|it| it.standing.policy).collect()
-        }
-        other => panic!("{other:?}"),
-    }
-}
-
-async fn told(store: &Store) -> i64 {
-    count(store, "SELECT COUNT(*) FROM audit WHERE action = 'limit.exceed'").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -105,16 +87,16 @@ async fn a_message_counts_in_all_windows_or_in_none() {
     for n in 0..2 {
         send(&store, "u", &format!("a{n}"), NOW).await.expect("room");
     }
-    assert_eq!(exceeded(&store, "u", "a2", NOW).await, ["hourly"]);
+    assert_eq!(refusing(send(&store, "u", "a2", NOW).await), ["hourly"]);
     assert_eq!(used(&store, "u", NOW).await, [2, 2, 2, 2]);
     let later = NOW + HOUR_MS;
     send(&store, "u", "b0", later).await.expect("a new hour");
     assert_eq!(used(&store, "u", later).await, [1, 3, 3, 3]);
-    assert_eq!(exceeded(&store, "u", "b1", later).await, ["daily"]);
+    assert_eq!(refusing(send(&store, "u", "b1", later).await), ["daily"]);
     limit(&store, "u", LimitsChange::Set(Limits { hourly: Some(1), ..limits })).await;
-    assert_eq!(exceeded(&store, "u", "b2", later).await, ["hourly", "daily"]);
+    assert_eq!(refusing(send(&store, "u", "b2", later).await), ["hourly", "daily"]);
     limit(&store, "u", LimitsChange::Keep).await;
-    assert_eq!(exceeded(&store, "u", "b3", later).await, ["hourly", "daily"]);
+    assert_eq!(refusing(send(&store, "u", "b3", later).await), ["hourly", "daily"]);
     limit(&store, "u", LimitsChange::Clear).await;
     send(&store, "u", "b4", later).await.expect("no limits");
     assert_eq!(told(&store).await, 3, "the first hour, the day, the second hour");
@@ -125,12 +107,12 @@ async fn a_limit_of_nothing_lets_nothing_pass() {
     let (_dir, store) = furnished().await;
     limit(&store, "u", LimitsChange::Set(of_hour(0))).await;
     for n in 0..3 {
-        assert_eq!(exceeded(&store, "u", &format!("m{n}"), NOW).await, ["hourly"]);
+        assert_eq!(refusing(send(&store, "u", &format!("m{n}"), NOW).await), ["hourly"]);
     }
     assert_eq!(used(&store, "u", NOW).await, [0; 4]);
     assert_eq!(count(&store, "SELECT COUNT(*) FROM uid_messages").await, 0);
     assert_eq!(told(&store).await, 1);
-    assert_eq!(exceeded(&store, "u", "next", NOW + HOUR_MS).await, ["hourly"]);
+    assert_eq!(refusing(send(&store, "u", "next", NOW + HOUR_MS).await), ["hourly"]);
     assert_eq!(told(&store).await, 2, "once for each window");
 }
 
@@ -149,7 +131,7 @@ async fn a_refund_gives_room_back_once_and_only_to_its_user() {
         assert_eq!(used(&store, "u", NOW).await, [0; 4]);
     }
     send(&store, "u", "n", NOW).await.expect("room again");
-    assert_eq!(exceeded(&store, "u", "o", NOW).await, ["hourly"]);
+    assert_eq!(refusing(send(&store, "u", "o", NOW).await), ["hourly"]);
 }
 
 #[tokio::test]
@@ -169,8 +151,8 @@ async fn a_clock_behind_neither_opens_a_window_again_nor_loses_a_refund() {
     let (ahead, behind) = (Window::Hourly.bounds(NOW).1, NOW);
     send(&store, "u", "a", ahead).await.expect("room");
     send(&store, "u", "b", behind).await.expect("room");
-    assert_eq!(exceeded(&store, "u", "c", behind).await, ["hourly"]);
-    assert_eq!(exceeded(&store, "u", "d", ahead).await, ["hourly"]);
+    assert_eq!(refusing(send(&store, "u", "c", behind).await), ["hourly"]);
+    assert_eq!(refusing(send(&store, "u", "d", ahead).await), ["hourly"]);
     store.refund_message("ten_a", Mode::Live, "u", "b", behind).await.expect("known");
     assert_eq!(used(&store, "u", ahead).await[0], 1);
     send(&store, "u", "e", ahead).await.expect("room again");

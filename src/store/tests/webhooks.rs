@@ -101,9 +101,7 @@ async fn what_is_under_way_and_whom_it_is_about_is_found_by_the_whole_index() {
         (&sessions, "(tenant_id=? AND session_id=?)"),
     ];
     for (statement, index) in plans {
-        let explain: &'static str = format!("EXPLAIN QUERY PLAN {statement}").leak();
-        let rows = store.readers.fetch(explain, Vec::new()).await.expect("explains");
-        let plan: Vec<_> = rows.into_iter().map(|mut row| row.text(3).expect("text")).collect();
+        let plan = plan(&store, statement).await;
         assert!(plan[0].starts_with("SEARCH") && plan[0].contains(index), "{plan:?}: {statement}");
     }
 }
