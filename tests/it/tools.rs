@@ -26,6 +26,16 @@ pub fn chromium() -> PathBuf {
     place("VESTIBULE_TEST_CHROMIUM")
 }
 
+/// The program of PostgreSQL that makes clusters.
+pub fn initdb() -> PathBuf {
+    place("VESTIBULE_TEST_INITDB")
+}
+
+/// The pooler of connections.
+pub fn pgbouncer() -> PathBuf {
+    place("VESTIBULE_TEST_PGBOUNCER")
+}
+
 /// A virtual environment below `target/` with the pinned packages of a `requirements.txt`; made anew
 /// when that changes, by one process at a time.
 pub fn python_environment(name: &str, requirements: &str) -> PathBuf {
@@ -58,7 +68,7 @@ fn place(variable: &str) -> PathBuf {
 
 #[test]
 fn everything_that_tests_need_is_there() {
-    for program in [node(), python(), chromium()] {
+    for program in [node(), python(), chromium(), initdb(), pgbouncer()] {
         assert!(program.is_file(), "{}", program.display());
     }
     let packages = ["openapi-typescript", "typescript", "swagger-ui-dist", "playwright-core"];

@@ -111,7 +111,8 @@ const IMPURE: &[&str] = &[
 
 /// Crates that a package may depend on among ours and the heavy ones; `src/` is nobody's.
 const OURS: &[(&str, &[&str])] = &[
-    ("xtask", &["vestibule-schema"]),
+    ("xtask", &["vestibule-cluster", "vestibule-schema"]),
+    ("xtask/cluster", &[]),
     ("xtask/schema", &[]),
     ("xtask/mock", &["dropshot", "tokio", "vestibule-runtime"]),
     ("xtask/runtime", &["dropshot", "tokio", "vestibule-schema"]),
@@ -134,6 +135,7 @@ const WATCHED: &[&str] = &[
     "vestibule-api",
     "vestibule-cli",
     "vestibule-client",
+    "vestibule-cluster",
     "vestibule-conformance",
     "vestibule-httpmock",
     "vestibule-planted-faults",

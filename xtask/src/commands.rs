@@ -1,9 +1,10 @@
 //! What the project checks about itself: `test` and `ci`, each a list of programs to run, and
 //! `tools`, which brings what tests need.
 
+use std::ffi::OsString;
 #[cfg(unix)]
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -13,7 +14,7 @@ use anstyle::{AnsiColor, Style};
 use crate::generate::{self, Handler};
 use crate::lint;
 use crate::node::{MODULES_VARIABLE, Tools};
-use crate::requirements;
+use crate::{postgres, requirements};
 
 const STEP: Style = AnsiColor::Cyan.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -95,31 +96,56 @@ const CLIPPY_TRACES: Step<'static> = Step {
     ],
 };
 
+/// What tests need beyond the Rust toolchain: the variable that names it, and where it is.
+type Places = Vec<(&'static str, OsString)>;
+
 /// Runs every test; with a filter those of the usual build alone.
 pub fn test(root: &Path, filter: &[String]) -> Result<ExitCode, String> {
-    let places = test_places(root)?;
-    if filter.is_empty() {
-        return all(root, &[TEST, TEST_UNFINISHED, TEST_TRACES], &places);
-    }
-    let mut command = command(root, &TEST);
-    finish(&TEST, command.arg("--").args(filter).envs(places))
+    with_postgres(root, |places| {
+        if filter.is_empty() {
+            return all(root, &[TEST, TEST_UNFINISHED, TEST_TRACES], places);
+        }
+        let mut command = command(root, &TEST);
+        finish(&TEST, command.arg("--").args(filter).envs(variables(places)))
+    })
 }
 
 /// Makes available what tests need and prints the variables that tell them where it is.
 pub fn tools(root: &Path) -> Result<ExitCode, String> {
-    for (variable, place) in test_places(root)? {
-        println!("export {variable}='{}'", place.display());
+    let mut places = test_places(root)?;
+    let url = postgres::left_running(root).map_err(|bad| format!("error: {bad}"))?;
+    places.push((postgres::VARIABLE, url.into()));
+    for (variable, place) in places {
+        println!("export {variable}='{}'", place.to_string_lossy());
     }
+    eprintln!("PostgreSQL for tests runs until `cargo xtask tools --stop`.");
     Ok(ExitCode::SUCCESS)
 }
 
-/// What tests need beyond the Rust toolchain: the variable that names it, and where it is.
-fn test_places(root: &Path) -> Result<Vec<(&'static str, PathBuf)>, String> {
+/// Ends what [`tools`] left running.
+pub fn stop_tools(root: &Path) -> Result<ExitCode, String> {
+    let stopped = postgres::stop_left(root).map_err(|bad| format!("error: {bad}"))?;
+    println!("{}", if stopped { "PostgreSQL for tests is gone." } else { "Nothing was running." });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes available what tests need, with a PostgreSQL that is gone after them, and runs them.
+fn with_postgres(
+    root: &Path,
+    run: impl FnOnce(&Places) -> Result<ExitCode, String>,
+) -> Result<ExitCode, String> {
+    let mut places = test_places(root)?;
+    let cluster = postgres::for_a_run().map_err(|bad| format!("error: {bad}"))?;
+    places.push((postgres::VARIABLE, cluster.url("postgres").into()));
+    run(&places)
+}
+
+fn test_places(root: &Path) -> Result<Places, String> {
     let bad = |bad| format!("error: {bad}");
     let programs = requirements::ensure(root, &requirements::ALL).map_err(bad)?;
     let variables = requirements::ALL.iter().map(|it| it.variable);
-    let mut places: Vec<_> = variables.zip(programs).collect();
-    places.push((MODULES_VARIABLE, Tools::install(root).map_err(bad)?.modules().to_owned()));
+    let mut places: Places = variables.zip(programs.into_iter().map(Into::into)).collect();
+    places.push((MODULES_VARIABLE, Tools::install(root).map_err(bad)?.modules().into()));
     Ok(places)
 }
 
@@ -145,7 +171,10 @@ pub fn dev(root: &Path, arguments: &[String]) -> Result<ExitCode, String> {
 
 /// Runs everything that must hold before a change lands; stops at the first thing that does not.
 pub fn ci(root: &Path) -> Result<ExitCode, String> {
-    let places = test_places(root)?;
+    with_postgres(root, |places| everything(root, places))
+}
+
+fn everything(root: &Path, places: &Places) -> Result<ExitCode, String> {
     let tools = root.join("target/tools");
     let deny = tools.join("bin/cargo-deny");
     let (tools, deny) = (tools.to_string_lossy(), deny.to_string_lossy());
@@ -194,7 +223,7 @@ pub fn ci(root: &Path) -> Result<ExitCode, String> {
         TEST_UNFINISHED,
         TEST_TRACES,
     ];
-    let code = all(root, &steps, &places)?;
+    let code = all(root, &steps, places)?;
     if code == ExitCode::SUCCESS {
         println!("{STEP}everything holds{STEP:#}");
     }
@@ -202,19 +231,19 @@ pub fn ci(root: &Path) -> Result<ExitCode, String> {
 }
 
 /// Runs steps one after the other, up to the first that fails.
-fn all(
-    root: &Path,
-    steps: &[Step<'_>],
-    places: &[(&'static str, PathBuf)],
-) -> Result<ExitCode, String> {
+fn all(root: &Path, steps: &[Step<'_>], places: &Places) -> Result<ExitCode, String> {
     for step in steps {
         let mut command = command(root, step);
-        let code = finish(step, command.envs(places.iter().map(|(name, place)| (name, place))))?;
+        let code = finish(step, command.envs(variables(places)))?;
         if code != ExitCode::SUCCESS {
             return Ok(code);
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn variables(places: &Places) -> impl Iterator<Item = (&'static str, &OsString)> {
+    places.iter().map(|(name, place)| (*name, place))
 }
 
 fn command(root: &Path, step: &Step<'_>) -> Command {

@@ -12,6 +12,7 @@ mod mock;
 mod new_operation;
 mod node;
 mod planted_faults;
+mod postgres;
 mod program;
 mod requirements;
 mod rule;
@@ -81,7 +82,11 @@ enum Command {
     },
     /// Make everything available that tests need beyond Rust, and print the variables that tell
     /// them where it is: `eval "$(cargo xtask tools)"`, then `cargo test` as you like.
-    Tools,
+    Tools {
+        /// End the PostgreSQL that an earlier call left running for tests.
+        #[arg(long)]
+        stop: bool,
+    },
     /// Test any deployment against the documents; `--help` tells the arguments.
     #[command(disable_help_flag = true)]
     Conformance {
@@ -108,7 +113,8 @@ fn main() -> ExitCode {
         Command::Lint(lint) => lint::command::run(&root(), &lint),
         Command::PlantedFaults { arguments } => planted_faults::planted_faults(&root(), &arguments),
         Command::Test { filter } => commands::test(&root(), &filter),
-        Command::Tools => commands::tools(&root()),
+        Command::Tools { stop: true } => commands::stop_tools(&root()),
+        Command::Tools { stop: false } => commands::tools(&root()),
         Command::Conformance { arguments } => conformance::conformance(&root(), &arguments),
         Command::Survey(survey) => survey::run(&root(), &survey),
         Command::Ci => commands::ci(&root()),

@@ -13,6 +13,8 @@ use anstream::eprintln;
 
 /// The oldest Node.js that the pinned tools run on; Debian 12 has it.
 const NODE_MAJOR: u32 = 18;
+/// The oldest PostgreSQL that tests run on; Debian 12 has it.
+const POSTGRES_MAJOR: u32 = 15;
 
 /// A program that must be on the PATH.
 pub struct Requirement {
@@ -21,8 +23,12 @@ pub struct Requirement {
     /// What else must hold for it to be of use, in words.
     pub condition: &'static str,
     holds: fn(&Path) -> bool,
+    /// Where Debian keeps it beside the PATH; the newest last.
+    beside: fn() -> Vec<PathBuf>,
     /// The Debian packages that give it.
     pub packages: &'static [&'static str],
+    /// Whether these come with a service that starts as soon as they are installed.
+    brings_service: bool,
     /// The environment variable that tells tests where it is.
     pub variable: &'static str,
 }
@@ -32,7 +38,9 @@ pub const NODE: Requirement = Requirement {
     program: "node",
     condition: "18 or newer",
     holds: is_recent_node,
+    beside: Vec::new,
     packages: &["nodejs"],
+    brings_service: false,
     variable: "VESTIBULE_TEST_NODE",
 };
 
@@ -41,7 +49,9 @@ pub const NPM: Requirement = Requirement {
     program: "npm",
     condition: "that starts",
     holds: |path| succeeds(path, &["--version"]),
+    beside: Vec::new,
     packages: &["npm"],
+    brings_service: false,
     variable: "VESTIBULE_TEST_NPM",
 };
 
@@ -50,7 +60,9 @@ pub const PYTHON: Requirement = Requirement {
     program: "python3",
     condition: "with the modules venv and ensurepip",
     holds: |path| succeeds(path, &["-c", "import venv, ensurepip"]),
+    beside: Vec::new,
     packages: &["python3", "python3-venv"],
+    brings_service: false,
     variable: "VESTIBULE_TEST_PYTHON",
 };
 
@@ -59,21 +71,47 @@ pub const CHROMIUM: Requirement = Requirement {
     program: "chromium",
     condition: "that starts",
     holds: |path| succeeds(path, &["--version"]),
+    beside: Vec::new,
     packages: &["chromium"],
+    brings_service: false,
     variable: "VESTIBULE_TEST_CHROMIUM",
 };
 
+/// Makes the clusters that tests use; the other programs of PostgreSQL stand beside it.
+pub const INITDB: Requirement = Requirement {
+    program: "initdb",
+    condition: "of PostgreSQL 15 or newer",
+    holds: is_recent_postgres,
+    beside: postgres_folders,
+    packages: &["postgresql"],
+    brings_service: true,
+    variable: "VESTIBULE_TEST_INITDB",
+};
+
+/// Stands between the service and PostgreSQL, as it does in many a deployment.
+pub const PGBOUNCER: Requirement = Requirement {
+    program: "pgbouncer",
+    condition: "that starts",
+    holds: |path| succeeds(path, &["--version"]),
+    beside: || vec!["/usr/sbin".into()],
+    packages: &["pgbouncer"],
+    brings_service: true,
+    variable: "VESTIBULE_TEST_PGBOUNCER",
+};
+
 /// Everything that a run of all tests needs.
-pub const ALL: [Requirement; 4] = [NODE, NPM, PYTHON, CHROMIUM];
+pub const ALL: [Requirement; 6] = [NODE, NPM, PYTHON, CHROMIUM, INITDB, PGBOUNCER];
 
 impl Requirement {
-    /// The first program of this name on the PATH that does.
+    /// The first program of this name on the PATH that does, else the newest beside it.
     pub fn find(&self) -> Option<PathBuf> {
         self.find_on(&std::env::var_os("PATH")?)
     }
 
     fn find_on(&self, path: &OsStr) -> Option<PathBuf> {
-        let mut places = std::env::split_paths(path).map(|folder| folder.join(self.program));
+        let beside = (self.beside)().into_iter().rev();
+        let folders = std::env::split_paths(path).chain(beside);
+        let mut places = folders.map(|folder| folder.join(self.program));
         places.find(|place| place.is_file() && (self.holds)(place))
     }
 
@@ -142,20 +180,46 @@ fn install(missing: &[&Requirement]) -> Result<(), String> {
     if missing.is_empty() {
         return Ok(());
     }
-    let Some(mut apt) = privileged_apt() else { return Err(remedy(missing)) };
+    let Some(mut privileged) = privileged() else { return Err(remedy(missing)) };
     let packages = packages(missing);
     eprintln!("installing {} for {}", packages.join(", "), described(missing));
-    // Old lists may do as well; the installation tells.
-    let _ = run(apt().args(["update", "--quiet", "--quiet"]));
-    let mut command = apt();
-    command.args(["install", "--yes", "--quiet", "--quiet", "--no-install-recommends"]);
+    let mut command = privileged();
+    command.args(["sh", "-c", INSTALL, "install"]);
+    command.arg(if missing.iter().any(|it| it.brings_service) { "services" } else { "" });
     run(command.args(&packages)).map_err(|bad| {
         format!("apt-get install {} failed ({bad}): {}", packages.join(" "), described(missing))
     })
 }
 
-/// Starts `apt-get` with the right to install, when this account has it.
-fn privileged_apt() -> Option<impl FnMut() -> Command> {
+/// Installs packages. When the first argument is not empty they bring services, which belong to
+/// nobody here: they are not started, and the cluster that Debian makes of a PostgreSQL is not made.
+/// What says so is there for as long as this takes, and only where nobody else has said anything.
+const INSTALL: &str = r#"
+services=$1
+shift
+apt() { apt-get -o DPkg::Lock::Timeout=600 "$@"; }
+install() { apt install --yes --quiet --quiet --no-install-recommends "$@"; }
+# Old lists may do as well; the installation tells.
+apt update --quiet --quiet
+[ -n "$services" ] || { install "$@"; exit; }
+policy=/usr/sbin/policy-rc.d clusters=/etc/postgresql-common/createcluster.conf
+trap 'rm -f "$ours"; [ -z "$kept" ] || mv -f "$kept" "$clusters"' EXIT
+trap 'exit 1' HUP INT TERM
+if [ ! -e "$policy" ]; then
+    ours=$policy
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+fi
+install postgresql-common || exit
+if ! grep -q '^[[:space:]]*create_main_cluster' "$clusters"; then
+    cp -p "$clusters" "$clusters.kept" && kept=$clusters.kept
+    echo 'create_main_cluster = false' >>"$clusters"
+fi
+install "$@"
+"#;
+
+/// Starts programs with the right to install, when this account has it and there is `apt-get`.
+fn privileged() -> Option<impl FnMut() -> Command> {
     let (env, apt, sudo) = (Path::new("env"), Path::new("apt-get"), Path::new("sudo"));
     if !succeeds(apt, &["--version"]) {
         return None;
@@ -169,8 +233,7 @@ fn privileged_apt() -> Option<impl FnMut() -> Command> {
         if !is_root {
             command.args(["-n", "env"]);
         }
-        command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]);
-        command.args(["-o", "DPkg::Lock::Timeout=600"]);
+        command.arg("DEBIAN_FRONTEND=noninteractive");
         command
     })
 }
@@ -191,6 +254,24 @@ fn is_recent_node(path: &Path) -> bool {
     major.is_some_and(|major| major.is_ok_and(|major: u32| major >= NODE_MAJOR))
 }
 
+/// `initdb (PostgreSQL) 15.4 (Debian …)`; from 15 on it knows the orders of languages by ICU.
+fn is_recent_postgres(path: &Path) -> bool {
+    let Ok(output) = Command::new(path).arg("--version").output() else { return false };
+    let version = String::from_utf8_lossy(&output.stdout);
+    let number = version.split_whitespace().find_map(|word| word.split('.').next()?.parse().ok());
+    number.is_some_and(|number: u32| number >= POSTGRES_MAJOR)
+}
+
+/// Debian keeps one version beside the other, and none of them on the PATH.
+fn postgres_folders() -> Vec<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut numbered: Vec<(u32, PathBuf)> = versions
+        .filter_map(|it| Some((it.file_name().to_str()?.parse().ok()?, it.path().join("bin"))))
+        .collect();
+    numbered.sort();
+    numbered.into_iter().map(|(_, folder)| folder).collect()
+}
+
 fn succeeds(program: &Path, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -204,8 +285,8 @@ mod tests {
 
     use super::*;
 
-    fn fake_node(folder: &Path, version: &str) {
-        let (script, place) = (format!("#!/bin/sh\necho {version}\n"), folder.join("node"));
+    fn fake(folder: &Path, program: &str, version: &str) {
+        let (script, place) = (format!("#!/bin/sh\necho '{version}'\n"), folder.join(program));
         fs::create_dir_all(folder).expect("it is ours");
         fs::write(&place, script).expect("it is ours");
         fs::set_permissions(&place, fs::Permissions::from_mode(0o755)).expect("it is ours");
@@ -215,10 +296,31 @@ mod tests {
     fn an_old_node_is_passed_over() {
         let root = tempfile::tempdir().expect("a temporary directory");
         let folders = ["none", "old", "new"].map(|name| root.path().join(name));
-        fake_node(&folders[1], "v16.20.2");
+        fake(&folders[1], "node", "v16.20.2");
         let path = std::env::join_paths(&folders).expect("a PATH");
         assert_eq!(NODE.find_on(&path), None);
-        fake_node(&folders[2], "v18.20.4");
+        fake(&folders[2], "node", "v18.20.4");
         assert_eq!(NODE.find_on(&path), Some(folders[2].join("node")));
+    }
+    #[test]
+    fn an_old_postgres_is_passed_over_and_one_beside_the_path_is_found() {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let folders = ["old", "new"].map(|name| root.path().join(name));
+        fake(&folders[0], "initdb", "initdb (PostgreSQL) 14.9 (Debian 14.9-1)");
+        let path = std::env::join_paths(&folders).expect("a PATH");
+        let alone = Requirement { beside: Vec::new, ..INITDB };
+        assert_eq!(alone.find_on(&path), None);
+        fake(&folders[1], "initdb", "initdb (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)");
+        assert_eq!(alone.find_on(&path), Some(folders[1].join("initdb")));
+        let beside = Requirement { program: "sh", beside: || vec!["/bin".into()], ..NPM };
+        let beside = Requirement { holds: |_| true, ..beside };
+        assert_eq!(beside.find_on(OsStr::new("")), Some("/bin/sh".into()));
+    }
+
+    /// The shell says where it would break; that it does what it says, an installation shows.
+    #[test]
+    fn the_installation_is_a_shell_script() {
+        let read = Command::new("sh").args(["-n", "-c", INSTALL]).status();
+        assert!(read.expect("there is a shell").success());
     }
 }
