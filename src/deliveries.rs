@@ -43,7 +43,8 @@ const EXPIRY_MARGIN_MS: i64 = 2_000;
 pub struct Deliveries {
     stop: watch::Sender<bool>,
     sending: JoinHandle<()>,
-    keeping: JoinHandle<()>,
+    /// One task, which ends when this is dropped: it would hold the context for ever.
+    keeping: JoinSet<()>,
 }
 
 impl Deliveries {
@@ -56,13 +57,14 @@ impl Deliveries {
             under_way: JoinSet::new(),
             context: Arc::clone(&context),
         };
-        let sending = tokio::spawn(sender.run(stopping));
-        Self { stop, sending, keeping: tokio::spawn(keep(context)) }
+        let (sending, mut keeping) = (tokio::spawn(sender.run(stopping)), JoinSet::new());
+        keeping.spawn(keep(context));
+        Self { stop, sending, keeping }
     }
 
     /// Claims nothing more, waits for what is under way, and gives back the rest.
-    pub async fn stop(self) {
-        self.keeping.abort();
+    pub async fn stop(mut self) {
+        self.keeping.shutdown().await;
         // The task may have ended by itself; then there is nothing to wait for.
         let _ = self.stop.send(true);
         if let Err(error) = self.sending.await {

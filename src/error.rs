@@ -3,7 +3,7 @@
 //! Domain and store speak in this type; `api::refusal` turns it into an answer in one exhaustive
 //! `match`. Nothing here knows a status code, a header or a database driver.
 
-use vestibule_runtime::{Standing, Violation};
+use vestibule_runtime::{Standing, Violation, seconds_up};
 
 /// A refusal by the domain, or a failure below it.
 #[derive(Debug, thiserror::Error)]
@@ -196,8 +196,14 @@ impl Error {
     /// milliseconds since 1970.
     pub fn rotation_in_progress(ends_at: i64, now_ms: i64) -> Self {
         // Rounded up: who comes back then is not refused again.
-        let retry_after_s = (ends_at - now_ms).max(0).saturating_add(999) / 1000;
-        Self::RotationInProgress { ends_at, retry_after_s }
+        Self::RotationInProgress { ends_at, retry_after_s: seconds_up(ends_at - now_ms) }
+    }
+
+    /// The refusal by limits that have no room, until the last of them may have some.
+    pub fn limit_exceeded(exceeded: Vec<Exceeded>) -> Self {
+        let waits = exceeded.iter().map(|it| it.standing.whole_in_s);
+        let retry_after_s = waits.max().unwrap_or_default();
+        Self::LimitExceeded { exceeded, retry_after_s }
     }
 }
 

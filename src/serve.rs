@@ -150,7 +150,7 @@ pub struct Running {
     pub public: Option<Public>,
     /// What its handlers share.
     pub context: Arc<Context>,
-    /// What sends webhooks; without [`Deliveries::stop`] it ends with the runtime.
+    /// What sends webhooks. Dropping it ends it as [`Deliveries::stop`] does, but nobody waits.
     pub deliveries: Deliveries,
     /// Where it lets clients in.
     pub address: SocketAddr,

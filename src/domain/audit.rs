@@ -80,9 +80,9 @@ impl Subject {
         }
     }
 
-    /// Reads what was written. `None` for another kind, or without an id.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (kind, id) = text.split_once(':').filter(|(_, id)| !id.is_empty())?;
+    /// The person with an id of some kind, even an empty one: a tenant may know somebody so.
+    /// `None` for another kind.
+    pub fn of(kind: &str, id: &str) -> Option<Self> {
         let make = match kind {
             "uid" => Self::Uid,
             "customer" => Self::Customer,
@@ -90,6 +90,11 @@ impl Subject {
             _ => return None,
         };
         Some(make(id.to_owned()))
+    }
+
+    /// Reads what was written.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.split_once(':').and_then(|(kind, id)| Self::of(kind, id))
     }
 }
 

@@ -6,7 +6,7 @@ use vestibule_runtime::{Standing, seconds_up};
 
 use super::audit::AuditEntry;
 use super::key::Ceilings;
-use super::usage::Window;
+use super::usage::{Counted, Window, WindowUsage};
 use crate::error::{Error, Exceeded, Result};
 
 /// The ceilings of a key that opens a session, and the lines of the audit for the first opening of
@@ -44,10 +44,8 @@ impl From<AuditEntry> for Act {
 /// What one key has opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standings {
-    /// When the day began that is counted, milliseconds since 1970.
-    pub day_from: i64,
-    /// Sessions opened in it.
-    pub day_used: i64,
+    /// Sessions opened in a day.
+    pub day: Counted,
     /// Sessions alive.
     pub live: i64,
     /// When the first of them ends, milliseconds since 1970.
@@ -73,22 +71,16 @@ impl Standings {
             self.admitted += 1;
             return Ok(());
         }
-        let waits = exceeded.iter().map(|it| it.standing.whole_in_s);
-        let retry_after_s = waits.max().unwrap_or_default();
-        Err(Error::LimitExceeded { exceeded, retry_after_s })
+        Err(Error::limit_exceeded(exceeded))
     }
 
     fn day(&self, ceilings: Ceilings, now_ms: i64) -> Option<Exceeded> {
-        let (quota, used) = (ceilings.sessions_per_day?.into(), self.day_used + self.admitted);
-        let (from, until) = Window::Daily.bounds(self.day_from);
-        let standing = Standing {
-            policy: Ceiling::NAMES[0],
-            quota,
-            window_s: Some(seconds_up(until - from)),
-            remaining: 0,
-            whole_in_s: seconds_up(until - now_ms),
-        };
-        (used >= quota).then_some(Exceeded { standing, used, resets_at: Some(until) })
+        let limit = ceilings.sessions_per_day?.into();
+        let counted = Counted { used: self.day.used + self.admitted, ..self.day };
+        let day = WindowUsage::of(Window::Daily, Some(limit), counted, now_ms);
+        let mut full = day.exceeded(now_ms).filter(|it| it.standing.remaining == 0)?;
+        full.standing.policy = Ceiling::NAMES[0];
+        Some(full)
     }
 
     fn alive(&self, ceilings: Ceilings, now_ms: i64) -> Option<Exceeded> {
@@ -126,9 +118,8 @@ mod tests {
             let ceilings = Ceilings {
                 sessions_per_day: day, live_sessions: live, requests_per_minute: None,
             };
-            let (day_from, _) = Window::Daily.bounds(NOW);
-            let mut standings =
-                Standings { day_from, day_used: used, live: alive, ..Standings::default() };
+            let counted = Counted { from: Window::Daily.bounds(NOW).0, used };
+            let mut standings = Standings { day: counted, live: alive, ..Standings::default() };
             let passed = (0..30).filter(|_| standings.admit(ceilings, NOW).is_ok()).count();
             let room = |ceiling: Option<u32>, used| ceiling.map_or(30, |it| i64::from(it) - used);
             let expected = room(day, used).min(room(live, alive)).clamp(0, 30);
@@ -143,10 +134,9 @@ mod tests {
             live_sessions: Some(1),
             requests_per_minute: None,
         };
-        let (day_from, until) = Window::Daily.bounds(NOW);
+        let (from, until) = Window::Daily.bounds(NOW);
         let mut standings = Standings {
-            day_from,
-            day_used: 1,
+            day: Counted { from, used: 1 },
             live: 1,
             first_end: Some(NOW + 60_000),
             ..Standings::default()

@@ -1,6 +1,7 @@
 //! A session of any surface: who opened it, for whom, until when, and what was granted.
 
 use serde::{Deserialize, Serialize};
+use vestibule_runtime::seconds_up;
 
 pub use super::audit::AuditEntry;
 use super::audit::Subject;
@@ -236,8 +237,7 @@ impl Times {
 
     /// Seconds until its expiry, rounded up; 0 when it is over.
     pub fn remaining_s(self, now_ms: i64) -> i64 {
-        let left_ms = self.expires_at.saturating_sub(now_ms).max(0);
-        left_ms / 1000 + i64::from(left_ms % 1000 > 0)
+        seconds_up(self.expires_at.saturating_sub(now_ms))
     }
 
     fn is_revoked(self, now_ms: i64) -> bool {
@@ -276,8 +276,9 @@ fn quarter_ms(idle_timeout_s: u32) -> i64 {
 
 const READ_LATE_MS: i64 = 5_000;
 
-/// How far clocks of instances may be apart; beyond half of it an instance is not ready.
-const DRIFT_MS: i64 = 60_000;
+/// How far clocks of instances may be apart, milliseconds. `vestibule doctor` complains at half of
+/// it.
+pub const DRIFT_MS: i64 = 60_000;
 
 impl Session {
     /// A session that `key` opens at `now_ms` by its credential of `generation`. Its tokens live

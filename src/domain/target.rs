@@ -21,15 +21,12 @@ pub enum Target {
 impl Target {
     /// Reads a target. `None` for another kind, or without an id.
     pub fn parse(text: &str) -> Option<Self> {
-        if let Some(subject) = Subject::parse(text) {
-            return Some(Self::Subject(subject));
-        }
         let (kind, id) = text.split_once(':').filter(|(_, id)| !id.is_empty())?;
         match kind {
             "chat" => Some(Self::Chat(id.to_owned())),
             "key" => Some(Self::Key(id.to_owned())),
             "session" => Some(Self::Session(id.to_owned())),
-            _ => None,
+            _ => Subject::of(kind, id).map(Self::Subject),
         }
     }
 
@@ -61,7 +58,7 @@ mod tests {
         assert_eq!(Target::parse("chat:c"), Some(Target::Chat("c".into())));
         assert_eq!(Target::parse("key:k"), Some(Target::Key("k".into())));
         assert_eq!(Target::parse("session:s"), Some(Target::Session("s".into())));
-        for text in ["", "uid", "uid:", "UID:a", ":a", "tenant:a"] {
+        for text in ["", "uid", "uid:", "customer:", "UID:a", ":a", "tenant:a"] {
             assert_eq!(Target::parse(text), None, "{text}");
         }
     }

@@ -84,6 +84,16 @@ pub struct Counted {
     pub used: i64,
 }
 
+impl Counted {
+    /// What it says at an instant. What was counted in an earlier window counts no more. A later
+    /// one goes on to count: another instance's clock is ahead, and the limit holds over all of
+    /// them.
+    pub fn at(self, window: Window, now_ms: i64) -> Self {
+        let (from, _) = window.bounds(now_ms);
+        if self.from >= from { self } else { Self { from, used: 0 } }
+    }
+}
+
 /// What one user has used, as it was counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Usage {
@@ -136,14 +146,9 @@ impl Usage {
 }
 
 impl WindowUsage {
-    /// What was counted in an earlier window counts no more. A later one goes on to count: another
-    /// instance's clock is ahead, and the limit holds over all of them.
-    fn of(window: Window, limit: Option<i64>, counted: Counted, now_ms: i64) -> Self {
-        let (now_from, _) = window.bounds(now_ms);
-        let (from, used) = match counted.from >= now_from {
-            true => (counted.from, counted.used),
-            false => (now_from, 0),
-        };
+    /// What was counted, as it stands now.
+    pub fn of(window: Window, limit: Option<i64>, counted: Counted, now_ms: i64) -> Self {
+        let Counted { from, used } = counted.at(window, now_ms);
         let (_, resets_at) = window.bounds(from);
         Self { window, limit, used: used.min(MOST), from, resets_at }
     }

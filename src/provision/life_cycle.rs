@@ -71,6 +71,7 @@ impl Provision<'_> {
             issued_before: issued_before.map_or(now, |at| at.min(now)),
             audit: self.audit(tenant, "session.revoke", tenant),
         };
-        self.store.sweep_sessions(sweep, || self.ids.id("aud_")).await
+        let ids = self.ids.clone();
+        self.store.sweep_sessions(sweep, move || ids.id("aud_")).await
     }
 }

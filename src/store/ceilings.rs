@@ -11,7 +11,7 @@ use super::{Store, audit};
 use crate::domain::ceiling::{Ceiling, Standings};
 use crate::domain::key::Key;
 use crate::domain::session::idle_until;
-use crate::domain::usage::Window;
+use crate::domain::usage::{Counted, Window};
 use crate::error::Result;
 
 /// One opening as its ceilings see it.
@@ -108,15 +108,12 @@ impl Store {
     /// `Unavailable` when the database does not answer.
     pub async fn standings(&self, key: &Key, now: i64) -> Result<Standings> {
         let name = || vec![key.tenant.as_str().into(), Value::from(key.id.as_str())];
-        let (day_from, _) = Window::Daily.bounds(now);
-        let (mut standings, mut live) = (Standings { day_from, ..Standings::default() }, UNMARKED);
+        let (mut standings, mut live) = (Standings::default(), UNMARKED);
         if let Some(mut row) = self.readers.fetch(DAY, name()).await?.pop() {
-            let counted_from = row.int(0)?;
-            if counted_from >= day_from {
-                (standings.day_from, standings.day_used) = (counted_from, row.int(1)?);
-            }
+            standings.day = Counted { from: row.int(0)?, used: row.int(1)? };
             live = if row.flag(2)? { MARKED } else { UNMARKED };
         }
+        standings.day = standings.day.at(Window::Daily, now);
         if key.ceilings.live_sessions.is_some() {
             let mut values = name();
             values.extend([now.into(), Value::from(silent_until(key.idle_timeout_s, now))]);
@@ -146,13 +143,12 @@ impl<'a> Ledger<'a> {
     async fn read_days(&mut self, conn: &mut Connection) -> Result<(), Failure> {
         let mut rows: Vec<Value> = Vec::new();
         for (key, Account { tenant, standings, .. }) in &self.keys {
-            let from = standings.day_from;
+            let from = standings.day.from;
             rows.extend([(*tenant).into(), (*key).into(), from.into(), Value::from(0)]);
         }
         for mut row in conn.insert(&READ, rows).await? {
             let Some(account) = self.keys.get_mut(row.text(0)?.as_str()) else { continue };
-            account.standings.day_from = row.int(1)?;
-            account.standings.day_used = row.int(2)?;
+            account.standings.day = Counted { from: row.int(1)?, used: row.int(2)? };
             account.told = [row.int(3)?, row.int(4)?];
             account.live_known = row.flag(5)?;
         }
@@ -202,16 +198,16 @@ impl<'a> Ledger<'a> {
             let Account { tenant, standings, ceiling, opened, live_known, .. } = account;
             let mut told = account.told;
             for (which, told) in told.iter_mut().enumerate() {
-                if standings.refused[which] && *told != standings.day_from {
-                    *told = standings.day_from;
+                if standings.refused[which] && *told != standings.day.from {
+                    *told = standings.day.from;
                     entries.push(&ceiling.exceeded[which]);
                 }
             }
             rows.extend([
                 (*tenant).into(),
                 (*key).into(),
-                standings.day_from.into(),
-                (standings.day_used + opened).into(),
+                standings.day.from.into(),
+                (standings.day.used + opened).into(),
                 told[0].into(),
                 told[1].into(),
                 Value::from(*live_known),
@@ -225,8 +221,8 @@ impl<'a> Ledger<'a> {
 impl<'a> Account<'a> {
     fn new(opening: &Opening<'a>) -> Self {
         let Opening { tenant, at, ceiling, .. } = *opening;
-        let (day_from, _) = Window::Daily.bounds(at);
-        let standings = Standings { day_from, ..Standings::default() };
+        let day = Counted::default().at(Window::Daily, at);
+        let standings = Standings { day, ..Standings::default() };
         Self { tenant, at, ceiling, standings, told: [-1; 2], live_known: false, opened: 0 }
     }
 }

@@ -7,7 +7,7 @@
 use super::Store;
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Row};
-use super::subscribers::{self, Message};
+use super::subscribers::{self, Message, session_columns};
 use super::writer::Job;
 use crate::domain::webhook::{EventType, Subject};
 use crate::error::Result;
@@ -45,9 +45,12 @@ const SLICE: usize = 1000;
 
 const LISTENERS: &str = "SELECT 1 FROM webhooks WHERE state = 'enabled' AND events LIKE $1 LIMIT 1";
 
-pub(super) const ENDED: &str = "SELECT tenant_id, session_id, key_id, surface, expires_at, \
-     revoked_at FROM sessions WHERE expires_at >= $1 AND expires_at <= $2 \
-     AND (expires_at > $1 OR session_id > $3) ORDER BY expires_at, session_id LIMIT 1000";
+pub(super) const ENDED: &str = concat!(
+    "SELECT ",
+    session_columns!(),
+    ", expires_at, revoked_at FROM sessions WHERE expires_at >= $1 AND expires_at <= $2 \
+     AND (expires_at > $1 OR session_id > $3) ORDER BY expires_at, session_id LIMIT 1000"
+);
 
 fn pattern() -> String {
     format!("%\"{}\"%", EventType::SessionExpired.name())
@@ -91,16 +94,10 @@ struct Ended {
 }
 
 fn ended_session(mut row: Row) -> Result<Ended, Failure> {
-    let (tenant, id, key) = (row.text(0)?, row.text(1)?, row.text(2)?);
-    let (surface, expires_at) = (row.text(3)?, row.int(4)?);
-    Ok(Ended {
-        cause: format!("{} {id}", EventType::SessionExpired.name()),
-        subject: Subject::Session { session: id.clone(), key, surface, expires_at },
-        was_revoked: row.opt_int(5)?.is_some(),
-        tenant,
-        id,
-        expires_at,
-    })
+    let ((tenant, id), subject) = subscribers::session(&mut row)?;
+    let (expires_at, was_revoked) = (row.int(5)?, row.opt_int(6)?.is_some());
+    let cause = format!("{} {id}", EventType::SessionExpired.name());
+    Ok(Ended { tenant, id, expires_at, cause, subject, was_revoked })
 }
 
 /// Queues what is told of sessions, but of those that were revoked before.

@@ -19,7 +19,7 @@ use crate::domain::ceiling::{Act, Ceiling};
 use crate::domain::chat_session;
 use crate::domain::idempotency::Claim;
 use crate::domain::key::Mode;
-use crate::domain::limits::{LimitsChange, LimitsOf};
+use crate::domain::limits::{Limits, LimitsChange, LimitsOf};
 use crate::domain::session::{AuditEntry, Conversation, Grant, Session};
 use crate::error::{Error, Result};
 
@@ -378,16 +378,16 @@ async fn change_limits(
     conn: &mut Connection,
     openings: impl Iterator<Item = &Opening>,
 ) -> Result<(), Failure> {
-    let mut changes: HashMap<(&str, Mode, &str), LimitsChange> = HashMap::new();
+    let mut changes: HashMap<(&str, Mode, &str), Option<Limits>> = HashMap::new();
     for Opening { session, door, .. } in openings {
         if let (Door::Iframe { limits, .. }, Grant::Iframe { uid, .. }) = (door, &session.grant) {
+            let user = (&*session.tenant, limits.mode, &**uid);
             match limits.change {
-                LimitsChange::Keep => {}
-                LimitsChange::Clear | LimitsChange::Set(_) => {
-                    changes.insert((&session.tenant, limits.mode, uid), limits.change);
-                }
-            }
+                LimitsChange::Keep => None,
+                LimitsChange::Clear => changes.insert(user, None),
+                LimitsChange::Set(limits) => changes.insert(user, Some(limits)),
+            };
         }
     }
-    usage::change_limits(conn, changes).await
+    usage::set_limits(conn, changes).await
 }

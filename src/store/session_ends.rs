@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::cache::Caches;
-use super::engine::{Connection, Failure, Value};
+use super::engine::{Connection, Failure, Row, Value};
 use super::session_lists::id_of;
 use super::session_rows::{from_sessions, overview, overview_columns};
 use super::writer::Job;
@@ -62,21 +62,22 @@ impl Store {
     }
 
     /// Ends all sessions that the targets of a sweep name, in slices; how many there were. A session
-    /// that several targets name counts with the first. `audit_id` draws the id of an audit row.
+    /// that several targets name counts with the first. `audit_id` draws the id of an audit row,
+    /// one for each session that is ended.
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer; what was ended until then stays ended.
     pub async fn sweep_sessions(
         &self,
         sweep: Sweep,
-        audit_id: impl Fn() -> String,
+        audit_id: impl Fn() -> String + Clone + Send + Sync + 'static,
     ) -> Result<Swept> {
         let (sweep, mut total) = (Arc::new(sweep), Swept::default());
         for at in 0..sweep.targets.len() {
             let mut after = Some(String::new());
             while let Some(behind) = after {
-                let audit_ids = (0..SWEEP_SLICE).map(|_| audit_id()).collect();
-                let slice = Slice { sweep: Arc::clone(&sweep), at, after: behind, audit_ids };
+                let (sweep, audit_id) = (Arc::clone(&sweep), audit_id.clone());
+                let slice = Slice { sweep, at, after: behind, audit_id };
                 let (swept, next) = self.writer.run(slice).await?;
                 total.revoked += swept.revoked;
                 total.not_revocable += swept.not_revocable;
@@ -114,22 +115,22 @@ impl Job for Revoke {
 }
 
 /// The next sessions of one target of a sweep.
-struct Slice {
-    sweep: Arc<Sweep>,
+pub(super) struct Slice<D> {
+    pub(super) sweep: Arc<Sweep>,
     /// Which target.
-    at: usize,
+    pub(super) at: usize,
     /// Its sessions behind this id, in the order of their opening.
-    after: String,
-    /// Ids for [`SWEEP_SLICE`] audit rows.
-    audit_ids: Vec<String>,
+    pub(super) after: String,
+    /// Draws the id of an audit row.
+    pub(super) audit_id: D,
 }
 
-impl Job for Slice {
+impl<D: Fn() -> String + Send + Sync + 'static> Job for Slice<D> {
     /// What was done, and where this target goes on unless it is done.
     type Answer = (Swept, Option<String>);
 
     async fn run(&self, conn: &mut Connection) -> Result<Self::Answer, Failure> {
-        let Self { sweep, at, after, audit_ids } = self;
+        let Self { sweep, at, after, audit_id } = self;
         let target = &sweep.targets[*at];
         let (read, end) = statements(target);
         let limit = i64::try_from(SWEEP_SLICE).unwrap_or(i64::MAX);
@@ -139,11 +140,12 @@ impl Job for Slice {
         };
         let mut values = place();
         values.extend([limit.into(), sweep.tests_alone.into()]);
-        let rows = conn.fetch(read, values).await?;
-        let found: Vec<Overview> = rows.into_iter().map(overview).collect::<Result<_, _>>()?;
-        let Some(last) = found.last() else { return Ok((Swept::default(), None)) };
-        let counted = || found.iter().filter(|it| sweep.counts(*at, it));
-        let ending: Vec<_> = counted().filter(|it| sweep.ends(it)).collect();
+        let found: Vec<_> = conn.fetch(read, values).await?.into_iter().map(found).collect();
+        let found: Vec<(bool, Overview)> = found.into_iter().collect::<Result<_, _>>()?;
+        let Some((_, last)) = found.last() else { return Ok((Swept::default(), None)) };
+        let meant = found.iter().filter(|(is_open_to_it, _)| *is_open_to_it).map(|(_, it)| it);
+        let meant = meant.filter(|it| it.times.issued_before(sweep.issued_before));
+        let (ending, over): (Vec<_>, Vec<_>) = meant.partition(|it| sweep.ends(it));
         let mut values = place();
         values.extend([
             last.id.as_str().into(),
@@ -153,8 +155,8 @@ impl Job for Slice {
             sweep.tests_alone.into(),
         ]);
         let revoked = conn.execute(end, values).await?;
-        let lines = ending.iter().zip(audit_ids).map(|(session, id)| AuditEntry {
-            id: id.clone(),
+        let lines = ending.iter().map(|session| AuditEntry {
+            id: audit_id(),
             target: session.id.clone(),
             subject: session.subject.clone(),
             ..sweep.audit.clone()
@@ -166,7 +168,9 @@ impl Job for Slice {
             return Err(Failure::Statement(format!("{told} sessions ended of {read} to be ended")));
         }
         audit::insert(conn, &lines).await?;
-        let not_revocable = (counted().count() - ending.len()) as u64;
+        // Counted with an earlier target, if one names it.
+        let over = over.into_iter().filter(|it| !sweep.targets[..*at].iter().any(|t| t.names(it)));
+        let not_revocable = over.count() as u64;
         let next = (found.len() == SWEEP_SLICE).then(|| last.id.clone());
         Ok((Swept { revoked, not_revocable }, next))
     }
@@ -177,17 +181,17 @@ impl Job for Slice {
 }
 
 impl Sweep {
-    /// Whether a session counts with the target `at`: it was opened early enough, and no target
-    /// before that one names it.
-    fn counts(&self, at: usize, session: &Overview) -> bool {
-        session.times.issued_before(self.issued_before)
-            && !self.targets[..at].iter().any(|target| target.names(session))
-    }
-
+    /// Whether there is something to end; also of a session that an earlier target names, when it
+    /// came in behind that.
     fn ends(&self, session: &Overview) -> bool {
         let times = session.times;
         times.expires_at > self.now && times.revoked_at.is_none_or(|at| at > self.cut)
     }
+}
+
+/// A session, and whether the sweep may end it.
+fn found(mut row: Row) -> Result<(bool, Overview), Failure> {
+    Ok((row.flag(OPEN_TO_IT)?, overview(row)?))
 }
 
 macro_rules! of_a_test_key {
@@ -197,19 +201,24 @@ macro_rules! of_a_test_key {
     };
 }
 
-/// The next sessions of a target, and the end of those among them that are not over.
+/// The place of what stands behind the columns of an overview.
+const OPEN_TO_IT: usize = 11;
+
+/// The next sessions of a target, whoever opened them, so that a slice never looks at more; and the
+/// end of those among them that the sweep may end and that are not over.
 macro_rules! sweep {
     ($condition:literal) => {
         (
             concat!(
                 "SELECT ",
                 overview_columns!(),
+                ", CASE WHEN $5 = 0 OR ",
+                of_a_test_key!(),
+                " THEN 1 ELSE 0 END",
                 from_sessions!(),
                 "WHERE s.session_id > $3 AND ",
                 $condition,
-                " AND ($5 = 0 OR ",
-                of_a_test_key!(),
-                ") ORDER BY s.session_id LIMIT $4"
+                " ORDER BY s.session_id LIMIT $4"
             ),
             concat!(
                 "UPDATE sessions AS s SET revoked_at = $6 WHERE s.session_id > $3 \

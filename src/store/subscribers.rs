@@ -143,9 +143,19 @@ struct Listener {
     events: Vec<EventType>,
 }
 
+macro_rules! session_columns {
+    () => {
+        "tenant_id, session_id, key_id, surface, expires_at"
+    };
+}
+pub(super) use session_columns;
+
 pub(super) static SESSIONS: Rows = Rows {
-    head: "SELECT tenant_id, session_id, key_id, surface, expires_at FROM sessions \
-           WHERE (tenant_id, session_id) IN (VALUES",
+    head: concat!(
+        "SELECT ",
+        session_columns!(),
+        " FROM sessions WHERE (tenant_id, session_id) IN (VALUES"
+    ),
     columns: 2,
     tail: ")",
 };
@@ -201,11 +211,12 @@ fn subject(act: &AuditEntry, event: EventType, sessions: &Sessions) -> Option<Su
 async fn sessions(conn: &mut Connection, heard: &[Heard<'_>]) -> Result<Sessions, Failure> {
     let names =
         heard.iter().flat_map(|Heard { act, .. }| [(&act.tenant).into(), (&act.target).into()]);
-    let rows = conn.insert(&SESSIONS, names.collect()).await?;
-    rows.into_iter().map(session).collect()
+    let mut rows = conn.insert(&SESSIONS, names.collect()).await?;
+    rows.iter_mut().map(session).collect()
 }
 
-fn session(mut row: Row) -> Result<((String, String), Subject), Failure> {
+/// The name of a session, and it as a subject, of [`session_columns`].
+pub(super) fn session(row: &mut Row) -> Result<((String, String), Subject), Failure> {
     let name = (row.text(0)?, row.text(1)?);
     let (session, key, surface) = (name.1.clone(), row.text(2)?, row.text(3)?);
     Ok((name, Subject::Session { session, key, surface, expires_at: row.int(4)? }))

@@ -12,7 +12,7 @@ use super::writer::Job;
 use super::{Store, audit, usage_rows};
 use crate::domain::audit::AuditEntry;
 use crate::domain::key::Mode;
-use crate::domain::limits::{Limits, LimitsChange};
+use crate::domain::limits::Limits;
 use crate::domain::usage::{Usage, Window, WindowUsage};
 use crate::error::{Error, Result, Thing};
 
@@ -115,24 +115,13 @@ impl Store {
     }
 }
 
-/// Applies at most one change for each (tenant, mode, uid).
-pub(super) async fn change_limits(
+/// Sets the limits of users, by tenant, mode and uid.
+pub(super) async fn set_limits(
     conn: &mut Connection,
-    changes: HashMap<(&str, Mode, &str), LimitsChange>,
+    limits: HashMap<(&str, Mode, &str), Option<Limits>>,
 ) -> Result<(), Failure> {
-    let mut rows: Vec<Value> = Vec::new();
-    for (user, change) in changes {
-        match change {
-            LimitsChange::Keep => {}
-            LimitsChange::Clear => {
-                rows.extend(usage_rows::limits_row(user, None));
-            }
-            LimitsChange::Set(limits) => {
-                rows.extend(usage_rows::limits_row(user, Some(limits)));
-            }
-        }
-    }
-    conn.insert(&usage_rows::LIMITS, rows).await.map(drop)
+    let rows = limits.into_iter().flat_map(|(user, limits)| usage_rows::limits_row(user, limits));
+    conn.insert(&usage_rows::LIMITS, rows.collect()).await.map(drop)
 }
 
 /// The limits of one user, when there are any.
@@ -194,24 +183,25 @@ impl Accept {
 
     async fn exceed(&self, conn: &mut Connection) -> Result<Result<Usage>, Failure> {
         let at = &self.message.at;
-        let row = conn.fetch(usage_rows::BY_UID, self.name()).await?.pop();
-        let usage = row.map(usage_rows::usage).transpose()?;
-        let full = usage.map(|usage| usage.exceeded(*at)).unwrap_or_default();
-        self.tell(conn, &full).await?;
-        let exceeded: Vec<_> = full.iter().filter_map(|it| it.exceeded(*at)).collect();
-        let waits = exceeded.iter().map(|it| it.standing.whole_in_s);
-        let retry_after_s = waits.max().unwrap_or_default();
-        Ok(Err(Error::LimitExceeded { exceeded, retry_after_s }))
+        let Some(mut row) = conn.fetch(usage_rows::TOLD, self.name()).await?.pop() else {
+            return Err(Failure::Statement("what has no room is not there".to_owned()));
+        };
+        let told = usage_rows::told(&mut row)?;
+        let full = usage_rows::usage(row)?.exceeded(*at);
+        self.tell(conn, told, &full).await?;
+        let exceeded = full.iter().filter_map(|it| it.exceeded(*at)).collect();
+        Ok(Err(Error::limit_exceeded(exceeded)))
     }
 
     /// One line of the audit for each window that is without room for the first time.
-    async fn tell(&self, conn: &mut Connection, full: &[WindowUsage]) -> Result<(), Failure> {
-        let Some(mut row) = conn.fetch(usage_rows::TOLD, self.name()).await?.pop() else {
-            return Ok(());
-        };
+    async fn tell(
+        &self,
+        conn: &mut Connection,
+        told: [i64; 4],
+        full: &[WindowUsage],
+    ) -> Result<(), Failure> {
         let (mut values, mut entries) = (self.name(), Vec::new());
-        for ((at, window), entry) in Window::ALL.iter().enumerate().zip(&self.exceeded) {
-            let told = row.int(at)?;
+        for ((window, told), entry) in Window::ALL.iter().zip(told).zip(&self.exceeded) {
             let new = full.iter().find(|it| it.window == *window && it.from != told);
             values.push(new.map_or(told, |it| it.from).into());
             entries.extend(new.map(|it| told_of(entry, it)));

@@ -62,9 +62,14 @@ pub(super) const BY_UID: &str = concat!(
     " FROM uid_usage WHERE tenant_id = $1 AND mode = $2 AND uid = $3"
 );
 
-/// Of which windows the audit was told, and to which it is told now.
-pub(super) const TOLD: &str = "SELECT hourly_told, daily_told, weekly_told, monthly_told \
-     FROM uid_usage WHERE tenant_id = $1 AND mode = $2 AND uid = $3";
+/// The usage of one user, and behind it of which windows the audit was told.
+pub(super) const TOLD: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", hourly_told, daily_told, weekly_told, monthly_told \
+     FROM uid_usage WHERE tenant_id = $1 AND mode = $2 AND uid = $3"
+);
+/// Tells of which windows the audit was told now.
 pub(super) const TELL: &str = "UPDATE uid_usage SET hourly_told = $4, daily_told = $5, \
      weekly_told = $6, monthly_told = $7 WHERE tenant_id = $1 AND mode = $2 AND uid = $3";
 
@@ -116,6 +121,11 @@ pub(super) fn usage(mut row: Row) -> Result<Usage, Failure> {
         *counted = Counted { from: row.int(3 * window + 2)?, used: row.int(3 * window + 3)? };
     }
     Ok(Usage { uid: row.text(0)?, limits, counted, last_message_at: row.opt_int(13)? })
+}
+
+/// What [`TOLD`] has behind the columns of the usage.
+pub(super) fn told(row: &mut Row) -> Result<[i64; 4], Failure> {
+    Ok([row.int(14)?, row.int(15)?, row.int(16)?, row.int(17)?])
 }
 
 macro_rules! columns {

@@ -2,9 +2,14 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
+use vestibule::cli::dev::DevCredentials;
+use vestibule::config::{Config, Overrides};
+use vestibule::context::Ids;
+use vestibule::store::Store;
 
 use crate::process::{LOG, Process};
 use crate::requests::{get, now_ms, signed};
@@ -52,6 +57,30 @@ fn idle_connections_do_not_hold_the_end() {
     assert_eq!(process.terminate().code(), Some(0));
     let log = std::fs::read_to_string(data.path().join(LOG)).expect("a log");
     assert!(!log.contains("their connections are cut"), "{log}");
+}
+
+/// What a program that has the service in it may rely on: no task keeps the store open for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_is_dropped_lets_go_of_everything() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let demo = DevCredentials::load(data.path(), None, &Ids::default()).expect("credentials");
+    let overrides = Overrides {
+        bind: Some("127.0.0.1:0".into()),
+        data_dir: Some(data.path().to_owned()),
+        dev: true,
+        ..Overrides::default()
+    };
+    let mut config = Config::load(&overrides).expect("a valid configuration");
+    config.admin_token = Some(demo.admin.token.clone().into());
+    let store = Store::open(data.path()).await.expect("the store opens");
+    let running = vestibule::serve::start(config, store, Some(demo)).await.expect("it starts");
+    let context = Arc::downgrade(&running.context);
+    drop(running);
+    let deadline = Instant::now() + PATIENCE;
+    while context.strong_count() > 0 {
+        assert!(Instant::now() < deadline, "{} tasks hold it", context.strong_count());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// A signed request whose head was received and whose body is awaited by the service.

@@ -593,7 +593,9 @@ export interface components {
          *     an address, a key or a session may ask is limited by the service's own time too.
          *
          *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
-         *     that they count are counted apart. Without this header a bulk revocation ends what was
+         *     that they count are counted apart. A limit's window that was begun ahead goes on until its
+         *     end by that time: requests of an earlier time, and those without this header, count in it
+         *     as well and find no room when it has none. Without this header a bulk revocation ends what was
          *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
          *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
          */
@@ -695,7 +697,9 @@ export interface operations {
                  *     an address, a key or a session may ask is limited by the service's own time too.
                  *
                  *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
-                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     that they count are counted apart. A limit's window that was begun ahead goes on until its
+                 *     end by that time: requests of an earlier time, and those without this header, count in it
+                 *     as well and find no room when it has none. Without this header a bulk revocation ends what was
                  *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
                  *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
                  */
@@ -841,7 +845,9 @@ export interface operations {
                  *     an address, a key or a session may ask is limited by the service's own time too.
                  *
                  *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
-                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     that they count are counted apart. A limit's window that was begun ahead goes on until its
+                 *     end by that time: requests of an earlier time, and those without this header, count in it
+                 *     as well and find no room when it has none. Without this header a bulk revocation ends what was
                  *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
                  *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
                  */
@@ -1052,7 +1058,9 @@ export interface operations {
                  *     an address, a key or a session may ask is limited by the service's own time too.
                  *
                  *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
-                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     that they count are counted apart. A limit's window that was begun ahead goes on until its
+                 *     end by that time: requests of an earlier time, and those without this header, count in it
+                 *     as well and find no room when it has none. Without this header a bulk revocation ends what was
                  *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
                  *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
                  */
@@ -1182,7 +1190,9 @@ export interface operations {
                  *     an address, a key or a session may ask is limited by the service's own time too.
                  *
                  *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
-                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     that they count are counted apart. A limit's window that was begun ahead goes on until its
+                 *     end by that time: requests of an earlier time, and those without this header, count in it
+                 *     as well and find no room when it has none. Without this header a bulk revocation ends what was
                  *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
                  *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
                  */

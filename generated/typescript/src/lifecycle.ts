@@ -1033,7 +1033,9 @@ export interface components {
          *     an address, a key or a session may ask is limited by the service's own time too.
          *
          *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
-         *     that they count are counted apart. Without this header a bulk revocation ends what was
+         *     that they count are counted apart. A limit's window that was begun ahead goes on until its
+         *     end by that time: requests of an earlier time, and those without this header, count in it
+         *     as well and find no room when it has none. Without this header a bulk revocation ends what was
          *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
          *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
          */
@@ -1196,7 +1198,9 @@ export interface operations {
                  *     an address, a key or a session may ask is limited by the service's own time too.
                  *
                  *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
-                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     that they count are counted apart. A limit's window that was begun ahead goes on until its
+                 *     end by that time: requests of an earlier time, and those without this header, count in it
+                 *     as well and find no room when it has none. Without this header a bulk revocation ends what was
                  *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
                  *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
                  */
@@ -1340,7 +1344,9 @@ export interface operations {
                  *     an address, a key or a session may ask is limited by the service's own time too.
                  *
                  *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
-                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     that they count are counted apart. A limit's window that was begun ahead goes on until its
+                 *     end by that time: requests of an earlier time, and those without this header, count in it
+                 *     as well and find no room when it has none. Without this header a bulk revocation ends what was
                  *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
                  *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
                  */
@@ -1503,7 +1509,9 @@ export interface operations {
                  *     an address, a key or a session may ask is limited by the service's own time too.
                  *
                  *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
-                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     that they count are counted apart. A limit's window that was begun ahead goes on until its
+                 *     end by that time: requests of an earlier time, and those without this header, count in it
+                 *     as well and find no room when it has none. Without this header a bulk revocation ends what was
                  *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
                  *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
                  */
@@ -1606,7 +1614,9 @@ export interface operations {
                  *     an address, a key or a session may ask is limited by the service's own time too.
                  *
                  *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
-                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     that they count are counted apart. A limit's window that was begun ahead goes on until its
+                 *     end by that time: requests of an earlier time, and those without this header, count in it
+                 *     as well and find no room when it has none. Without this header a bulk revocation ends what was
                  *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
                  *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
                  */
@@ -1721,7 +1731,9 @@ export interface operations {
                  *     an address, a key or a session may ask is limited by the service's own time too.
                  *
                  *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
-                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     that they count are counted apart. A limit's window that was begun ahead goes on until its
+                 *     end by that time: requests of an earlier time, and those without this header, count in it
+                 *     as well and find no room when it has none. Without this header a bulk revocation ends what was
                  *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
                  *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
                  */
@@ -1833,7 +1845,9 @@ export interface operations {
                  *     an address, a key or a session may ask is limited by the service's own time too.
                  *
                  *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
-                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     that they count are counted apart. A limit's window that was begun ahead goes on until its
+                 *     end by that time: requests of an earlier time, and those without this header, count in it
+                 *     as well and find no room when it has none. Without this header a bulk revocation ends what was
                  *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
                  *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
                  */
@@ -1967,7 +1981,9 @@ export interface operations {
                  *     an address, a key or a session may ask is limited by the service's own time too.
                  *
                  *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
-                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     that they count are counted apart. A limit's window that was begun ahead goes on until its
+                 *     end by that time: requests of an earlier time, and those without this header, count in it
+                 *     as well and find no room when it has none. Without this header a bulk revocation ends what was
                  *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
                  *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
                  */
@@ -2101,7 +2117,9 @@ export interface operations {
                  *     an address, a key or a session may ask is limited by the service's own time too.
                  *
                  *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
-                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     that they count are counted apart. A limit's window that was begun ahead goes on until its
+                 *     end by that time: requests of an earlier time, and those without this header, count in it
+                 *     as well and find no room when it has none. Without this header a bulk revocation ends what was
                  *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
                  *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
                  */
@@ -2236,7 +2254,9 @@ export interface operations {
                  *     an address, a key or a session may ask is limited by the service's own time too.
                  *
                  *     What test keys do is theirs: they find and end sessions of test keys alone, and the messages
-                 *     that they count are counted apart. Without this header a bulk revocation ends what was
+                 *     that they count are counted apart. A limit's window that was begun ahead goes on until its
+                 *     end by that time: requests of an earlier time, and those without this header, count in it
+                 *     as well and find no room when it has none. Without this header a bulk revocation ends what was
                  *     opened up to the service's own time; a session that was opened ahead is ended by its id, or
                  *     with its key. The rotation of a tenant's signing key ends tokens that were issued ahead.
                  */

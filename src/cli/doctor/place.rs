@@ -15,6 +15,7 @@ use crate::config::DataAccess;
 use crate::context::Clock;
 use crate::domain::key::{Key, KeyKind, KeyState};
 use crate::domain::origin::Origin;
+use crate::domain::session;
 use crate::store::Store;
 
 const CLOCK: &str = "clock";
@@ -24,7 +25,7 @@ const MIGRATIONS: &str = "migrations";
 const KEYS: &str = "keys of origin";
 
 /// How far a clock may have stepped back before tokens and signatures suffer, milliseconds.
-const DRIFT_MS: i64 = 30_000;
+const DRIFT_MS: i64 = session::DRIFT_MS / 2;
 
 /// 2025-01-01T00:00:00Z, before this service was written.
 const EARLIEST_MS: i64 = 1_735_689_600_000;

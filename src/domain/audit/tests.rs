@@ -44,6 +44,14 @@ fn a_destroyed_key_gives_no_pseudonym() {
 }
 
 proptest! {
+    /// Whoever a tenant knows is read as they were written, an empty id and colons included.
+    #[test]
+    fn people_are_read_as_they_were_written(kind in 0usize..3, id in "[a:]{0,3}") {
+        let make = [Subject::Uid, Subject::Customer, Subject::Employee][kind];
+        let subject = make(id);
+        prop_assert_eq!(Subject::parse(&subject.to_string()), Some(subject));
+    }
+
     /// Text that moves from one member of an entry into the next one changes the hash.
     #[test]
     fn members_do_not_run_into_each_other(

@@ -119,7 +119,7 @@ async fn standings_tell_what_an_opening_would_find_and_change_nothing() {
     key.ceilings = Ceilings { sessions_per_day: Some(3), ..alive(2) };
     let told = async |at: i64| {
         let standings = store.standings(&key, at).await.expect("read");
-        (standings.day_used, standings.live, standings.first_end)
+        (standings.day.used, standings.live, standings.first_end)
     };
     assert_eq!(told(NOW).await, (0, 0, None));
     open_iframe(&store, "a", "u", LimitsChange::Keep).await;

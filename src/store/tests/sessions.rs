@@ -1,10 +1,13 @@
 //! Sessions after their opening: lists, sweeps, renewals, uses, and rows of an older release.
 
+use std::sync::Arc;
+
 use super::*;
+use crate::domain::audit::Subject;
 use crate::domain::renewal;
 use crate::domain::session::{EarlierToken, Overview};
 use crate::domain::target::Target;
-use crate::store::session_ends::{self, SWEEP_SLICE, Sweep, Swept};
+use crate::store::session_ends::{self, SWEEP_SLICE, Slice, Sweep, Swept};
 use crate::store::session_lists::{self, SessionRange};
 
 /// Opens a link that changes no limits.
@@ -137,6 +140,67 @@ async fn a_sweep_goes_in_slices_between_which_others_write() {
     let before = store.counts().writes;
     assert_eq!(swept(&store, sweep(&["uid:u"], NOW)).await, (total, 0));
     assert_eq!(store.counts().writes - before, 3, "one write a slice");
+}
+
+#[tokio::test]
+async fn a_sweep_ends_what_came_in_behind_an_earlier_target() {
+    let (_dir, store) = furnished().await;
+    let both = Arc::new(sweep(&["uid:u", "key:key_iframe"], NOW));
+    let slice = async |at: usize| {
+        let (sweep, after) = (Arc::clone(&both), String::new());
+        let slice = Slice { sweep, at, after, audit_id: || audit("ten_a").id };
+        store.writer.run(slice).await.expect("sweeps").0
+    };
+    open_link(&store, "ses_1", "u").await;
+    assert_eq!(slice(0).await, Swept { revoked: 1, not_revocable: 0 });
+    open_link(&store, "ses_2", "u").await;
+    assert_eq!(slice(1).await, Swept { revoked: 1, not_revocable: 0 });
+    assert_eq!(slice(1).await, Swept::default(), "both are over and named by the first target");
+    assert_eq!(count(&store, "SELECT COUNT(*) FROM sessions WHERE revoked_at IS NULL").await, 0);
+}
+
+#[tokio::test]
+async fn a_slice_of_a_test_key_is_bounded_by_what_it_looks_at_and_draws_an_id_a_line() {
+    let (_dir, store) = furnished().await;
+    for n in 0..SWEEP_SLICE + 1 {
+        open_link(&store, &format!("ses_{n:05}"), "u").await;
+    }
+    let drawn = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let id = {
+        let drawn = Arc::clone(&drawn);
+        move || {
+            drawn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            audit("ten_a").id
+        }
+    };
+    let before = store.counts().writes;
+    let tests = Sweep { tests_alone: true, ..sweep(&["uid:u"], NOW) };
+    let done = store.sweep_sessions(tests.clone(), id.clone()).await.expect("sweeps");
+    assert_eq!(done, Swept::default(), "they are of a live key");
+    assert_eq!(store.counts().writes - before, 2, "a slice looks at so many, whoever opened them");
+    assert_eq!(drawn.load(std::sync::atomic::Ordering::Relaxed), 0);
+    let sql = "UPDATE keys SET mode = 'test' WHERE key_id = 'key_iframe'";
+    run(&store, sql, Vec::new()).await.expect("a test key");
+    let done = store.sweep_sessions(tests, id).await.expect("sweeps");
+    assert_eq!(done.revoked, SWEEP_SLICE as u64 + 1);
+    assert_eq!(drawn.load(std::sync::atomic::Ordering::Relaxed), SWEEP_SLICE + 1);
+}
+
+#[tokio::test]
+async fn a_session_for_somebody_with_an_empty_name_is_listed_and_ended_like_any() {
+    let (_dir, store) = furnished().await;
+    let mut session = chat_session("ses_1", "c-1");
+    let Grant::Chat { customer, .. } = &mut session.grant else { panic!("a chat session") };
+    *customer = Some(String::new());
+    let conversation = conversation("c-1", "", false);
+    store
+        .open_chat_session(session, conversation, |_| vec![], audit("ten_a"), None)
+        .await
+        .expect("opens");
+    let range = SessionRange { tenant: Some("ten_a".into()), ..SessionRange::default() };
+    let found = store.list_sessions(&range, 9).await.expect("lists");
+    assert_eq!(found[0].subject, Some(Subject::Customer(String::new())));
+    assert_eq!(swept(&store, sweep(&["chat:c-1"], NOW)).await, (1, 0));
 }
 
 #[tokio::test]
