@@ -3,7 +3,6 @@
 //! The only place that reads the system clock or draws random numbers, so that tests and `--dev`
 //! can move time and nothing else can.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -24,7 +23,7 @@ use crate::error::Result;
 use crate::in_flight::InFlight;
 use crate::key_uses::KeyUses;
 use crate::limiter::Edge;
-use crate::net::{Clients, TrustedProxies};
+use crate::net::Clients;
 use crate::outbound::Outbound;
 use crate::provision::Provision;
 use crate::resealing::Resealer;
@@ -71,8 +70,6 @@ pub struct Context {
     pub webhooks: crate::config::Webhooks,
     /// Who is behind the connections that the public listener makes.
     pub clients: Arc<Clients>,
-    /// Whose word about who asks is taken.
-    pub trusted_proxies: TrustedProxies,
     /// Set once the service ends: it is not ready any more.
     pub is_stopping: AtomicBool,
     /// What `--dev` adds; `None` otherwise.
@@ -99,8 +96,6 @@ pub struct Parts {
     pub webhooks: crate::config::Webhooks,
     /// See [`Context::clients`].
     pub clients: Arc<Clients>,
-    /// See [`Context::trusted_proxies`].
-    pub trusted_proxies: TrustedProxies,
     /// See [`Context::dev`].
     pub dev: Option<crate::cli::dev::DevCredentials>,
 }
@@ -109,7 +104,7 @@ impl Context {
     /// A context with a fresh clock, ids and limiter.
     pub fn new(parts: Parts) -> Self {
         let Parts { store, master_keys, public_url, admin_token, limits, .. } = parts;
-        let Parts { telemetry, outbound, webhooks, clients, trusted_proxies, dev, .. } = parts;
+        let Parts { telemetry, outbound, webhooks, clients, dev, .. } = parts;
         let master_keys = Arc::new(master_keys);
         let tokens = Tokens::new(Arc::clone(&master_keys), public_url.clone());
         let deadline = Duration::from_millis(limits.body_deadline_ms);
@@ -132,15 +127,9 @@ impl Context {
             outbound: Outbound::new(outbound, webhooks.deadline),
             webhooks,
             clients,
-            trusted_proxies,
             is_stopping: AtomicBool::new(false),
             dev,
         }
-    }
-
-    /// Whose connection it is that reached the server from `connected`.
-    pub fn peer(&self, connected: SocketAddr) -> SocketAddr {
-        self.clients.behind(connected)
     }
 
     /// The ids of a session about to be opened at `now_ms`.

@@ -190,8 +190,7 @@ pub async fn start(
         telemetry,
         outbound: config.outbound,
         webhooks: config.webhooks,
-        clients: Arc::new(Clients::new(config.listener.as_ref())),
-        trusted_proxies: config.trusted_proxies,
+        clients: Arc::new(Clients::new(config.listener.as_ref(), config.trusted_proxies)),
         dev,
     };
     let context = Arc::new(Context::new(parts));

@@ -112,7 +112,7 @@ impl Host for Context {
     }
 
     fn client(&self, connected: SocketAddr, headers: &HeaderMap) -> IpAddr {
-        self.trusted_proxies.client(self.peer(connected).ip(), headers)
+        self.clients.sender(connected, headers)
     }
 
     async fn origin_may_read(&self, origin: &str) -> bool {

@@ -93,7 +93,7 @@ async fn relay(
 /// `Origin`, and a development server may listen on all addresses. Without one it is no page.
 fn is_own_page(context: &RequestContext<Arc<Context>>) -> bool {
     let service = context.context();
-    let peer = service.peer(context.request.remote_addr()).ip();
+    let peer = service.clients.behind(context.request.remote_addr()).ip();
     let headers = context.request.headers();
     if !is_near(peer, &service.public_url, headers) {
         return false;

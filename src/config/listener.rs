@@ -9,10 +9,7 @@ use super::{ConfigError, choose, integer, networks};
 use crate::net::{Guard, Patience, TlsFiles, TrustedProxies};
 
 /// What stands between clients and the server; `None` when the server listens itself.
-pub(super) fn guard(
-    layers: &Layers,
-    trusted: TrustedProxies,
-) -> Result<Option<Guard>, ConfigError> {
+pub(super) fn guard(layers: &Layers) -> Result<Option<Guard>, ConfigError> {
     let tls = tls(layers)?;
     if !choose(layers, "listener.guard", &[("on", true), ("off", false)], true)? {
         let Some(setting) = layers.get("listener.tls_certificate") else { return Ok(None) };
@@ -33,7 +30,6 @@ pub(super) fn guard(
             idle: milliseconds("listener.idle_ms", hour_ms, 100_000)?,
             lifetime: milliseconds("listener.lifetime_ms", 24 * hour_ms, 3_600_000)?,
         },
-        trusted,
         tls,
     }))
 }

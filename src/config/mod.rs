@@ -179,7 +179,6 @@ impl Config {
             None => (DEFAULT_BIND, false),
         };
         let data_dir = read_data_dir(&layers);
-        let trusted_proxies = listener::trusted_proxies(&layers)?;
         let config = Self {
             dev,
             bind,
@@ -190,8 +189,8 @@ impl Config {
             request_log: telemetry::request_log(&layers)?,
             otlp: telemetry::otlp(&layers)?,
             limits: read_limits(&layers)?,
-            listener: listener::guard(&layers, trusted_proxies.clone())?,
-            trusted_proxies,
+            listener: listener::guard(&layers)?,
+            trusted_proxies: listener::trusted_proxies(&layers)?,
             outbound: outgoing::policy(&layers, dev)?,
             webhooks: outgoing::webhooks(&layers)?,
             clock_offset_ms: read_clock_offset(&layers, dev)?,
@@ -207,8 +206,7 @@ impl Config {
     /// the end: `public_url`, or the bound address itself.
     pub fn public_url(&self, bound: SocketAddr) -> String {
         let is_tls = self.listener.as_ref().is_some_and(|guard| guard.tls.is_some());
-        let scheme = if is_tls { "https" } else { "http" };
-        self.public_url.clone().unwrap_or_else(|| url_of(scheme, bound))
+        self.public_url.clone().unwrap_or_else(|| url_of(bound, is_tls))
     }
 }
 
@@ -224,19 +222,20 @@ impl DataAccess {
         let master_key_file = secret::master_key_file(&layers, &data_dir);
         let bind = layers.get("bind").map_or(Ok(DEFAULT_BIND), read_bind)?;
         let public_url = layers.get("public_url").map(read_public_url).transpose()?;
-        let scheme = if listener::tls(&layers)?.is_some() { "https" } else { "http" };
-        let public_url = public_url.unwrap_or_else(|| url_of(scheme, bind));
+        let is_tls = listener::tls(&layers)?.is_some();
+        let public_url = public_url.unwrap_or_else(|| url_of(bind, is_tls));
         Ok(Self { data_dir, master_keys, master_key_file, public_url })
     }
 }
 
 /// Where this machine reaches a service that listens there.
-fn url_of(scheme: &str, bound: SocketAddr) -> String {
+fn url_of(bound: SocketAddr, is_tls: bool) -> String {
     let host = match bound.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         IpAddr::V4(_) | IpAddr::V6(_) => bound.ip(),
     };
+    let scheme = if is_tls { "https" } else { "http" };
     format!("{scheme}://{}", SocketAddr::new(host, bound.port()))
 }
 

@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use vestibule_runtime::Standing;
 
 use crate::error::Result;
+use crate::net::subscriber;
 
 pub use cells::{Cells, Charged, Rate};
 use counter::Counter;
@@ -19,7 +20,7 @@ pub use counter::{Counts, Mode};
 /// How often each kind of subject may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EdgeRates {
-    /// One address. Of an IPv6 address the first 64 bits: one subscriber holds the rest.
+    /// One address, as far as it is one [`subscriber`].
     pub address: Rate,
     /// One key of any kind that has no rate of its own, and the admin key.
     pub key: Rate,
@@ -144,13 +145,5 @@ impl Edge {
             session: self.session.counts(),
             redemption: self.redemption.counts(),
         }
-    }
-}
-
-/// The part of an address that one subscriber has.
-fn subscriber(address: IpAddr) -> Vec<u8> {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.octets().to_vec(),
-        IpAddr::V6(v6) => v6.octets()[..8].to_vec(),
     }
 }

@@ -8,14 +8,16 @@ mod peers;
 mod places;
 mod proxies;
 mod splice;
+mod subscriber;
 mod tls;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -28,6 +30,7 @@ use peers::Peers;
 use places::{Full, Place, Places};
 pub use proxies::TrustedProxies;
 use splice::End;
+pub use subscriber::subscriber;
 pub use tls::{BadTlsFiles, TlsFiles};
 
 /// After a failure to accept, e.g. for want of descriptors.
@@ -40,12 +43,10 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub struct Guard {
     /// Connections at once.
     pub most: usize,
-    /// Connections at once from one IPv4 address or one IPv6 network of 64 bits.
+    /// Connections at once from one [`subscriber`].
     pub most_of_one: usize,
     /// See [`Patience`].
     pub patience: Patience,
-    /// Proxies, whose connections are not counted one by one.
-    pub trusted: TrustedProxies,
     /// `None` for plain HTTP.
     pub tls: Option<TlsFiles>,
 }
@@ -68,10 +69,11 @@ pub struct Patience {
     pub lifetime: Duration,
 }
 
-/// Who is connected, and what became of those who were.
+/// Who is connected, for whom they speak, and what became of those who were.
 #[derive(Debug)]
 pub struct Clients {
     peers: Peers,
+    trusted: TrustedProxies,
     places: Arc<Places>,
     outcomes: [AtomicU64; Outcome::ALL.len()],
 }
@@ -131,16 +133,22 @@ impl Outcome {
 }
 
 impl Clients {
-    /// As many as a listener with this guard lets in; nobody comes in without one.
-    pub fn new(guard: Option<&Guard>) -> Self {
+    /// As many as a listener with this guard lets in; nobody comes in without one. The connections
+    /// of `trusted` proxies speak for many and are not counted one by one.
+    pub fn new(guard: Option<&Guard>, trusted: TrustedProxies) -> Self {
         let (most, most_of_one) = guard.map_or((0, 0), |guard| (guard.most, guard.most_of_one));
         let places = Places::new(most, most_of_one);
-        Self { peers: Peers::default(), places, outcomes: Default::default() }
+        Self { peers: Peers::default(), trusted, places, outcomes: Default::default() }
     }
 
     /// For whom a connection to the server speaks: for itself when the listener did not make it.
     pub fn behind(&self, connected: SocketAddr) -> SocketAddr {
         self.peers.behind(connected)
+    }
+
+    /// Who sent a request over a connection to the server, as far as trusted proxies tell.
+    pub fn sender(&self, connected: SocketAddr, headers: &HeaderMap) -> IpAddr {
+        self.trusted.client(self.behind(connected).ip(), headers)
     }
 
     /// How it stands.
@@ -270,7 +278,7 @@ struct Client {
 
 /// The place of a connection; `None` when it is turned away.
 fn admit(stream: &TcpStream, peer: SocketAddr, shared: &Shared, is_tls: bool) -> Option<Place> {
-    let is_trusted = shared.guard.trusted.contains(peer.ip());
+    let is_trusted = shared.clients.trusted.contains(peer.ip());
     let taken = shared.clients.places.take(peer.ip(), is_trusted);
     shared.clients.count(match &taken {
         Ok(_) => Outcome::Accepted,

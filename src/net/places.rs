@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::subscriber;
+
 /// The places of one listener.
 #[derive(Debug)]
 pub(super) struct Places {
@@ -16,8 +18,8 @@ pub(super) struct Places {
 #[derive(Debug, Default)]
 struct Taken {
     all: usize,
-    // No larger than `most`: an address without a connection stands not in it.
-    by_address: HashMap<IpAddr, usize>,
+    // No larger than `most`: whoever has no connection stands not in it.
+    by_subscriber: HashMap<[u8; 16], usize>,
 }
 
 /// The place of one connection.
@@ -25,7 +27,7 @@ struct Taken {
 pub(super) struct Place {
     places: Arc<Places>,
     /// `None` for an address that may take any number.
-    counted: Option<IpAddr>,
+    counted: Option<[u8; 16]>,
 }
 
 /// Why there is no place.
@@ -45,13 +47,13 @@ impl Places {
     /// A place for a connection from `address`; `is_trusted` addresses speak for many and are not
     /// counted one by one.
     pub(super) fn take(self: &Arc<Self>, address: IpAddr, is_trusted: bool) -> Result<Place, Full> {
-        let counted = (!is_trusted).then(|| network(address));
+        let counted = (!is_trusted).then(|| subscriber(address));
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.all >= self.most {
             return Err(Full::All);
         }
-        if let Some(address) = counted {
-            let of_one = taken.by_address.entry(address).or_default();
+        if let Some(subscriber) = counted {
+            let of_one = taken.by_subscriber.entry(subscriber).or_default();
             if *of_one >= self.most_of_one {
                 return Err(Full::Address);
             }
@@ -71,25 +73,13 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.all -= 1;
-        let Some(address) = self.counted else { return };
-        let last = taken.by_address.get_mut(&address).is_some_and(|count| {
+        let Some(subscriber) = self.counted else { return };
+        let last = taken.by_subscriber.get_mut(&subscriber).is_some_and(|count| {
             *count -= 1;
             *count == 0
         });
         if last {
-            taken.by_address.remove(&address);
-        }
-    }
-}
-
-/// What counts as one address: whoever has one IPv6 address has 2⁶⁴ of them.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => {
-            let mut octets = address.octets();
-            octets[8..].fill(0);
-            IpAddr::V6(octets.into())
+            taken.by_subscriber.remove(&subscriber);
         }
     }
 }
@@ -112,7 +102,7 @@ mod tests {
         assert_eq!(places.take(ip("192.0.2.3"), false).expect_err("full"), Full::All);
         drop((a, b));
         assert_eq!(places.taken(), 0);
-        assert!(places.taken.lock().expect("whole").by_address.is_empty(), "an address is kept");
+        assert!(places.taken.lock().expect("whole").by_subscriber.is_empty(), "an address is kept");
         places.take(ip("192.0.2.1"), false).expect("free again");
     }
 

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -85,25 +86,23 @@ fn is_complete(progress: Progress) -> Result<bool, End> {
 }
 
 async fn read_some(client: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> Result<(), End> {
-    poll_fn(|cx| {
-        with_buffer(|buffer| {
-            let mut buffer = ReadBuf::new(buffer);
-            match Pin::new(&mut *client).poll_read(cx, &mut buffer) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(Err(_)) => Poll::Ready(Err(End::Broken)),
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => Poll::Ready(Err(End::Done)),
-                Poll::Ready(Ok(())) => {
-                    bytes.extend_from_slice(buffer.filled());
-                    Poll::Ready(Ok(()))
-                }
-            }
-        })
-    })
-    .await
+    let before = bytes.len();
+    let read =
+        poll_fn(|cx| poll_chunk(cx, client, |_, chunk| bytes.extend_from_slice(chunk))).await;
+    read.map_err(|_| End::Broken)?;
+    if bytes.len() == before { Err(End::Done) } else { Ok(()) }
 }
 
-fn with_buffer<T>(take: impl FnOnce(&mut [u8]) -> T) -> T {
-    BUFFER.with_borrow_mut(|buffer| take(buffer))
+/// Reads once into the buffer of this thread; what `take` makes of it. It is empty at the end.
+fn poll_chunk<R: AsyncRead + Unpin, T>(
+    cx: &mut Context<'_>,
+    from: &mut R,
+    take: impl FnOnce(&mut Context<'_>, &[u8]) -> T,
+) -> Poll<io::Result<T>> {
+    BUFFER.with_borrow_mut(|buffer| {
+        let mut buffer = ReadBuf::new(buffer);
+        Pin::new(from).poll_read(cx, &mut buffer).map_ok(|()| take(cx, buffer.filled()))
+    })
 }
 
 /// Carries everything after `head`, which has been read already, until one side is done or `ends`
@@ -178,8 +177,10 @@ enum WayState {
     /// There is nothing more to read; the other side is yet to hear of it.
     Ending,
     Ended,
-    /// The other side takes no more; what comes is dropped.
-    Refused,
+    /// The other side takes no more: what comes is dropped, as long as it is no more than this.
+    Dropping {
+        left: usize,
+    },
 }
 
 /// Where a connection stands, and how long it may stay there.
@@ -201,7 +202,7 @@ enum Phase {
     /// An answer has begun and may be over: the next bytes of the client begin a request.
     Answer,
     /// The service is done; what the client still sends is dropped.
-    Linger { until: Instant, left: usize },
+    Linger { until: Instant },
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Splice<'_, C> {
@@ -220,13 +221,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Splice<'_, C> {
     /// One read of each side; whether anything moved.
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
         let Self { client, service, up, down, watch } = self;
-        if let Phase::Linger { left, .. } = &mut watch.phase {
-            return discard(cx, *client, left);
-        }
         let sent = match up.step(cx, *client, service, |bytes| watch.client_sent(bytes)) {
             // The service may refuse a body before it is all here; its answer is on its way.
             Err(Stop::Writing) => {
-                *up = Way { state: WayState::Refused, ..Way::default() };
+                *up = Way::dropping();
                 true
             }
             outcome => outcome?,
@@ -248,8 +246,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Splice<'_, C> {
             if matches!(up.state, WayState::Ending | WayState::Ended) {
                 return Err(End::Done);
             }
-            watch.phase = Phase::Linger { until: Instant::now() + LINGER, left: LINGER_BYTES };
-            return Ok(true);
+            if !matches!(watch.phase, Phase::Linger { .. }) {
+                *up = Way::dropping();
+                watch.phase = Phase::Linger { until: Instant::now() + LINGER };
+                return Ok(true);
+            }
         }
         let moved = sent || answered;
         if moved {
@@ -259,35 +260,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Splice<'_, C> {
     }
 }
 
-/// What a client still sends after the last answer, as long as it may.
-fn discard<C: AsyncRead + Unpin>(
-    cx: &mut Context<'_>,
-    client: &mut C,
-    left: &mut usize,
-) -> Result<bool, End> {
-    match drop_read(cx, client) {
-        Poll::Pending => Ok(false),
-        Poll::Ready(Ok(1..)) if *left == 0 => Err(End::Done),
-        Poll::Ready(Ok(read @ 1..)) => {
-            *left = left.saturating_sub(read);
-            Ok(true)
-        }
-        Poll::Ready(Ok(0) | Err(_)) => Err(End::Done),
-    }
-}
-
-/// Reads and drops; how many bytes.
-fn drop_read<R: AsyncRead + Unpin>(
-    cx: &mut Context<'_>,
-    from: &mut R,
-) -> Poll<std::io::Result<usize>> {
-    with_buffer(|buffer| {
-        let mut buffer = ReadBuf::new(buffer);
-        Pin::new(from).poll_read(cx, &mut buffer).map_ok(|()| buffer.filled().len())
-    })
-}
-
 impl Way {
+    fn dropping() -> Self {
+        Self { state: WayState::Dropping { left: LINGER_BYTES }, ..Self::default() }
+    }
+
     /// Moves one buffer from one side to the other, after `see` has seen it; whether bytes moved.
     fn step<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
         &mut self,
@@ -301,7 +278,12 @@ impl Way {
             return Ok(moved);
         }
         match self.state {
-            WayState::Open => Ok(self.read(cx, from, to, see)? || moved),
+            WayState::Open => {
+                match poll_chunk(cx, from, |cx, chunk| self.pass(cx, to, chunk, see)) {
+                    Poll::Pending => self.flush(cx, to).map(|()| moved),
+                    Poll::Ready(passed) => passed.map_err(|_| Stop::Reading)?.map(|()| true),
+                }
+            }
             WayState::Ending => {
                 if let Poll::Ready(ended) = Pin::new(to).poll_shutdown(cx) {
                     ended.map_err(|_| Stop::Writing)?;
@@ -311,43 +293,41 @@ impl Way {
                 Ok(moved)
             }
             WayState::Ended => Ok(moved),
-            WayState::Refused => match drop_read(cx, from) {
-                Poll::Pending => Ok(false),
-                Poll::Ready(read) => read.map(|read| read > 0).map_err(|_| Stop::Reading),
-            },
+            WayState::Dropping { left } => {
+                let Poll::Ready(read) = poll_chunk(cx, from, |_, chunk| chunk.len()) else {
+                    return Ok(false);
+                };
+                self.state = match read {
+                    Ok(read @ 1..) if left > 0 => {
+                        WayState::Dropping { left: left.saturating_sub(read) }
+                    }
+                    Ok(_) | Err(_) => WayState::Ended,
+                };
+                Ok(true)
+            }
         }
     }
 
-    fn read<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    /// Takes what was read; nothing when the other side is done.
+    fn pass<W: AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
-        from: &mut R,
         to: &mut W,
+        chunk: &[u8],
         see: impl FnOnce(&[u8]) -> Result<(), End>,
-    ) -> Result<bool, Stop> {
-        with_buffer(|buffer| {
-            let mut buffer = ReadBuf::new(buffer);
-            match Pin::new(from).poll_read(cx, &mut buffer) {
-                Poll::Pending => {
-                    self.flush(cx, to)?;
-                    return Ok(false);
-                }
-                Poll::Ready(read) => read.map_err(|_| Stop::Reading)?,
-            }
-            let bytes = buffer.filled();
-            if bytes.is_empty() {
-                self.state = WayState::Ending;
-                return Ok(true);
-            }
-            see(bytes).map_err(Stop::Refused)?;
-            let written = match Pin::new(to).poll_write(cx, bytes) {
-                Poll::Pending => 0,
-                Poll::Ready(written) => written.map_err(|_| Stop::Writing)?,
-            };
-            self.is_unflushed |= written > 0;
-            self.rest.extend_from_slice(&bytes[written..]);
-            Ok(true)
-        })
+    ) -> Result<(), Stop> {
+        if chunk.is_empty() {
+            self.state = WayState::Ending;
+            return Ok(());
+        }
+        see(chunk).map_err(Stop::Refused)?;
+        let written = match Pin::new(to).poll_write(cx, chunk) {
+            Poll::Pending => 0,
+            Poll::Ready(written) => written.map_err(|_| Stop::Writing)?,
+        };
+        self.is_unflushed |= written > 0;
+        self.rest.extend_from_slice(&chunk[written..]);
+        Ok(())
     }
 
     /// Writes what is left over; whether nothing is left, and whether bytes moved.
