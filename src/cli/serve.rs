@@ -14,6 +14,7 @@ use super::{Failure, print_line};
 use crate::config::{Config, ConfigError, Overrides};
 use crate::context::{Clock, Ids};
 use crate::net;
+use crate::serve::ServeError;
 use crate::telemetry::log::{self, LogGuard};
 #[cfg(feature = "otlp")]
 use crate::telemetry::traces::Traces;
@@ -105,6 +106,10 @@ impl Serve {
         }
         let mut config =
             Config::load(&Overrides { config, bind, data_dir, dev, ..Overrides::default() })?;
+        // Before anything is written.
+        if let Some(tls) = config.listener.as_ref().and_then(|guard| guard.tls.as_ref()) {
+            tls.check().map_err(ServeError::from)?;
+        }
         let runtime = tokio::runtime::Runtime::new().map_err(|cause| {
             Failure::refused(format!("no threads can be started ({cause})"), "raise the limits")
         })?;

@@ -47,6 +47,14 @@ impl ResolvesServerCert for Current {
 }
 
 impl TlsFiles {
+    /// Whether a service could begin with them.
+    ///
+    /// # Errors
+    /// When they cannot be read, hold something else, or do not belong together.
+    pub fn check(&self) -> Result<(), BadTlsFiles> {
+        self.read().map(drop)
+    }
+
     /// Reads the files, and goes on doing so for as long as the acceptor is in use.
     ///
     /// # Errors

@@ -100,10 +100,11 @@ async fn whoever_speaks_no_tls_is_cut() {
 fn files_that_cannot_be_used_are_one_line_and_exit_2() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (files, _) = write_pair(directory.path());
+    let data_dir = directory.path().join("data");
     let run = |certificate: &Path, key: &Path| {
         let mut command = Process::command();
         command.args(["serve", "--dev", "--bind", "127.0.0.1:0", "--data-dir"]);
-        command.arg(directory.path().join("data"));
+        command.arg(&data_dir);
         command.env("VESTIBULE__LISTENER__TLS_CERTIFICATE", certificate);
         command.env("VESTIBULE__LISTENER__TLS_KEY", key);
         let output = command.output().expect("the binary runs");
@@ -118,4 +119,7 @@ fn files_that_cannot_be_used_are_one_line_and_exit_2() {
     std::fs::set_permissions(&files.key, PermissionsExt::from_mode(0o604)).expect("ours");
     let said = run(&files.certificate, &files.key);
     assert!(said.contains("everybody may read it; take that away with chmod o="), "{said}");
+    let made =
+        data_dir.join("vestibule.db").exists() || data_dir.join("dev-credentials.json").exists();
+    assert!(!made, "they are read before the database and the demo's credentials are made");
 }
