@@ -29,7 +29,8 @@ pub trait PublicKeys: Authenticate {
     /// A verified token is genuine and in time. Whether its session was ended since, only the service
     /// knows: `tokenIntrospect` tells.
     ///
-    /// A new key is listed before it signs, for longer than this answer may be cached.
+    /// A new key is listed before it signs: for longer than this answer may be cached when the
+    /// signing key was rotated with an overlap, else for some seconds.
     #[cfg(not(feature = "unfinished"))]
     fn jwks_read(
         &self,
@@ -62,7 +63,7 @@ pub fn register<S: PublicKeys>(
             )
             .summary("Read the public keys that verify tokens")
             .description(
-                "Lists the public keys of the tenants whose embed and iframe tokens are signed with EdDSA, as a\nJSON Web Key Set (RFC 7517, RFC 8037), so that a host's backend can verify tokens without\nasking. There are keys that will sign soon, keys that sign, and keys whose tokens are still\nvalid. Keys of tenants that sign with HS256 are secret and never listed.\n\nA backend takes the key that the `kid` of a token's header names, and no other algorithm than\nthat key's `alg`; it checks `iss`, `aud`, `exp` and that `tid` is its own tenant, for the keys\nof other tenants stand here too. `tenantId` leaves those out. A tenant that does not exist has\nno keys. A `kid` that is not among the keys at hand is a reason to read them again.\n\nA verified token is genuine and in time. Whether its session was ended since, only the service\nknows: `tokenIntrospect` tells.\n\nA new key is listed before it signs, for longer than this answer may be cached.",
+                "Lists the public keys of the tenants whose embed and iframe tokens are signed with EdDSA, as a\nJSON Web Key Set (RFC 7517, RFC 8037), so that a host's backend can verify tokens without\nasking. There are keys that will sign soon, keys that sign, and keys whose tokens are still\nvalid. Keys of tenants that sign with HS256 are secret and never listed.\n\nA backend takes the key that the `kid` of a token's header names, and no other algorithm than\nthat key's `alg`; it checks `iss`, `aud`, `exp` and that `tid` is its own tenant, for the keys\nof other tenants stand here too. `tenantId` leaves those out. A tenant that does not exist has\nno keys. A `kid` that is not among the keys at hand is a reason to read them again.\n\nA verified token is genuine and in time. Whether its session was ended since, only the service\nknows: `tokenIntrospect` tells.\n\nA new key is listed before it signs: for longer than this answer may be cached when the\nsigning key was rotated with an overlap, else for some seconds.",
             )
             .tag("publicKeys"),
     )?;

@@ -25,7 +25,8 @@ export interface paths {
          *     A verified token is genuine and in time. Whether its session was ended since, only the service
          *     knows: `tokenIntrospect` tells.
          *
-         *     A new key is listed before it signs, for longer than this answer may be cached.
+         *     A new key is listed before it signs: for longer than this answer may be cached when the
+         *     signing key was rotated with an overlap, else for some seconds.
          */
         get: operations["jwksRead"];
         put?: never;
