@@ -212,9 +212,16 @@ impl World {
             Source::Credential(path) => Ok(self.credentials.all(path).to_vec()),
             Source::Answer { operation, pointer } => {
                 let given = GIVEN.try_with(|all| all.borrow().get(operation).cloned());
-                let kept = || self.kept(operation).filter(|_| !fresh);
-                if let Some(body) = given.ok().flatten().or_else(kept) {
+                if let Some(body) = given.ok().flatten() {
                     return Ok(body.pointer(pointer).cloned().into_iter().collect());
+                }
+                // What was kept for another value may not have this one.
+                let kept = self.kept(operation).filter(|_| !fresh);
+                if let Some((body, value)) =
+                    kept.and_then(|body| body.pointer(pointer).cloned().map(|value| (body, value)))
+                {
+                    keep_together(operation, &body);
+                    return Ok(vec![value]);
                 }
                 let mut chain = OBTAINED.try_with(Vec::clone).unwrap_or_default();
                 if chain.contains(operation) {
@@ -223,9 +230,7 @@ impl World {
                 chain.push(operation.clone());
                 let body = OBTAINED.scope(chain, self.obtain(operation, pointer)).await?;
                 let value = body.pointer(pointer).cloned();
-                // Outside a request that is being built there is nothing to keep together.
-                let _ =
-                    GIVEN.try_with(|all| all.borrow_mut().insert(operation.clone(), body.clone()));
+                keep_together(operation, &body);
                 if !fresh {
                     let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
                     kept.insert(operation.clone(), (Instant::now(), body));
@@ -317,6 +322,12 @@ impl World {
         secrets.add(&text, name, &origin(source));
         text
     }
+}
+
+/// Lets the request that is built now go on with what an operation gave. Outside of one there is
+/// nothing to keep together.
+fn keep_together(operation: &str, body: &Value) {
+    let _ = GIVEN.try_with(|all| all.borrow_mut().insert(operation.to_owned(), body.clone()));
 }
 
 /// Where a person finds a value.

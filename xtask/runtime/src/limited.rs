@@ -13,10 +13,3 @@ pub trait Limited<S: ?Sized>: Send {
     /// When it is one too many.
     fn count(&self, service: &S) -> Result<(), Refusal>;
 }
-
-/// Nobody in particular.
-impl<S: ?Sized> Limited<S> for () {
-    fn count(&self, _: &S) -> Result<(), Refusal> {
-        Ok(())
-    }
-}

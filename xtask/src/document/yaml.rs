@@ -74,6 +74,12 @@ pub fn parse(source: &Source<'_>) -> (Option<Node>, Vec<Finding>) {
 }
 
 impl Node {
+    /// Of an operation: whether it knows who asks, by a credential or by what stands in the body.
+    pub fn knows_caller(&self) -> bool {
+        let schemes = self.get("security").map_or(&[][..], Node::items);
+        !schemes.is_empty() || self.get("requestBody").is_some()
+    }
+
     /// The member of a mapping, with its key.
     pub fn entry(&self, name: &str) -> Option<(&Key, &Node)> {
         self.entries().iter().find(|(key, _)| key.text == name).map(|(key, node)| (key, node))

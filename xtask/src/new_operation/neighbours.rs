@@ -102,10 +102,7 @@ impl<'t> Neighbours<'t> {
 
     /// The operations that know a caller, by credentials or by what stands in the body.
     pub fn proving(&self) -> impl Iterator<Item = &Neighbour<'t>> {
-        self.all.iter().filter(|it| {
-            let schemes = it.node.get("security").map_or(&[][..], Node::items);
-            !schemes.is_empty() || it.node.get("requestBody").is_some()
-        })
+        self.all.iter().filter(|it| it.node.knows_caller())
     }
 
     /// The parameters of common.yaml that every operation here has that knows a caller.

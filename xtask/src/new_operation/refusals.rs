@@ -49,8 +49,8 @@ fn wanted(asked: &Asked<'_>, neighbours: &Neighbours<'_>, mine: &[Neighbour<'_>]
         add("413", "payload_too_large");
         add("415", "unsupported_media_type");
     }
-    let is_proved = asked.caller.is_some() || asked.naming.deed.takes_body();
-    let everywhere = neighbours.proving().filter(|_| is_proved).map(|it| it.codes("400"));
+    let everywhere =
+        neighbours.proving().filter(|_| asked.knows_caller()).map(|it| it.codes("400"));
     let everywhere = everywhere.reduce(|a, b| &a & &b);
     // What no body is refused with has its place above.
     let more = everywhere.unwrap_or_default().into_iter().filter(|code| *code != "invalid_json");

@@ -38,6 +38,11 @@ impl Asked<'_> {
     pub fn takes_key(&self) -> bool {
         self.naming.deed == Deed::Create
     }
+
+    /// Whether it will know who asks: by a credential, or by what stands in the body.
+    pub fn knows_caller(&self) -> bool {
+        self.caller.is_some() || self.naming.deed.takes_body()
+    }
 }
 
 /// Lines of an operation as a member of `paths`' items, and of new schemas, not indented.
@@ -110,8 +115,7 @@ impl Writer<'_> {
     }
 
     fn parameters(&self) -> Vec<String> {
-        let is_proved = self.asked.caller.is_some() || self.asked.naming.deed.takes_body();
-        let shared = match is_proved {
+        let shared = match self.asked.knows_caller() {
             true => self.neighbours.shared_parameters(),
             false => BTreeSet::new(),
         };

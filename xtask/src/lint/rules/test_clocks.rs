@@ -1,6 +1,6 @@
 //! Test clocks: who is offered one, and what comes with it.
 
-use crate::document::{Finding, Node};
+use crate::document::Finding;
 use crate::lint::view::{Operation, View};
 use crate::rule;
 
@@ -20,7 +20,7 @@ pub fn check(view: &View<'_>) -> Vec<Finding> {
             }
             continue;
         }
-        if !proves(operation) {
+        if !operation.node.knows_caller() {
             continue;
         }
         let neighbours = view.operations.iter().filter(|it| it.file == operation.file);
@@ -30,12 +30,6 @@ pub fn check(view: &View<'_>) -> Vec<Finding> {
         }
     }
     findings
-}
-
-/// Whether a caller is known from a request; in its body too, where no scheme is named.
-fn proves(operation: &Operation<'_>) -> bool {
-    let schemes = operation.node.get("security").map_or(&[][..], Node::items);
-    !schemes.is_empty() || operation.node.get("requestBody").is_some()
 }
 
 /// The code that an operation with a test clock refuses it with.
