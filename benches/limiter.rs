@@ -2,33 +2,31 @@
 //! kept to its limit.
 //!
 //! `cargo bench --bench limiter`. No server, no store and no clock: times are simulated, so the
-//! refusals are the same on every machine.
+//! refusals are the same on every machine. Fails when the limits take more memory than they say,
+//! or any more for ten times the subjects.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use vestibule::limiter::{Cells, Edge, EdgeRates, Mode, Rate};
+use vestibule::limiter::{Cells, Edge, EdgeRates, Mode, Rate, SHARDS};
 
 const NOW: i64 = 1_700_000_000_000;
 const SECRET: [u8; 32] = [7; 32];
 const SUBJECTS: u32 = 1_000_000;
 
-/// As many cells as each kind of subject has.
-const SHARDS: usize = 256;
-const KEY: Rate = Rate { per_minute: 6000, burst: 1000 };
-const SESSION: Rate = Rate { per_minute: 600, burst: 120 };
-const ADDRESS: Rate = Rate { per_minute: 6000, burst: 1000 };
-const REDEMPTION: Rate = Rate { per_minute: 30, burst: 30 };
+const RATES: EdgeRates = EdgeRates::DEFAULT;
+/// What measuring itself may take, and what the allocator rounds up.
+const SLACK_KIB: u64 = 512;
 
 /// Longer than the longest burst lasts, so that debts have grown as far as they will.
 const SECONDS: i64 = 20;
 /// Each limit with what is asked of it: one subject in so many asks at half its limit, the others
 /// once a second. The last ones are more than a process can answer; they show where it begins.
 const LOADS: [(&str, Rate, usize); 5] = [
-    ("key", KEY, 100),
-    ("key", KEY, 10),
-    ("session", SESSION, 100),
-    ("session", SESSION, 10),
-    ("session", SESSION, 1),
+    ("key", RATES.key, 100),
+    ("key", RATES.key, 10),
+    ("session", RATES.session, 100),
+    ("session", RATES.session, 10),
+    ("session", RATES.session, 1),
 ];
 
 fn main() {
@@ -46,8 +44,7 @@ fn main() {
 
 fn memory() {
     let before = resident_kib();
-    let rates = EdgeRates { address: ADDRESS, key: KEY, session: SESSION, redemption: REDEMPTION };
-    let edge = Edge::new(Mode::Enforce, rates, || SECRET);
+    let edge = Edge::new(Mode::Enforce, RATES, || SECRET);
     let count = |from: u32, to: u32| {
         for n in from..to {
             edge.address(IpAddr::V4(Ipv4Addr::from(n)), NOW).ok();
@@ -67,6 +64,9 @@ fn memory() {
         println!("{each:<11}{each:<11}{resident:>12}");
     }
     println!();
+    let most = Edge::BYTES as u64 / 1024 + SLACK_KIB;
+    assert!(all - before <= most, "{} KiB instead of {most} at most", all - before);
+    assert!(all - tenth <= SLACK_KIB, "{} KiB more for ten times the subjects", all - tenth);
 }
 
 /// `None` where there is no such file.

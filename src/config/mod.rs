@@ -321,13 +321,18 @@ impl Limits {
 fn read_limits(layers: &Layers) -> Result<Limits, ConfigError> {
     let mebibyte = 1024 * 1024;
     let modes = [("shadow", Mode::Shadow), ("enforce", Mode::Enforce)];
-    let rate = |subject, per_minute, burst| read_rate(layers, subject, Rate { per_minute, burst });
+    let usual = EdgeRates::DEFAULT;
     Ok(Limits {
         edge_mode: choose(layers, "limits.edge.mode", &modes, Mode::Shadow)?,
-        address: rate("address", 6000, 1000)?,
-        key: rate("key", 6000, 1000)?,
-        session: rate("session", 600, 120)?,
-        redeem_per_minute: integer(layers, "limits.redeem_per_minute", 1..=100_000, 30)?,
+        address: read_rate(layers, "address", usual.address)?,
+        key: read_rate(layers, "key", usual.key)?,
+        session: read_rate(layers, "session", usual.session)?,
+        redeem_per_minute: integer(
+            layers,
+            "limits.redeem_per_minute",
+            1..=100_000,
+            usual.redemption.per_minute.into(),
+        )?,
         body_deadline_ms: integer(layers, "limits.body_deadline_ms", 10..=600_000, 10_000)?,
         in_flight_bytes: integer(
             layers,

@@ -63,6 +63,11 @@ impl Rate {
 }
 
 impl Cells {
+    /// What so many shards take up in memory.
+    pub const fn bytes(shards: usize) -> usize {
+        shards * size_of::<Mutex<Shard>>()
+    }
+
     /// `shards` × 8 KiB of cells, chosen by `secret`.
     pub fn new(shards: usize, secret: [u8; 32]) -> Self {
         let shards = (0..shards).map(|_| Mutex::new([[0; WIDTH]; ROWS])).collect();

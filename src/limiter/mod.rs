@@ -66,11 +66,24 @@ const SESSION: &str = "session";
 const REDEMPTION: &str = "redemption";
 
 /// 2 MiB of cells for each kind of subject.
-const SHARDS: usize = 256;
+pub const SHARDS: usize = 256;
 /// Fewer addresses exchange tokens, and never often.
 const REDEMPTION_SHARDS: usize = 64;
 
+impl EdgeRates {
+    /// What is allowed unless the configuration says otherwise.
+    pub const DEFAULT: Self = Self {
+        address: Rate { per_minute: 6000, burst: 1000 },
+        key: Rate { per_minute: 6000, burst: 1000 },
+        session: Rate { per_minute: 600, burst: 120 },
+        redemption: Rate { per_minute: 30, burst: 30 },
+    };
+}
+
 impl Edge {
+    /// All that the limits ever take up in memory, bytes.
+    pub const BYTES: usize = 3 * Cells::bytes(SHARDS) + Cells::bytes(REDEMPTION_SHARDS);
+
     /// Limits that refuse nothing in shadow mode, but for token exchanges and keys with a rate of
     /// their own. `secret` draws the keys of the hashes.
     pub fn new(mode: Mode, rates: EdgeRates, secret: impl Fn() -> [u8; 32]) -> Self {
