@@ -16,6 +16,7 @@ use crate::keyring::{demo_tenant, open_demo, read_jwt};
 use crate::lifecycle::Backend;
 use crate::requests::{get, open_iframe, post, send};
 use crate::service::Service;
+use crate::webhook_receiver::until;
 
 /// A tenant whose tokens may be verified without asking for as long as older ones live.
 const OVERLAP_S: u32 = 3600;
@@ -90,6 +91,13 @@ impl Held {
         2
     }
 
+    /// Whether both tokens at a place are signed by another key than those at an earlier one.
+    fn is_of_another_key(&self, earlier: usize, at: usize) -> bool {
+        let embed = read_jwt(&self.embed[earlier]).0 != read_jwt(&self.embed[at]).0;
+        let iframe = read_jwt(&self.iframe[earlier].1).0 != read_jwt(&self.iframe[at].1).0;
+        embed && iframe
+    }
+
     /// Exchanges a cache key once more.
     async fn redeem(&self, there: &Service, at: usize) -> usize {
         let (cache_key, token) = &self.iframe[at];
@@ -121,6 +129,8 @@ async fn changes_under_load(
     to: Option<SigningAlgorithm>,
 ) -> Vec<Held> {
     let (over, answers) = (AtomicBool::new(false), AtomicUsize::new(0));
+    // Rounds with tokens of the key before, and rounds with tokens of the new one alone.
+    let (before, after) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let client = async |n: usize| {
         let (one, other) = if n.is_multiple_of(2) { (here, there) } else { (there, here) };
         let mut held = Held::default();
@@ -128,6 +138,8 @@ async fn changes_under_load(
             held.embed.push(open_embed(one).await);
             held.iframe.push(open_link(one).await);
             let last = held.embed.len() - 1;
+            let is_new = held.is_of_another_key(0, last);
+            if is_new { &after } else { &before }.fetch_add(1, Ordering::Relaxed);
             for at in [0, last] {
                 answers.fetch_add(held.check(other, at).await, Ordering::Relaxed);
             }
@@ -135,10 +147,11 @@ async fn changes_under_load(
         held
     };
     let change = async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        let enough = |rounds: &AtomicUsize| rounds.load(Ordering::Relaxed) >= 12;
+        until(async || enough(&before), || "nobody opens anything".to_owned()).await;
         switch(here, tenant, to).await;
-        // Pending for two to three seconds, then a second of the new key.
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        // Pending for two to three seconds.
+        until(async || enough(&after), || "nobody signs with the new key".to_owned()).await;
         over.store(true, Ordering::Relaxed);
     };
     let clients = futures::future::join_all((0..4).map(client));

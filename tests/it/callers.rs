@@ -16,6 +16,7 @@ use crate::keyring::open_demo;
 pub use crate::requests::fresh_timestamp;
 use crate::requests::{Answer, get, open_chat, open_embed, open_iframe, send_with, signed};
 use crate::service::Service;
+use crate::usage::usage;
 
 /// What proves the caller of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,9 +252,7 @@ async fn counted_message(service: &Service) -> (String, String) {
         "uid": uid, "srcs": [tenant.iframe.source_ids[0]], "limits": { "monthly": 1_000_000 },
     });
     open_iframe(&service.base_url, tenant, &body).await;
-    let url = service.url(&format!("/api/v1/usage/{uid}/messages"));
-    let headers = [bearer(&tenant.iframe.api_key)];
-    let counted = send_owned(&Client::new(), Method::POST, &url, &headers, None).await;
+    let counted = usage(service, tenant, Method::POST, &format!("/{uid}/messages")).await;
     (uid, text(&counted, "/message_id"))
 }
 

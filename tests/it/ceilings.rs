@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use crate::callers::{admin, bearer, send_owned};
 use crate::errors::{Callers, operation};
 use crate::idempotency::{assert_same, fresh_key, send_under};
-use crate::keyring::{Made, demo_tenant, make_key};
+use crate::keyring::{Made, demo_tenant, own_key};
 use crate::requests::{Answer, fresh_timestamp, open_iframe};
 use crate::service::Service;
+use crate::usage::usage;
 use crate::webhook_deliveries::require_documented;
 use crate::webhook_receiver::{Delivered, Receiver};
 use crate::webhooks::Endpoint;
@@ -26,18 +27,8 @@ const DOORS: [(&str, &str); 3] = [
 /// Callers that open with a key of this kind and these ceilings, and that key.
 async fn capped<'a>(service: &'a Service, kind: &str, ceilings: Value) -> (Callers<'a>, Made) {
     let (mut callers, tenant) = (Callers::new(service).await, demo_tenant(service).await);
-    let mut members = json!({ "ceilings": ceilings });
-    if kind == "chat" {
-        members["allowsAllIntents"] = true.into();
-        members["allowedOrigins"] = json!([service.demo.demo.chat.origin]);
-    }
-    let key = make_key(service, &tenant, kind, members).await;
-    let held = &mut callers.wallet.tenant;
-    match kind {
-        "embed" => (held.embed.key, held.embed.secret) = (key.public.clone(), key.secret.clone()),
-        "chat" => held.chat.public_key.clone_from(&key.public),
-        _ => held.iframe.api_key.clone_from(&key.secret),
-    }
+    let (held, members) = (&mut callers.wallet.tenant, json!({ "ceilings": ceilings }));
+    let key = own_key(service, held, &tenant, kind, &members).await;
     (callers, key)
 }
 
@@ -126,6 +117,8 @@ async fn explanation_foretells_that_a_key_asks_too_often() {
 #[tokio::test]
 async fn what_a_ceiling_refuses_frees_its_idempotency_key() {
     let service = Service::start(|_| {});
+    // The day does not end here.
+    service.context.clock.hold_at_ms(fresh_timestamp());
     for (kind, door) in DOORS {
         let (callers, key) = capped(&service, kind, json!({ "sessionsPerDay": 1 })).await;
         let (door, token) = (operation(door), fresh_key());
@@ -168,11 +161,8 @@ async fn an_exceeded_limit_is_told_once_for_its_subject_and_window() {
         let body = json!({ "uid": uid, "srcs": demo.iframe.source_ids, "limits": limits });
         assert_eq!(open_iframe(&service.base_url, demo, &body).await.status, 200);
     };
-    let count = async |uid: &str| {
-        let url = service.url(&format!("/api/v1/usage/{uid}/messages"));
-        let headers = [bearer(&demo.iframe.api_key)];
-        send_owned(&Client::new(), Method::POST, &url, &headers, None).await
-    };
+    let count =
+        async |uid: &str| usage(&service, demo, Method::POST, &format!("/{uid}/messages")).await;
     limit("anna@example.com", json!({ "hourly": 1, "daily": 1 })).await;
     limit("ben", json!({ "hourly": 0 })).await;
     assert_eq!(count("anna@example.com").await.status, 201);
@@ -192,7 +182,9 @@ async fn an_exceeded_limit_is_told_once_for_its_subject_and_window() {
         once(&key.id, "sessionsPerDay"),
         once(&key.id, "liveSessions"),
     ]);
-    let delivered = receiver.wait_for(5).await;
+    // A moved clock ends the leases of what is under way, which is sent again then.
+    endpoint.settled(&service, 5).await;
+    let delivered = receiver.all();
     delivered.iter().for_each(|it| it.verify(&endpoint.secret));
     assert_eq!(events(&delivered), expected);
 

@@ -133,7 +133,9 @@ async fn call_the_iframe_surface(service: &Service) -> [&'static str; 6] {
     let body: iframe::types::RedeemCacheKey = model(json!({ "cache_key": created.cache_key }));
     let redeemed = anybody.iframe_token_redeem().body(body).send().await;
     let redeemed = redeemed.expect("a cache key").into_inner();
-    assert_eq!((redeemed.uid.as_str(), redeemed.expires_in), ("client", 900));
+    assert_eq!(redeemed.uid.as_str(), "client");
+    // What is left of them, on a machine of any speed.
+    assert!((1..=900).contains(&redeemed.expires_in), "{}", redeemed.expires_in);
     let host = iframe_client(service);
     let counted = host.usage_message_create().uid("client").send().await.expect("a user");
     let (message, used) = (counted.message_id.as_str(), counted.usage.monthly.used);

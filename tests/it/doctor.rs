@@ -7,7 +7,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::cli::{Ended, run};
+use crate::listener_tls::write_pair;
 use crate::process::Process;
+use crate::service::Service;
 
 /// A doctor's report on a data directory.
 struct Report(Ended);
@@ -58,6 +60,24 @@ fn doctor_finds_nothing_in_a_deployment_that_is_well_and_changes_nothing() {
     assert_eq!(words.code, 0, "{}", words.err);
     assert!(words.out.contains("ok       migrations"), "{}", words.out);
     assert!(words.out.ends_with("one warning to think about.\n"), "{}", words.out);
+}
+
+#[test]
+fn doctor_says_that_a_certificate_holds_which_is_trusted_and_for_the_host() {
+    let files = tempfile::tempdir().expect("a temporary directory");
+    for (host, code) in [("127.0.0.1", 0), ("elsewhere.example", 1)] {
+        let (pair, _) = write_pair(files.path(), host);
+        let trusted = pair.certificate.to_str().expect("a plain path").to_owned();
+        let service = Service::start(|config| {
+            config.listener.as_mut().expect("it is on by default").tls = Some(pair);
+        });
+        let own = service.base_url.replace("http://", "https://");
+        let environment = [("SSL_CERT_FILE", trusted.as_str())];
+        let report = Report::of(service.data(), &environment, &["--public-url", &own]);
+        let verdict = if code == 0 { "ok" } else { "failed" };
+        assert_eq!(report.check("TLS")["verdict"], verdict, "{}{}", report.0.out, report.0.err);
+        assert_eq!(report.0.code, code, "{}", report.0.out);
+    }
 }
 
 /// Not even the files that reading a database usually makes.

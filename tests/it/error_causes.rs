@@ -9,7 +9,7 @@ use vestibule_runtime::{Code, OperationInfo};
 
 use crate::callers::{Proof, Sent, bearer, fresh_timestamp, opened_by, signed_v2};
 use crate::errors::{Callers, Produced, operation};
-use crate::keyring::{demo_tenant, key_id, make_key, make_tenant, revoke_key, set_key};
+use crate::keyring::{demo_tenant, key_id, make_key, make_tenant, own_keys, revoke_key, set_key};
 use crate::refused_renewals;
 use crate::requests::{now_ms, open_iframe, signed};
 use crate::service::Service;
@@ -190,19 +190,11 @@ async fn messages(callers: &Callers<'_>, produced: &mut Produced) {
 /// Each kind of key, one session a day.
 async fn ceilings(produced: &mut Produced) {
     let service = Service::start(|_| {});
+    // The day does not end here.
+    service.context.clock.hold_at_ms(fresh_timestamp());
     let (mut callers, tenant) = (Callers::new(&service).await, demo_tenant(&service).await);
-    let ceilings = json!({ "sessionsPerDay": 1 });
-    let key = async |kind, mut members: Value| {
-        members["ceilings"] = ceilings.clone();
-        make_key(&service, &tenant, kind, members).await
-    };
-    let origins = json!([service.demo.demo.chat.origin]);
-    let embed = key("embed", json!({})).await;
-    let chat = key("chat", json!({ "allowsAllIntents": true, "allowedOrigins": origins })).await;
-    let iframe = key("iframe", json!({})).await;
-    let held = &mut callers.wallet.tenant;
-    (held.embed.key, held.embed.secret) = (embed.public, embed.secret);
-    (held.chat.public_key, held.iframe.api_key) = (chat.public, iframe.secret);
+    let members = json!({ "ceilings": { "sessionsPerDay": 1 } });
+    own_keys(&service, &mut callers.wallet.tenant, &tenant, &members).await;
     for id in ["embedSessionCreate", "chatSessionCreate", "iframeSessionCreate"] {
         let create = operation(id);
         let opened = callers.send(create, callers.body(create)).await;
@@ -277,7 +269,8 @@ async fn webhook_targets(callers: &Callers<'_>, produced: &mut Produced) {
 async fn expiry_and_rate(produced: &mut Produced) {
     let service = Service::start(|config| config.limits.redeem_per_minute = 1);
     let callers = Callers::new(&service).await;
-    service.context.clock.set_offset_ms(2 * 3_600_000);
+    // And stands still: the minute of exchanges does not end here.
+    service.context.clock.hold_at_ms(fresh_timestamp() + 2 * 3_600_000);
     for operation in documenting(codes::TOKEN_EXPIRED) {
         let refused = callers.send(operation, callers.body(operation)).await;
         produced.note(operation, "token_expired", &refused);

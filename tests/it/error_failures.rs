@@ -104,9 +104,7 @@ async fn lost_usage(produced: &mut Produced) {
     let callers = Callers::new(&service).await;
     drop_table(&service, "uid_usage");
     drop_table(&service, "uid_messages");
-    for id in ["usageList", "usageRead", "usageMessageCreate", "usageMessageRefund"] {
-        produced.note(operation(id), "internal", &callers.send(operation(id), None).await);
-    }
+    failures(&callers, produced).await;
 }
 
 /// Sessions are asked for by their id without anything being written.

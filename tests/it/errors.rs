@@ -12,7 +12,7 @@ use vestibule_runtime::OperationInfo;
 
 use crate::callers::{Proof, Target, Wallet, bearer, send_owned};
 use crate::ledger::Ledger;
-use crate::requests::{Answer, raw, send};
+use crate::requests::{Answer, fresh_timestamp, raw, send};
 use crate::service::Service;
 use crate::{documented_answers, error_causes, error_failures, idempotency};
 
@@ -222,6 +222,8 @@ async fn too_many_requests(produced: &mut Produced) {
         config.limits.edge_mode = Mode::Enforce;
         config.limits.address = Rate { per_minute: 1, burst: 1 };
     });
+    // The minute does not end here.
+    service.context.clock.hold_at_ms(fresh_timestamp());
     let client = Client::new();
     for (n, operation) in OPERATIONS.iter().chain(OPERATIONS).enumerate() {
         let (url, method) = (service.url(operation.path), operation.method.clone());

@@ -32,7 +32,7 @@ enum Attack {
     Idle,
     /// Sends a byte of a head now and then.
     SlowHead,
-    /// Sends half of TLS' or HTTP/2's first bytes.
+    /// Sends half of what tells HTTP/2 from a head; TLS would be told by its first byte.
     Preamble,
     /// Sends headers without end.
     EndlessHead,
@@ -97,6 +97,7 @@ async fn floods_of_sockets_leave_other_clients_their_answers() {
     }
     let after = Footprint::of(&process);
     println!("before {before:?}, after {after:?}");
+    assert!(after.bytes < MOST_BYTES, "{after:?}");
     let body = serde_json::json!({
         "employeeId": "0123456789abcdef01234567", "capabilities": ["showChatsList"]
     });
@@ -119,10 +120,14 @@ async fn honest(process: &Process) -> Duration {
             body.len()
         );
         let begun = Instant::now();
-        let mut stream = TcpStream::connect(at(process)).await.expect("it listens");
-        stream.write_all(request.as_bytes()).await.expect("it reads");
-        let mut said = String::new();
-        stream.read_to_string(&mut said).await.expect("an answer");
+        let exchange = async {
+            let mut stream = TcpStream::connect(at(process)).await.expect("it listens");
+            stream.write_all(request.as_bytes()).await.expect("it reads");
+            let mut said = String::new();
+            stream.read_to_string(&mut said).await.expect("an answer");
+            said
+        };
+        let said = tokio::time::timeout(PATIENCE, exchange).await.expect("it answers in time");
         took.push(begun.elapsed());
         assert!(said.starts_with("HTTP/1.1 201 "), "{said}");
     }
@@ -171,14 +176,16 @@ impl Flood {
                 (Arc::clone(&flood.goes_on), Arc::clone(&flood.connections));
             flood.attackers.push(tokio::spawn(async move {
                 while goes_on.load(Ordering::Relaxed) {
-                    connections.fetch_add(1, Ordering::Relaxed);
                     // However it is cut, it comes back.
-                    let _ = once(attack, from, at, &goes_on).await;
+                    let _ = once(attack, from, at, &goes_on, &connections).await;
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
             }));
         }
+        let begun = Instant::now();
         while flood.connections.load(Ordering::Relaxed) < count {
+            let connected = flood.connections.load(Ordering::Relaxed);
+            assert!(begun.elapsed() < PATIENCE, "{attack:?}: {connected} of {count} connected");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         flood
@@ -200,10 +207,12 @@ async fn once(
     from: u8,
     at: SocketAddr,
     goes_on: &AtomicBool,
+    connections: &AtomicUsize,
 ) -> std::io::Result<()> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::new(Ipv4Addr::new(127, 0, 0, from).into(), 0))?;
     let mut stream = socket.connect(at).await?;
+    connections.fetch_add(1, Ordering::Relaxed);
     let goes_on = || goes_on.load(Ordering::Relaxed);
     let post = "POST /v1/embed/sessions HTTP/1.1\r\nhost: v\r\ncontent-type: application/json\r\n";
     match attack {
@@ -214,7 +223,7 @@ async fn once(
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }
-        Attack::Preamble => stream.write_all(&b"\x16\x03\x01PRI *"[..3]).await?,
+        Attack::Preamble => stream.write_all(b"PRI").await?,
         Attack::EndlessHead => {
             stream.write_all(b"GET / HTTP/1.1\r\n").await?;
             while goes_on() {

@@ -1,6 +1,8 @@
 //! Rotating a key's credential: both work for a while, which one did is known, and nobody who
 //! follows the rules is ever refused.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -10,6 +12,7 @@ use crate::keyring::{
 };
 use crate::requests::{Answer, get, post};
 use crate::service::Service;
+use crate::webhook_receiver::until;
 
 async fn rotate(service: &Service, id: &str, body: Value) -> Answer {
     admin(service, Method::POST, &format!("/keys/{id}/rotate"), Some(body)).await
@@ -163,15 +166,20 @@ async fn rotation_under_load_refuses_nobody() {
     let service = Service::start(|_| {});
     let tenant = demo_tenant(&service).await;
     let old = make_key(&service, &tenant, "embed", json!({})).await;
-    let (clients, rounds) = (16, 24);
+    let clients = 16;
     let (sender, receiver) = tokio::sync::watch::channel(old.clone());
     let (service, url) = (&service, service.url("/v1/embed/session"));
+    let rounds = AtomicUsize::new(0);
     let client = async |number: usize| {
         let (mut tokens, mut refused) = (Vec::new(), 0);
-        for round in 0..rounds {
-            // Half of them learn of the new secret late, as callers do.
-            let is_late = number % 2 == 1 && round < rounds - 4;
+        let mut rounds_after = 0;
+        // Half of them learn of the new secret late, as callers do; then everybody goes on with it.
+        while rounds_after < 8 {
+            let is_rotated = receiver.borrow().secret != old.secret;
+            rounds_after += usize::from(is_rotated);
+            let is_late = number % 2 == 1 && rounds_after < 5;
             let key = if is_late { old.clone() } else { receiver.borrow().clone() };
+            rounds.fetch_add(1, Ordering::Relaxed);
             let opened = open(service, &key).await;
             refused += usize::from(opened.status != 201);
             if opened.status == 201 {
@@ -184,7 +192,8 @@ async fn rotation_under_load_refuses_nobody() {
         (tokens, refused)
     };
     let rotation = async {
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        let is_loaded = async || rounds.load(Ordering::Relaxed) > 4 * clients;
+        until(is_loaded, || "nobody opens anything".to_owned()).await;
         let new = rotated(service, &old, 600).await;
         sender.send(new).expect("clients listen");
     };

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use vestibule::cli::dev::TenantCredentials;
 use vestibule::domain::key::{Ceilings, Key, KeySettings, KeyState, Mode, Scope};
 
 use crate::callers::{admin, fresh_timestamp, send_owned, text};
@@ -55,6 +56,46 @@ pub async fn make_key(service: &Service, tenant: &str, kind: &str, members: Valu
         |name: &str| made.body["credential"][name].as_str().map(str::to_owned).unwrap_or_default();
     let (public, secret) = (credential("publicId"), credential("secret"));
     Made { id: text(&made, "/key/keyId"), public, secret }
+}
+
+/// A key of a tenant, put in the place of what `held` had for that door. A widget's key may be used
+/// by the page of `held`, an embed key for everything, unless `members` say otherwise.
+pub async fn own_key(
+    service: &Service,
+    held: &mut TenantCredentials,
+    tenant: &str,
+    kind: &str,
+    members: &Value,
+) -> Made {
+    let mut own = match kind {
+        "embed" => json!({ "scope": "read-write" }),
+        "chat" => json!({ "allowsAllIntents": true, "allowedOrigins": [held.chat.origin] }),
+        _ => json!({}),
+    };
+    let all = own.as_object_mut().expect("an object");
+    all.extend(members.as_object().expect("an object").clone());
+    let made = make_key(service, tenant, kind, own).await;
+    let Made { public, secret, .. } = made.clone();
+    match kind {
+        "embed" => (held.embed.key, held.embed.secret) = (public, secret),
+        "chat" => held.chat.public_key = public,
+        _ => held.iframe.api_key = secret,
+    }
+    made
+}
+
+/// [`own_key`] for each of the three doors; their ids.
+pub async fn own_keys(
+    service: &Service,
+    held: &mut TenantCredentials,
+    tenant: &str,
+    members: &Value,
+) -> [String; 3] {
+    let mut ids = [const { String::new() }; 3];
+    for (id, kind) in ids.iter_mut().zip(["embed", "chat", "iframe"]) {
+        *id = own_key(service, held, tenant, kind, members).await.id;
+    }
+    ids
 }
 
 /// `pause` or `resume`.

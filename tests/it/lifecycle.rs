@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use vestibule::cli::dev::TenantCredentials;
 
 use crate::callers::{bearer, send_owned, text};
-use crate::keyring::{make_key, tenant_id};
+use crate::keyring::{own_keys, tenant_id};
 use crate::requests::{Answer, get, open_chat, open_embed, open_iframe, post, send};
 use crate::service::Service;
 
@@ -47,20 +47,8 @@ impl<'a> Backend<'a> {
     /// The demo tenant's backend with keys of its own, made with these members on top.
     pub async fn with_keys(service: &'a Service, members: Value) -> (Self, [String; 3]) {
         let (mut backend, id) = (Self::demo(service), tenant_id(service, "Demo shop").await);
-        let with = |own: Value| {
-            let mut all = own.as_object().expect("members").clone();
-            all.extend(members.as_object().expect("members").clone());
-            Value::from(all)
-        };
-        let embed = make_key(service, &id, "embed", with(json!({ "scope": "read-write" }))).await;
-        let own =
-            json!({ "allowsAllIntents": true, "allowedOrigins": [backend.tenant.chat.origin] });
-        let chat = make_key(service, &id, "chat", with(own)).await;
-        let iframe = make_key(service, &id, "iframe", with(json!({}))).await;
-        let tenant = &mut backend.tenant;
-        (tenant.embed.key, tenant.embed.secret) = (embed.public, embed.secret);
-        (tenant.chat.public_key, tenant.iframe.api_key) = (chat.public, iframe.secret);
-        (backend, [embed.id, chat.id, iframe.id])
+        let ids = own_keys(service, &mut backend.tenant, &id, &members).await;
+        (backend, ids)
     }
 
     /// Opens a session of a surface.

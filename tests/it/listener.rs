@@ -5,8 +5,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use vestibule::net::Patience;
 
-use crate::requests::{open_embed, open_iframe, post};
+use crate::errors::operation;
+use crate::requests::{fresh_timestamp, open_embed, open_iframe, post};
 use crate::service::Service;
 
 /// Far more than any of these waits takes.
@@ -14,10 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_millis(300);
 const REQUEST: &str = "GET /healthz HTTP/1.1\r\nhost: v\r\n\r\n";
 
-fn hurried() -> Service {
+fn with(change: impl FnOnce(&mut Patience)) -> Service {
     Service::start(|config| {
-        let patience = &mut config.listener.as_mut().expect("it is on by default").patience;
-        (patience.first_byte, patience.head, patience.head_bytes) = (SOON, SOON, 2048);
+        change(&mut config.listener.as_mut().expect("it is on by default").patience);
     })
 }
 
@@ -57,16 +58,17 @@ fn answer(stream: &mut TcpStream) -> String {
 
 #[test]
 fn a_silent_client_is_cut_without_a_word() {
-    let service = hurried();
+    let service = with(|patience| patience.first_byte = SOON);
     assert_eq!(rest(&mut connect(&service)), "");
 }
 
 #[test]
 fn a_head_that_does_not_end_is_408_and_one_too_long_431() {
-    let service = hurried();
-    let mut slow = connect(&service);
+    let hurried = with(|patience| patience.head = SOON);
+    let mut slow = connect(&hurried);
     slow.write_all(b"GET /healthz HTTP/1.1\r\nhost: v\r\n").expect("it listens");
     assert!(rest(&mut slow).starts_with("HTTP/1.1 408 "), "not told");
+    let service = with(|patience| patience.head_bytes = 2048);
     let mut long = connect(&service);
     let text = format!("GET /healthz HTTP/1.1\r\nhost: v\r\nx: {}", "a".repeat(2048));
     long.write_all(text.as_bytes()).expect("it listens");
@@ -79,7 +81,7 @@ fn a_head_that_does_not_end_is_408_and_one_too_long_431() {
 /// Drops of a head, each well before anybody is cut for silence, do not keep a connection.
 #[test]
 fn a_head_in_drops_is_cut_after_the_time_of_a_head() {
-    let service = hurried();
+    let service = with(|patience| patience.head = SOON);
     let mut stream = connect(&service);
     for request in 0..2 {
         if request == 1 {
@@ -106,7 +108,7 @@ fn a_head_in_drops_is_cut_after_the_time_of_a_head() {
 
 #[test]
 fn requests_follow_each_other_on_one_connection_and_may_be_sent_at_once() {
-    let service = hurried();
+    let service = Service::start(|_| {});
     let mut stream = connect(&service);
     for _ in 0..3 {
         stream.write_all(REQUEST.as_bytes()).expect("it listens");
@@ -120,12 +122,17 @@ fn requests_follow_each_other_on_one_connection_and_may_be_sent_at_once() {
 #[tokio::test]
 async fn bodies_as_large_as_allowed_pass() {
     let service = Service::start(|_| {});
-    let intents: Vec<_> = (0..90).map(|at| json!({ "id": format!("i{at}"), "n": "a" })).collect();
-    let body =
-        json!({ "uid": "u", "scopes": ["chat"], "unknown": intents, "x": "y".repeat(200_000) });
-    let answer = open_iframe(&service.base_url, &service.demo.demo, &body).await;
-    // Read whole and judged, not cut: the members are unknown.
-    assert_eq!(answer.status, 400, "{}", answer.text);
+    let most = operation("iframeSessionCreate").body.as_ref().expect("it has one").max_bytes;
+    let body = |more: usize| json!({ "uid": "u", "srcs": ["s"], "x": "y".repeat(more) });
+    let frame = body(0).to_string().len();
+    for short in [1, 0] {
+        let body = body(most - frame - short);
+        assert_eq!(body.to_string().len(), most - short);
+        let answer = open_iframe(&service.base_url, &service.demo.demo, &body).await;
+        // Read whole and judged, not cut: there is a member that nobody knows.
+        answer.refused(400, "invalid_input");
+        assert_eq!(answer.violations()[0].1, "/x", "{}", answer.text);
+    }
 }
 
 #[test]
@@ -172,6 +179,12 @@ async fn a_proxy_is_believed_when_it_is_trusted_and_not_otherwise() {
             }
         })
     };
+    let once = |trusted| {
+        let service = once(trusted);
+        // The minute does not end here.
+        service.context.clock.hold_at_ms(fresh_timestamp());
+        service
+    };
     let clients = ["203.0.113.1", "203.0.113.2", "203.0.113.1"];
     let seen = exchanges(&once(true), &clients).await;
     assert_eq!(seen.iter().map(|status| *status == 429).collect::<Vec<_>>(), [false, false, true]);
@@ -190,10 +203,7 @@ async fn without_the_guard_the_server_listens_itself() {
 
 #[test]
 fn a_connection_between_requests_has_an_end_of_its_own() {
-    let service = Service::start(|config| {
-        let patience = &mut config.listener.as_mut().expect("it is on by default").patience;
-        patience.idle = SOON;
-    });
+    let service = with(|patience| patience.idle = SOON);
     let mut stream = connect(&service);
     stream.write_all(REQUEST.as_bytes()).expect("it listens");
     let said = rest(&mut stream);
@@ -202,10 +212,7 @@ fn a_connection_between_requests_has_an_end_of_its_own() {
 
 #[test]
 fn a_connection_that_is_old_goes_after_its_answer() {
-    let service = Service::start(|config| {
-        let patience = &mut config.listener.as_mut().expect("it is on by default").patience;
-        patience.lifetime = SOON;
-    });
+    let service = with(|patience| patience.lifetime = SOON);
     let mut stream = connect(&service);
     std::thread::sleep(2 * SOON);
     stream.write_all(REQUEST.as_bytes()).expect("it listens");

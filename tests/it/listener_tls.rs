@@ -14,16 +14,18 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use vestibule::net::TlsFiles;
 
-use crate::process::Process;
+use crate::process::{LOG, Process};
 use crate::service::Service;
+use crate::webhook_receiver::until;
 
+const HOST: &str = "localhost";
 /// Far more than any of these waits takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A pair of files in `directory`; gives the certificate.
-fn write_pair(directory: &Path) -> (TlsFiles, CertificateDer<'static>) {
+/// A pair of files in `directory` for a host; gives the certificate.
+pub fn write_pair(directory: &Path, host: &str) -> (TlsFiles, CertificateDer<'static>) {
     let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        generate_simple_self_signed([host.to_owned()]).expect("a certificate");
     let files = TlsFiles { certificate: directory.join("c.pem"), key: directory.join("k.pem") };
     std::fs::write(&files.certificate, cert.pem()).expect("the directory is ours");
     write_key(&files.key, &signing_key);
@@ -45,7 +47,7 @@ async fn ask(at: SocketAddr, root: &CertificateDer<'static>) -> std::io::Result<
         .expect("suites")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let name = ServerName::try_from("localhost").expect("a name");
+    let name = ServerName::try_from(HOST).expect("a name");
     let stream = TcpStream::connect(at).await?;
     let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
     stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: v\r\nconnection: close\r\n\r\n").await?;
@@ -57,16 +59,20 @@ async fn ask(at: SocketAddr, root: &CertificateDer<'static>) -> std::io::Result<
 #[tokio::test]
 async fn a_new_certificate_is_taken_over_while_the_service_runs() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let (files, first) = write_pair(directory.path());
-    let service = Service::start(|config| {
-        config.listener.as_mut().expect("it is on by default").tls = Some(files);
-    });
-    assert!(service.context.public_url.starts_with("https://"), "{}", service.context.public_url);
-    let at: SocketAddr =
-        service.base_url.trim_start_matches("http://").parse().expect("an address");
+    let (files, first) = write_pair(directory.path(), HOST);
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let path = |file: &Path| file.to_str().expect("a plain path").to_owned();
+    let settings = [
+        ("VESTIBULE__LISTENER__TLS_CERTIFICATE", path(&files.certificate)),
+        ("VESTIBULE__LISTENER__TLS_KEY", path(&files.key)),
+    ];
+    let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let process = Process::start_with(data.path(), 0, &settings);
+    assert!(process.base_url.starts_with("https://"), "{}", process.base_url);
+    let at = SocketAddr::from(([127, 0, 0, 1], process.port()));
     let said = ask(at, &first).await.expect("a trusted answer");
     assert!(said.starts_with("HTTP/1.1 200 ") && said.ends_with('}'), "{said}");
-    let (_, second) = write_pair(directory.path());
+    let (_, second) = write_pair(directory.path(), HOST);
     let begun = Instant::now();
     while ask(at, &second).await.is_err() {
         assert!(begun.elapsed() < PATIENCE, "the new certificate is not used");
@@ -74,15 +80,20 @@ async fn a_new_certificate_is_taken_over_while_the_service_runs() {
     }
     ask(at, &first).await.expect_err("the old certificate is still used");
     // A pair that does not fit together, as between two writes, changes nothing.
+    let refused = || {
+        let log = std::fs::read_to_string(data.path().join(LOG)).expect("a log");
+        log.matches("the certificate stays what it was").count()
+    };
+    let before = refused();
     write_key(&directory.path().join("k.pem"), &KeyPair::generate().expect("a key"));
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    until(async || refused() > before, || "the pair is not looked at".to_owned()).await;
     ask(at, &second).await.expect("the pair before is kept");
 }
 
 #[tokio::test]
 async fn whoever_speaks_no_tls_is_cut() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let (files, _) = write_pair(directory.path());
+    let (files, _) = write_pair(directory.path(), HOST);
     let service = Service::start(|config| {
         config.listener.as_mut().expect("it is on by default").tls = Some(files);
     });
@@ -99,7 +110,7 @@ async fn whoever_speaks_no_tls_is_cut() {
 #[test]
 fn files_that_cannot_be_used_are_one_line_and_exit_2() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let (files, _) = write_pair(directory.path());
+    let (files, _) = write_pair(directory.path(), HOST);
     let data_dir = directory.path().join("data");
     let run = |certificate: &Path, key: &Path| {
         let mut command = Process::command();

@@ -1,18 +1,20 @@
 //! Rotating the master key of a service that is in use: nobody is refused, and the old key can go.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use vestibule::cli::dev::TenantCredentials;
 
+use crate::callers::text;
 use crate::cli::Desk;
 use crate::database::tamper;
 use crate::keyring::read_jwt;
 use crate::process::Process;
 use crate::requests::{get, open_embed, open_iframe, post, send};
+use crate::webhook_receiver::until;
 
 /// What callers saw while the key was rotated.
 #[derive(Default)]
@@ -57,6 +59,33 @@ async fn call(base: String, demo: TenantCredentials, seen: Arc<Seen>) -> Vec<Str
     tokens
 }
 
+/// Rotates the master key while four callers are at work, from whom nobody is refused; what the
+/// command said, and all tokens that they were given.
+async fn rotate_under_load(process: &Process, desk: &Desk<'_>) -> (Value, Vec<String>) {
+    let seen = Arc::<Seen>::default();
+    let callers: Vec<_> = (0..4)
+        .map(|_| {
+            let demo = process.demo.demo.clone();
+            tokio::spawn(call(process.base_url.clone(), demo, Arc::clone(&seen)))
+        })
+        .collect();
+    let answers = || seen.answers.load(Ordering::Relaxed);
+    until(async || answers() > 40, || "nobody is answered".to_owned()).await;
+    let rotated = tokio::task::block_in_place(|| desk.json(&["master-key", "rotate"]));
+    // It ends when the service has noticed: whoever opens a session from now on does by the new key.
+    let before = answers();
+    until(async || answers() > before + 40, || "nobody is answered any more".to_owned()).await;
+    seen.stop.store(true, Ordering::Relaxed);
+    let mut tokens = Vec::new();
+    for caller in callers {
+        tokens.extend(caller.await.expect("no caller panics"));
+    }
+    let refused = seen.refused.load(Ordering::Relaxed);
+    println!("{} answers during the rotation, {refused} refused", answers());
+    assert_eq!(refused, 0, "of {}", answers());
+    (rotated, tokens)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_rotation_under_load_refuses_nobody_and_the_old_key_can_go() {
     let data = tempfile::tempdir().expect("a temporary directory");
@@ -65,25 +94,7 @@ async fn a_rotation_under_load_refuses_nobody_and_the_old_key_can_go() {
     let before = desk.json(&["master-key", "status"]);
     let old = before["keys"][0]["key"].clone();
     desk.says(1, &["master-key", "rotate", "--retire"], "there is one key");
-    let seen = Arc::<Seen>::default();
-    let callers: Vec<_> = (0..4)
-        .map(|_| {
-            let demo = process.demo.demo.clone();
-            tokio::spawn(call(process.base_url.clone(), demo, Arc::clone(&seen)))
-        })
-        .collect();
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let rotated = tokio::task::block_in_place(|| desk.json(&["master-key", "rotate"]));
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    seen.stop.store(true, Ordering::Relaxed);
-    for caller in callers {
-        caller.await.expect("no caller panics");
-    }
-    let (answers, refused) =
-        (seen.answers.load(Ordering::Relaxed), seen.refused.load(Ordering::Relaxed));
-    println!("{answers} answers during the rotation, {refused} refused");
-    assert!(answers > 50, "{answers}");
-    assert_eq!(refused, 0, "of {answers}");
+    let (rotated, _) = rotate_under_load(&process, &desk).await;
 
     let after = desk.json(&["master-key", "status"]);
     assert_eq!(after["keys"][0]["key"], rotated["key"]);
@@ -134,7 +145,14 @@ async fn a_rotation_refuses_no_eddsa_token_and_publishes_the_keys_of_both_master
     // Without overlap, so that nobody waits for the minute of publication.
     let rotate = ["tenants", "rotate-signing-key", tenant, "--overlap", "0"];
     desk.json(&[&rotate[..], &["--algorithm", "eddsa"]].concat());
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    let inbox = json!({
+        "employeeId": process.demo.demo.embed.employee_id, "capabilities": ["showChatsList"],
+    });
+    let is_active = async || {
+        let opened = open_embed(&process.base_url, &process.demo.demo, &inbox).await;
+        read_jwt(&text(&opened, "/data/embedToken")).0["alg"] == "EdDSA"
+    };
+    until(is_active, || "the key pair does not sign".to_owned()).await;
     let kids = async || {
         let url = format!("{}/.well-known/jwks.json", process.base_url);
         let answer = send(reqwest::Method::GET, &url, &[], None).await;
@@ -142,33 +160,12 @@ async fn a_rotation_refuses_no_eddsa_token_and_publishes_the_keys_of_both_master
         keys.iter().map(|key| key["kid"].to_string()).collect::<BTreeSet<_>>()
     };
     let before = kids().await;
-    let (seen, used) = (Arc::<Seen>::default(), Arc::new(Mutex::new(BTreeSet::new())));
-    let callers: Vec<_> = (0..4)
-        .map(|_| {
-            let (base, demo) = (process.base_url.clone(), process.demo.demo.clone());
-            let (seen, used) = (Arc::clone(&seen), Arc::clone(&used));
-            tokio::spawn(async move {
-                let tokens = call(base, demo, seen).await;
-                let kids = tokens.iter().map(|token| read_jwt(token).0["kid"].to_string());
-                used.lock().expect("nobody panicked").extend(kids);
-            })
-        })
-        .collect();
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    tokio::task::block_in_place(|| desk.json(&["master-key", "rotate"]));
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    seen.stop.store(true, Ordering::Relaxed);
-    for caller in callers {
-        caller.await.expect("no caller panics");
-    }
-    let (answers, refused) =
-        (seen.answers.load(Ordering::Relaxed), seen.refused.load(Ordering::Relaxed));
-    println!("EdDSA: {answers} answers during the rotation, {refused} refused");
-    assert!(answers > 50 && refused == 0, "{refused} of {answers}");
+    let (_, tokens) = rotate_under_load(&process, &desk).await;
     let after = kids().await;
     assert_eq!((before.len(), after.len()), (2, 4), "{after:?}");
     assert!(after.is_superset(&before), "{after:?}");
-    let used = used.lock().expect("nobody panicked").clone();
+    let used: BTreeSet<_> =
+        tokens.iter().map(|token| read_jwt(token).0["kid"].to_string()).collect();
     assert!(used.len() == 2 && used.is_subset(&after), "of both master keys: {used:?}");
 }
 

@@ -7,8 +7,13 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::keyring::{demo_tenant, make_key};
-use crate::requests::{get, open_chat, open_embed, open_iframe, post, raw, send, signed};
+use crate::requests::{
+    fresh_timestamp, get, open_chat, open_embed, open_iframe, post, raw, send, signed,
+};
 use crate::service::Service;
+use crate::usage::usage;
+use crate::webhook_receiver::{Receiver, until};
+use crate::webhooks::Endpoint;
 
 fn service() -> Service {
     Service::start(|config| config.metrics_bind = Some("127.0.0.1:0".parse().expect("an address")))
@@ -197,12 +202,40 @@ async fn metrics_are_on_their_own_address_alone() {
     assert_eq!(other.metrics, None, "nobody asked for them");
 }
 
+/// Each attempt once, by what became of it.
+#[tokio::test]
+async fn attempts_to_deliver_a_webhook_are_counted_by_how_they_ended() {
+    let service = Service::start(|config| {
+        config.metrics_bind = Some("127.0.0.1:0".parse().expect("an address"));
+        config.webhooks.schedule.0 = vec![5; 2];
+    });
+    let tenant = demo_tenant(&service).await;
+    let [taken, full] = [Receiver::start().await, Receiver::start().await];
+    taken.answer(&["500 Oops\r\n"]);
+    full.always_answer("503 Busy\r\n");
+    for receiver in [&taken, &full] {
+        let events = ["session.created"];
+        let endpoint = Endpoint::create(&service, &tenant, &receiver.url, &events).await;
+        endpoint.post(&service, "test", None).await;
+    }
+    let expected = [("delivered", 1.0), ("retried", 3.0), ("given_up", 1.0)];
+    let counted = async || {
+        let samples = scrape(&service).await;
+        let name = |outcome| format!("embed_webhook_deliveries_total{{outcome=\"{outcome}\"}}");
+        expected.map(|(outcome, _)| (outcome, of(&samples, &name(outcome))))
+    };
+    until(async || counted().await[2].1 + counted().await[0].1 >= 2.0, || "not over".into()).await;
+    assert_eq!(counted().await, expected);
+}
+
 #[tokio::test]
 async fn a_limit_that_refuses_is_counted() {
     let service = Service::start(|config| {
         config.metrics_bind = Some("127.0.0.1:0".parse().expect("an address"));
         config.limits.redeem_per_minute = 1;
     });
+    // Neither the minute nor the day ends here.
+    service.context.clock.hold_at_ms(fresh_timestamp());
     let url = service.url("/api/v1/iframe/token");
     let body = json!({ "cache_key": format!("ck_{}", "0".repeat(43)) });
     let statuses = [post(&url, &[], &body).await.status, post(&url, &[], &body).await.status];
@@ -210,11 +243,9 @@ async fn a_limit_that_refuses_is_counted() {
     let demo = &service.demo.demo;
     let none = json!({ "uid": "u", "srcs": demo.iframe.source_ids, "limits": { "daily": 0 } });
     assert_eq!(open_iframe(&service.base_url, demo, &none).await.status, 200);
-    let key = [("authorization", format!("Bearer {}", demo.iframe.api_key))];
-    let url = service.url("/api/v1/usage/u/messages");
     for _ in 0..2 {
-        let headers = [(key[0].0, key[0].1.as_str())];
-        send(Method::POST, &url, &headers, None).await.refused(429, "limit_exceeded");
+        let full = usage(&service, demo, Method::POST, "/u/messages").await;
+        full.refused(429, "limit_exceeded");
     }
     let tenant = demo_tenant(&service).await;
     let ceilings = json!({ "ceilings": { "sessionsPerDay": 1 } });

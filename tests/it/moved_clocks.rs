@@ -9,6 +9,7 @@ use crate::callers::{Sent, admin, bearer, send_owned, signed_v2, text};
 use crate::requests::{Answer, get, post, signed};
 use crate::service::Service;
 use crate::test_keys::{CLOCK, EMPLOYEE, HOUR, MINUTE, TestKeys, ahead};
+use crate::usage::usage;
 
 const SECOND: i64 = 1000;
 
@@ -263,7 +264,7 @@ async fn quota_windows_begin_anew_and_take_back_and_are_apart_from_live_ones() {
     let (keys, now) = testers(&service).await;
     // Half past in some hour to come: the hour ends in half an hour, whatever the day.
     let at = (now / HOUR + 1) * HOUR + HOUR / 2;
-    let usage = async |method: Method, path: &str, at: i64| {
+    let of_tests = async |method: Method, path: &str, at: i64| {
         let path = format!("/api/v1/usage/tester{path}");
         keys.manage(method, &path, at, None).await
     };
@@ -271,31 +272,29 @@ async fn quota_windows_begin_anew_and_take_back_and_are_apart_from_live_ones() {
     assert_eq!(opened.status, 200, "{}", opened.text);
     let redeemed = keys.redeem(&text(&opened, "/cache_key"), at).await;
     assert_eq!(redeemed.body["limits"], json!({ "hourly": 1, "monthly": 3 }));
-    let first = usage(Method::POST, "/messages", at).await;
+    let first = of_tests(Method::POST, "/messages", at).await;
     assert_eq!(first.body["usage"]["hourly"]["remaining"], 0, "{}", first.text);
-    let full = usage(Method::POST, "/messages", at + HOUR / 2 - 1).await;
+    let full = of_tests(Method::POST, "/messages", at + HOUR / 2 - 1).await;
     full.refused(429, "limit_exceeded");
     assert_eq!(full.header("retry-after"), "1", "the hour ends in a millisecond");
-    assert_eq!(usage(Method::POST, "/messages", at + HOUR / 2).await.status, 201);
+    assert_eq!(of_tests(Method::POST, "/messages", at + HOUR / 2).await.status, 201);
     let refund = format!("/messages/{}", text(&first, "/message_id"));
-    assert_eq!(usage(Method::DELETE, &refund, at + HOUR).await.status, 204);
-    let read = usage(Method::GET, "", at + HOUR / 2).await;
+    assert_eq!(of_tests(Method::DELETE, &refund, at + HOUR).await.status, 204);
+    let read = of_tests(Method::GET, "", at + HOUR / 2).await;
     let windows = [&read.body["hourly"]["used"], &read.body["monthly"]["used"]];
     assert_eq!(windows, [1, 1], "taken back from the month, not from the later hour");
     // Forty days hold the end of any month: the next one has counted nothing.
     let later = at + 39 * 24 * HOUR;
-    let read = usage(Method::GET, "", later).await;
+    let read = of_tests(Method::GET, "", later).await;
     assert_eq!(read.body["monthly"]["used"], 0, "{}", read.text);
     // Live keys know nothing of it: neither limits nor messages nor windows that have not begun.
-    let url = service.url("/api/v1/usage/tester");
-    let live = get(&url, &keys.live.iframe.api_key).await;
-    assert!(live.body["hourly"].get("limit").is_none(), "{}", live.text);
-    assert_eq!(live.body["monthly"]["used"], 0, "{}", live.text);
-    let taken = format!("{url}{refund}");
-    let headers = [bearer(&keys.live.iframe.api_key)];
-    let refused = send_owned(&reqwest::Client::new(), Method::DELETE, &taken, &headers, None).await;
+    let live = async |method: Method, path: &str| usage(&service, &keys.live, method, path).await;
+    let read = live(Method::GET, "/tester").await;
+    assert!(read.body["hourly"].get("limit").is_none(), "{}", read.text);
+    assert_eq!(read.body["monthly"]["used"], 0, "{}", read.text);
+    let refused = live(Method::DELETE, &format!("/tester{refund}")).await;
     refused.refused(404, "message_not_found");
-    let listed = get(&service.url("/api/v1/usage"), &keys.live.iframe.api_key).await;
+    let listed = live(Method::GET, "").await;
     assert_eq!(listed.body["items"], json!([]), "{}", listed.text);
 }
 

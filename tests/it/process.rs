@@ -109,7 +109,7 @@ fn read(data_dir: &Path, name: &str) -> String {
 }
 
 fn answers(base_url: &str) -> bool {
-    let address = base_url.trim_start_matches("http://");
+    let address = base_url.trim_start_matches("http://").trim_start_matches("https://");
     address.parse().is_ok_and(|address| {
         std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok()
     })

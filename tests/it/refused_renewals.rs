@@ -11,7 +11,7 @@ use vestibule::domain::key::{Key, KeySettings, Scope};
 
 use crate::callers::text;
 use crate::database::query;
-use crate::keyring::{make_key, make_tenant, set_key};
+use crate::keyring::{make_tenant, own_keys, set_key};
 use crate::lifecycle::{Backend, EMPLOYEE, Opened};
 use crate::requests::{Answer, open_embed};
 use crate::service::Service;
@@ -109,15 +109,8 @@ impl<'a> Own<'a> {
         let settings = json!({ "name": "Own", "directory": "strict" });
         let (tenant, _) = make_tenant(service, settings).await;
         let mut backend = Backend::demo(service);
-        let origin = backend.tenant.chat.origin.clone();
-        let embed = make_key(service, &tenant, "embed", json!({ "scope": "read-write" })).await;
-        let members = json!({ "allowsAllIntents": true, "allowedOrigins": [origin] });
-        let chat = make_key(service, &tenant, "chat", members).await;
-        let iframe = make_key(service, &tenant, "iframe", json!({})).await;
-        let own = &mut backend.tenant;
-        (own.embed.key, own.embed.secret) = (embed.public, embed.secret);
-        (own.chat.public_key, own.iframe.api_key) = (chat.public, iframe.secret);
-        own.iframe.source_ids = serde_json::from_value(json!(["1"])).expect("ids");
+        own_keys(service, &mut backend.tenant, &tenant, &json!({})).await;
+        backend.tenant.iframe.source_ids = serde_json::from_value(json!(["1"])).expect("ids");
         let own = Self { backend, tenant };
         own.publish(true).await;
         own.put_source_and_directory().await;

@@ -251,12 +251,16 @@ async fn token_checked_reads_ask_the_database_nothing_more_for_an_idle_time_out(
             at(&service, 0);
             let opened = backend.open(surface).await;
             at(&service, 20);
-            // Whatever was read before is stale then.
-            tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
-            let before = store.counts();
-            assert_eq!(backend.use_token(&opened.token).await.status, 200);
-            let after = store.counts();
-            costs.push((surface, after.reads - before.reads));
+            // What the service asks for itself every second may fall into one of them.
+            let mut reads = Vec::new();
+            for _ in 0..3 {
+                // Whatever was read before is stale then.
+                tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+                let before = store.counts();
+                assert_eq!(backend.use_token(&opened.token).await.status, 200);
+                reads.push(store.counts().reads - before.reads);
+            }
+            costs.push((surface, reads.into_iter().min()));
         }
     }
     let (without, with) = costs.split_at(2);

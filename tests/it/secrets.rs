@@ -111,6 +111,7 @@ impl Canaries {
         for TenantCredentials { embed, chat, iframe } in [&demo.demo, &demo.other] {
             self.add("embed secret", &embed.secret);
             self.add("embed read secret", &embed.read_secret);
+            self.add("embed test secret", &embed.test_secret);
             self.add("identity secret", &chat.identity_secret);
             self.add("API key", &iframe.api_key);
             self.found.push(embed.key.clone());

@@ -22,7 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[tokio::test]
 async fn requests_already_begun_are_answered_after_sigterm() {
     let data = tempfile::tempdir().expect("a temporary directory");
-    let process = Process::start(data.path(), 0);
+    // As long as the end may take, so that a busy machine does not miss it.
+    let patient = [("VESTIBULE__LIMITS__BODY_DEADLINE_MS", "60000")];
+    let process = Process::start_with(data.path(), 0, &patient);
     let (port, base_url) = (process.port(), process.base_url.clone());
     let begun: Vec<_> = (0..IN_FLIGHT).map(|number| Begun::new(&process, number)).collect();
     let ending = std::thread::spawn(move || process.terminate());

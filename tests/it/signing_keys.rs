@@ -1,7 +1,6 @@
 //! A tenant's session-signing key: a new generation beside the old one, without a spurious 401.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,6 +9,7 @@ use crate::callers::{admin, text};
 use crate::keyring::{demo_tenant, make_tenant, open_demo, revoke_tenant};
 use crate::requests::{Answer, get, open_chat, open_iframe, post, send};
 use crate::service::Service;
+use crate::webhook_receiver::until;
 
 async fn rotate(service: &Service, tenant: &str, overlap_s: u32) -> Answer {
     let path = format!("/tenants/{tenant}/signing-keys/rotate");
@@ -140,14 +140,16 @@ async fn signing_key_rotation_under_load_refuses_nobody() {
         held
     };
     let rotation = async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        let more = async |count: usize| {
+            let enough = reads.load(Ordering::Relaxed) + count;
+            let is_so = async || reads.load(Ordering::Relaxed) >= enough;
+            until(is_so, || "nobody reads".to_owned()).await;
+        };
+        more(100).await;
         assert_eq!(rotate(service, &tenant, 600).await.status, 200);
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while states(service, &tenant).await[0].1 != "active" {
-            assert!(Instant::now() < deadline, "the new generation stays pending");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        let is_active = async || states(service, &tenant).await[0].1 == "active";
+        until(is_active, || "the new generation stays pending".to_owned()).await;
+        more(100).await;
         over.store(true, Ordering::Relaxed);
     };
     let (all, ()) = tokio::join!(futures::future::join_all((0..8).map(|_| client())), rotation);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use vestibule::cli::dev::TenantCredentials;
-use vestibule::domain::key::{Ceilings, Identity, Key, KeyKind, KeySettings, KeyState, Mode};
+use vestibule::domain::key::{Ceilings, Identity, Key, KeySettings, KeyState, Mode};
 use vestibule_api::register::OPERATIONS;
 
 use crate::callers::{Sent, admin, bearer, send_owned, signed_v2, text};
@@ -144,7 +144,7 @@ impl<'a> TestKeys<'a> {
 }
 
 async fn test_widget(service: &Service, tenant: &str) -> String {
-    let (context, kind) = (&service.context, KeyKind::Chat);
+    let context = &service.context;
     let public = context.ids.hex::<16>("pk_live_");
     let settings = KeySettings::Chat {
         allowed_intents: None,
@@ -166,7 +166,6 @@ async fn test_widget(service: &Service, tenant: &str) -> String {
         secrets: vec![context.provision("test").found_by(1, &public)],
         created_at: context.clock.now_ms(),
     };
-    assert_eq!(key.kind(), kind);
     let audit = context.audit(tenant, "test", "key.create", &key.id);
     context.store.create_key(key, audit, None).await.expect("the key is stored");
     public

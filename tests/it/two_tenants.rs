@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::json;
 
-use crate::callers::{admin, bearer, send_owned, text};
+use crate::callers::{admin, text};
 use crate::keyring::tenant_id;
 use crate::lifecycle::{Backend, Opened, SURFACES};
 use crate::requests::Answer;
@@ -205,9 +205,7 @@ impl World<'_> {
 
     async fn usage(&self, by: usize, method: Method, path: &str) -> Answer {
         let backend = &self.sides[by].backend;
-        let url = backend.service.url(&format!("/api/v1/usage{path}"));
-        let headers = [bearer(&backend.tenant.iframe.api_key)];
-        send_owned(&Client::new(), method, &url, &headers, None).await
+        crate::usage::usage(backend.service, &backend.tenant, method, path).await
     }
 
     /// What the operator is told about a tenant.

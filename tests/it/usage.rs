@@ -18,18 +18,26 @@ const NOVEMBER: i64 = 1_793_491_200_000;
 struct Host<'a> {
     service: &'a Service,
     tenant: &'a TenantCredentials,
-    client: Client,
+}
+
+/// A request of a host's backend about what its users have used; `path` is what follows `/usage`.
+pub async fn usage(
+    service: &Service,
+    tenant: &TenantCredentials,
+    method: Method,
+    path: &str,
+) -> Answer {
+    let url = service.url(&format!("/api/v1/usage{path}"));
+    send_owned(&Client::new(), method, &url, &[bearer(&tenant.iframe.api_key)], None).await
 }
 
 impl<'a> Host<'a> {
     fn demo(service: &'a Service) -> Self {
-        Self { service, tenant: &service.demo.demo, client: Client::new() }
+        Self { service, tenant: &service.demo.demo }
     }
 
     async fn ask(&self, method: Method, path: &str) -> Answer {
-        let url = self.service.url(&format!("/api/v1/usage{path}"));
-        let headers = [bearer(&self.tenant.iframe.api_key)];
-        send_owned(&self.client, method, &url, &headers, None).await
+        usage(self.service, self.tenant, method, path).await
     }
 
     async fn limit(&self, uid: &str, limits: Value) {

@@ -16,6 +16,7 @@ use crate::process::Process;
 use crate::requests::{Answer, fresh_timestamp, open_embed, open_iframe, post, send};
 use crate::service::Service;
 use crate::tools::python_environment;
+use crate::usage::usage;
 use crate::webhook_receiver::{Delivered, Receiver, until};
 use crate::webhooks::Endpoint;
 
@@ -100,13 +101,10 @@ async fn every_event_arrives_once_signed_and_as_documented() {
     backend(&service, Method::POST, &format!("/v1/sessions/{session}/renew"), None).await;
     let rotated = rotate_a_key(&service, &tenant).await;
     let mut ended = open_of(&service, "many", 3).await;
-    let count = "/api/v1/usage/many/messages";
-    backend(&service, Method::POST, count, None).await;
-    let headers = [bearer(&service.demo.demo.iframe.api_key)];
+    let count = async || usage(&service, &service.demo.demo, Method::POST, "/many/messages").await;
+    assert_eq!(count().await.status, 201);
     for _ in 0..2 {
-        let url = service.url(count);
-        let full = send_owned(&Client::new(), Method::POST, &url, &headers, None).await;
-        full.refused(429, "limit_exceeded");
+        count().await.refused(429, "limit_exceeded");
     }
     backend(&service, Method::DELETE, &format!("/v1/sessions/{session}"), None).await;
     // What ends is what was opened before.
@@ -180,16 +178,21 @@ async fn only_what_was_subscribed_to_is_sent_and_only_to_its_tenant() {
     let other = tenant_id(&service, "Other shop").await;
     let (mine, rotations, foreign) =
         (Receiver::start().await, Receiver::start().await, Receiver::start().await);
-    Endpoint::create(&service, &tenant, &mine.url, &["session.created"]).await;
-    Endpoint::create(&service, &tenant, &rotations.url, &["key.rotated"]).await;
-    Endpoint::create(&service, &other, &foreign.url, &ALL).await;
+    let endpoints = [
+        Endpoint::create(&service, &tenant, &mine.url, &["session.created"]).await,
+        Endpoint::create(&service, &tenant, &rotations.url, &["key.rotated"]).await,
+        Endpoint::create(&service, &other, &foreign.url, &ALL).await,
+    ];
     open_session(&service).await;
     rotate_a_key(&service, &tenant).await;
     let paused = make_key(&service, &tenant, "iframe", json!({})).await.id;
     assert_eq!(set_key(&service, &paused, "pause").await.status, 200);
     assert_eq!(mine.wait_for(1).await[0].event(), "session.created");
     assert_eq!(rotations.wait_for(1).await[0].event(), "key.rotated");
-    assert_eq!((mine.all().len(), rotations.all().len(), foreign.all().len()), (1, 1, 0));
+    // What is queued is queued with the act, so nothing can follow.
+    for (endpoint, count) in endpoints.iter().zip([1, 1, 0]) {
+        assert_eq!(endpoint.log(&service, "").await.len(), count, "{}", endpoint.path);
+    }
 }
 
 #[tokio::test]
