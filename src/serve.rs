@@ -91,7 +91,7 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let (mut terminate, mut interrupt) =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    let store = Store::open(&config.data_dir).await?;
+    let store = Store::open(&config.database).await?;
     let key_file = config.master_key_file.clone();
     let running = start(config, store.clone(), dev).await?;
     ready(&running.base_url);

@@ -378,7 +378,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_written_meanwhile_is_shown_once_by_whoever_follows() {
         let dir = tempfile::tempdir().expect("a directory");
-        let (store, any) = (Store::open(dir.path()).await.expect("opens"), AuditFilter::default());
+        let (store, any) =
+            (Store::open(&dir.path().into()).await.expect("opens"), AuditFilter::default());
         for id in ["aud_1", "aud_2"] {
             act(&store, id).await;
         }

@@ -81,7 +81,7 @@ impl From<Error> for Failure {
                 "wait until the older one ends, or rotate with --overlap 0, which ends both"
             }
             Error::Unavailable(_) | Error::Internal(_) => {
-                "check that the data directory is this service's and writable"
+                "check that data directory and database are this service's and writable"
             }
             Error::MissingCredentials
             | Error::InvalidApiKey
@@ -129,7 +129,7 @@ impl From<ServeError> for Failure {
                 "give listener.tls_certificate and listener.tls_key the PEM files of one pair"
             }
             ServeError::Store(_) | ServeError::Server(_) | ServeError::RequestLog(_) => {
-                "check that the data directory is this service's and writable"
+                "check that data directory and database are this service's and writable"
             }
         };
         match error {

@@ -92,7 +92,7 @@ impl Inspect {
 fn known_keys(workplace: Workplace) -> Result<Option<MasterKeys>, Failure> {
     let access = workplace.clone().access()?;
     if let Some(keys) = &access.master_keys
-        && Store::is_in(&access.data_dir)
+        && Store::is_in(&access.database)
     {
         // Retired ones too: age alone makes no token look forged.
         let all = workplace.work(async |desk| Ok(desk.store.signing_keys(0).await?))?;

@@ -7,18 +7,19 @@ use clap::Args;
 use super::Failure;
 use crate::config::{DataAccess, Overrides};
 use crate::context::{Clock, Ids};
+use crate::domain::database::Database;
 use crate::domain::sealing::MasterKeys;
 use crate::provision::Provision;
 use crate::resealing::Resealer;
 use crate::store::Store;
 
-/// The flags that say which data directory.
+/// The flags that say which data directory and database.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Workplace {
     /// The data directory of the service [default: ./data]
     #[arg(long, value_name = "D")]
     data_dir: Option<PathBuf>,
-    /// The TOML file of the service, for its data directory and master keys
+    /// The TOML file of the service, for its data directory, database and master keys
     #[arg(long, value_name = "F")]
     config: Option<PathBuf>,
 }
@@ -40,16 +41,18 @@ impl Workplace {
         Ok(DataAccess::load(&Overrides { data_dir, config, ..Overrides::default() })?)
     }
 
-    /// Does `work` on the store of the data directory. A running service does not mind: SQLite
-    /// takes several processes, and it notices what changed within a second.
+    /// Does `work` on the store. A running service does not mind: both databases take several
+    /// processes, and it notices what changed within a second.
     pub(super) fn work<T>(
         self,
         work: impl AsyncFnOnce(&Desk) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let DataAccess { data_dir, master_keys, master_key_file, .. } = self.access()?;
-        let shown = data_dir.display();
+        let DataAccess { database, master_keys, master_key_file, .. } = self.access()?;
+        let shown = database.shown();
         // A mistyped path must not become a second, empty database.
-        if !data_dir.is_dir() {
+        if let Database::Embedded(data_dir) = &database
+            && !data_dir.is_dir()
+        {
             let help = "start the service once, or give --data-dir the directory it uses";
             return Err(Failure::unusable(format!("there is no data directory {shown}"), help));
         }
@@ -62,7 +65,7 @@ impl Workplace {
             Failure::refused(format!("no thread can be started ({cause})"), "raise the limits")
         })?;
         runtime.block_on(async {
-            let store = Store::open(&data_dir).await?;
+            let store = Store::open(&database).await?;
             let (clock, ids) = (Clock::default(), Ids::default());
             let desk = Desk { store, clock, ids, master_keys, master_key_file };
             let done = match desk.require_fitting_keys().await {
@@ -92,7 +95,7 @@ impl Desk {
         if self.provision().master_keys_fit().await? {
             return Ok(());
         }
-        let help = "use the master keys that the service of this data directory runs with";
+        let help = "use the master keys that the service of this database runs with";
         Err(Failure::unusable("the master keys do not open this database", help))
     }
 }

@@ -31,6 +31,7 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("bind", Shape::Text),
     ("public_url", Shape::Text),
     ("data_dir", Shape::Text),
+    ("database.url", Shape::Secret),
     ("master_keys", Shape::Secrets),
     ("admin.token", Shape::Secret),
     ("log.format", Shape::Text),

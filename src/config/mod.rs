@@ -21,6 +21,7 @@ use std::str::FromStr;
 
 use secrecy::SecretString;
 
+use crate::domain::database::Database;
 use crate::domain::outbound::OutboundPolicy;
 use crate::domain::sealing::MasterKeys;
 use crate::limiter::{EdgeRates, Mode, Rate};
@@ -45,8 +46,10 @@ pub struct Config {
     pub bind: SocketAddr,
     /// Whether somebody chose `bind`; if not, `--dev` may take the next free port.
     pub bind_is_chosen: bool,
-    /// Where the database lives.
+    /// Where the embedded database, the request log and keys made on the spot live.
     pub data_dir: PathBuf,
+    /// Which database.
+    pub database: Database,
     /// They seal secrets at rest; the first seals, all open.
     pub master_keys: MasterKeys,
     /// The file that they stand in, if they do: it may change while the service runs.
@@ -130,11 +133,13 @@ pub struct Overrides {
     pub dev: bool,
 }
 
-/// What a command needs that works on the store of a data directory.
+/// What a command needs that works on a store.
 #[derive(Debug)]
 pub struct DataAccess {
-    /// Where the database lives.
+    /// As [`Config::data_dir`].
     pub data_dir: PathBuf,
+    /// Which database.
+    pub database: Database,
     /// The configured master keys, or those that `--dev` left in the data directory.
     pub master_keys: Option<MasterKeys>,
     /// As [`Config::master_key_file`].
@@ -197,6 +202,7 @@ impl Config {
             admin_token: secret::admin_token(&layers, dev)?,
             master_keys: secret::master_keys(&layers, &data_dir, dev)?,
             master_key_file: secret::master_key_file(&layers, &data_dir),
+            database: secret::database(&layers, &data_dir)?,
             data_dir,
         };
         Ok(config)
@@ -218,13 +224,14 @@ impl DataAccess {
     pub fn load(overrides: &Overrides) -> Result<Self, ConfigError> {
         let layers = read_layers(overrides, std::env::vars_os())?;
         let data_dir = read_data_dir(&layers);
+        let database = secret::database(&layers, &data_dir)?;
         let master_keys = secret::known_master_keys(&layers, &data_dir)?;
         let master_key_file = secret::master_key_file(&layers, &data_dir);
         let bind = layers.get("bind").map_or(Ok(DEFAULT_BIND), read_bind)?;
         let public_url = layers.get("public_url").map(read_public_url).transpose()?;
         let is_tls = listener::tls(&layers)?.is_some();
         let public_url = public_url.unwrap_or_else(|| url_of(bind, is_tls));
-        Ok(Self { data_dir, master_keys, master_key_file, public_url })
+        Ok(Self { data_dir, database, master_keys, master_key_file, public_url })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The secrets an operator gives: the master keys and the admin token.
+//! The secrets an operator gives: the master keys, the admin token and the database's address.
 //!
 //! Outside `--dev` nothing weak passes: missing, short, guessable or readable by others.
 
@@ -11,10 +11,12 @@ use super::ConfigError;
 use super::key_file::{MASTER_KEY_FILE, read_or_create_master_key, read_private};
 use super::key_list::read_master_keys;
 use super::layers::{Layers, Setting, split, variable};
+use crate::domain::database::Database;
 use crate::domain::sealing::MasterKeys;
 
 const MASTER_KEYS: &str = "master_keys";
 const ADMIN_TOKEN: &str = "admin.token";
+const DATABASE_URL: &str = "database.url";
 const ADMIN_TOKEN_MIN: usize = 32;
 
 /// Parts of secrets that people copy out of documentation.
@@ -84,6 +86,18 @@ pub(super) fn admin_token(layers: &Layers, dev: bool) -> Result<Option<SecretStr
         return Ok(Some(SecretString::from(token)));
     };
     Err(ConfigError::new(&setting.place, problem, make))
+}
+
+/// The database of a data directory, unless an address says another.
+pub(super) fn database(layers: &Layers, data_dir: &Path) -> Result<Database, ConfigError> {
+    let Some(setting) = layers.get(DATABASE_URL) else {
+        return Ok(Database::Embedded(data_dir.to_owned()));
+    };
+    Database::at(&read_one(setting)?).map_err(|bad| {
+        let remedy = "write postgres://user:password@host:5432/database, or leave it out for the \
+                      database in the data directory";
+        ConfigError::new(&setting.place, bad.to_string(), remedy)
+    })
 }
 
 pub(super) fn parse_master_keys(place: &str, texts: &[String]) -> Result<MasterKeys, ConfigError> {

@@ -184,6 +184,20 @@ const BAD_VALUES: &[BadValue] = &[
         &[("VESTIBULE__MASTER_KEYS", KEY), ("VESTIBULE__MASTER_KEYS_FILE", "y")],
         "VESTIBULE__MASTER_KEYS_FILE: it is given twice, also by VESTIBULE__MASTER_KEYS; keep one of the two",
     ),
+    (
+        "",
+        &[("VESTIBULE__DATABASE__URL", "mysql://host/chat")],
+        "VESTIBULE__DATABASE__URL: there is no database for `mysql:` addresses; write \
+         postgres://user:password@host:5432/database, or leave it out for the database in the data \
+         directory",
+    ),
+    (
+        "[database]\nurl = \"chat\"",
+        &[],
+        "vestibule.toml:2: database.url: it is no address; write \
+         postgres://user:password@host:5432/database, or leave it out for the database in the data \
+         directory",
+    ),
 ];
 
 #[test]
@@ -273,6 +287,27 @@ fn flag_wins_over_environment_over_file_over_default() {
     let flags = Overrides { bind: Some("127.0.0.1:3".to_owned()), ..Overrides::default() };
     let config = case.load_with(toml, &environment, &flags).expect("good");
     assert_eq!(config.bind.port(), 3);
+}
+
+#[test]
+fn the_database_is_the_data_directorys_unless_an_address_says_another() {
+    let case = Case::new();
+    let config = case.load("data_dir = \"elsewhere\"", &[]).expect("good");
+    assert!(
+        matches!(&config.database, Database::Embedded(at) if at == &PathBuf::from("elsewhere"))
+    );
+    case.file("url", "postgres://db.example/chat?password=s3cret\n", 0o600);
+    for (toml, environment) in [
+        ("[database]\nurl = \"postgres://db.example/chat?password=s3cret\"", None),
+        ("[database]\nurl_file = \"@/url\"", None),
+        ("", Some(("VESTIBULE__DATABASE__URL", "postgres://db.example/chat?password=s3cret"))),
+        ("", Some(("VESTIBULE__DATABASE__URL_FILE", "@/url"))),
+    ] {
+        let config = case.load(toml, environment.as_slice()).expect("good");
+        let Database::Postgres(url) = &config.database else { panic!("{config:?}") };
+        assert_eq!(url.expose_secret(), "postgres://db.example/chat?password=s3cret");
+        assert!(!format!("{config:?}").contains("s3cret"), "it is a secret");
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub mod ceiling;
 pub mod chat_session;
 pub mod chat_token;
 pub mod cipher;
+pub mod database;
 pub mod embed_session;
 pub mod erasure;
 pub mod explanation;

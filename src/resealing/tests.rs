@@ -24,7 +24,7 @@ impl World {
     /// A database sealed by the old key: two tenants with many embed keys.
     async fn sealed() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open(dir.path()).await.expect("opens");
+        let store = Store::open(&dir.path().into()).await.expect("opens");
         let keys = MasterKeys::parse([OLD]).expect("a key");
         let world = Self { _dir: dir, store, clock: Clock::default(), ids: Ids::default(), keys };
         assert!(world.provision().master_keys_fit().await.expect("asks"));
@@ -106,7 +106,7 @@ async fn a_run_goes_on_where_the_last_one_was_cut_off() {
 #[tokio::test]
 async fn of_two_instances_each_slice_is_one_s() {
     let world = World::sealed().await.rotated();
-    let elsewhere = Store::open(world._dir.path()).await.expect("opens");
+    let elsewhere = Store::open(&world._dir.path().into()).await.expect("opens");
     let other = Resealer { store: &elsewhere, ..world.resealer() };
     let (one, two) = tokio::join!(world.resealer().run(), other.run());
     one.and(two).expect("both end");

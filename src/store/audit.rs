@@ -96,6 +96,9 @@ async fn ends(
     let mut tenants: Vec<&str> = entries.iter().map(|entry| entry.tenant.as_str()).collect();
     tenants.sort_unstable();
     tenants.dedup();
+    for tenant in &tenants {
+        conn.reach(tenant).await?;
+    }
     let mut ends = read_ends(conn, &tenants).await?;
     tenants.retain(|tenant| !ends.contains_key(*tenant));
     if !tenants.is_empty() {

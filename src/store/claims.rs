@@ -6,6 +6,7 @@
 use super::Store;
 use super::cache::Caches;
 use super::engine::{Connection, Failure};
+use super::locks::Reach;
 use super::writer::Job;
 use crate::error::{Error, Result};
 
@@ -50,6 +51,10 @@ impl Job for UseUp {
             0 => Err(Failure::Refused(Error::SignatureReplayed)),
             _ => Ok(()),
         }
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::Tenants(Vec::new())
     }
 
     fn forget(&self, _: &Caches) {}

@@ -5,6 +5,7 @@
 
 use super::cache::Caches;
 use super::engine::{Connection, Failure};
+use super::locks::Reach;
 use super::writer::Job;
 use super::{Store, audit, delivery_log, webhooks};
 use crate::domain::audit::AuditEntry;
@@ -136,6 +137,10 @@ impl Job for ClaimRequest {
         Ok(claim)
     }
 
+    fn reach(&self) -> Reach<'_> {
+        Reach::Work("deliveries")
+    }
+
     fn forget(&self, _: &Caches) {}
 }
 
@@ -211,6 +216,10 @@ impl Job for Settled {
         Ok(held)
     }
 
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.delivery.tenant)
+    }
+
     fn forget(&self, _: &Caches) {}
 }
 
@@ -248,6 +257,10 @@ impl Job for Release {
     async fn run(&self, conn: &mut Connection) -> Result<u64, Failure> {
         let sql = "UPDATE webhook_deliveries SET lease = NULL, next_at = $2 WHERE lease = $1";
         conn.execute(sql, vec![self.lease.as_str().into(), self.now.into()]).await
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::Tenants(Vec::new())
     }
 
     fn forget(&self, _: &Caches) {}

@@ -2,6 +2,7 @@
 
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Row};
+use super::locks::Reach;
 use super::subscribers::{self, Message};
 use super::writer::Job;
 use super::{Store, audit, webhooks};
@@ -154,6 +155,10 @@ impl Job for Test {
         find(conn, (tenant, target), &webhook::message_id(target, cause, *at)).await
     }
 
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.audit.tenant)
+    }
+
     fn forget(&self, _: &Caches) {}
 }
 
@@ -178,6 +183,10 @@ impl Job for Replay {
         conn.subscribers.wake();
         audit::insert(conn, [&self.audit]).await?;
         find(conn, to, &self.id).await
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.audit.tenant)
     }
 
     fn forget(&self, _: &Caches) {}
@@ -208,6 +217,10 @@ impl Job for ReplayFailed {
         conn.subscribers.wake();
         audit::insert(conn, [&self.audit]).await?;
         Ok(queued)
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.audit.tenant)
     }
 
     fn forget(&self, _: &Caches) {}

@@ -4,6 +4,7 @@
 use super::Store;
 use super::cache::Caches;
 use super::engine::{Connection, Failure};
+use super::locks::Reach;
 use super::writer::Job;
 use crate::error::Result;
 
@@ -53,6 +54,9 @@ impl Store {
     }
 }
 
+/// What one instance at a time does.
+const UPKEEP: &str = "delivery upkeep";
+
 /// The most deliveries of one endpoint that one call changes.
 const SLICE: i64 = 1000;
 
@@ -75,6 +79,9 @@ impl Job for Settle {
     type Answer = bool;
 
     async fn run(&self, conn: &mut Connection) -> Result<bool, Failure> {
+        if !conn.claim(UPKEEP).await? {
+            return Ok(false);
+        }
         let sql = "UPDATE webhooks SET state = 'disabled', disabled_reason = 'operator', \
                    settling = 1 WHERE state = 'enabled' AND tenant_id IN \
                    (SELECT tenant_id FROM tenants WHERE revoked_at IS NOT NULL)";
@@ -92,6 +99,10 @@ impl Job for Settle {
             is_more |= changed > 0;
         }
         Ok(is_more)
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::Tenants(Vec::new())
     }
 
     fn forget(&self, _: &Caches) {}
@@ -152,6 +163,9 @@ impl Job for Purge {
     type Answer = bool;
 
     async fn run(&self, conn: &mut Connection) -> Result<bool, Failure> {
+        if !conn.claim(UPKEEP).await? {
+            return Ok(false);
+        }
         let sql = "DELETE FROM webhook_deliveries WHERE (tenant_id, delivery_id) IN \
                    (SELECT tenant_id, delivery_id FROM webhook_deliveries \
                    WHERE status <> 'pending' AND finished_at < $1 LIMIT 1000)";
@@ -175,6 +189,10 @@ impl Job for Purge {
             is_more |= *waiting_too_much == SLICE || *finished_too_much == SLICE;
         }
         Ok(is_more)
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::Tenants(Vec::new())
     }
 
     fn forget(&self, _: &Caches) {}

@@ -1,7 +1,7 @@
 //! The seam between what the store says and the database that hears it.
 //!
-//! Above it: portable SQL, plain values in, plain cells out. Below it: one driver per database;
-//! PostgreSQL joins as a second variant of [`Driver`] and [`Readers`]. Knows no table.
+//! Above it: portable SQL, plain values in, plain cells out. Below it: one driver per database.
+//! Knows no table.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,8 +9,9 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
-use super::sqlite;
+use super::locks::{self, Locks};
 use super::subscribers::Subscribers;
+use super::{postgres, sqlite};
 use crate::domain::audit::AuditEntry;
 use crate::error::{Error, Result};
 
@@ -27,12 +28,14 @@ pub(super) struct Connection {
 
 enum Driver {
     Sqlite(sqlite::Writer),
+    Postgres(postgres::Writer),
 }
 
 /// The connections that read. They never write.
 #[derive(Clone)]
 pub(super) enum Readers {
     Sqlite(sqlite::Readers),
+    Postgres(postgres::Readers),
 }
 
 /// A statement. Its text is fixed in the source; values travel beside it.
@@ -80,6 +83,8 @@ pub(super) enum Failure {
     Refused(Error),
     /// The database cannot be reached, is full or busy: not the statement's fault.
     Gone(String),
+    /// Another transaction was in the way; the same may succeed a moment later.
+    Again(String),
     /// The statement breaks a constraint or does not fit: the transaction is spoilt.
     Statement(String),
 }
@@ -92,27 +97,66 @@ impl Connection {
 
     /// Writes to SQLite. `queued` is told of every delivery that is queued.
     pub(super) fn sqlite(writer: sqlite::Writer, queued: Arc<Notify>) -> Self {
-        let (driver, subscribers) = (Driver::Sqlite(writer), Subscribers::new(queued));
-        Self { driver, unchained: Vec::new(), subscribers }
+        Self::new(Driver::Sqlite(writer), queued)
     }
 
-    pub(super) async fn begin(&mut self) -> Result<(), Failure> {
+    /// Writes to PostgreSQL. `queued` is told of every delivery that is queued.
+    pub(super) fn postgres(writer: postgres::Writer, queued: Arc<Notify>) -> Self {
+        Self::new(Driver::Postgres(writer), queued)
+    }
+
+    fn new(driver: Driver, queued: Arc<Notify>) -> Self {
+        Self { driver, unchained: Vec::new(), subscribers: Subscribers::new(queued) }
+    }
+
+    /// Whether other instances may write while this one does.
+    pub(super) fn is_shared(&self) -> bool {
+        match &self.driver {
+            Driver::Sqlite(_) => false,
+            Driver::Postgres(_) => true,
+        }
+    }
+
+    /// Begins a transaction. `locks` is what it reaches; nothing where nobody else writes.
+    pub(super) async fn begin(&mut self, locks: Locks) -> Result<(), Failure> {
         self.unchained.clear();
         match &mut self.driver {
             Driver::Sqlite(conn) => conn.begin().await,
+            Driver::Postgres(conn) => conn.begin(locks).await,
+        }
+    }
+
+    /// Lets the running transaction read and write what is a tenant's. No statement for a tenant
+    /// that [`Connection::begin`] was told of.
+    pub(super) async fn reach(&mut self, tenant: &str) -> Result<(), Failure> {
+        match &mut self.driver {
+            Driver::Sqlite(_) => Ok(()),
+            Driver::Postgres(conn) => conn.widen(tenant).await,
+        }
+    }
+
+    /// Whether the running transaction alone does a piece of work until it ends; false while
+    /// another instance does.
+    pub(super) async fn claim(&mut self, work: &str) -> Result<bool, Failure> {
+        match &mut self.driver {
+            Driver::Sqlite(_) => Ok(true),
+            Driver::Postgres(conn) => conn.claim(locks::work_key(work)).await,
         }
     }
 
     pub(super) async fn commit(&mut self) -> Result<(), Failure> {
         match &mut self.driver {
             Driver::Sqlite(conn) => conn.commit().await,
+            Driver::Postgres(conn) => conn.commit().await,
         }
     }
 
-    /// Takes what was overwritten out of the files; false when that has to wait for a reader.
+    /// Takes what was overwritten out of the files; false when that has to wait, on PostgreSQL for
+    /// its vacuum.
     pub(super) async fn checkpoint(&mut self) -> Result<bool, Failure> {
         match &mut self.driver {
             Driver::Sqlite(conn) => conn.checkpoint().await,
+            Driver::Postgres(_) => Ok(false),
         }
     }
 
@@ -121,12 +165,14 @@ impl Connection {
         self.subscribers.forget();
         match &mut self.driver {
             Driver::Sqlite(conn) => conn.recover().await,
+            Driver::Postgres(conn) => conn.recover().await,
         }
     }
 
     pub(super) async fn close(self) {
         match self.driver {
             Driver::Sqlite(conn) => conn.close().await,
+            Driver::Postgres(conn) => conn.close().await,
         }
     }
 
@@ -138,6 +184,7 @@ impl Connection {
     ) -> Result<u64, Failure> {
         match &mut self.driver {
             Driver::Sqlite(conn) => conn.execute(sql.into(), values).await,
+            Driver::Postgres(conn) => conn.execute(sql.into(), &values).await,
         }
     }
 
@@ -149,6 +196,7 @@ impl Connection {
     ) -> Result<Vec<Row>, Failure> {
         match &mut self.driver {
             Driver::Sqlite(conn) => conn.fetch(sql.into(), values).await,
+            Driver::Postgres(conn) => conn.fetch(sql.into(), &values).await,
         }
     }
 
@@ -182,6 +230,7 @@ impl Readers {
     ) -> Result<Vec<Row>, Failure> {
         match self {
             Self::Sqlite(readers) => readers.fetch(sql, values).await,
+            Self::Postgres(readers) => readers.fetch(sql, &values).await,
         }
     }
 
@@ -189,12 +238,22 @@ impl Readers {
     pub(super) fn queries(&self) -> u64 {
         match self {
             Self::Sqlite(readers) => readers.queries(),
+            Self::Postgres(readers) => readers.queries(),
         }
     }
 
     pub(super) async fn close(&self) {
         match self {
             Self::Sqlite(readers) => readers.close().await,
+            Self::Postgres(readers) => readers.close().await,
+        }
+    }
+
+    /// Whether other instances may write while this one does.
+    pub(super) fn is_shared(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(_) => true,
         }
     }
 }
@@ -203,7 +262,7 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(error) => error,
-            Failure::Gone(why) => Self::Unavailable(why),
+            Failure::Gone(why) | Failure::Again(why) => Self::Unavailable(why),
             Failure::Statement(why) => Self::Internal(why),
         }
     }

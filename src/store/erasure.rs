@@ -15,6 +15,7 @@ use vestibule_runtime::Violation;
 use super::cache::Caches;
 use super::engine::{Cell, Connection, Failure, Row, Value};
 use super::holdings::{HOLDINGS, Holding, SLICE, STATEMENTS};
+use super::locks::Reach;
 use super::writer::Job;
 use super::{Store, audit};
 use crate::domain::audit::{AuditEntry, Subject, SubjectKey};
@@ -255,6 +256,10 @@ impl Job for Remove {
         Ok(removed)
     }
 
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.tenant)
+    }
+
     fn forget(&self, caches: &Caches) {
         caches.drop_everything();
     }
@@ -281,6 +286,10 @@ impl Job for Bury {
         let sql = "UPDATE audit_chains SET subject_key = $2 WHERE tenant_id = $1";
         conn.execute(sql, vec![self.tenant.as_str().into(), nothing.into()]).await?;
         audit::insert(conn, [&self.entry.clone().with("everything", true)]).await
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.tenant)
     }
 
     fn forget(&self, caches: &Caches) {

@@ -7,6 +7,7 @@
 use super::Store;
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Row};
+use super::locks::Reach;
 use super::subscribers::{self, Message, session_columns};
 use super::writer::Job;
 use crate::domain::webhook::{EventType, Subject};
@@ -64,6 +65,10 @@ impl Job for Tell {
     type Answer = bool;
 
     async fn run(&self, conn: &mut Connection) -> Result<bool, Failure> {
+        // Another instance is telling.
+        if !conn.claim("expiries").await? {
+            return Ok(false);
+        }
         let sql = "SELECT expires_at, session_id FROM webhook_expiries WHERE name = 'told'";
         let Some(mut told) = conn.fetch(sql, Vec::new()).await?.pop() else { return Ok(false) };
         let values = vec![told.int(0)?.into(), self.until.into(), told.text(1)?.into()];
@@ -77,6 +82,10 @@ impl Job for Tell {
             conn.execute(sql, vec![(*expires_at).into(), id.into()]).await?;
         }
         Ok(is_whole)
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::Tenants(Vec::new())
     }
 
     fn forget(&self, _: &Caches) {}

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use super::Store;
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Rows, Value};
+use super::locks::Reach;
 use super::writer::Job;
 use crate::domain::idempotency::Claim;
 use crate::error::{Error, Result};
@@ -216,6 +217,10 @@ impl<J: Job, T: 'static> Job for Once<J, T> {
         let answer = answer.map_err(|error| Failure::Statement(error.to_string()))?;
         conn.insert(&ANSWERS, receipt.row(answer).into()).await?;
         Ok(effect)
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        self.job.reach()
     }
 
     fn forget(&self, caches: &Caches) {

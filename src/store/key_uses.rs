@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::Store;
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Rows, Value};
+use super::locks::Reach;
 use super::writer::Job;
 use crate::domain::key::{KeyUse, MOST_ORIGINS, NotedUse};
 use crate::error::Result;
@@ -75,7 +76,10 @@ impl Job for NoteUses {
     async fn run(&self, conn: &mut Connection) -> Result<(), Failure> {
         let (mut uses, mut origins): (Vec<Value>, Vec<Value>) = (Vec::new(), Vec::new());
         let most = i64::try_from(MOST_ORIGINS).unwrap_or(i64::MAX);
-        for NotedUse { tenant, key, at, origins: seen } in &self.noted {
+        // In one order, so that two instances never wait for each other.
+        let mut noted: Vec<_> = self.noted.iter().collect();
+        noted.sort_unstable_by_key(|it| (&it.tenant, &it.key));
+        for NotedUse { tenant, key, at, origins: seen } in noted {
             uses.extend([tenant.into(), key.into(), Value::from(*at)]);
             for (origin, at) in seen {
                 let row = [tenant.into(), key.into(), origin.into(), Value::from(*at), most.into()];
@@ -84,6 +88,10 @@ impl Job for NoteUses {
         }
         conn.insert(&USES, uses).await?;
         conn.insert(&ORIGINS, origins).await.map(drop)
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::Tenants(Vec::new())
     }
 
     fn forget(&self, _: &Caches) {}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::cache::Caches;
 use super::engine::{Connection, Failure, to_json};
 use super::idempotency::{Once, Receipt};
+use super::locks::Reach;
 use super::writer::Job;
 use super::{Store, audit, key_rows, tenants};
 use crate::domain::key::{Kept, Key, KeyKind, KeyState};
@@ -180,6 +181,10 @@ impl Job for CreateKey {
         audit::insert(conn, [&self.audit]).await
     }
 
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.key.tenant)
+    }
+
     /// A new key may bring a new origin.
     fn forget(&self, caches: &Caches) {
         caches.origins.drop_all();
@@ -200,6 +205,10 @@ impl Job for PutKey {
         conn.execute(key_rows::DELETE_SECRETS, vec![tenant.into(), id.into()]).await?;
         insert(conn, key_rows::UPSERT, &self.key).await?;
         audit::insert(conn, [&self.audit]).await
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.key.tenant)
     }
 
     fn forget(&self, caches: &Caches) {
@@ -272,6 +281,10 @@ impl Job for SetKeyState {
         Ok(key)
     }
 
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.tenant)
+    }
+
     fn forget(&self, caches: &Caches) {
         caches.drop_keys();
     }
@@ -311,6 +324,10 @@ impl Job for UpdateKey {
         Ok(after)
     }
 
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.tenant)
+    }
+
     fn forget(&self, caches: &Caches) {
         caches.drop_keys();
     }
@@ -335,6 +352,10 @@ impl Job for RotateKey {
         insert_secrets(conn, &self.rotated).await?;
         audit::insert(conn, [&self.audit]).await?;
         by_name(conn, tenant, id).await
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.rotated.tenant)
     }
 
     fn forget(&self, caches: &Caches) {

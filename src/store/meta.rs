@@ -4,6 +4,7 @@
 use super::Store;
 use super::cache::Caches;
 use super::engine::{Connection, Failure};
+use super::locks::Reach;
 use super::writer::Job;
 use crate::domain::sealing::Sealed;
 use crate::error::Result;
@@ -52,6 +53,10 @@ impl Job for RememberKeyCheck {
         row.map_or_else(|| Ok(self.check.clone()), |mut row| Ok(Sealed(row.bytes(0)?)))
     }
 
+    fn reach(&self) -> Reach<'_> {
+        Reach::Tenants(Vec::new())
+    }
+
     fn forget(&self, _: &Caches) {}
 }
 
@@ -63,6 +68,10 @@ impl Job for Nothing {
 
     async fn run(&self, conn: &mut Connection) -> Result<(), Failure> {
         conn.fetch("SELECT 1", Vec::new()).await.map(drop)
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::Tenants(Vec::new())
     }
 
     fn forget(&self, _: &Caches) {}

@@ -24,8 +24,15 @@ mod idempotency;
 mod key_rows;
 mod key_uses;
 mod keys;
+mod locks;
 mod meta;
+mod migrations;
+#[cfg(test)]
+mod on_postgres;
+#[cfg(test)]
+mod on_sqlite;
 mod openings;
+mod postgres;
 mod purge;
 mod script;
 mod sealed_values;
@@ -41,19 +48,17 @@ mod sources;
 mod sqlite;
 mod subscribers;
 mod tenants;
-#[cfg(test)]
-mod tests;
 mod themes;
 mod usage;
 mod usage_rows;
 mod webhooks;
 mod writer;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use crate::domain::database::Database;
 use crate::error::Result;
 
 pub use audit_trail::{AuditFilter, AuditPage};
@@ -64,6 +69,7 @@ pub use directory::DirectoryKind;
 pub use erasure::{Erasure, HeldPage};
 pub use figures::{CacheFigures, Figures};
 pub use idempotency::Receipt;
+pub use migrations::Migrations;
 pub use openings::VariablesCheck;
 pub use purge::Purged;
 pub use sealed_values::{Resealing, SealedValue};
@@ -71,7 +77,6 @@ pub use session_ends::{Sweep, Swept};
 pub use session_pages::{Judged, SessionPage};
 pub use session_renewals::Renew;
 pub use sessions::{OpenedChat, Redeemed};
-pub use sqlite::Migrations;
 pub use usage::{Message, UsageFilter};
 pub use writer::Counts;
 
@@ -96,15 +101,18 @@ pub struct Ready {
 }
 
 impl Store {
-    /// Opens the database in `data_dir`; directory, file and tables are made as needed. Safe for
-    /// many processes at once.
+    /// Opens a database; an embedded one's directory and file are made as needed, and the tables of
+    /// any. Safe for many processes at once.
     ///
     /// # Errors
-    /// `Unavailable` when the directory or file cannot be used, `Internal` when the database
-    /// belongs to a newer release or its library is unsound.
-    pub async fn open(data_dir: &Path) -> Result<Self> {
+    /// `Unavailable` when the directory, file or server cannot be used, `Internal` when the
+    /// database belongs to a newer release or would lose what it acknowledged.
+    pub async fn open(database: &Database) -> Result<Self> {
         let queued = Arc::new(Notify::new());
-        let (conn, readers) = sqlite::open(data_dir, queued.clone()).await?;
+        let (conn, readers) = match database {
+            Database::Embedded(data_dir) => sqlite::open(data_dir, queued.clone()).await?,
+            Database::Postgres(url) => postgres::open(url, queued.clone()).await?,
+        };
         let caches = Arc::new(cache::Caches::new());
         let writer = writer::Queue::start(conn, caches.clone());
         audit::adopt(&readers, &writer).await?;
@@ -112,29 +120,39 @@ impl Store {
         Ok(Self { readers, writer, caches, queued, uses, exceeded })
     }
 
-    /// Opens the database in `data_dir`, migrated already, to be read and left as it is: nothing is
-    /// made and no write is possible.
+    /// Opens a database, migrated already, to be read and left as it is: nothing is made and no
+    /// write is possible.
     ///
     /// # Errors
-    /// `Unavailable` when the file cannot be read.
-    pub async fn inspect(data_dir: &Path) -> Result<Self> {
+    /// `Unavailable` when the file or the server cannot be read.
+    pub async fn inspect(database: &Database) -> Result<Self> {
+        let readers = match database {
+            Database::Embedded(data_dir) => sqlite::inspect(data_dir).await?,
+            Database::Postgres(url) => postgres::inspect(url).await?,
+        };
         let (queued, caches) = (Arc::default(), Arc::new(cache::Caches::new()));
-        let (readers, writer) = (sqlite::inspect(data_dir).await?, writer::Queue::closed());
+        let writer = writer::Queue::closed();
         let (uses, exceeded) = Default::default();
         Ok(Self { readers, writer, caches, queued, uses, exceeded })
     }
 
-    /// How far the database in `data_dir` is migrated; `None` when there is none. Changes nothing.
+    /// How far a database is migrated; `None` when there is none. Changes nothing.
     ///
     /// # Errors
-    /// `Unavailable` when the file cannot be read.
-    pub async fn migrations(data_dir: &Path) -> Result<Option<Migrations>> {
-        sqlite::migrations(data_dir).await
+    /// `Unavailable` when the file or the server cannot be read.
+    pub async fn migrations(database: &Database) -> Result<Option<Migrations>> {
+        match database {
+            Database::Embedded(data_dir) => sqlite::migrations(data_dir).await,
+            Database::Postgres(url) => postgres::migrations(url).await,
+        }
     }
 
-    /// Whether a store was ever opened in `data_dir`.
-    pub fn is_in(data_dir: &Path) -> bool {
-        sqlite::file(data_dir).is_file()
+    /// Whether a store was ever opened there, as far as this machine can tell without asking.
+    pub fn is_in(database: &Database) -> bool {
+        match database {
+            Database::Embedded(data_dir) => sqlite::file(data_dir).is_file(),
+            Database::Postgres(_) => true,
+        }
     }
 
     /// Writes everything queued, then closes all connections. Later calls are `Unavailable`.

@@ -90,6 +90,11 @@ impl Opening {
         self.door.surface()
     }
 
+    /// Whose session it is.
+    pub(super) fn tenant(&self) -> &str {
+        &self.session.tenant
+    }
+
     pub(super) fn opened(self, continued: Continued) -> Opened {
         let fresh = match self.door {
             Door::Chat { conversation, .. } => Some(conversation),

@@ -3,6 +3,7 @@
 use super::Store;
 use super::cache::Caches;
 use super::engine::{Connection, Failure};
+use super::locks::Reach;
 use super::writer::Job;
 use crate::domain::usage::Window;
 use crate::error::Result;
@@ -47,11 +48,13 @@ impl Store {
 pub(super) const REPLAYS: &str = "DELETE FROM replays \
      WHERE (tenant_id, key_id, expires_at, mac) IN \
      (SELECT tenant_id, key_id, expires_at, mac FROM replays WHERE expires_at < $1 LIMIT 1000)";
-/// Before their sessions, which say which ones go.
+/// Before their sessions, which say which ones go: the same ones, hence the order.
 pub(super) const USES: &str = "DELETE FROM session_uses WHERE (tenant_id, session_id) IN \
-     (SELECT tenant_id, session_id FROM sessions WHERE expires_at < $1 LIMIT 1000)";
+     (SELECT tenant_id, session_id FROM sessions WHERE expires_at < $1 \
+     ORDER BY expires_at, session_id LIMIT 1000)";
 pub(super) const SESSIONS: &str = "DELETE FROM sessions WHERE (tenant_id, session_id) IN \
-     (SELECT tenant_id, session_id FROM sessions WHERE expires_at < $1 LIMIT 1000)";
+     (SELECT tenant_id, session_id FROM sessions WHERE expires_at < $1 \
+     ORDER BY expires_at, session_id LIMIT 1000)";
 pub(super) const ANSWERS: &str = "DELETE FROM idempotency WHERE (tenant_id, claim) IN \
      (SELECT tenant_id, claim FROM idempotency WHERE expires_at < $1 LIMIT 1000)";
 
@@ -72,6 +75,10 @@ impl Job for Purge {
     type Answer = Purged;
 
     async fn run(&self, conn: &mut Connection) -> Result<Purged, Failure> {
+        // While another instance cleans up, there is nothing left to do here.
+        if !conn.claim("purge").await? {
+            return Ok(Purged { replays: 0, sessions: 0, answers: 0, messages: 0 });
+        }
         conn.execute(USES, vec![self.sessions_before.into()]).await?;
         Ok(Purged {
             replays: conn.execute(REPLAYS, vec![self.now.into()]).await?,
@@ -79,6 +86,10 @@ impl Job for Purge {
             answers: conn.execute(ANSWERS, vec![self.now.into()]).await?,
             messages: conn.execute(MESSAGES, vec![counted_from(self.now).into()]).await?,
         })
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::Tenants(Vec::new())
     }
 
     fn forget(&self, _: &Caches) {}

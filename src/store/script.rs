@@ -3,6 +3,7 @@
 use super::audit;
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Value};
+use super::locks::Reach;
 use super::writer::Job;
 use crate::domain::session::AuditEntry;
 
@@ -23,6 +24,10 @@ impl Job for Script {
             conn.execute(*sql, values.clone()).await?;
         }
         audit::insert(conn, [&self.audit]).await
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.tenant)
     }
 
     fn forget(&self, caches: &Caches) {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Store;
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Row, Value};
+use super::locks::Reach;
 use super::meta::KEY_CHECK;
 use super::writer::Job;
 use crate::domain::sealing::{Place, Sealed};
@@ -223,6 +224,10 @@ impl Job for Advance {
             conn.execute(sql, vec![check.0.as_slice().into(), KEY_CHECK.into()]).await?;
         }
         Ok(true)
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::Tenants(Vec::new())
     }
 
     fn forget(&self, caches: &Caches) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Row, Value};
+use super::locks::Reach;
 use super::session_lists::id_of;
 use super::session_rows::{from_sessions, overview, overview_columns};
 use super::writer::Job;
@@ -109,6 +110,10 @@ impl Job for Revoke {
         Ok(true)
     }
 
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.tenant)
+    }
+
     fn forget(&self, caches: &Caches) {
         caches.sessions.drop_one(&self.tenant, &self.id);
     }
@@ -173,6 +178,10 @@ impl<D: Fn() -> String + Send + Sync + 'static> Job for Slice<D> {
         let not_revocable = over.count() as u64;
         let next = (found.len() == SWEEP_SLICE).then(|| last.id.clone());
         Ok((Swept { revoked, not_revocable }, next))
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.sweep.tenant)
     }
 
     fn forget(&self, caches: &Caches) {

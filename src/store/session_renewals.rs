@@ -2,6 +2,7 @@
 
 use super::cache::Caches;
 use super::engine::{Connection, Failure};
+use super::locks::Reach;
 use super::session_rows::{earlier_json, session};
 use super::sessions::BY_NAME;
 use super::writer::Job;
@@ -59,6 +60,10 @@ impl Job for Renewal {
         conn.execute(sql, values).await?;
         audit::insert(conn, [&self.audit]).await?;
         Ok(renewed)
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.tenant)
     }
 
     fn forget(&self, caches: &Caches) {

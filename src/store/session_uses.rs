@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use super::Store;
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Rows, Value};
+use super::locks::Reach;
 use super::writer::Job;
 use crate::domain::session::Session;
 use crate::error::Result;
@@ -71,10 +72,17 @@ impl Job for Write {
     type Answer = ();
 
     async fn run(&self, conn: &mut Connection) -> Result<(), Failure> {
+        // In one order, so that two instances never wait for each other.
+        let mut uses: Vec<_> = self.uses.iter().collect();
+        uses.sort_unstable();
         let row = |((tenant, id), at): &'_ ((String, String), i64)| {
             [Value::from(tenant.clone()), id.clone().into(), (*at).into()]
         };
-        conn.insert(&USES, self.uses.iter().flat_map(row).collect()).await.map(drop)
+        conn.insert(&USES, uses.into_iter().flat_map(row).collect()).await.map(drop)
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::Tenants(Vec::new())
     }
 
     fn forget(&self, caches: &Caches) {

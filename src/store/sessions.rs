@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Row};
 use super::idempotency::Receipt;
+use super::locks::Reach;
 use super::openings::{Door, Opened, Opening, VariablesCheck};
 use super::session_rows::{AFTER, columns, from_sessions, session};
 use super::writer::Job;
@@ -123,7 +124,18 @@ impl Store {
         clock: AskedClock,
         audit_id: String,
     ) -> Result<Redeemed> {
-        self.writer.run(Redeem { hash: cache_key_hash.into(), clock, audit_id }).await
+        let tenant = self.tenant_of_cache_key(cache_key_hash).await?;
+        self.writer.run(Redeem { tenant, hash: cache_key_hash.into(), clock, audit_id }).await
+    }
+
+    /// Whose session a cache key is of, where a write has to say so beforehand.
+    async fn tenant_of_cache_key(&self, hash: &[u8]) -> Result<Option<String>> {
+        if !self.readers.is_shared() {
+            return Ok(None);
+        }
+        let sql = "SELECT tenant_id FROM sessions WHERE cache_key_hash = $1";
+        let row = self.readers.fetch(sql, vec![hash.into()]).await?.pop();
+        Ok(row.map(|mut row| row.text(0)).transpose()?)
     }
 
     /// A tenant's session, revoked and expired ones too. At most a second old.
@@ -180,6 +192,8 @@ pub(super) const BY_CACHE_KEY: &str = concat!(
 );
 
 struct Redeem {
+    /// `None` when the cache key is nobody's, or nobody has to know.
+    tenant: Option<String>,
     hash: Vec<u8>,
     clock: AskedClock,
     audit_id: String,
@@ -204,6 +218,10 @@ impl Job for Redeem {
         };
         audit::insert(conn, [&self.entry(&session, moved_to)]).await?;
         Ok(Redeemed { session, terms, limits, moved_to })
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::Tenants(self.tenant.as_deref().into_iter().collect())
     }
 
     fn forget(&self, _: &Caches) {}

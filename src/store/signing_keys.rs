@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Row, Rows, Value};
 use super::idempotency::{Once, Receipt};
+use super::locks::Reach;
 use super::writer::Job;
 use super::{Store, audit, tenants};
 use crate::domain::audit::AuditEntry;
@@ -125,6 +126,10 @@ impl Job for RotateSigningKey {
             .with("overlap_s", self.rotation.overlap_s);
         audit::insert(conn, [&entry]).await?;
         Ok(all)
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.tenant)
     }
 
     fn forget(&self, caches: &Caches) {

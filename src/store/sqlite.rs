@@ -1,6 +1,6 @@
 //! SQLite: how its connections are made, and how the store's values cross to it and back.
 //!
-//! The only file that names sqlx until PostgreSQL joins. Knows no table but `_sqlx_migrations`.
+//! Knows no table but `_sqlx_migrations`.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::error::BoxDynError;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
     SqlitePoolOptions, SqliteRow, SqliteSynchronous, SqliteValueRef,
@@ -22,10 +21,10 @@ use sqlx::{
 use tokio::sync::Notify;
 
 use super::engine::{self, Cell, Failure, Row, Sql, Value};
+use super::migrations::{self, Known, Migrations};
 use crate::error::{Error, Result};
 
-/// Each migration's version, name and text, in order. Applied ones are never edited.
-const MIGRATIONS: &[(i64, &str, &str)] = &[
+const MIGRATIONS: &[Known] = &[
     (1, "start", include_str!("migrations/0001_start.sqlite.sql")),
     (2, "sessions", include_str!("migrations/0002_sessions.sqlite.sql")),
     (3, "keys", include_str!("migrations/0003_keys.sqlite.sql")),
@@ -92,17 +91,6 @@ pub(super) async fn inspect(data_dir: &Path) -> Result<engine::Readers> {
     Ok(engine::Readers::Sqlite(Readers { pool, queries: Arc::default() }))
 }
 
-/// How far a database is migrated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Migrations {
-    /// Migrations of this program that were applied.
-    pub applied: usize,
-    /// Migrations of this program.
-    pub known: usize,
-    /// Applied ones that this program does not have.
-    pub foreign: usize,
-}
-
 /// What was applied to the database in `data_dir`; `None` when there is none.
 ///
 /// # Errors
@@ -123,10 +111,7 @@ pub(super) async fn migrations(data_dir: &Path) -> Result<Option<Migrations>> {
         Err(error) => return Err(failure(error).into()),
     };
     conn.close().await.map_err(failure)?;
-    let is_known = |version: &&i64| MIGRATIONS.iter().any(|(known, ..)| known == *version);
-    let known = applied.iter().filter(is_known).count();
-    let foreign = applied.len() - known;
-    Ok(Some(Migrations { applied: known, known: MIGRATIONS.len(), foreign }))
+    Ok(Some(Migrations::of(MIGRATIONS, &applied)))
 }
 
 /// Where the database of a data directory lies.
@@ -231,17 +216,8 @@ impl Writer {
         )))
     }
 
-    async fn migrate(&mut self, known: &[(i64, &'static str, &'static str)]) -> Result<()> {
-        let migrations = known.iter().map(|(version, name, sql)| {
-            Migration::new(
-                *version,
-                (*name).into(),
-                MigrationType::Simple,
-                sql.into_sql_str(),
-                false,
-            )
-        });
-        let migrator = Migrator::with_migrations(migrations.collect());
+    async fn migrate(&mut self, known: &[Known]) -> Result<()> {
+        let migrator = migrations::migrator(known);
         // Not `run`: its future is `Send` for no lifetime that a spawned task could have.
         migrator.run_direct(None, &mut self.conn, false).await.map_err(|error| {
             Error::Internal(format!(

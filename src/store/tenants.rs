@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Row};
 use super::idempotency::{Once, Receipt};
+use super::locks::Reach;
 use super::writer::Job;
 use super::{Store, audit, signing_keys};
 use crate::domain::sealing::Sealed;
@@ -122,6 +123,10 @@ impl Job for CreateTenant {
         audit::insert(conn, [&self.audit]).await
     }
 
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.tenant.id)
+    }
+
     fn forget(&self, caches: &Caches) {
         caches.published.drop_all();
     }
@@ -138,6 +143,10 @@ impl Job for PutTenant {
     async fn run(&self, conn: &mut Connection) -> Result<(), Failure> {
         write(conn, UPSERT, &self.tenant).await?;
         audit::insert(conn, [&self.audit]).await
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.tenant.id)
     }
 
     fn forget(&self, caches: &Caches) {
@@ -160,6 +169,10 @@ impl Job for RevokeTenant {
             return Err(Failure::Refused(Error::NotFound(Thing::Tenant)));
         }
         audit::insert(conn, [&self.audit]).await
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.id)
     }
 
     fn forget(&self, caches: &Caches) {

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Value};
 use super::idempotency::{Once, Receipt};
+use super::locks::Reach;
 use super::writer::Job;
 use super::{Store, audit, usage_rows};
 use crate::domain::audit::AuditEntry;
@@ -171,6 +172,10 @@ impl Job for Accept {
         Ok(Ok(usage))
     }
 
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.message.tenant)
+    }
+
     fn forget(&self, _: &Caches) {}
 }
 
@@ -249,6 +254,10 @@ impl Job for Refund {
             true => Err(Failure::Refused(Error::NotFound(Thing::Message))),
             false => Ok(()),
         }
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.tenant)
     }
 
     fn forget(&self, _: &Caches) {}

@@ -3,6 +3,7 @@
 use super::cache::Caches;
 use super::engine::{Connection, Failure, Row, Rows, to_json};
 use super::idempotency::{Once, Receipt};
+use super::locks::Reach;
 use super::writer::Job;
 use super::{Store, audit, expiries, tenants};
 use crate::domain::audit::AuditEntry;
@@ -176,6 +177,10 @@ impl Job for CreateWebhook {
         audit::insert(conn, [&self.audit]).await
     }
 
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.webhook.tenant)
+    }
+
     fn forget(&self, _: &Caches) {}
 }
 
@@ -215,6 +220,10 @@ impl Job for UpdateWebhook {
         find(conn, tenant, id).await
     }
 
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.tenant)
+    }
+
     fn forget(&self, _: &Caches) {}
 }
 
@@ -238,6 +247,10 @@ impl Job for DeleteWebhook {
         conn.execute(sql, name()).await?;
         conn.subscribers.forget();
         audit::insert(conn, [&self.audit]).await
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.tenant)
     }
 
     fn forget(&self, _: &Caches) {}
@@ -272,6 +285,10 @@ impl Job for AddSecret {
         insert_secret(conn, (tenant, id), secret).await?;
         audit::insert(conn, [audit]).await?;
         find(conn, tenant, id).await.map(Some)
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant(&self.tenant)
     }
 
     fn forget(&self, _: &Caches) {}

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::audit;
 use super::cache::Caches;
 use super::engine::{Connection, Failure};
+use super::locks::{Locks, Reach};
 use super::openings::{self, Opened, Opening, SURFACES};
 use crate::error::{Error, Result};
 
@@ -29,6 +30,11 @@ pub(super) trait Job: Send + Sync + 'static {
         &self,
         conn: &mut Connection,
     ) -> impl Future<Output = Result<Self::Answer, Failure>> + Send;
+
+    /// Whose rows it reads and writes.
+    fn reach(&self) -> Reach<'_> {
+        Reach::Everything
+    }
 
     /// Drops from memory what this write made stale; called after the commit, before the answer.
     fn forget(&self, caches: &Caches);
@@ -58,6 +64,9 @@ const BATCH: usize = 256;
 
 /// The longest wait for callers to come back, however slow the disk is.
 const MOST_GATHERING: Duration = Duration::from_millis(2);
+
+/// How often a batch is tried that others are in the way of.
+const MOST_TRIES: u32 = 4;
 
 /// Writes that may wait; the next caller waits for a place.
 const WAITING: usize = 1024;
@@ -175,12 +184,17 @@ struct QueuedJob<J: Job> {
 
 /// A queued job, whatever it answers.
 trait AnyJob: Send {
+    fn reach(&self) -> Reach<'_>;
     fn run<'a>(&'a mut self, conn: &'a mut Connection) -> BoxFuture<'a, Result<(), Failure>>;
     fn settle(self: Box<Self>, caches: &Caches);
     fn fail(self: Box<Self>, error: Error);
 }
 
 impl<J: Job> AnyJob for QueuedJob<J> {
+    fn reach(&self) -> Reach<'_> {
+        self.job.reach()
+    }
+
     fn run<'a>(&'a mut self, conn: &'a mut Connection) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
             self.outcome = Some(match self.job.run(conn).await {
@@ -267,9 +281,11 @@ impl Batch {
         }
         let mut waiting = vec![self];
         while let Some(mut batch) = waiting.pop() {
-            match batch.transact(conn, counters).await {
+            match batch.insist(conn, counters).await {
                 Ok(()) => batch.settle(caches),
-                Err(Failure::Gone(why)) => batch.fail(|| Error::Unavailable(why.clone())),
+                Err(Failure::Gone(why) | Failure::Again(why)) => {
+                    batch.fail(|| Error::Unavailable(why.clone()))
+                }
                 Err(failure) if batch.size() == 1 => {
                     let mut failure = Some(failure);
                     batch.fail(|| failure.take().map_or_else(interrupted, Error::from));
@@ -287,12 +303,39 @@ impl Batch {
         self.openings.len() + self.jobs.len()
     }
 
+    /// Tries again when other transactions were in the way, but not for ever.
+    async fn insist(&mut self, conn: &mut Connection, counters: &Counters) -> Result<(), Failure> {
+        let mut tried = 1;
+        loop {
+            match self.transact(conn, counters).await {
+                Err(Failure::Again(why)) if tried < MOST_TRIES => {
+                    tracing::debug!(why, tried, "a batch of writes is tried again");
+                    tried += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// What its transaction reaches.
+    fn locks(&self) -> Locks {
+        let mut locks = Locks::default();
+        for opening in &self.openings {
+            locks.add(Reach::tenant(opening.tenant()));
+        }
+        for job in &self.jobs {
+            locks.add(job.reach());
+        }
+        locks
+    }
+
     async fn transact(
         &mut self,
         conn: &mut Connection,
         counters: &Counters,
     ) -> Result<(), Failure> {
-        let done = match conn.begin().await {
+        let locks = if conn.is_shared() { self.locks() } else { Locks::default() };
+        let done = match conn.begin(locks).await {
             Ok(()) => self.apply(conn).await,
             Err(failure) => Err(failure),
         };

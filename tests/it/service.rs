@@ -72,7 +72,7 @@ impl Service {
         let (started, running) = mpsc::channel();
         let given = demo.clone();
         runtime.spawn(async move {
-            let store = Store::open(&config.data_dir).await.expect("the store opens");
+            let store = Store::open(&config.database).await.expect("the store opens");
             let running = vestibule::serve::start(config, store, Some(given)).await;
             let running = running.unwrap_or_else(|bad| panic!("the service does not start: {bad}"));
             let base_url = format!("http://{}", running.address);

@@ -74,7 +74,7 @@ async fn a_service_that_is_dropped_lets_go_of_everything() {
     };
     let mut config = Config::load(&overrides).expect("a valid configuration");
     config.admin_token = Some(demo.admin.token.clone().into());
-    let store = Store::open(data.path()).await.expect("the store opens");
+    let store = Store::open(&data.path().into()).await.expect("the store opens");
     let running = vestibule::serve::start(config, store, Some(demo)).await.expect("it starts");
     let context = Arc::downgrade(&running.context);
     drop(running);

@@ -13,6 +13,7 @@ use super::super::listing::time;
 use super::Finding;
 use crate::config::DataAccess;
 use crate::context::Clock;
+use crate::domain::database::Database;
 use crate::domain::key::{Key, KeyKind, KeyState};
 use crate::domain::origin::Origin;
 use crate::domain::session;
@@ -37,13 +38,13 @@ const PAGE: u32 = 200;
 pub(super) async fn examine(access: &DataAccess, origin: Option<&Origin>) -> Vec<Finding> {
     let now = Clock::default().now_ms();
     let directory = directory(&access.data_dir);
-    let migrations = migrations(&access.data_dir).await;
+    let migrations = migrations(&access.database).await;
     if directory.verdict == super::Verdict::Failed || migrations.verdict != super::Verdict::Fine {
         let later = |check| Finding::skipped(check, "the database cannot be read yet");
         let rest = [later(MASTER_KEY), later(KEYS)];
         return [clock(now, None), directory, migrations].into_iter().chain(rest).collect();
     }
-    match Store::inspect(&access.data_dir).await {
+    match Store::inspect(&access.database).await {
         Ok(store) => {
             let newest = store.newest_act().await.ok().flatten();
             let findings = vec![
@@ -57,7 +58,7 @@ pub(super) async fn examine(access: &DataAccess, origin: Option<&Origin>) -> Vec
             findings
         }
         Err(error) => {
-            let help = "check that the data directory is this service's and readable";
+            let help = "check that data directory and database are this service's and readable";
             vec![clock(now, None), directory, Finding::failed(MIGRATIONS, error.to_string(), help)]
         }
     }
@@ -123,8 +124,8 @@ fn open_to_others(path: &Path, directory: &Metadata) -> Option<(String, u32)> {
     file.or_else(|| writable_by_all.then(|| (path.display().to_string(), directory.mode() & 0o777)))
 }
 
-async fn migrations(data_dir: &Path) -> Finding {
-    match Store::migrations(data_dir).await {
+async fn migrations(database: &Database) -> Finding {
+    match Store::migrations(database).await {
         Ok(None) => Finding::warning(
             MIGRATIONS,
             "there is no database yet",
@@ -146,7 +147,7 @@ async fn migrations(data_dir: &Path) -> Finding {
         Err(error) => Finding::failed(
             MIGRATIONS,
             error.to_string(),
-            "check that the data directory is this service's and readable",
+            "check that data directory and database are this service's and readable",
         ),
     }
 }

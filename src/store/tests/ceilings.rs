@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::domain::ceiling::{Act, Ceiling};
-use crate::store::ceilings;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -34,8 +33,8 @@ async fn open(store: &Store, id: &str, at: i64, ceilings: Ceilings) -> Result<Se
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_four_openers_over_two_instances_open_exactly_as_many_as_the_ceilings_allow() {
-    let (dir, store) = furnished().await;
-    let other = Store::open(dir.path()).await.expect("opens");
+    let (place, store) = furnished().await;
+    let other = place.open().await.expect("opens");
     for (name, ceilings) in [("day", a_day(50)), ("live", alive(90))] {
         let openers: Vec<_> = (0..64)
             .map(|opener| {
@@ -61,7 +60,7 @@ async fn sixty_four_openers_over_two_instances_open_exactly_as_many_as_the_ceili
 
 #[tokio::test]
 async fn a_day_ends_and_begins_with_nothing() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     for n in 0..2 {
         open(&store, &format!("a{n}"), NOW, a_day(2)).await.expect("room");
     }
@@ -74,7 +73,7 @@ async fn a_day_ends_and_begins_with_nothing() {
 
 #[tokio::test]
 async fn sessions_stop_counting_when_they_end() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     for id in ["a", "b"] {
         open(&store, id, NOW, alive(2)).await.expect("room");
     }
@@ -87,7 +86,7 @@ async fn sessions_stop_counting_when_they_end() {
 
 #[tokio::test]
 async fn sessions_that_are_over_for_want_of_use_do_not_count() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let idle = Some(60);
     // A minute, a quarter of one and what a use takes to be heard of.
     let over = NOW + 80_000;
@@ -114,7 +113,7 @@ async fn sessions_that_are_over_for_want_of_use_do_not_count() {
 
 #[tokio::test]
 async fn standings_tell_what_an_opening_would_find_and_change_nothing() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let mut key = (*store.key("ten_a", "key_iframe").await.expect("read").expect("a key")).clone();
     key.ceilings = Ceilings { sessions_per_day: Some(3), ..alive(2) };
     let told = async |at: i64| {
@@ -139,7 +138,7 @@ async fn standings_tell_what_an_opening_would_find_and_change_nothing() {
 
 #[tokio::test]
 async fn sessions_from_before_the_ceiling_count() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     for id in ["a", "b"] {
         open(&store, id, NOW, Ceilings::default()).await.expect("no ceiling");
     }
@@ -152,7 +151,7 @@ async fn sessions_from_before_the_ceiling_count() {
 
 #[tokio::test]
 async fn what_lives_is_marked_again_only_when_the_ceilings_change() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     open(&store, "a", NOW, alive(2)).await.expect("room");
     let known = "SELECT live_known FROM key_usage";
     for (sql, expected) in [
@@ -165,23 +164,8 @@ async fn what_lives_is_marked_again_only_when_the_ceilings_change() {
 }
 
 #[tokio::test]
-async fn live_sessions_are_found_along_the_index_of_their_key() {
-    let (_dir, store) = furnished().await;
-    let live = format!("{} (?, ?, ?, ?) {}", ceilings::LIVE.head, ceilings::LIVE.tail);
-    for (statement, index) in [
-        (&*live, "sessions_of_capped_keys"),
-        (ceilings::MARKED, "sessions_of_capped_keys"),
-        (ceilings::UNMARKED, "sessions_by_key"),
-        (ceilings::MARK, "sessions_by_key"),
-    ] {
-        let plan = plan(&store, statement).await;
-        assert!(plan.iter().any(|step| step.contains(index)), "{plan:?}: {statement}");
-    }
-}
-
-#[tokio::test]
 async fn a_refused_signature_may_be_sent_again_and_a_replayed_one_takes_no_room() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let open = async |id: &str, mac: &str, ceiling| {
         let (session, until) = (embed_session(id), NOW + 360_000);
         store.open_embed_session(session, mac.as_bytes(), until, act(a_day(ceiling)), None).await
@@ -195,7 +179,7 @@ async fn a_refused_signature_may_be_sent_again_and_a_replayed_one_takes_no_room(
 
 #[tokio::test]
 async fn an_opening_refused_for_its_conversation_takes_no_room() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let open = async |id: &str, check| {
         let (session, conversation) = (chat_session(id, id), conversation(id, "c-1", true));
         store.open_chat_session(session, conversation, check, act(a_day(2)), None).await
@@ -209,7 +193,7 @@ async fn an_opening_refused_for_its_conversation_takes_no_room() {
 
 #[tokio::test]
 async fn keys_without_ceilings_cost_nothing() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     open_embed(&store, "a", "mac").await.expect("opened");
     assert_eq!(count(&store, "SELECT COUNT(*) FROM key_usage").await, 0);
     assert_eq!(count(&store, "SELECT COUNT(*) FROM sessions WHERE capped = 1").await, 0);

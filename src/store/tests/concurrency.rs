@@ -7,7 +7,7 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_200_equal_signatures_one_opens_a_session() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let calls = (0..200).map(|n| {
         let store = store.clone();
         tokio::spawn(async move { open_embed(&store, &format!("ses_{n}"), "same").await })
@@ -26,7 +26,7 @@ async fn of_200_equal_signatures_one_opens_a_session() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writes_of_64_callers_share_commits() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let before = store.counts();
     let callers = (0..64).map(|caller| {
         let store = store.clone();
@@ -46,7 +46,7 @@ async fn writes_of_64_callers_share_commits() {
 
 #[tokio::test]
 async fn a_poisoned_write_fails_alone() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let before = store.counts().commits;
     // On one thread, all of these are queued before the writer runs: they are one batch.
     let results = join_all((0..20).map(|n| {
@@ -76,8 +76,8 @@ async fn a_panic_in_a_check_costs_its_batch_alone() {
     fn panics(_: &Json) -> Vec<vestibule_runtime::Violation> {
         panic!("a check that panics")
     }
-    let (_dir, store) = furnished().await;
-    for (n, check) in [(0, panics as super::super::VariablesCheck), (1, panics), (2, |_| vec![])] {
+    let (_place, store) = furnished().await;
+    for (n, check) in [(0, panics as crate::store::VariablesCheck), (1, panics), (2, |_| vec![])] {
         let conversation = conversation(&format!("c-{n}"), "anna", true);
         let session = chat_session(&format!("ses_{n}"), &conversation.id);
         let opened =
@@ -89,12 +89,12 @@ async fn a_panic_in_a_check_costs_its_batch_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn forty_first_starts_in_one_directory_all_succeed() {
-    let dir = tempfile::tempdir().expect("a directory");
+async fn forty_first_starts_on_one_database_all_succeed() {
+    let place = Place::new().await;
     let starts = (0..40).map(|n: u8| {
-        let path = dir.path().to_owned();
+        let database = place.database();
         tokio::spawn(async move {
-            let store = Store::open(&path).await.expect("opens");
+            let store = Store::open(&database).await.expect("opens");
             let remembered = store.remember_key_check(&Sealed(vec![n])).await.expect("remembers");
             store.close().await;
             remembered
@@ -107,7 +107,7 @@ async fn forty_first_starts_in_one_directory_all_succeed() {
 
 #[tokio::test]
 async fn a_full_batch_of_every_kind_of_write_is_one_commit() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let before = store.counts();
     let embeds = (0..20).map(|n| {
         let store = store.clone();
@@ -121,7 +121,7 @@ async fn a_full_batch_of_every_kind_of_write_is_one_commit() {
         async move {
             let conversation = conversation(&format!("c-{n}"), "anna", n % 2 == 0);
             let session = chat_session(&format!("ses_c{n}"), &conversation.id);
-            let check: super::super::VariablesCheck = |_| Vec::new();
+            let check: crate::store::VariablesCheck = |_| Vec::new();
             store
                 .open_chat_session(session, conversation, check, audit("ten_a"), None)
                 .await

@@ -42,7 +42,7 @@ fn with(conversation: Conversation, variables: Json) -> Conversation {
 
 #[tokio::test]
 async fn sessions_of_all_surfaces_are_read_back_as_they_were_opened() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let embed = open_embed(&store, "ses_1", "mac").await.expect("opens");
     assert_eq!(embed, embed_session("ses_1"));
     let chat = open_chat(&store, "ses_2", conversation("c-1", "anna", false), fine).await;
@@ -62,7 +62,7 @@ async fn sessions_of_all_surfaces_are_read_back_as_they_were_opened() {
 
 #[tokio::test]
 async fn the_same_mac_under_another_key_is_another_signature() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     store.create_key(embed_key("key_other"), audit("ten_a"), None).await.expect("key");
     open_embed(&store, "ses_1", "mac").await.expect("opens");
     let other = Session { key_id: "key_other".into(), ..embed_session("ses_2") };
@@ -73,7 +73,7 @@ async fn the_same_mac_under_another_key_is_another_signature() {
 
 #[tokio::test]
 async fn a_verified_customer_continues_the_latest_conversation() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     open_chat(&store, "ses_1", conversation("c-1", "anna", true), fine).await.expect("opens");
     // A claim continues nothing and is continued by nobody.
     open_chat(&store, "ses_2", conversation("c-2", "anna", false), fine).await.expect("opens");
@@ -91,7 +91,7 @@ async fn a_verified_customer_continues_the_latest_conversation() {
 
 #[tokio::test]
 async fn merged_variables_beyond_the_limits_write_nothing() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     open_chat(&store, "ses_1", conversation("c-1", "anna", true), too_many).await.expect("opens");
     let audited = count(&store, "SELECT COUNT(*) FROM audit").await;
     let newer = with(conversation("c-2", "anna", true), json!({"c": 1, "d": 1}));
@@ -105,7 +105,7 @@ async fn merged_variables_beyond_the_limits_write_nothing() {
 
 #[tokio::test]
 async fn a_cache_key_is_redeemed_as_often_as_it_may_be() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     open_iframe(&store, "ses_1", "u-1", LimitsChange::Keep).await;
     let calls = (0..20).map(|_| redeem(&store, "ses_1", NOW));
     let results = futures::future::join_all(calls).await;
@@ -122,7 +122,7 @@ async fn a_cache_key_is_redeemed_as_often_as_it_may_be() {
 
 #[tokio::test]
 async fn a_cache_key_dies_with_its_session_key_or_tenant() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     for id in ["ses_1", "ses_2"] {
         open_iframe(&store, id, "u-1", LimitsChange::Keep).await;
     }
@@ -142,7 +142,7 @@ async fn a_cache_key_dies_with_its_session_key_or_tenant() {
 
 #[tokio::test]
 async fn limits_are_kept_replaced_and_cleared_for_all_sessions_of_a_user() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let some = |hourly| Limits { hourly: Some(hourly), ..Limits::default() };
     let steps = [
         (LimitsChange::Keep, None),

@@ -10,53 +10,57 @@ use crate::domain::audit::Subject;
 use crate::domain::erasure::Whose;
 use crate::error::Thing;
 use crate::store::DirectoryKind;
+use crate::store::engine::Row;
 use crate::store::holdings::{HOLDINGS, KEPT};
 use crate::store::sealed_values::{COLUMNS, NOT_SEALED};
 
-async fn texts(store: &Store, sql: &'static str) -> BTreeSet<String> {
-    let rows = store.readers.fetch(sql, Vec::new()).await.expect("reads");
-    rows.into_iter().map(|mut row| row.text(0).expect("text")).collect()
+/// Table, column and type of everything that the database has.
+async fn columns(store: &Store) -> Vec<[String; 3]> {
+    let rows = store.readers.fetch(super::super::COLUMNS, Vec::new()).await.expect("reads");
+    let text = |row: &mut Row, at| row.text(at).expect("text");
+    rows.into_iter().map(|mut row| [0, 1, 2].map(|at| text(&mut row, at))).collect()
 }
 
 /// Whoever adds a table with a tenant says here what of it is exported and when it is erased.
 #[tokio::test]
 async fn every_table_of_a_tenant_is_in_the_list() {
-    let (_dir, store) = furnished().await;
-    let sql = "SELECT m.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c \
-               WHERE m.type = 'table' AND c.name = 'tenant_id'";
+    let (_place, store) = furnished().await;
+    let found = columns(&store).await.into_iter().filter(|[_, column, _]| column == "tenant_id");
+    let found: BTreeSet<_> = found.map(|[table, ..]| table).collect();
     let listed = HOLDINGS.iter().map(|holding| holding.table).chain(KEPT.iter().map(|it| it.0));
     let listed: BTreeSet<_> = listed.map(str::to_owned).collect();
-    assert_eq!(texts(&store, sql).await, listed, "store::holdings must name each of them");
+    assert_eq!(found, listed, "store::holdings must name each of them");
 }
 
 #[tokio::test]
 async fn every_column_is_shown_or_withheld() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
+    let columns = columns(&store).await;
     for holding in HOLDINGS {
         let table = holding.table;
-        let sql = format!("SELECT name FROM pragma_table_info('{table}')").leak();
+        let found =
+            columns.iter().filter(|[its, ..]| its == table).map(|[_, name, _]| name.as_str());
         let named = [&["tenant_id"], holding.shown, holding.json, holding.withheld].concat();
-        let named: BTreeSet<_> = named.into_iter().map(str::to_owned).collect();
-        assert_eq!(texts(&store, sql).await, named, "{table} in store::holdings");
+        let named: BTreeSet<_> = named.into_iter().collect();
+        assert_eq!(found.collect::<BTreeSet<_>>(), named, "{table} in store::holdings");
     }
 }
 
 /// Whoever adds a sealed column says here where it lies, or a rotated master key loses it.
 #[tokio::test]
 async fn every_column_of_bytes_is_sealed_anew_or_named_as_something_else() {
-    let (_dir, store) = furnished().await;
-    let sql = "SELECT m.name || '.' || c.name FROM sqlite_master AS m \
-               JOIN pragma_table_info(m.name) AS c \
-               WHERE m.type = 'table' AND c.type = 'BLOB' AND m.name NOT LIKE '\\_sqlx%' ESCAPE '\\'";
+    let (_place, store) = furnished().await;
+    let found = columns(&store).await.into_iter().filter(|[.., kind]| kind == "BYTEA");
+    let found: BTreeSet<_> = found.map(|[table, column, _]| format!("{table}.{column}")).collect();
     let sealed = COLUMNS.iter().map(|it| format!("{}.{}", it.table, it.column));
     let other = NOT_SEALED.iter().map(|(table, column, _)| format!("{table}.{column}"));
     let named: BTreeSet<_> = sealed.chain(other).collect();
-    assert_eq!(texts(&store, sql).await, named, "store::sealed_values must name each of them");
+    assert_eq!(found, named, "store::sealed_values must name each of them");
 }
 
 /// Three people and what the service holds of them, ten times each.
-async fn peopled() -> (TempDir, Store) {
-    let (dir, store) = furnished().await;
+async fn peopled() -> (Place, Store) {
+    let (place, store) = furnished().await;
     for n in 0..10 {
         let who = |kind: &str| format!("canary-{kind}");
         let mut embed = embed_session(&format!("ses_e{n}"));
@@ -80,7 +84,7 @@ async fn peopled() -> (TempDir, Store) {
     let employee = DirectoryKind::Employee;
     let put = store.put_directory("ten_a", employee, "canary-employee", audit("ten_a"));
     put.await.expect("puts");
-    (dir, store)
+    (place, store)
 }
 
 fn people() -> [Whose; 3] {
@@ -106,7 +110,7 @@ async fn exported(store: &Store, whose: &Whose, limit: u32) -> Vec<(&'static str
 
 #[tokio::test]
 async fn an_export_holds_all_of_a_person_and_nothing_of_another() {
-    let (_dir, store) = peopled().await;
+    let (_place, store) = peopled().await;
     let tables = |rows: &[(&'static str, String)]| {
         let mut counts = std::collections::BTreeMap::new();
         rows.iter().for_each(|(table, _)| *counts.entry(*table).or_insert(0) += 1);
@@ -135,25 +139,15 @@ async fn an_export_holds_all_of_a_person_and_nothing_of_another() {
     assert!(matches!(unknown, Err(Error::NotFound(Thing::Tenant))), "{unknown:?}");
 }
 
-/// The bytes of the database and what lies beside it.
-fn files(dir: &TempDir) -> Vec<u8> {
-    let names = ["vestibule.db", "vestibule.db-wal"].map(|name| dir.path().join(name));
-    names.iter().flat_map(|name| std::fs::read(name).unwrap_or_default()).collect()
-}
-
-fn holds(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
-}
-
 #[tokio::test]
-async fn an_erased_person_is_in_no_file_and_the_audit_still_holds() {
-    let (dir, store) = peopled().await;
+async fn an_erased_person_is_nowhere_and_the_audit_still_holds() {
+    let (place, store) = peopled().await;
     for (whose, kind) in people().iter().zip(["uid", "customer", "employee"]) {
         let canary = format!("canary-{kind}");
-        assert!(holds(&files(&dir), &canary), "{canary} is there at first");
+        assert!(place.holds(&canary).await, "{canary} is there at first");
         let done = store.erase("ten_a", whose, NOW, || audit("ten_a")).await.expect("erases");
         assert!(done.is_complete && done.rows.values().sum::<u64>() > 10, "{done:?}");
-        assert!(!holds(&files(&dir), &canary), "{canary} is gone");
+        assert!(!place.holds(&canary).await, "{canary} is gone");
         let rows = exported(&store, whose, 200).await;
         assert!(rows.iter().all(|(table, _)| *table == "audit"), "{rows:?}");
         let again = store.erase("ten_a", whose, NOW, || audit("ten_a")).await.expect("again");
@@ -165,13 +159,13 @@ async fn an_erased_person_is_in_no_file_and_the_audit_still_holds() {
 
 #[tokio::test]
 async fn an_erased_tenant_leaves_its_id_and_an_audit_of_nobody() {
-    let (dir, store) = peopled().await;
+    let (place, store) = peopled().await;
     store.create_tenant(tenant("ten_b"), audit("ten_b"), None).await.expect("tenant");
     let erase = || store.erase("ten_a", &Whose::Everything, NOW, || audit("ten_a"));
     let done = erase().await.expect("erases");
     assert!(done.is_complete, "{done:?}");
     assert_eq!((done.rows["sessions"], done.rows["keys"]), (30, 3));
-    assert!(!holds(&files(&dir), "canary"));
+    assert!(!place.holds("canary").await);
     let left = store.tenant("ten_a").await.expect("reads").expect("the tombstone");
     assert_eq!(
         (left.name.as_str(), left.revoked_at, left.erased_at),
@@ -189,7 +183,7 @@ async fn an_erased_tenant_leaves_its_id_and_an_audit_of_nobody() {
 
 #[tokio::test]
 async fn a_large_holding_is_erased_in_several_calls() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let opened = (0..10_300).map(|n| {
         let store = store.clone();
         async move { open_embed(&store, &format!("ses_{n}"), &format!("mac_{n}")).await }

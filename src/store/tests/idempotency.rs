@@ -2,9 +2,9 @@
 
 use futures::future::join_all;
 
-use super::super::Receipt;
 use super::*;
 use crate::domain::idempotency::Claim;
+use crate::store::Receipt;
 
 const DAY: i64 = 86_400_000;
 
@@ -29,11 +29,11 @@ fn answered(result: &Result<Session>) -> String {
 
 #[tokio::test]
 async fn a_taken_claim_opens_nothing_and_tells_the_first_answer() {
-    let (dir, store) = furnished().await;
+    let (place, store) = furnished().await;
     open(&store, "ses_1", receipt(1, NOW)).await.expect("opens");
     assert_eq!(answered(&open(&store, "ses_2", receipt(1, NOW)).await), "ses_1");
     open(&store, "ses_3", receipt(2, NOW)).await.expect("another claim");
-    let other = Store::open(dir.path()).await.expect("another instance");
+    let other = place.open().await.expect("another instance");
     assert_eq!(answered(&open(&other, "ses_4", receipt(1, NOW)).await), "ses_1");
     let read = other.kept_answer("ten_a", Claim([1; 32]), NOW).await.expect("reads");
     assert_eq!(read.as_deref(), Some(b"ses_1".as_slice()));
@@ -49,8 +49,8 @@ async fn a_taken_claim_opens_nothing_and_tells_the_first_answer() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_with_one_claim_on_two_instances_one_opens() {
-    let (dir, store) = furnished().await;
-    let stores = [store.clone(), Store::open(dir.path()).await.expect("another instance")];
+    let (place, store) = furnished().await;
+    let stores = [store.clone(), place.open().await.expect("another instance")];
     let calls = (0..120).map(|n| {
         let store = stores[n % 2].clone();
         tokio::spawn(async move { open(&store, &format!("ses_{n}"), receipt(1, NOW)).await })
@@ -70,7 +70,7 @@ async fn of_many_with_one_claim_on_two_instances_one_opens() {
 
 #[tokio::test]
 async fn an_expired_claim_is_free_whether_purged_or_not() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     open(&store, "ses_1", receipt(1, NOW)).await.expect("opens");
     assert_eq!(answered(&open(&store, "ses_2", receipt(1, NOW + DAY - 1)).await), "ses_1");
     open(&store, "ses_3", receipt(1, NOW + DAY)).await.expect("opens anew");
@@ -84,7 +84,7 @@ async fn an_expired_claim_is_free_whether_purged_or_not() {
 
 #[tokio::test]
 async fn a_refused_effect_gives_its_claim_back() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let kept = |n: u8| Receipt {
         tenant: "ten_a".into(),
         claim: Claim([n; 32]),
@@ -106,16 +106,16 @@ async fn a_refused_effect_gives_its_claim_back() {
 
 #[tokio::test]
 async fn a_chat_that_is_refused_in_its_batch_gives_its_claim_back() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let kept = || {
-        let answer = Box::new(|_: &super::super::OpenedChat| Ok(b"opened".to_vec()));
+        let answer = Box::new(|_: &crate::store::OpenedChat| Ok(b"opened".to_vec()));
         let (tenant, claim) = ("ten_a".into(), Claim([1; 32]));
         Some(Receipt { tenant, claim, now: NOW, until: NOW + DAY, answer })
     };
     let wrong = |_: &serde_json::Value| {
         vec![vestibule_runtime::Violation::body("/variables", "x-max-bytes")]
     };
-    for (id, check) in [("1", (|_| vec![]) as super::super::VariablesCheck), ("2", wrong)] {
+    for (id, check) in [("1", (|_| vec![]) as crate::store::VariablesCheck), ("2", wrong)] {
         let talk = conversation(&format!("c-{id}"), "anna", true);
         let session = chat_session(&format!("ses_{id}"), &talk.id);
         let receipt = if id == "2" { kept() } else { None };
@@ -127,7 +127,7 @@ async fn a_chat_that_is_refused_in_its_batch_gives_its_claim_back() {
 
 #[tokio::test]
 async fn an_answer_that_cannot_be_made_undoes_its_effect() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let failing = || {
         let answer = Box::new(|_: &Session| Err(Error::Internal("no answer".into())));
         let (tenant, claim) = ("ten_a".into(), Claim([1; 32]));

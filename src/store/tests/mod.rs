@@ -1,4 +1,5 @@
-//! Tests of the store against a real database in a directory of their own.
+//! Tests of the store against a real database of their own: one suite, which each engine's module
+//! takes in under its own name.
 
 mod audit;
 mod ceilings;
@@ -15,11 +16,8 @@ mod webhooks;
 use std::fmt::Debug;
 
 use serde_json::json;
-use tempfile::TempDir;
 
-use super::Store;
-use super::engine::Value;
-use super::script::Script;
+use super::Place;
 use crate::domain::key::{
     Ceilings, Identity, Kept, Key, KeySecret, KeySettings, KeyState, Mode, Scope,
 };
@@ -29,18 +27,31 @@ use crate::domain::session::{AuditEntry, Conversation, Grant, Session};
 use crate::domain::signing_key::SigningAlgorithm;
 use crate::domain::tenant::{Directory, Tenant};
 use crate::error::{Error, Result};
+use crate::store::Store;
+use crate::store::engine::Value;
+use crate::store::script::Script;
+
+/// What somebody may do to the audit who has the whole database, in the words of an engine.
+pub(super) struct Tampering {
+    /// Takes the triggers away.
+    pub(super) unlock: &'static [&'static str],
+    /// Changes of the entry at `$1`, beside those that both engines understand.
+    pub(super) of_an_entry: &'static [&'static str],
+    /// Changes of the end of the chain of `ten_b`, likewise.
+    pub(super) of_an_end: &'static [&'static str],
+}
 
 const NOW: i64 = 1_700_000_000_000;
 
 /// A store with tenant `ten_a` and one key of each kind: `key_embed`, `key_chat`, `key_iframe`.
-async fn furnished() -> (TempDir, Store) {
-    let dir = tempfile::tempdir().expect("a directory");
-    let store = Store::open(dir.path()).await.expect("opens");
+pub(super) async fn furnished() -> (Place, Store) {
+    let place = Place::new().await;
+    let store = place.open().await.expect("opens");
     store.create_tenant(tenant("ten_a"), audit("ten_a"), None).await.expect("tenant");
     for key in [embed_key("key_embed"), chat_key("key_chat"), iframe_key("key_iframe")] {
         store.create_key(key, audit("ten_a"), None).await.expect("key");
     }
-    (dir, store)
+    (place, store)
 }
 
 fn tenant(id: &str) -> Tenant {
@@ -139,7 +150,7 @@ fn embed_session(id: &str) -> Session {
     session(id, "key_embed", Grant::Embed { employee: "e-1".into(), capabilities, chat: None })
 }
 
-async fn open_embed(store: &Store, id: &str, mac: &str) -> Result<Session> {
+pub(super) async fn open_embed(store: &Store, id: &str, mac: &str) -> Result<Session> {
     store
         .open_embed_session(embed_session(id), mac.as_bytes(), NOW + 360_000, audit("ten_a"), None)
         .await
@@ -196,26 +207,23 @@ async fn told(store: &Store) -> i64 {
 }
 
 /// How many rows a table has.
-async fn count(store: &Store, sql: &'static str) -> i64 {
+pub(super) async fn count(store: &Store, sql: &'static str) -> i64 {
     let mut rows = store.readers.fetch(sql, Vec::new()).await.expect("counts");
     rows[0].int(0).expect("a number")
 }
 
-/// How the database would go about a statement, step by step.
-async fn plan(store: &Store, sql: &str) -> Vec<String> {
-    let explain: &'static str = format!("EXPLAIN QUERY PLAN {sql}").leak();
-    let rows = store.readers.fetch(explain, Vec::new()).await.expect("explains");
-    rows.into_iter().map(|mut row| row.text(3).expect("a step")).collect()
-}
-
 /// Runs any statement as one write.
-async fn run(store: &Store, sql: &'static str, values: Vec<Value<'static>>) -> Result<()> {
+pub(super) async fn run(
+    store: &Store,
+    sql: &'static str,
+    values: Vec<Value<'static>>,
+) -> Result<()> {
     let statements = vec![(sql, values)];
     let script =
         Script { tenant: "ten_a".into(), statements, audit: audit("ten_a"), forget: |_, _| {} };
     store.writer.run(script).await
 }
 
-fn is_internal<T>(result: &Result<T>) -> bool {
+pub(super) fn is_internal<T>(result: &Result<T>) -> bool {
     matches!(result, Err(Error::Internal(_)))
 }

@@ -19,7 +19,7 @@ async fn state(store: &Store) -> (KeyState, KeyState) {
 
 #[tokio::test]
 async fn keys_are_read_back_with_their_settings_and_secrets() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     for key in [embed_key("key_embed"), chat_key("key_chat"), iframe_key("key_iframe")] {
         let read = store.key_by_lookup(&key.lookup).await.expect("reads").expect("there");
         assert_eq!(format!("{read:?}"), format!("{key:?}"));
@@ -36,7 +36,7 @@ async fn keys_are_read_back_with_their_settings_and_secrets() {
 
 #[tokio::test]
 async fn a_key_needs_a_living_tenant_and_a_lookup_of_its_own() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let orphan = Key { tenant: "ten_b".into(), ..embed_key("key_b") };
     let refused = store.create_key(orphan, audit("ten_b"), None).await;
     assert!(matches!(refused, Err(Error::NotFound(Thing::Tenant))), "{refused:?}");
@@ -47,7 +47,7 @@ async fn a_key_needs_a_living_tenant_and_a_lookup_of_its_own() {
 
 #[tokio::test]
 async fn a_changed_state_is_seen_at_once() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let set = |state| store.set_key_state("ten_a", "key_embed", state, audit("ten_a"));
     for to in [KeyState::Active, KeyState::Paused, KeyState::Active, KeyState::Revoked] {
         assert_eq!(set(to).await.expect("changes").state, to);
@@ -62,7 +62,7 @@ async fn a_changed_state_is_seen_at_once() {
 
 #[tokio::test]
 async fn a_revoked_tenant_revokes_its_keys_at_once() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     assert_eq!(state(&store).await, (KeyState::Active, KeyState::Active));
     assert_eq!(store.tenant("ten_a").await.expect("reads").expect("there").revoked_at, None);
     store.revoke_tenant("ten_a", NOW, audit("ten_a")).await.expect("revokes");
@@ -76,8 +76,8 @@ async fn a_revoked_tenant_revokes_its_keys_at_once() {
 
 #[tokio::test]
 async fn a_revoked_session_is_seen_at_once_and_elsewhere_within_a_second() {
-    let (dir, store) = furnished().await;
-    let elsewhere = Store::open(dir.path()).await.expect("opens");
+    let (place, store) = furnished().await;
+    let elsewhere = place.open().await.expect("opens");
     open_embed(&store, "ses_1", "mac").await.expect("opens");
     for store in [&store, &elsewhere] {
         let read = store.session("ten_a", "ses_1").await.expect("reads").expect("there");
@@ -96,8 +96,8 @@ async fn a_revoked_session_is_seen_at_once_and_elsewhere_within_a_second() {
 
 #[tokio::test]
 async fn what_becomes_of_a_key_is_seen_elsewhere_within_a_second() {
-    let (dir, store) = furnished().await;
-    let elsewhere = Store::open(dir.path()).await.expect("a second instance");
+    let (place, store) = furnished().await;
+    let elsewhere = place.open().await.expect("a second instance");
     let seen = async || {
         let key = elsewhere.key_by_lookup("lookup_key_chat").await.expect("reads").expect("there");
         (key.state, key.label.clone())
@@ -113,7 +113,7 @@ async fn what_becomes_of_a_key_is_seen_elsewhere_within_a_second() {
 
 #[tokio::test]
 async fn uses_go_forward_and_what_is_noted_of_a_lost_key_is_dropped() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let noted = |key: &str, at| NotedUse {
         tenant: "ten_a".into(),
         key: key.into(),
@@ -132,7 +132,7 @@ async fn uses_go_forward_and_what_is_noted_of_a_lost_key_is_dropped() {
 
 #[tokio::test]
 async fn lists_are_paged_by_id_and_filtered() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     store.create_tenant(tenant("ten_b"), audit("ten_b"), None).await.expect("tenant");
     let other = Key { tenant: "ten_b".into(), ..chat_key("key_b") };
     store.create_key(other, audit("ten_b"), None).await.expect("key");
@@ -151,7 +151,7 @@ async fn lists_are_paged_by_id_and_filtered() {
 
 #[tokio::test]
 async fn putting_again_replaces() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let mut key = embed_key("key_embed");
     key.lookup = "lookup_moved".into();
     key.secrets.truncate(1);
@@ -167,7 +167,7 @@ async fn putting_again_replaces() {
 
 #[tokio::test]
 async fn enabled_origins_are_those_of_active_chat_keys() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let origins = vec!["https://b.example".into(), "https://a.example".into()];
     let key = Key { allowed_origins: origins, ..chat_key("key_second") };
     store.create_key(key, audit("ten_a"), None).await.expect("key");
@@ -180,7 +180,7 @@ async fn enabled_origins_are_those_of_active_chat_keys() {
 
 #[tokio::test]
 async fn what_the_doors_show_is_put_and_read_per_tenant() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let intent = |name: &str| {
         serde_json::from_value(json!({"name": name, "displayLabel": name})).expect("an intent")
     };
@@ -220,7 +220,7 @@ async fn what_the_doors_show_is_put_and_read_per_tenant() {
 
 #[tokio::test]
 async fn a_new_default_theme_demotes_the_old_one() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let theme =
         |text: &str| ThemeSettings { start_message: Some(text.into()), ..ThemeSettings::default() };
     assert_eq!(store.default_theme("ten_a").await.expect("reads"), None);
@@ -235,7 +235,7 @@ async fn a_new_default_theme_demotes_the_old_one() {
 
 #[tokio::test]
 async fn the_audit_cannot_be_changed() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let before = count(&store, "SELECT COUNT(*) FROM audit").await;
     assert!(is_internal(&run(&store, "DELETE FROM audit", vec![]).await));
     assert!(is_internal(&run(&store, "UPDATE audit SET actor = 'nobody'", vec![]).await));
@@ -244,7 +244,7 @@ async fn the_audit_cannot_be_changed() {
 
 #[tokio::test]
 async fn clean_up_goes_in_slices_and_spares_the_living() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let opened = (0..1200).map(|n| {
         let store = store.clone();
         async move {

@@ -7,8 +7,8 @@ use crate::domain::audit::Subject;
 use crate::domain::renewal;
 use crate::domain::session::{EarlierToken, Overview};
 use crate::domain::target::Target;
-use crate::store::session_ends::{self, SWEEP_SLICE, Slice, Sweep, Swept};
-use crate::store::session_lists::{self, SessionRange};
+use crate::store::session_ends::{SWEEP_SLICE, Slice, Sweep, Swept};
+use crate::store::session_lists::SessionRange;
 
 /// Opens a link that changes no limits.
 async fn open_link(store: &Store, id: &str, uid: &str) -> Session {
@@ -44,7 +44,7 @@ async fn listed(store: &Store, range: SessionRange, limit: u32) -> Vec<String> {
 
 #[tokio::test]
 async fn lists_have_the_latest_first_and_keep_their_place() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     for n in 1..=5 {
         open_link(&store, &format!("ses_{n}"), if n == 3 { "v" } else { "u" }).await;
     }
@@ -70,33 +70,9 @@ async fn lists_have_the_latest_first_and_keep_their_place() {
     assert_eq!(listed(&store, SessionRange::default(), 9).await.len(), 6, "the operator's");
 }
 
-/// Every list and every step of a sweep goes along an index that has its order already.
-#[tokio::test]
-async fn lists_and_sweeps_go_along_an_index_without_sorting() {
-    let (_dir, store) = furnished().await;
-    let lists = [
-        (session_lists::ALL, "sessions_by_id (session_id>? AND session_id<?)"),
-        (session_lists::OF_TENANT, "(tenant_id=? AND session_id>? AND session_id<?)"),
-        (session_lists::OF_SUBJECT, "sessions_by_subject (tenant_id=? AND subject=?"),
-        (session_lists::OF_CHAT, "sessions_by_chat (tenant_id=? AND chat=?"),
-        (session_lists::OF_KEY, "sessions_by_key (key_id=? AND session_id>?"),
-        (session_lists::OF_ID, "session_id=?"),
-    ];
-    let targets = ["uid:u", "chat:c", "key:k", "session:s"].map(subject);
-    let indexes =
-        ["sessions_by_subject (", "sessions_by_chat (", "sessions_by_key (", "session_id=?"];
-    let steps = targets.iter().map(session_ends::statements).zip(indexes);
-    let steps = steps.flat_map(|((read, end), index)| [(read, index), (end, index)]);
-    for (statement, index) in lists.into_iter().chain(steps) {
-        let plan = plan(&store, statement).await;
-        assert!(plan[0].starts_with("SEARCH") && plan[0].contains(index), "{plan:?}: {statement}");
-        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:?}: {statement}");
-    }
-}
-
 #[tokio::test]
 async fn a_sweep_counts_each_session_once_and_changes_nothing_twice() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     for (id, uid) in [("ses_1", "u"), ("ses_2", "u"), ("ses_3", "v"), ("ses_4", "w")] {
         open_link(&store, id, uid).await;
     }
@@ -113,7 +89,7 @@ async fn a_sweep_counts_each_session_once_and_changes_nothing_twice() {
 
 #[tokio::test]
 async fn a_sweep_spares_what_was_opened_later_and_is_brought_forward() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     open_link(&store, "ses_1", "u").await;
     let earlier = Sweep { issued_before: NOW, ..sweep(&["uid:u"], NOW) };
     assert_eq!(swept(&store, earlier).await, (0, 0), "it was opened at that very instant");
@@ -131,7 +107,7 @@ async fn a_sweep_spares_what_was_opened_later_and_is_brought_forward() {
 
 #[tokio::test]
 async fn a_sweep_goes_in_slices_between_which_others_write() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let opened = (0..SWEEP_SLICE * 2 + 7).map(|n| {
         let store = store.clone();
         async move { open_link(&store, &format!("ses_{n:05}"), "u").await }
@@ -144,7 +120,7 @@ async fn a_sweep_goes_in_slices_between_which_others_write() {
 
 #[tokio::test]
 async fn a_sweep_ends_what_came_in_behind_an_earlier_target() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let both = Arc::new(sweep(&["uid:u", "key:key_iframe"], NOW));
     let slice = async |at: usize| {
         let (sweep, after) = (Arc::clone(&both), String::new());
@@ -161,7 +137,7 @@ async fn a_sweep_ends_what_came_in_behind_an_earlier_target() {
 
 #[tokio::test]
 async fn a_slice_of_a_test_key_is_bounded_by_what_it_looks_at_and_draws_an_id_a_line() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     for n in 0..SWEEP_SLICE + 1 {
         open_link(&store, &format!("ses_{n:05}"), "u").await;
     }
@@ -188,7 +164,7 @@ async fn a_slice_of_a_test_key_is_bounded_by_what_it_looks_at_and_draws_an_id_a_
 
 #[tokio::test]
 async fn a_session_for_somebody_with_an_empty_name_is_listed_and_ended_like_any() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let mut session = chat_session("ses_1", "c-1");
     let Grant::Chat { customer, .. } = &mut session.grant else { panic!("a chat session") };
     *customer = Some(String::new());
@@ -205,7 +181,7 @@ async fn a_session_for_somebody_with_an_empty_name_is_listed_and_ended_like_any(
 
 #[tokio::test]
 async fn a_renewal_is_kept_and_never_brings_back_what_was_revoked() {
-    let (dir, store) = furnished().await;
+    let (place, store) = furnished().await;
     let opened = open_embed(&store, "ses_1", "mac").await.expect("opens");
     let key = embed_key("key_embed");
     let renew = |at: i64| -> crate::store::Renew {
@@ -219,7 +195,7 @@ async fn a_renewal_is_kept_and_never_brings_back_what_was_revoked() {
     let superseded = EarlierToken { id: opened.token_id, valid_until: at + renewal::OVERLAP_MS };
     assert_eq!(renewed.earlier, [superseded]);
     store.close().await;
-    let store = Store::open(dir.path()).await.expect("opens again");
+    let store = place.open().await.expect("opens again");
     let read = store.session("ten_a", "ses_1").await.expect("reads").expect("it is there");
     assert_eq!(*read, renewed);
     store.revoke_session("ten_a", "ses_1", at, audit("ten_a")).await.expect("revokes");
@@ -231,7 +207,7 @@ async fn a_renewal_is_kept_and_never_brings_back_what_was_revoked() {
 
 #[tokio::test]
 async fn uses_are_written_together_and_never_go_back() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let one = open_link(&store, "ses_1", "u").await;
     let two = open_link(&store, "ses_2", "u").await;
     let before = store.counts().writes;

@@ -37,8 +37,8 @@ async fn used(store: &Store, uid: &str, now: i64) -> [i64; 4] {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_four_senders_over_two_instances_pass_exactly_as_often_as_the_limit_says() {
-    let (dir, store) = furnished().await;
-    let other = Store::open(dir.path()).await.expect("opens");
+    let (place, store) = furnished().await;
+    let other = place.open().await.expect("opens");
     limit(&store, "u", LimitsChange::Set(of_hour(100))).await;
     let senders: Vec<_> = (0..64)
         .map(|sender| {
@@ -81,7 +81,7 @@ async fn sixty_four_senders_over_two_instances_pass_exactly_as_often_as_the_limi
 
 #[tokio::test]
 async fn a_message_counts_in_all_windows_or_in_none() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let limits = Limits { hourly: Some(2), daily: Some(3), weekly: None, monthly: Some(9) };
     limit(&store, "u", LimitsChange::Set(limits)).await;
     for n in 0..2 {
@@ -104,7 +104,7 @@ async fn a_message_counts_in_all_windows_or_in_none() {
 
 #[tokio::test]
 async fn a_limit_of_nothing_lets_nothing_pass() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     limit(&store, "u", LimitsChange::Set(of_hour(0))).await;
     for n in 0..3 {
         assert_eq!(refusing(send(&store, "u", &format!("m{n}"), NOW).await), ["hourly"]);
@@ -118,7 +118,7 @@ async fn a_limit_of_nothing_lets_nothing_pass() {
 
 #[tokio::test]
 async fn a_refund_gives_room_back_once_and_only_to_its_user() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     limit(&store, "u", LimitsChange::Set(of_hour(1))).await;
     send(&store, "u", "m", NOW).await.expect("room");
     let not_found = |result: Result<()>| matches!(result, Err(Error::NotFound(Thing::Message)));
@@ -136,7 +136,7 @@ async fn a_refund_gives_room_back_once_and_only_to_its_user() {
 
 #[tokio::test]
 async fn a_refund_reaches_only_windows_that_have_not_ended() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let later = NOW + HOUR_MS;
     send(&store, "u", "m", NOW).await.expect("room");
     send(&store, "u", "n", later).await.expect("room");
@@ -146,7 +146,7 @@ async fn a_refund_reaches_only_windows_that_have_not_ended() {
 
 #[tokio::test]
 async fn a_clock_behind_neither_opens_a_window_again_nor_loses_a_refund() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     limit(&store, "u", LimitsChange::Set(of_hour(2))).await;
     let (ahead, behind) = (Window::Hourly.bounds(NOW).1, NOW);
     send(&store, "u", "a", ahead).await.expect("room");
@@ -160,7 +160,7 @@ async fn a_clock_behind_neither_opens_a_window_again_nor_loses_a_refund() {
 
 #[tokio::test]
 async fn usage_is_listed_by_uid_and_filtered() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let later = NOW + HOUR_MS;
     for uid in ["a", "b", "c"] {
         limit(&store, uid, LimitsChange::Set(of_hour(1))).await;
@@ -192,7 +192,7 @@ async fn usage_is_listed_by_uid_and_filtered() {
 
 #[tokio::test]
 async fn messages_are_forgotten_when_all_their_windows_have_ended() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     send(&store, "u", "m", NOW).await.expect("room");
     let month = Window::Monthly.bounds(NOW).1;
     let ends = month.max(Window::Weekly.bounds(NOW).1);

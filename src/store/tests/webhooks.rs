@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::domain::webhook::{EventType, Webhook, WebhookSecret};
-use crate::store::engine::Rows;
-use crate::store::{ClaimRequest, deliveries, subscribers};
+use crate::store::ClaimRequest;
 
 fn endpoint(events: &[EventType]) -> Webhook {
     let secret = WebhookSecret { generation: 1, secret: Sealed(vec![9; 60]), not_after: None };
@@ -39,7 +38,7 @@ async fn open(store: &Store, id: &str) -> Result<Session> {
 
 #[tokio::test]
 async fn a_batch_of_sessions_is_told_one_by_one_at_both_ends() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let events = [EventType::SessionCreated, EventType::SessionExpired];
     store.create_webhook(endpoint(&events), audit("ten_a"), None).await.expect("makes");
     let opened = (0..70).map(|n| {
@@ -74,7 +73,7 @@ async fn a_batch_of_sessions_is_told_one_by_one_at_both_ends() {
 
 #[tokio::test]
 async fn an_endpoint_that_cannot_be_read_is_an_error_and_not_an_empty_queue() {
-    let (_dir, store) = furnished().await;
+    let (_place, store) = furnished().await;
     let created = [EventType::SessionCreated];
     store.create_webhook(endpoint(&created), audit("ten_a"), None).await.expect("makes");
     open(&store, "ses_1").await.expect("opens");
@@ -85,23 +84,4 @@ async fn an_endpoint_that_cannot_be_read_is_an_error_and_not_an_empty_queue() {
     let gone = "UPDATE webhooks SET state = 'deleted'";
     run(&store, gone, vec![]).await.expect("deletes");
     assert!(store.claim_deliveries(claim()).await.expect("claims").deliveries.is_empty());
-}
-
-/// The indexes that say which rows of a queue or of all sessions are meant.
-#[tokio::test]
-async fn what_is_under_way_and_whom_it_is_about_is_found_by_the_whole_index() {
-    let (_dir, store) = furnished().await;
-    let Rows { head, tail, .. } = &subscribers::SESSIONS;
-    let sessions = format!("{head} ('ten_a', 'ses_1'), ('ten_a', 'ses_2') {tail}");
-    let plans = [
-        (
-            deliveries::IN_FLIGHT,
-            "webhook_deliveries_leased (tenant_id=? AND webhook_id=? AND next_at>?)",
-        ),
-        (&sessions, "(tenant_id=? AND session_id=?)"),
-    ];
-    for (statement, index) in plans {
-        let plan = plan(&store, statement).await;
-        assert!(plan[0].starts_with("SEARCH") && plan[0].contains(index), "{plan:?}: {statement}");
-    }
 }

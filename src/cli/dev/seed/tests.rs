@@ -19,7 +19,7 @@ struct World {
 
 impl World {
     async fn open(dir: &Path) -> Self {
-        let store = Store::open(dir).await.expect("a store");
+        let store = Store::open(&dir.into()).await.expect("a store");
         let keys = MasterKeys::parse([KEY]).expect("a random key");
         Self { store, keys, clock: Clock::default(), ids: Ids::default() }
     }

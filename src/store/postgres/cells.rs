@@ -1,0 +1,88 @@
+//! How the store's values cross to PostgreSQL and back, and what its refusals mean.
+
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgArguments, PgRow, PgValueRef};
+use sqlx::{Arguments as _, Decode, Postgres, Row as _, TypeInfo as _, ValueRef as _};
+
+use super::super::engine::{Cell, Failure, Row, Value};
+
+/// The values, each as bigint, text or bytea: the server is told, so that no placeholder is guessed.
+pub(super) fn arguments(values: &[Value<'_>]) -> Result<PgArguments, Failure> {
+    let mut arguments = PgArguments::default();
+    arguments.reserve(values.len(), 16 * values.len());
+    for value in values {
+        let added = match value {
+            Value::Int(value) => arguments.add(*value),
+            Value::Text(value) => arguments.add(value.as_deref()),
+            Value::Bytes(value) => arguments.add(value.as_deref()),
+        };
+        added.map_err(|error| Failure::Statement(error.to_string()))?;
+    }
+    Ok(arguments)
+}
+
+/// The rows of an answer.
+pub(super) fn cells(rows: &[PgRow]) -> Result<Vec<Row>, Failure> {
+    let row = |row: &PgRow| {
+        let cells: Result<_, sqlx::Error> = (0..row.len()).map(|at| cell(row, at)).collect();
+        cells.map(Row)
+    };
+    rows.iter().map(row).collect::<Result<_, _>>().map_err(failure)
+}
+
+fn cell(row: &PgRow, at: usize) -> Result<Cell, sqlx::Error> {
+    let value = row.try_get_raw(at)?;
+    if value.is_null() {
+        return Ok(Cell::Null);
+    }
+    let decoded = match value.type_info().name() {
+        "INT8" => decode(value).map(Cell::Int),
+        // A literal, which SQLite knows no shorter type for.
+        "INT4" => decode::<i32>(value).map(|value| Cell::Int(value.into())),
+        "TEXT" => decode(value).map(Cell::Text),
+        "BYTEA" => decode(value).map(Cell::Bytes),
+        other => Err(format!("column {at} is {other}, which the store never writes").into()),
+    };
+    decoded.map_err(sqlx::Error::Decode)
+}
+
+fn decode<'r, T: Decode<'r, Postgres>>(value: PgValueRef<'r>) -> Result<T, BoxDynError> {
+    T::decode(value)
+}
+
+/// Tells a statement's own fault from one that another transaction has caused, and both from a
+/// database that cannot serve now.
+pub(super) fn failure(error: sqlx::Error) -> Failure {
+    let why = format!("the database: {error}");
+    match &error {
+        sqlx::Error::Database(error) => match error.code().as_deref() {
+            // A serialization failure, a deadlock.
+            Some("40001" | "40P01") => Failure::Again(why),
+            Some(code) if is_of_statement(code) => Failure::Statement(why),
+            Some(_) | None => Failure::Gone(why),
+        },
+        sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => {
+            Failure::Statement(why)
+        }
+        _ => Failure::Gone(why),
+    }
+}
+
+/// Whether the connection is of no use any more.
+pub(super) fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        // Connection exceptions; shut down, crashed, starting; a standby now.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            code.starts_with("08") || code.starts_with("57P") || code == "25006"
+        }),
+        sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => false,
+        _ => true,
+    }
+}
+
+/// Data, integrity, syntax and names; features that are not there; a transaction that is spoilt
+/// already; faults inside of functions. Not a server that has become a standby (25006).
+fn is_of_statement(code: &str) -> bool {
+    let classes = ["0A", "21", "22", "23", "25", "2F", "42", "P0", "XX"];
+    code != "25006" && classes.iter().any(|class| code.starts_with(class))
+}

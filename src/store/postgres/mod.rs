@@ -1,0 +1,220 @@
+//! PostgreSQL: how its connections are made and what is asked of the server before it is trusted.
+//!
+//! Any number of instances share a database. Nothing here outlives a transaction on the server but
+//! settings that every connection makes alike, so that a pooler may stand in between. Knows no
+//! table but `_sqlx_migrations`.
+
+mod cells;
+mod readers;
+mod writer;
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
+use tokio::sync::Notify;
+
+use super::engine::{self, Failure};
+use super::migrations::{self, Known, Migrations};
+use crate::error::{Error, Result};
+use cells::failure;
+
+pub(super) use readers::Readers;
+pub(super) use writer::Writer;
+
+/// A later one has the number of its SQLite twin.
+const MIGRATIONS: &[Known] =
+    &[(10, "start", include_str!("../migrations/0010_start.postgres.sql"))];
+
+/// How long a connection may take to be made, or to be free.
+const ACQUIRE: Duration = Duration::from_secs(1);
+
+/// How long the server may work on one statement.
+const STATEMENT: Duration = Duration::from_secs(2);
+
+/// How long it may wait for a lock in there.
+const LOCK: Duration = Duration::from_secs(1);
+
+/// When a server that says nothing is given up: later than it would have given up itself.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// How long a start waits while others migrate.
+const MIGRATION: Duration = Duration::from_secs(60);
+
+/// Enough for every row count of every grouped statement.
+const STATEMENTS: usize = 512;
+
+/// The lock under which one start migrates and the others wait.
+const MIGRATING: i64 = -1;
+
+/// Connects to the database at `url`, migrated as needed: one writer, a few readers. `queued` is
+/// told of every delivery that is queued.
+///
+/// # Errors
+/// `Unavailable` when it cannot be reached; `Internal` when it would lose what it acknowledged or
+/// is of another making.
+pub(super) async fn open(
+    url: &SecretString,
+    queued: Arc<Notify>,
+) -> Result<(engine::Connection, engine::Readers)> {
+    let options = options(url)?;
+    migrate(&options).await?;
+    let writer = Writer::connect(options.clone()).await?;
+    let readers = Readers::new(options);
+    Ok((engine::Connection::postgres(writer, queued), engine::Readers::Postgres(readers)))
+}
+
+/// Connects to the database at `url` to read it and leave it as it is.
+///
+/// # Errors
+/// `Unavailable` when it cannot be reached.
+pub(super) async fn inspect(url: &SecretString) -> Result<engine::Readers> {
+    let options = options(url)?;
+    Session::begin(&options).await?.close().await;
+    Ok(engine::Readers::Postgres(Readers::new(options)))
+}
+
+/// What was applied to the database at `url`.
+///
+/// # Errors
+/// `Unavailable` when it cannot be reached.
+pub(super) async fn migrations(url: &SecretString) -> Result<Option<Migrations>> {
+    let mut session = Session::begin(&options(url)?).await?;
+    let versions = applied(&mut session.conn).await.map_err(failure);
+    session.close().await;
+    let versions = versions?;
+    Ok((!versions.is_empty()).then(|| Migrations::of(MIGRATIONS, &versions)))
+}
+
+/// A connection, and what the server said of itself when it was made.
+struct Session {
+    conn: PgConnection,
+    /// Names the server's line of history: two servers with one name agree on what was committed.
+    /// `None` when the server does not tell.
+    history: Option<String>,
+}
+
+impl Session {
+    /// Connects to a server that takes writes and keeps them.
+    async fn begin(options: &PgConnectOptions) -> Result<Self, Failure> {
+        let connected = tokio::time::timeout(ACQUIRE, options.connect()).await;
+        let connected = connected.map_err(|_| Failure::Gone(unreachable(options, "it is silent")));
+        let mut conn = connected?.map_err(|error| match failure(error) {
+            Failure::Refused(error) => Failure::Refused(error),
+            Failure::Gone(why) | Failure::Again(why) | Failure::Statement(why) => {
+                Failure::Gone(unreachable(options, &why))
+            }
+        })?;
+        let told = within(sqlx::query(ABOUT).fetch_one(&mut conn)).await?;
+        let column = |at: usize| told.try_get::<String, _>(at).map_err(failure);
+        let (durability, role) = (column(0)?, column(1)?);
+        if role != "primary" {
+            return Err(Failure::Gone(unreachable(
+                options,
+                "it is a standby, which takes no writes",
+            )));
+        }
+        if durability == "off" {
+            return Err(Failure::Refused(Error::Internal(format!(
+                "PostgreSQL at {} acknowledges commits that it can still lose (synchronous_commit \
+                 is off); set it to on: ALTER DATABASE {} SET synchronous_commit = on",
+                shown(options),
+                options.get_database().unwrap_or(options.get_username()),
+            ))));
+        }
+        let history = within(sqlx::query(HISTORY).fetch_one(&mut conn)).await;
+        let history = history.and_then(|row| row.try_get(0).map_err(failure)).ok();
+        Ok(Self { conn, history })
+    }
+
+    /// Says goodbye. A server that does not hear it has ended the session already.
+    async fn close(self) {
+        if let Ok(Err(error)) = tokio::time::timeout(ACQUIRE, self.conn.close()).await {
+            tracing::debug!(%error, "a connection to PostgreSQL did not close cleanly");
+        }
+    }
+}
+
+/// How durable its commits are, and whether it takes writes.
+const ABOUT: &str = "SELECT current_setting('synchronous_commit'), \
+     CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary' END";
+
+/// A promoted standby goes on in a new timeline, in which numbers of transactions that were lost
+/// with the old primary are given out again.
+const HISTORY: &str = "SELECT system_identifier::text || ' ' || \
+     left(pg_walfile_name(pg_current_wal_lsn()), 8) FROM pg_control_system()";
+
+fn options(url: &SecretString) -> Result<PgConnectOptions> {
+    let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|error| {
+        Error::Unavailable(format!(
+            "the address of the database cannot be used: {error}; write \
+             postgres://user@host:5432/database"
+        ))
+    })?;
+    let options = options.statement_cache_capacity(STATEMENTS).disable_statement_logging();
+    Ok(match options.get_application_name() {
+        Some(_) => options,
+        None => options.application_name("vestibule"),
+    })
+}
+
+/// Where the database is, without user and password.
+fn shown(options: &PgConnectOptions) -> String {
+    let database = options.get_database().unwrap_or(options.get_username());
+    match options.get_socket() {
+        Some(socket) => format!("{} ({database})", socket.display()),
+        None => format!("{}:{}/{database}", options.get_host(), options.get_port()),
+    }
+}
+
+fn unreachable(options: &PgConnectOptions, why: &str) -> String {
+    let place = shown(options);
+    format!("PostgreSQL at {place} cannot be used: {why}; check that it runs and database.url")
+}
+
+/// Waits for an answer, but not for ever.
+async fn within<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Failure> {
+    match tokio::time::timeout(SILENCE, answer).await {
+        Ok(answer) => answer.map_err(failure),
+        Err(_) => Err(Failure::Gone("the database says nothing".into())),
+    }
+}
+
+/// All migrations in one transaction: whoever dies in between leaves nothing half done. sqlx's own
+/// lock belongs to the session, which a pooler gives to somebody else; this one to the transaction.
+async fn migrate(options: &PgConnectOptions) -> Result<()> {
+    let mut session = Session::begin(options).await?;
+    let migrated = tokio::time::timeout(MIGRATION, migrate_by(&mut session.conn)).await;
+    let migrated = migrated.unwrap_or_else(|_| {
+        Err(Error::Unavailable("others are migrating the database; try again later".into()))
+    });
+    session.close().await;
+    migrated
+}
+
+async fn migrate_by(conn: &mut PgConnection) -> Result<()> {
+    let begin = "BEGIN READ WRITE; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
+    let mut transaction = conn.begin_with(begin).await.map_err(failure)?;
+    let lock = format!("SELECT pg_advisory_xact_lock({MIGRATING})");
+    sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *transaction).await.map_err(failure)?;
+    let mut migrator = migrations::migrator(MIGRATIONS);
+    migrator.set_locking(false);
+    // Not `run`: its future is `Send` for no lifetime that a spawned task could have.
+    migrator.run_direct(None, &mut *transaction, false).await.map_err(|error| {
+        Error::Internal(format!(
+            "the database cannot be migrated: {error}; it may belong to a newer release"
+        ))
+    })?;
+    Ok(transaction.commit().await.map_err(failure)?)
+}
+
+async fn applied(conn: &mut PgConnection) -> Result<Vec<i64>, sqlx::Error> {
+    let made = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
+    if !sqlx::query_scalar::<_, bool>(made).fetch_one(&mut *conn).await? {
+        return Ok(Vec::new());
+    }
+    sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(conn).await
+}

@@ -1,0 +1,85 @@
+//! The connections that read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sqlx::Executor as _;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+use super::super::engine::{Failure, Row, Value};
+use super::cells::{arguments, cells, failure, is_lost};
+use super::{ACQUIRE, LOCK, SILENCE, STATEMENT};
+
+const READERS: u32 = 8;
+
+/// The connections that read, which refuse to write.
+#[derive(Clone)]
+pub(in crate::store) struct Readers {
+    pool: PgPool,
+    /// Queries since the start.
+    queries: Arc<AtomicU64>,
+}
+
+impl Readers {
+    /// Connects when first asked.
+    pub(super) fn new(options: PgConnectOptions) -> Self {
+        let settings = format!(
+            "SET default_transaction_read_only = on; SET statement_timeout = {}; \
+             SET lock_timeout = {}",
+            STATEMENT.as_millis(),
+            LOCK.as_millis()
+        );
+        let settings: Arc<str> = settings.into();
+        let pool = PgPoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(ACQUIRE)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .after_connect(move |conn, _| {
+                let settings = sqlx::AssertSqlSafe(Arc::clone(&settings));
+                Box::pin(async move { conn.execute(sqlx::raw_sql(settings)).await.map(drop) })
+            });
+        Self { pool: pool.connect_lazy_with(options), queries: Arc::default() }
+    }
+
+    pub(in crate::store) async fn fetch(
+        &self,
+        text: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, Failure> {
+        self.queries.fetch_add(1, Ordering::Relaxed);
+        let answer = tokio::time::timeout(SILENCE, self.ask(text, values)).await;
+        answer.unwrap_or_else(|_| Err(Failure::Gone("the database says nothing".into())))
+    }
+
+    /// Asks on another connection when one turns out to be lost: after a restart of the server all
+    /// that are at rest are.
+    async fn ask(&self, text: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, Failure> {
+        let mut lost = 0;
+        loop {
+            let query = sqlx::query_with(text, arguments(values)?);
+            match query.fetch_all(&self.pool).await {
+                Ok(rows) => return cells(&rows),
+                Err(error) if lost < READERS && is_lost_at_rest(&error) => lost += 1,
+                Err(error) => return Err(failure(error)),
+            }
+        }
+    }
+
+    pub(in crate::store) fn queries(&self) -> u64 {
+        self.queries.load(Ordering::Relaxed)
+    }
+
+    pub(in crate::store) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Whether a connection was lost that had been made; one that cannot be made fails the query.
+fn is_lost_at_rest(error: &sqlx::Error) -> bool {
+    let is_pool = matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed);
+    let is_refused = matches!(error, sqlx::Error::Io(error)
+        if error.kind() == std::io::ErrorKind::ConnectionRefused);
+    !is_pool && !is_refused && is_lost(error)
+}

@@ -1,0 +1,227 @@
+//! The one connection of this instance that writes.
+//!
+//! A transaction begins with its locks and its number in one round trip. When the answer to a
+//! commit is lost, the number says what became of it.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr as _};
+
+use super::super::engine::{self, Failure, Row, Sql, Value};
+use super::super::locks::Locks;
+use super::cells::{arguments, cells, failure, is_lost};
+use super::{LOCK, SILENCE, STATEMENT, Session};
+
+/// The lock that a write of everything has alone and all others share.
+const EVERYTHING: i64 = -2;
+
+/// How long it is asked what became of a commit.
+const DOUBT: Duration = Duration::from_millis(900);
+
+/// How often.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+
+/// The one connection that writes.
+pub(in crate::store) struct Writer {
+    /// `None` while the database is out of reach.
+    session: Option<Session>,
+    options: PgConnectOptions,
+    /// Texts of grouped statements by head, tail and number of rows.
+    texts: HashMap<(&'static str, &'static str, usize), Arc<str>>,
+    /// The number of the running transaction and the history that it is in.
+    running: Option<(String, Option<String>)>,
+    /// What the running transaction has locked.
+    locks: Locks,
+}
+
+impl Writer {
+    pub(super) async fn connect(options: PgConnectOptions) -> Result<Self, Failure> {
+        let session = Some(Session::begin(&options).await?);
+        let (texts, locks) = Default::default();
+        Ok(Self { session, options, texts, running: None, locks })
+    }
+
+    pub(in crate::store) async fn begin(&mut self, locks: Locks) -> Result<(), Failure> {
+        self.running = None;
+        let text: Arc<str> = begin_text(&locks).into();
+        self.locks = locks;
+        // Nothing has happened yet, so a connection that died at rest is replaced unnoticed.
+        let was_there = self.session.is_some();
+        let mut told = self.script(Arc::clone(&text)).await;
+        if told.is_err() && was_there && self.session.is_none() {
+            told = self.script(text).await;
+        }
+        let number = told?.pop().map(|row| row.try_get::<String, _>(0)).transpose();
+        let history = self.session.as_ref().and_then(|session| session.history.clone());
+        self.running = number.map_err(failure)?.map(|number| (number, history));
+        Ok(())
+    }
+
+    pub(in crate::store) async fn commit(&mut self) -> Result<(), Failure> {
+        let running = self.running.take();
+        match self.script("COMMIT".into()).await {
+            Ok(_) => Ok(()),
+            Err(_) if self.session.is_none() => self.resolve(running).await,
+            Err(failure) => Err(failure),
+        }
+    }
+
+    pub(in crate::store) async fn recover(&mut self) {
+        self.running = None;
+        if self.session.is_some() && self.script("ROLLBACK".into()).await.is_err() {
+            self.session = None;
+        }
+        // Whoever writes next connects anew.
+    }
+
+    pub(in crate::store) async fn close(self) {
+        if let Some(session) = self.session {
+            session.close().await;
+        }
+    }
+
+    pub(in crate::store) async fn execute(
+        &mut self,
+        sql: Sql,
+        values: &[Value<'_>],
+    ) -> Result<u64, Failure> {
+        let query = sqlx::query_with(self.text(sql), arguments(values)?);
+        let done = async |conn: &mut PgConnection| query.execute(conn).await;
+        Ok(self.ask(done).await?.rows_affected())
+    }
+
+    pub(in crate::store) async fn fetch(
+        &mut self,
+        sql: Sql,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, Failure> {
+        let query = sqlx::query_with(self.text(sql), arguments(values)?);
+        let found = async |conn: &mut PgConnection| query.fetch_all(conn).await;
+        cells(&self.ask(found).await?)
+    }
+
+    /// Lets the running transaction read a tenant that its batch did not name. Out of order, so
+    /// that two may wait for each other until the server ends one of them, which is tried again.
+    pub(in crate::store) async fn widen(&mut self, tenant: &str) -> Result<(), Failure> {
+        let Some(key) = self.locks.widen(tenant) else { return Ok(()) };
+        let text = Sql::Text("SELECT 1 FROM (SELECT pg_advisory_xact_lock($1)) AS locked");
+        self.fetch(text, &[key.into()]).await.map(drop)
+    }
+
+    /// Whether this transaction alone does a piece of work until it ends.
+    pub(in crate::store) async fn claim(&mut self, key: i64) -> Result<bool, Failure> {
+        let text = "SELECT CASE WHEN pg_try_advisory_xact_lock($1) THEN 1 ELSE 0 END";
+        let row = self.fetch(Sql::Text(text), &[key.into()]).await?.pop();
+        row.map_or(Ok(false), |mut row| row.flag(0))
+    }
+
+    /// What became of a transaction whose commit was sent and not answered.
+    async fn resolve(&mut self, running: Option<(String, Option<String>)>) -> Result<(), Failure> {
+        let until = Instant::now() + DOUBT;
+        let Some((number, Some(history))) = running else { return Err(unknown()) };
+        while Instant::now() < until {
+            if let Ok(session) = Session::begin(&self.options).await {
+                if session.history.as_ref() != Some(&history) {
+                    self.session = Some(session);
+                    return Err(unknown());
+                }
+                self.session = Some(session);
+            }
+            match self.status(&number).await.as_deref() {
+                Some("committed") => return Ok(()),
+                Some("aborted") => {
+                    return Err(Failure::Gone("the write did not take place".into()));
+                }
+                Some(_) | None => tokio::time::sleep(ASK_EVERY).await,
+            }
+        }
+        Err(unknown())
+    }
+
+    async fn status(&mut self, number: &str) -> Option<String> {
+        self.session.as_ref()?;
+        let text = "SELECT pg_xact_status(CAST($1 AS xid8))";
+        let row = self.fetch(Sql::Text(text), &[number.into()]).await.ok()?.pop();
+        row?.opt_text(0).ok().flatten()
+    }
+
+    /// Statements without values in one round trip, by a new connection when there is none.
+    async fn script(&mut self, text: Arc<str>) -> Result<Vec<PgRow>, Failure> {
+        if self.session.is_none() {
+            let session = Session::begin(&self.options).await;
+            self.session = Some(session.map_err(|failure| match failure {
+                Failure::Refused(error) => Failure::Gone(error.to_string()),
+                other => other,
+            })?);
+        }
+        let text = AssertSqlSafe(text);
+        self.ask(async |conn: &mut PgConnection| sqlx::raw_sql(text).fetch_all(conn).await).await
+    }
+
+    /// Lets the connection go when it is of no use any more.
+    async fn ask<T>(
+        &mut self,
+        question: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, Failure> {
+        let Some(session) = &mut self.session else {
+            return Err(Failure::Gone("the database is out of reach".into()));
+        };
+        match tokio::time::timeout(SILENCE, question(&mut session.conn)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                if is_lost(&error) {
+                    self.session = None;
+                }
+                Err(failure(error))
+            }
+            Err(_) => {
+                self.session = None;
+                Err(Failure::Gone("the database says nothing".into()))
+            }
+        }
+    }
+
+    fn text(&mut self, sql: Sql) -> sqlx::SqlStr {
+        match sql {
+            Sql::Text(text) => text.into_sql_str(),
+            Sql::Rows(rows, count) => {
+                let text = self.texts.entry((rows.head, rows.tail, count));
+                AssertSqlSafe(text.or_insert_with(|| render(rows, count)).clone()).into_sql_str()
+            }
+        }
+    }
+}
+
+/// Begins, locks, and tells the transaction's number last. The settings hold for this transaction,
+/// whoever else the connection's other end is given to.
+fn begin_text(locks: &Locks) -> String {
+    let everything = if locks.is_everything() { "" } else { "_shared" };
+    let mut text = format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = {}; \
+         SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock{everything}({EVERYTHING}); ",
+        STATEMENT.as_millis(),
+        LOCK.as_millis()
+    );
+    for key in locks.keys() {
+        let _ = write!(text, "SELECT pg_advisory_xact_lock({key}); ");
+    }
+    text + "SELECT CAST(pg_current_xact_id() AS TEXT)"
+}
+
+fn render(rows: &engine::Rows, count: usize) -> Arc<str> {
+    let row = |at: usize| {
+        let places: Vec<_> =
+            (1..=rows.columns).map(|n| format!("${}", at * rows.columns + n)).collect();
+        format!("({})", places.join(","))
+    };
+    let all: Vec<_> = (0..count).map(row).collect();
+    format!("{} {} {}", rows.head, all.join(","), rows.tail).into()
+}
+
+fn unknown() -> Failure {
+    Failure::Gone("the database was lost during a commit; whether it took place is unknown".into())
+}
