@@ -79,6 +79,7 @@ mod test_clocks;
 mod test_keys;
 mod tokens;
 mod tools;
+mod torture;
 #[cfg(feature = "otlp")]
 mod traces;
 mod tree;

@@ -115,6 +115,7 @@ const OURS: &[(&str, &[&str])] = &[
     ("xtask/runtime", &["dropshot", "tokio", "vestibule-schema"]),
     ("xtask/conformance", &["tokio", "vestibule-schema"]),
     ("xtask/faults", &["tokio", "vestibule-conformance", "vestibule-schema"]),
+    ("xtask/torture", &["reqwest", "tokio"]),
     ("generated/server", &["dropshot", "vestibule-runtime"]),
     ("generated/client", &["reqwest"]),
     ("generated/cli", &["reqwest", "tokio", "vestibule-client"]),
@@ -138,6 +139,7 @@ const WATCHED: &[&str] = &[
     "vestibule-planted-faults",
     "vestibule-runtime",
     "vestibule-schema",
+    "vestibule-torture",
     "xtask",
 ];
 

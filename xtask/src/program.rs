@@ -12,6 +12,18 @@ pub fn cargo(root: &Path, command: &str) -> Command {
     cargo
 }
 
+/// Builds a package, without running it.
+///
+/// # Errors
+/// One line: cargo does not run, or the package does not build.
+pub fn build(root: &Path, package: &str) -> Result<(), String> {
+    let built = cargo(root, "build").args(["--package", package]).status();
+    match built.map_err(|bad| format!("error: cargo does not run: {bad}"))?.success() {
+        true => Ok(()),
+        false => Err(format!("error: {package} does not build")),
+    }
+}
+
 /// Builds and runs a package with these arguments; its exit code is ours.
 ///
 /// # Errors

@@ -1,0 +1,19 @@
+//! `cargo xtask torture`: builds the service and starts the program that kills it.
+//!
+//! That program is a package of its own, so that nobody waits for its HTTP parts who only
+//! generates. Knows nothing of what it does.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::program;
+
+/// The program kills this binary; one build puts both into one folder.
+const SERVICE: &str = "vestibule";
+const PROGRAM: &str = "vestibule-torture";
+
+/// Runs the program with these arguments; its exit code is ours.
+pub fn torture(root: &Path, arguments: &[String]) -> Result<ExitCode, String> {
+    program::build(root, SERVICE)?;
+    program::run(root, PROGRAM, arguments)
+}
