@@ -38,19 +38,13 @@ impl Store {
     pub async fn purge_deliveries(&self, now: i64, bounds: Bounds) -> Result<bool> {
         let mut crowded = Vec::new();
         for mut row in self.readers.fetch(CROWDED, vec![bounds.most.into()]).await? {
-            let (pending, finished) = (row.int(2)?, row.int(3)?);
-            crowded.push(Crowded {
-                tenant: row.text(0)?,
-                webhook: row.text(1)?,
-                waiting_too_much: (pending - bounds.most).clamp(0, SLICE),
-                finished_too_much: (finished - bounds.most).clamp(0, SLICE),
-            });
+            crowded.push((row.text(0)?, row.text(1)?));
         }
         let before = now.saturating_sub(bounds.keep_ms);
         if crowded.is_empty() && self.readers.fetch(OLD, vec![before.into()]).await?.is_empty() {
             return Ok(false);
         }
-        self.writer.run(Purge { now, before, crowded }).await
+        self.writer.run(Purge { now, before, most: bounds.most, crowded }).await
     }
 }
 
@@ -66,7 +60,7 @@ const UNSETTLED: &str = "SELECT 1 FROM webhooks WHERE settling = 1 OR state = 'e
 pub(super) const OLD: &str = "SELECT 1 FROM webhook_deliveries \
      WHERE status <> 'pending' AND finished_at < $1 LIMIT 1";
 
-const CROWDED: &str = "SELECT tenant_id, webhook_id, pending, finished FROM \
+const CROWDED: &str = "SELECT tenant_id, webhook_id FROM \
      (SELECT tenant_id, webhook_id, SUM(CASE WHEN status = 'pending' THEN 1 ELSE 0 END) AS pending, \
      SUM(CASE WHEN status = 'pending' THEN 0 ELSE 1 END) AS finished FROM webhook_deliveries \
      GROUP BY tenant_id, webhook_id) AS counted WHERE pending > $1 OR finished > $1";
@@ -148,15 +142,9 @@ async fn remove(conn: &mut Connection, (tenant, webhook): (&str, &str)) -> Resul
 struct Purge {
     now: i64,
     before: i64,
-    crowded: Vec<Crowded>,
-}
-
-/// An endpoint with more deliveries than it may have.
-struct Crowded {
-    tenant: String,
-    webhook: String,
-    waiting_too_much: i64,
-    finished_too_much: i64,
+    most: i64,
+    /// Endpoints (tenant, id) that had more deliveries than they may have.
+    crowded: Vec<(String, String)>,
 }
 
 impl Job for Purge {
@@ -171,22 +159,8 @@ impl Job for Purge {
                    WHERE status <> 'pending' AND finished_at < $1 LIMIT 1000)";
         let old = conn.execute(sql, vec![self.before.into()]).await?;
         let mut is_more = old == SLICE as u64;
-        for Crowded { tenant, webhook, waiting_too_much, finished_too_much } in &self.crowded {
-            let name = |many: i64| vec![tenant.into(), webhook.into(), many.into()];
-            let sql = "DELETE FROM webhook_deliveries WHERE (tenant_id, delivery_id) IN \
-                       (SELECT tenant_id, delivery_id FROM webhook_deliveries \
-                       WHERE tenant_id = $1 AND webhook_id = $2 AND status <> 'pending' \
-                       ORDER BY delivery_id LIMIT $3)";
-            conn.execute(sql, name(*finished_too_much)).await?;
-            let sql = "UPDATE webhook_deliveries SET status = 'failed', lease = NULL, \
-                       note = 'Too many deliveries waited.', finished_at = $4 \
-                       WHERE (tenant_id, delivery_id) IN \
-                       (SELECT tenant_id, delivery_id FROM webhook_deliveries \
-                       WHERE tenant_id = $1 AND webhook_id = $2 AND status = 'pending' \
-                       AND lease IS NULL ORDER BY delivery_id LIMIT $3)";
-            let values = [name(*waiting_too_much), vec![self.now.into()]].concat();
-            conn.execute(sql, values).await?;
-            is_more |= *waiting_too_much == SLICE || *finished_too_much == SLICE;
+        for (tenant, webhook) in &self.crowded {
+            is_more |= self.thin(conn, (tenant, webhook)).await?;
         }
         Ok(is_more)
     }
@@ -196,4 +170,37 @@ impl Job for Purge {
     }
 
     fn forget(&self, _: &Caches) {}
+}
+
+const COUNTED: &str = "SELECT COUNT(CASE WHEN status = 'pending' THEN 1 END), \
+     COUNT(CASE WHEN status <> 'pending' THEN 1 END) FROM webhook_deliveries \
+     WHERE tenant_id = $1 AND webhook_id = $2";
+
+impl Purge {
+    /// Takes what is too much off one endpoint; whether there may be more. Counted again: another
+    /// instance may have been here since.
+    async fn thin(
+        &self,
+        conn: &mut Connection,
+        (tenant, webhook): (&str, &str),
+    ) -> Result<bool, Failure> {
+        let name = || vec![tenant.into(), webhook.into()];
+        let Some(mut row) = conn.fetch(COUNTED, name()).await?.pop() else { return Ok(false) };
+        let too_many = |counted: i64| (counted - self.most).clamp(0, SLICE);
+        let (waiting, finished) = (too_many(row.int(0)?), too_many(row.int(1)?));
+        let sql = "DELETE FROM webhook_deliveries WHERE (tenant_id, delivery_id) IN \
+                   (SELECT tenant_id, delivery_id FROM webhook_deliveries \
+                   WHERE tenant_id = $1 AND webhook_id = $2 AND status <> 'pending' \
+                   ORDER BY delivery_id LIMIT $3)";
+        conn.execute(sql, [name(), vec![finished.into()]].concat()).await?;
+        let sql = "UPDATE webhook_deliveries SET status = 'failed', lease = NULL, \
+                   note = 'Too many deliveries waited.', finished_at = $4 \
+                   WHERE (tenant_id, delivery_id) IN \
+                   (SELECT tenant_id, delivery_id FROM webhook_deliveries \
+                   WHERE tenant_id = $1 AND webhook_id = $2 AND status = 'pending' \
+                   AND lease IS NULL ORDER BY delivery_id LIMIT $3)";
+        let values = [name(), vec![waiting.into(), self.now.into()]].concat();
+        conn.execute(sql, values).await?;
+        Ok(waiting == SLICE || finished == SLICE)
+    }
 }

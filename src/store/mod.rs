@@ -71,6 +71,7 @@ pub use figures::{CacheFigures, Figures};
 pub use idempotency::Receipt;
 pub use migrations::Migrations;
 pub use openings::VariablesCheck;
+pub use postgres::Server;
 pub use purge::Purged;
 pub use sealed_values::{Resealing, SealedValue};
 pub use session_ends::{Sweep, Swept};
@@ -144,6 +145,17 @@ impl Store {
         match database {
             Database::Embedded(data_dir) => sqlite::migrations(data_dir).await,
             Database::Postgres(url) => postgres::migrations(url).await,
+        }
+    }
+
+    /// What the database's server says of itself; `None` for an embedded one.
+    ///
+    /// # Errors
+    /// `Unavailable` when it cannot be reached; `Internal` when it must not be trusted.
+    pub async fn server(database: &Database) -> Result<Option<Server>> {
+        match database {
+            Database::Embedded(_) => Ok(None),
+            Database::Postgres(url) => postgres::server(url).await.map(Some),
         }
     }
 

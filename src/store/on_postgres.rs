@@ -3,7 +3,11 @@
 //! They need a server that they may make databases on; without one they fail, because an engine
 //! that is not tried is not shown to work.
 
+mod doubt;
+mod lossy_link;
+mod outage;
 mod schema;
+mod sharing;
 #[allow(clippy::duplicate_mod, reason = "one suite, run on each engine")]
 #[path = "tests/mod.rs"]
 mod tests;
@@ -87,11 +91,14 @@ impl Drop for Place {
 
 /// Where databases can be made.
 fn server() -> Url {
-    let url = std::env::var("VESTIBULE_TEST_POSTGRES").expect(
-        "these tests need PostgreSQL: run them by `cargo xtask test`, or set \
-         VESTIBULE_TEST_POSTGRES to a server's address as `cargo xtask tools` prints it",
-    );
-    Url::parse(&url).expect("VESTIBULE_TEST_POSTGRES is an address")
+    Url::parse(&told("VESTIBULE_TEST_POSTGRES")).expect("an address")
+}
+
+/// What the test run says of the machine.
+fn told(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| {
+        panic!("{variable} is not set: run `cargo xtask test`, or set it as `cargo xtask tools` prints it")
+    })
 }
 
 async fn connect(url: &Url) -> sqlx::PgConnection {

@@ -48,7 +48,9 @@ fn doctor_finds_nothing_in_a_deployment_that_is_well_and_changes_nothing() {
     let before = names(data.path());
     let report = Report::of(data.path(), &[], &["--public-url", &own, "--origin", &own]);
     assert_eq!(report.0.code, 0, "{}{}", report.0.out, report.0.err);
-    for check in ["clock", "data directory", "master key", "migrations", "keys of origin"] {
+    for check in
+        ["clock", "data directory", "database", "master key", "migrations", "keys of origin"]
+    {
         assert_eq!(report.check(check)["verdict"], "ok", "{check}: {}", report.0.out);
     }
     for check in ["public URL", "readiness", "clock of the service", "frame ancestors"] {
@@ -102,7 +104,9 @@ fn doctor_leaves_every_byte_and_file_of_a_stopped_service_as_it_is() {
     );
     let report = Report::of(data.path(), &[], &["--public-url", &own, "--origin", &own]);
     report.fails_alone("public URL");
-    for check in ["clock", "data directory", "master key", "migrations", "keys of origin"] {
+    for check in
+        ["clock", "data directory", "database", "master key", "migrations", "keys of origin"]
+    {
         assert_eq!(report.check(check)["verdict"], "ok", "{check}: {}", report.0.out);
     }
     assert!(state() == before, "{:?} {:?}", names(data.path()), before.1);

@@ -16,7 +16,7 @@ use super::{Failure, print_json, print_line};
 use crate::config::{DataAccess, Overrides};
 use crate::domain::origin::Origin;
 
-/// Check clock, data directory, master key, migrations, public URL, TLS and who may frame
+/// Check clock, data directory, database, master key, migrations, public URL, TLS and who may frame
 ///
 /// Nothing is changed. Give the settings that the service runs with: --config, or the same
 /// variables.

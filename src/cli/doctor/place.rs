@@ -1,7 +1,7 @@
-//! What the machine holds: its clock, the data directory, the master key, the migrations and the
-//! keys that allow an origin.
+//! What the service stands on: the clock, the data directory, the database with its migrations, the
+//! master key and the keys that allow an origin.
 //!
-//! Knows no network.
+//! Knows no network but the way to the database.
 
 use std::fs::Metadata;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -10,18 +10,19 @@ use std::path::Path;
 use rustix::fs::{Access, access};
 
 use super::super::listing::time;
-use super::Finding;
+use super::{Finding, Verdict};
 use crate::config::DataAccess;
 use crate::context::Clock;
 use crate::domain::database::Database;
 use crate::domain::key::{Key, KeyKind, KeyState};
 use crate::domain::origin::Origin;
 use crate::domain::session;
-use crate::store::Store;
+use crate::store::{Server, Store};
 
 const CLOCK: &str = "clock";
 const DIRECTORY: &str = "data directory";
 const MASTER_KEY: &str = "master key";
+const DATABASE: &str = "database";
 const MIGRATIONS: &str = "migrations";
 const KEYS: &str = "keys of origin";
 
@@ -38,11 +39,19 @@ const PAGE: u32 = 200;
 pub(super) async fn examine(access: &DataAccess, origin: Option<&Origin>) -> Vec<Finding> {
     let now = Clock::default().now_ms();
     let directory = directory(&access.data_dir);
+    let later = |check| Finding::skipped(check, "the database cannot be read yet");
+    let database = database(&access.database).await;
+    if database.verdict == Verdict::Failed {
+        let rest = [MIGRATIONS, MASTER_KEY, KEYS].map(later);
+        return [clock(now, None), directory, database].into_iter().chain(rest).collect();
+    }
     let migrations = migrations(&access.database).await;
-    if directory.verdict == super::Verdict::Failed || migrations.verdict != super::Verdict::Fine {
-        let later = |check| Finding::skipped(check, "the database cannot be read yet");
-        let rest = [later(MASTER_KEY), later(KEYS)];
-        return [clock(now, None), directory, migrations].into_iter().chain(rest).collect();
+    if directory.verdict == Verdict::Failed || migrations.verdict != Verdict::Fine {
+        let rest = [MASTER_KEY, KEYS].map(later);
+        return [clock(now, None), directory, database, migrations]
+            .into_iter()
+            .chain(rest)
+            .collect();
     }
     match Store::inspect(&access.database).await {
         Ok(store) => {
@@ -50,6 +59,7 @@ pub(super) async fn examine(access: &DataAccess, origin: Option<&Origin>) -> Vec
             let findings = vec![
                 clock(now, newest),
                 directory,
+                database,
                 migrations,
                 master_key(access, &store).await,
                 keys(&store, origin).await,
@@ -59,7 +69,8 @@ pub(super) async fn examine(access: &DataAccess, origin: Option<&Origin>) -> Vec
         }
         Err(error) => {
             let help = "check that data directory and database are this service's and readable";
-            vec![clock(now, None), directory, Finding::failed(MIGRATIONS, error.to_string(), help)]
+            let unreadable = Finding::failed(MIGRATIONS, error.to_string(), help);
+            vec![clock(now, None), directory, database, unreadable]
         }
     }
 }
@@ -122,6 +133,26 @@ fn open_to_others(path: &Path, directory: &Metadata) -> Option<(String, u32)> {
     });
     let writable_by_all = directory.mode() & 0o022 != 0;
     file.or_else(|| writable_by_all.then(|| (path.display().to_string(), directory.mode() & 0o777)))
+}
+
+/// Whether the database answers, and when it answers commits.
+async fn database(database: &Database) -> Finding {
+    let shown = database.shown();
+    let server = match Store::server(database).await {
+        Ok(Some(server)) => server,
+        Ok(None) => return Finding::fine(DATABASE, format!("the embedded SQLite in {shown}")),
+        Err(error) => {
+            let help = "do what it says, and run this again";
+            return Finding::failed(DATABASE, error.to_string(), help);
+        }
+    };
+    let Server { version, synchronous_commit, waits_for_disk } = server;
+    let finding = format!("{shown}, release {version}, synchronous_commit {synchronous_commit}");
+    if !waits_for_disk {
+        let finding = format!("{finding}, but fsync is off: a loss of power loses commits");
+        return Finding::warning(DATABASE, finding, "set fsync = on in postgresql.conf");
+    }
+    Finding::fine(DATABASE, finding)
 }
 
 async fn migrations(database: &Database) -> Finding {
@@ -216,7 +247,6 @@ async fn allowing(
 
 #[cfg(test)]
 mod tests {
-    use super::super::Verdict;
     use super::*;
 
     const NOW: i64 = 1_795_000_000_000;

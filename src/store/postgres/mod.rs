@@ -38,11 +38,17 @@ const STATEMENT: Duration = Duration::from_secs(2);
 /// How long it may wait for a lock in there.
 const LOCK: Duration = Duration::from_secs(1);
 
+/// How long the first connection may take: nobody waits for an answer yet.
+const START: Duration = Duration::from_secs(10);
+
 /// When a server that says nothing is given up: later than it would have given up itself.
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// How long a start waits while others migrate.
 const MIGRATION: Duration = Duration::from_secs(60);
+
+/// The oldest release whose functions the store knows.
+const OLDEST: u32 = 150_000;
 
 /// Enough for every row count of every grouped statement.
 const STATEMENTS: usize = 512;
@@ -73,7 +79,7 @@ pub(super) async fn open(
 /// `Unavailable` when it cannot be reached.
 pub(super) async fn inspect(url: &SecretString) -> Result<engine::Readers> {
     let options = options(url)?;
-    Session::begin(&options).await?.close().await;
+    Session::begin(&options, START).await?.close().await;
     Ok(engine::Readers::Postgres(Readers::new(options)))
 }
 
@@ -82,52 +88,76 @@ pub(super) async fn inspect(url: &SecretString) -> Result<engine::Readers> {
 /// # Errors
 /// `Unavailable` when it cannot be reached.
 pub(super) async fn migrations(url: &SecretString) -> Result<Option<Migrations>> {
-    let mut session = Session::begin(&options(url)?).await?;
+    let mut session = Session::begin(&options(url)?, START).await?;
     let versions = applied(&mut session.conn).await.map_err(failure);
     session.close().await;
     let versions = versions?;
     Ok((!versions.is_empty()).then(|| Migrations::of(MIGRATIONS, &versions)))
 }
 
+/// What a database's server says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its release, like `15.18`.
+    pub version: String,
+    /// When it answers a commit: its `synchronous_commit`.
+    pub synchronous_commit: String,
+    /// Whether it waits for its disk at all: `fsync`.
+    pub waits_for_disk: bool,
+}
+
+/// What the server at `url` says of itself.
+///
+/// # Errors
+/// `Unavailable` when it cannot be reached; `Internal` when it must not be trusted.
+pub(super) async fn server(url: &SecretString) -> Result<Server> {
+    let session = Session::begin(&options(url)?, START).await?;
+    let server = session.server.clone();
+    session.close().await;
+    Ok(server)
+}
+
 /// A connection, and what the server said of itself when it was made.
 struct Session {
     conn: PgConnection,
+    server: Server,
     /// Names the server's line of history: two servers with one name agree on what was committed.
     /// `None` when the server does not tell.
     history: Option<String>,
 }
 
 impl Session {
-    /// Connects to a server that takes writes and keeps them.
-    async fn begin(options: &PgConnectOptions) -> Result<Self, Failure> {
-        let connected = tokio::time::timeout(ACQUIRE, options.connect()).await;
-        let connected = connected.map_err(|_| Failure::Gone(unreachable(options, "it is silent")));
-        let mut conn = connected?.map_err(|error| match failure(error) {
-            Failure::Refused(error) => Failure::Refused(error),
-            Failure::Gone(why) | Failure::Again(why) | Failure::Statement(why) => {
-                Failure::Gone(unreachable(options, &why))
-            }
-        })?;
+    /// Connects, within `patience`, to a server that takes writes and keeps them.
+    async fn begin(options: &PgConnectOptions, patience: Duration) -> Result<Self, Failure> {
+        let connected = tokio::time::timeout(patience, options.connect()).await;
+        let connected = connected.map_err(|_| unreachable(options, "it is silent"))?;
+        let mut conn = connected.map_err(|error| unreachable(options, &error.to_string()))?;
         let told = within(sqlx::query(ABOUT).fetch_one(&mut conn)).await?;
         let column = |at: usize| told.try_get::<String, _>(at).map_err(failure);
-        let (durability, role) = (column(0)?, column(1)?);
-        if role != "primary" {
-            return Err(Failure::Gone(unreachable(
-                options,
-                "it is a standby, which takes no writes",
-            )));
+        let (synchronous_commit, version) = (column(0)?, column(1)?);
+        let server = Server { version, synchronous_commit, waits_for_disk: column(2)? == "on" };
+        if column(3)? != "primary" {
+            return Err(unreachable(options, "it is a standby, which takes no writes"));
         }
-        if durability == "off" {
-            return Err(Failure::Refused(Error::Internal(format!(
-                "PostgreSQL at {} acknowledges commits that it can still lose (synchronous_commit \
-                 is off); set it to on: ALTER DATABASE {} SET synchronous_commit = on",
-                shown(options),
-                options.get_database().unwrap_or(options.get_username()),
-            ))));
+        if conn.server_version_num().is_some_and(|number| number < OLDEST) {
+            return Err(refused(
+                options,
+                format!("is release {}; run 15 or newer", server.version),
+            ));
+        }
+        if server.synchronous_commit == "off" {
+            let database = options.get_database().unwrap_or(options.get_username());
+            return Err(refused(
+                options,
+                format!(
+                    "answers commits that it can still lose (synchronous_commit is off); run: \
+                     ALTER DATABASE {database} SET synchronous_commit = on"
+                ),
+            ));
         }
         let history = within(sqlx::query(HISTORY).fetch_one(&mut conn)).await;
         let history = history.and_then(|row| row.try_get(0).map_err(failure)).ok();
-        Ok(Self { conn, history })
+        Ok(Self { conn, server, history })
     }
 
     /// Says goodbye. A server that does not hear it has ended the session already.
@@ -138,8 +168,9 @@ impl Session {
     }
 }
 
-/// How durable its commits are, and whether it takes writes.
+/// How durable its commits are, its release, and whether it takes writes.
 const ABOUT: &str = "SELECT current_setting('synchronous_commit'), \
+     current_setting('server_version'), current_setting('fsync'), \
      CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary' END";
 
 /// A promoted standby goes on in a new timeline, in which numbers of transactions that were lost
@@ -170,9 +201,16 @@ fn shown(options: &PgConnectOptions) -> String {
     }
 }
 
-fn unreachable(options: &PgConnectOptions, why: &str) -> String {
+fn unreachable(options: &PgConnectOptions, why: &str) -> Failure {
     let place = shown(options);
-    format!("PostgreSQL at {place} cannot be used: {why}; check that it runs and database.url")
+    Failure::Gone(format!(
+        "PostgreSQL at {place} cannot be used: {why}; check that it runs and database.url"
+    ))
+}
+
+/// For a server that answers, but must not be trusted.
+fn refused(options: &PgConnectOptions, why: String) -> Failure {
+    Failure::Refused(Error::Internal(format!("PostgreSQL at {} {why}", shown(options))))
 }
 
 /// Waits for an answer, but not for ever.
@@ -186,7 +224,10 @@ async fn within<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Resu
 /// All migrations in one transaction: whoever dies in between leaves nothing half done. sqlx's own
 /// lock belongs to the session, which a pooler gives to somebody else; this one to the transaction.
 async fn migrate(options: &PgConnectOptions) -> Result<()> {
-    let mut session = Session::begin(options).await?;
+    let mut session = Session::begin(options, START).await?;
+    if !session.server.waits_for_disk {
+        tracing::warn!("PostgreSQL runs with fsync off: a loss of power loses commits");
+    }
     let migrated = tokio::time::timeout(MIGRATION, migrate_by(&mut session.conn)).await;
     let migrated = migrated.unwrap_or_else(|_| {
         Err(Error::Unavailable("others are migrating the database; try again later".into()))

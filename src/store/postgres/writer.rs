@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr as _};
 use super::super::engine::{self, Failure, Row, Sql, Value};
 use super::super::locks::Locks;
 use super::cells::{arguments, cells, failure, is_lost};
-use super::{LOCK, SILENCE, STATEMENT, Session};
+use super::{ACQUIRE, LOCK, SILENCE, START, STATEMENT, Session};
 
 /// The lock that a write of everything has alone and all others share.
 const EVERYTHING: i64 = -2;
@@ -40,7 +40,7 @@ pub(in crate::store) struct Writer {
 
 impl Writer {
     pub(super) async fn connect(options: PgConnectOptions) -> Result<Self, Failure> {
-        let session = Some(Session::begin(&options).await?);
+        let session = Some(Session::begin(&options, START).await?);
         let (texts, locks) = Default::default();
         Ok(Self { session, options, texts, running: None, locks })
     }
@@ -124,7 +124,7 @@ impl Writer {
         let until = Instant::now() + DOUBT;
         let Some((number, Some(history))) = running else { return Err(unknown()) };
         while Instant::now() < until {
-            if let Ok(session) = Session::begin(&self.options).await {
+            if let Ok(session) = Session::begin(&self.options, ACQUIRE).await {
                 if session.history.as_ref() != Some(&history) {
                     self.session = Some(session);
                     return Err(unknown());
@@ -152,7 +152,7 @@ impl Writer {
     /// Statements without values in one round trip, by a new connection when there is none.
     async fn script(&mut self, text: Arc<str>) -> Result<Vec<PgRow>, Failure> {
         if self.session.is_none() {
-            let session = Session::begin(&self.options).await;
+            let session = Session::begin(&self.options, ACQUIRE).await;
             self.session = Some(session.map_err(|failure| match failure {
                 Failure::Refused(error) => Failure::Gone(error.to_string()),
                 other => other,

@@ -1,9 +1,16 @@
 //! Many callers at once: one winner, shared commits, failures that stay with their cause.
 
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+
 use futures::future::join_all;
 use serde_json::Value as Json;
 
 use super::*;
+use crate::store::cache::Caches;
+use crate::store::engine::{Connection, Failure};
+use crate::store::locks::Reach;
+use crate::store::writer::Job;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_200_equal_signatures_one_opens_a_session() {
@@ -138,4 +145,36 @@ async fn a_full_batch_of_every_kind_of_write_is_one_commit() {
     assert_eq!((after.commits - before.commits, after.writes - before.writes), (1, 64));
     // Ten verified sessions of one customer share one conversation, even in one batch.
     assert_eq!(count(&store, "SELECT COUNT(*) FROM conversations").await, 11);
+}
+
+/// A write that others are in the way of, so many times.
+struct InTheWay(AtomicU32);
+
+impl Job for InTheWay {
+    type Answer = ();
+
+    async fn run(&self, conn: &mut Connection) -> Result<(), Failure> {
+        let sql = "INSERT INTO sources (tenant_id, source_id) VALUES ('ten_a', '1')";
+        conn.execute(sql, Vec::new()).await?;
+        match self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)) {
+            Ok(_) => Err(Failure::Again("deadlock".into())),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::tenant("ten_a")
+    }
+
+    fn forget(&self, _: &Caches) {}
+}
+
+#[tokio::test]
+async fn a_write_that_others_are_in_the_way_of_is_tried_again_but_not_for_ever() {
+    let (_place, store) = furnished().await;
+    let refused = store.writer.run(InTheWay(AtomicU32::new(99))).await;
+    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    assert_eq!(count(&store, "SELECT COUNT(*) FROM sources").await, 0);
+    store.writer.run(InTheWay(AtomicU32::new(3))).await.expect("the fourth time");
+    assert_eq!(count(&store, "SELECT COUNT(*) FROM sources").await, 1);
 }

@@ -47,14 +47,18 @@ const NOW: i64 = 1_700_000_000_000;
 pub(super) async fn furnished() -> (Place, Store) {
     let place = Place::new().await;
     let store = place.open().await.expect("opens");
+    furnish(&store).await;
+    (place, store)
+}
+
+pub(super) async fn furnish(store: &Store) {
     store.create_tenant(tenant("ten_a"), audit("ten_a"), None).await.expect("tenant");
     for key in [embed_key("key_embed"), chat_key("key_chat"), iframe_key("key_iframe")] {
         store.create_key(key, audit("ten_a"), None).await.expect("key");
     }
-    (place, store)
 }
 
-fn tenant(id: &str) -> Tenant {
+pub(super) fn tenant(id: &str) -> Tenant {
     Tenant {
         id: id.into(),
         name: "A".into(),
@@ -112,7 +116,7 @@ fn found_by_itself(key: Key) -> Key {
     Key { secrets, ..key }
 }
 
-fn audit(tenant: &str) -> AuditEntry {
+pub(super) fn audit(tenant: &str) -> AuditEntry {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let id = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     AuditEntry {
@@ -145,7 +149,7 @@ fn session(id: &str, key: &str, grant: Grant) -> Session {
     }
 }
 
-fn embed_session(id: &str) -> Session {
+pub(super) fn embed_session(id: &str) -> Session {
     let capabilities = vec!["showChatsList".into(), "showChatPage".into()];
     session(id, "key_embed", Grant::Embed { employee: "e-1".into(), capabilities, chat: None })
 }
