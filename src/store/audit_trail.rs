@@ -52,7 +52,7 @@ impl Store {
         before: Option<i64>,
         limit: u32,
     ) -> Result<AuditPage> {
-        let last = self.audit_position().await?;
+        let last = self.last_position().await?;
         let from = before.unwrap_or(i64::MAX).min(last.saturating_add(1));
         let lowest = from.saturating_sub(LOOKED_AT).max(0);
         let entries = self.audit_rows(OLDER, filter, (lowest, from), limit).await?;
@@ -80,11 +80,19 @@ impl Store {
         Ok(AuditPage { entries, next: Some(reached.max(after)) })
     }
 
-    /// The position of the entry that was written last; 0 when there is none.
+    /// The position behind which those who follow find what is written from now on; 0 when nothing
+    /// was written yet. No entry that is still being written gets one in front of it.
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.
     pub async fn audit_position(&self) -> Result<i64> {
+        match self.readers.settled().await? {
+            Some(settled) => Ok(settled),
+            None => self.last_position().await,
+        }
+    }
+
+    async fn last_position(&self) -> Result<i64> {
         let sql = "SELECT COALESCE(MAX(position), 0) FROM audit";
         let row = self.readers.fetch(sql, Vec::new()).await?.pop();
         Ok(row.map_or(Ok(0), |mut row| row.int(0))?)

@@ -234,6 +234,15 @@ impl Readers {
         }
     }
 
+    /// Up to which position of the audit nothing is under way any more; `None` where writes commit
+    /// in the order of their positions.
+    pub(super) async fn settled(&self) -> Result<Option<i64>, Failure> {
+        match self {
+            Self::Sqlite(_) => Ok(None),
+            Self::Postgres(readers) => readers.settled().await.map(Some),
+        }
+    }
+
     /// How many queries were run since the start.
     pub(super) fn queries(&self) -> u64 {
         match self {

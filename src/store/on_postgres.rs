@@ -6,17 +6,19 @@
 mod doubt;
 mod lossy_link;
 mod outage;
+mod plans;
 mod schema;
 mod sharing;
 #[allow(clippy::duplicate_mod, reason = "one suite, run on each engine")]
 #[path = "tests/mod.rs"]
 mod tests;
+mod texts;
 
 use std::str::FromStr as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 use url::Url;
 
 use super::Store;
@@ -34,7 +36,12 @@ impl Place {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("vestibule_store_{}_{number}", std::process::id());
-        administer(&[format!("CREATE DATABASE {name}")]).await;
+        // The order of a language, as most databases have it: who needs that of bytes must say so.
+        let made = format!(
+            "CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en' \
+             LOCALE 'C.UTF-8'"
+        );
+        administer(&[made]).await;
         Self { name }
     }
 

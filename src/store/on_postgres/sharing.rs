@@ -2,8 +2,9 @@
 
 use sqlx::PgConnection;
 
-use super::super::Bounds;
 use super::super::locks::{Locks, Reach, work_key};
+use super::super::postgres::begin_text;
+use super::super::{AuditFilter, Bounds};
 use super::tests::{audit, count, furnished, open_embed, run, tenant};
 use super::*;
 use crate::error::Error;
@@ -86,6 +87,34 @@ async fn upkeep_of_the_queue_is_one_instances_work() {
         tokio::join!(store.purge_deliveries(1, bounds), other.purge_deliveries(1, bounds));
     assert!(!one.expect("purges") && !two.expect("purges"));
     assert_eq!(count(&store, left).await, 10);
+}
+
+/// Positions are drawn before they are committed.
+#[tokio::test]
+async fn whoever_follows_the_audit_misses_no_entry_that_commits_late() {
+    let (place, store) = furnished().await;
+    store.create_tenant(tenant("ten_b"), audit("ten_b"), None).await.expect("tenant");
+    let mut late = connect(&place.url()).await;
+    let mut locks = Locks::default();
+    locks.add(Reach::tenant("ten_b"));
+    let write = format!(
+        "{}; INSERT INTO audit (tenant_id, sequence, audit_id, happened_at, actor, action, target, \
+         detail, previous, hash) SELECT tenant_id, 99, 'aud_late', happened_at, actor, action, \
+         target, detail, previous, hash FROM audit WHERE tenant_id = 'ten_b'",
+        begin_text(&locks)
+    );
+    sqlx::raw_sql(AssertSqlSafe(write)).execute(&mut late).await.expect("writes");
+    let before = store.audit_position().await.expect("reads");
+    assert_eq!(before, 5, "the furniture's");
+    open_embed(&store, "ses_1", "mac_1").await.expect("commits first, behind it");
+    let all = AuditFilter::default();
+    let page = store.audit_since(&all, before, 9).await.expect("reads");
+    assert_eq!((page.entries.len(), page.next), (0, Some(before)), "not yet");
+    assert_eq!(store.audit_page(&all, None, 1).await.expect("reads").entries[0].position, 7);
+    let_go(late).await;
+    let page = store.audit_since(&all, before, 9).await.expect("reads");
+    let seen: Vec<_> = page.entries.iter().map(|found| found.position).collect();
+    assert_eq!((seen, page.next), (vec![6, 7], Some(7)));
 }
 
 #[tokio::test]

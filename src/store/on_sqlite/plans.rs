@@ -1,11 +1,8 @@
 //! Which indexes SQLite's planner takes.
 
 use super::super::engine::Rows;
-use super::super::{
-    audit_trail, ceilings, conversations, deliveries, delivery_log, delivery_upkeep, expiries,
-    idempotency, key_rows, purge, session_ends, session_lists, sessions, subscribers,
-};
-use super::tests::furnished;
+use super::super::{ceilings, deliveries, session_ends, session_lists, subscribers};
+use super::tests::{LOOKUPS, furnished};
 use super::*;
 use crate::domain::target::Target;
 
@@ -19,33 +16,7 @@ async fn plan(store: &Store, statement: &str) -> Vec<String> {
 #[tokio::test]
 async fn no_lookup_walks_through_a_table() {
     let (_place, store) = furnished().await;
-    let statements = [
-        key_rows::BY_LOOKUP,
-        key_rows::BY_NAME,
-        key_rows::BY_ID,
-        key_rows::PAGE_ORIGINS,
-        sessions::BY_CACHE_KEY,
-        sessions::BY_NAME,
-        conversations::BY_NAME,
-        conversations::LATEST,
-        audit_trail::OLDER,
-        audit_trail::YOUNGER,
-        audit_trail::CHAIN,
-        purge::REPLAYS,
-        purge::SESSIONS,
-        purge::ANSWERS,
-        idempotency::BY_CLAIM,
-        deliveries::NEXT,
-        deliveries::NEXT_ENDPOINT,
-        deliveries::IN_FLIGHT,
-        deliveries::TAKE,
-        delivery_log::PAGE,
-        delivery_upkeep::OLD,
-        expiries::ENDED,
-        purge::USES,
-        sessions::BY_ID,
-    ];
-    for statement in statements {
+    for statement in LOOKUPS {
         for step in plan(&store, statement).await {
             // A scan along an index that stops early is a lookup; one of a subquery has few rows.
             let is_few = ["SCAN k", "SCAN page"].contains(&step.as_str());

@@ -3,11 +3,20 @@
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgRow, PgValueRef};
 use sqlx::{Arguments as _, Decode, Postgres, Row as _, TypeInfo as _, ValueRef as _};
+use vestibule_runtime::Violation;
 
 use super::super::engine::{Cell, Failure, Row, Value};
+use crate::error::Error;
 
 /// The values, each as bigint, text or bytea: the server is told, so that no placeholder is guessed.
+///
+/// # Errors
+/// `Refused` for a text with U+0000, which bodies never have, but paths may.
 pub(super) fn arguments(values: &[Value<'_>]) -> Result<PgArguments, Failure> {
+    if holds_nul(values) {
+        let broken = Violation::body("", "pattern").actual("a text with U+0000");
+        return Err(Failure::Refused(Error::Rules(vec![broken])));
+    }
     let mut arguments = PgArguments::default();
     arguments.reserve(values.len(), 16 * values.len());
     for value in values {
@@ -19,6 +28,13 @@ pub(super) fn arguments(values: &[Value<'_>]) -> Result<PgArguments, Failure> {
         added.map_err(|error| Failure::Statement(error.to_string()))?;
     }
     Ok(arguments)
+}
+
+/// Whether there is a text that no text of the database equals, because it can hold all characters
+/// but U+0000.
+pub(super) fn holds_nul(values: &[Value<'_>]) -> bool {
+    let is_nul = |value: &Value| matches!(value, Value::Text(Some(text)) if text.contains('\0'));
+    values.iter().any(is_nul)
 }
 
 /// The rows of an answer.

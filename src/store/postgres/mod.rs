@@ -24,6 +24,8 @@ use cells::failure;
 
 pub(super) use readers::Readers;
 pub(super) use writer::Writer;
+#[cfg(test)]
+pub(super) use writer::begin_text;
 
 /// A later one has the number of its SQLite twin.
 const MIGRATIONS: &[Known] =
@@ -55,6 +57,13 @@ const STATEMENTS: usize = 512;
 
 /// The lock under which one start migrates and the others wait.
 const MIGRATING: i64 = -1;
+
+/// Each transaction that writes shares a lock of this less the last position of the audit that was
+/// drawn when it began: all that it draws lie behind.
+const MARK: i64 = -1000;
+
+const LAST_DRAWN: &str =
+    "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM audit_position_seq";
 
 /// Connects to the database at `url`, migrated as needed: one writer, a few readers. `queued` is
 /// told of every delivery that is queued.

@@ -7,8 +7,8 @@ use sqlx::Executor as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 use super::super::engine::{Failure, Row, Value};
-use super::cells::{arguments, cells, failure, is_lost};
-use super::{ACQUIRE, LOCK, SILENCE, STATEMENT};
+use super::cells::{arguments, cells, failure, holds_nul, is_lost};
+use super::{ACQUIRE, LAST_DRAWN, LOCK, MARK, SILENCE, STATEMENT};
 
 const READERS: u32 = 8;
 
@@ -49,6 +49,9 @@ impl Readers {
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, Failure> {
         self.queries.fetch_add(1, Ordering::Relaxed);
+        if holds_nul(values) {
+            return Ok(Vec::new());
+        }
         let answer = tokio::time::timeout(SILENCE, self.ask(text, values)).await;
         answer.unwrap_or_else(|_| Err(Failure::Gone("the database says nothing".into())))
     }
@@ -67,6 +70,18 @@ impl Readers {
         }
     }
 
+    /// The position in the audit up to which nothing is under way any more: positions are drawn one
+    /// by one, but transactions commit in any order.
+    pub(in crate::store) async fn settled(&self) -> Result<i64, Failure> {
+        // First what was drawn, then who may still write in there: whoever begins in between draws
+        // behind.
+        let mut drawn = self.fetch(LAST_DRAWN, &[]).await?;
+        let mut marks = self.fetch(LOWEST_MARK, &[MARK.into()]).await?;
+        let drawn = drawn.first_mut().map_or(Ok(0), |row| row.int(0))?;
+        let lowest = marks.first_mut().map_or(Ok(None), |row| row.opt_int(0))?;
+        Ok(lowest.map_or(drawn, |lowest| lowest.min(drawn)))
+    }
+
     pub(in crate::store) fn queries(&self) -> u64 {
         self.queries.load(Ordering::Relaxed)
     }
@@ -75,6 +90,13 @@ impl Readers {
         self.pool.close().await;
     }
 }
+
+/// A key of 64 bits lies in two columns of 32.
+const LOWEST_MARK: &str = "SELECT MIN($1 - key) FROM \
+     (SELECT (classid::bigint << 32) | objid::bigint AS key FROM pg_locks \
+     WHERE locktype = 'advisory' AND objsubid = 1 AND granted \
+     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS held \
+     WHERE key <= $1";
 
 /// Whether a connection was lost that had been made; one that cannot be made fails the query.
 fn is_lost_at_rest(error: &sqlx::Error) -> bool {

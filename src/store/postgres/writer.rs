@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr as _};
 use super::super::engine::{self, Failure, Row, Sql, Value};
 use super::super::locks::Locks;
 use super::cells::{arguments, cells, failure, is_lost};
-use super::{ACQUIRE, LOCK, SILENCE, START, STATEMENT, Session};
+use super::{ACQUIRE, LAST_DRAWN, LOCK, MARK, SILENCE, START, STATEMENT, Session};
 
 /// The lock that a write of everything has alone and all others share.
 const EVERYTHING: i64 = -2;
@@ -196,9 +196,9 @@ impl Writer {
     }
 }
 
-/// Begins, locks, and tells the transaction's number last. The settings hold for this transaction,
-/// whoever else the connection's other end is given to.
-fn begin_text(locks: &Locks) -> String {
+/// Begins, locks, leaves a mark for followers of the audit, and tells the transaction's number last.
+/// The settings hold for this transaction, whoever else the connection's other end is given to.
+pub(in crate::store) fn begin_text(locks: &Locks) -> String {
     let everything = if locks.is_everything() { "" } else { "_shared" };
     let mut text = format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = {}; \
@@ -209,6 +209,7 @@ fn begin_text(locks: &Locks) -> String {
     for key in locks.keys() {
         let _ = write!(text, "SELECT pg_advisory_xact_lock({key}); ");
     }
+    let _ = write!(text, "SELECT pg_advisory_xact_lock_shared({MARK} - ({LAST_DRAWN})); ");
     text + "SELECT CAST(pg_current_xact_id() AS TEXT)"
 }
 

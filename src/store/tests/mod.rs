@@ -27,9 +27,12 @@ use crate::domain::session::{AuditEntry, Conversation, Grant, Session};
 use crate::domain::signing_key::SigningAlgorithm;
 use crate::domain::tenant::{Directory, Tenant};
 use crate::error::{Error, Result};
-use crate::store::Store;
 use crate::store::engine::Value;
 use crate::store::script::Script;
+use crate::store::{
+    Store, audit_trail, conversations, deliveries, delivery_log, delivery_upkeep, expiries,
+    idempotency as answers, key_rows, purge, sessions as session_rows,
+};
 
 /// What somebody may do to the audit who has the whole database, in the words of an engine.
 pub(super) struct Tampering {
@@ -40,6 +43,34 @@ pub(super) struct Tampering {
     /// Changes of the end of the chain of `ten_b`, likewise.
     pub(super) of_an_end: &'static [&'static str],
 }
+
+/// Statements that find few rows, however many there are.
+pub(super) const LOOKUPS: &[&str] = &[
+    key_rows::BY_LOOKUP,
+    key_rows::BY_NAME,
+    key_rows::BY_ID,
+    key_rows::PAGE_ORIGINS,
+    session_rows::BY_CACHE_KEY,
+    session_rows::BY_NAME,
+    conversations::BY_NAME,
+    conversations::LATEST,
+    audit_trail::OLDER,
+    audit_trail::YOUNGER,
+    audit_trail::CHAIN,
+    purge::REPLAYS,
+    purge::SESSIONS,
+    purge::ANSWERS,
+    answers::BY_CLAIM,
+    deliveries::NEXT,
+    deliveries::NEXT_ENDPOINT,
+    deliveries::IN_FLIGHT,
+    deliveries::TAKE,
+    delivery_log::PAGE,
+    delivery_upkeep::OLD,
+    expiries::ENDED,
+    purge::USES,
+    session_rows::BY_ID,
+];
 
 const NOW: i64 = 1_700_000_000_000;
 
