@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::callers::admin;
 use crate::cli::Desk;
 use crate::database::tamper;
+use crate::engine::laid_open;
 use crate::keyring::{demo_tenant, make_key, make_tenant};
 use crate::process::Process;
 use crate::requests::{open_iframe, post};
@@ -38,23 +39,20 @@ async fn verify_finds_what_somebody_changed_in_the_file() {
     // The tail and the record of the end together: only the head kept elsewhere tells.
     let entries = chain["entries"].as_i64().expect("a number");
     let cut = format!(
-        "DROP TRIGGER audit_keeps_its_rows; DROP TRIGGER audit_chains_grow;
-         DELETE FROM audit WHERE tenant_id = '{tenant}' AND sequence = {entries};
+        "DELETE FROM audit WHERE tenant_id = '{tenant}' AND sequence = {entries};
          UPDATE audit_chains SET sequence = sequence - 1, hash = (SELECT hash FROM audit
          WHERE tenant_id = '{tenant}' AND sequence = {entries} - 1) WHERE tenant_id = '{tenant}';"
     );
-    tamper(data.path(), &cut);
+    unlocked(data.path(), &["audit_keeps_its_rows", "audit_chains_grow"], &cut);
     desk.says(0, &["audit", "verify"], "hold");
     let expecting = desk.run(&["audit", "verify", "--expect-heads", "heads"]);
     assert_eq!(expecting.code, 1, "{}", expecting.out);
     let says = format!("BROKEN  {tenant} at entry {entries}: truncated: the chain had {entries}");
     assert!(expecting.out.contains(&says), "{}", expecting.out);
 
-    let altered = format!(
-        "DROP TRIGGER audit_keeps_its_words; UPDATE audit SET actor = 'nobody' \
-         WHERE tenant_id = '{tenant}' AND sequence = 2;"
-    );
-    tamper(data.path(), &altered);
+    let altered =
+        format!("UPDATE audit SET actor = 'nobody' WHERE tenant_id = '{tenant}' AND sequence = 2;");
+    unlocked(data.path(), &["audit_keeps_its_words"], &altered);
     desk.says(1, &["audit", "verify", "--tenant", tenant], "1 of 1 chains do not hold");
     let ended = desk.run(&["audit", "verify", "--json"]);
     assert_eq!(ended.code, 1);
@@ -146,7 +144,7 @@ async fn an_erased_user_is_gone_with_every_session_and_named_in_no_file() {
     let redeem = format!("{}/api/v1/iframe/token", service.base_url);
     post(&redeem, &[], &key).await.refused(404, "cache_key_not_found");
     assert_eq!(call("erase").await.body, json!({ "erased": [], "complete": true }));
-    for name in ["vestibule.db", "vestibule.db-wal"] {
+    for name in laid_open(service.data(), &["vestibule.db", "vestibule.db-wal"]) {
         let bytes = std::fs::read(service.data().join(name)).unwrap_or_default();
         let canary = b"canary-uid";
         assert!(!bytes.windows(canary.len()).any(|it| it == canary), "{name}");
@@ -189,4 +187,17 @@ fn commands_export_and_erase_a_tenant_that_others_outlive() {
     desk.says(0, &["audit", "verify"], "hold");
     let unknown = "ten_bbbbbbbbbbbbbbbbbbbbbbbbbb";
     desk.says(1, &["tenants", "erase", unknown, "--uid", "a"], "tenant not found");
+}
+
+/// Changes what triggers keep, after taking those away.
+fn unlocked(data_dir: &Path, triggers: &[&str], change: &str) {
+    let [sqlite, postgres] = [false, true].map(|is_postgres| {
+        let drop = |trigger: &&str| {
+            let table = if trigger.starts_with("audit_chains_") { "audit_chains" } else { "audit" };
+            let on = if is_postgres { format!(" ON {table}") } else { String::new() };
+            format!("DROP TRIGGER {trigger}{on}; ")
+        };
+        triggers.iter().map(drop).collect::<String>() + change
+    });
+    tamper(data_dir, &sqlite, &postgres);
 }

@@ -1,15 +1,15 @@
 //! Operator commands as processes: what they print with `--json` and without, their exit codes,
 //! and that a running service notices what they change.
 
-use std::io::Write as _;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::engine::{URL_FILE, known_address_file};
 use crate::process::Process;
 use crate::requests::{get, open_chat, open_embed, open_iframe, post};
+use crate::tools::fed;
 
 /// Pinned in the README and in the domain's tests too.
 const SECRET: &str = "ysk_000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -40,11 +40,11 @@ impl Ended {
 pub fn run(dir: &Path, input: &str, environment: &[(&str, &str)], arguments: &[&str]) -> Ended {
     let mut command = Process::command();
     command.current_dir(dir).args(arguments).envs(environment.iter().copied());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the binary starts");
-    // A command that reads no input may be gone already.
-    let _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
-    let output = child.wait_with_output().expect("it ends");
+    let mut after = arguments.iter().skip_while(|it| **it != "--data-dir").skip(1);
+    if let Some(file) = after.next().and_then(|it| known_address_file(&dir.join(it))) {
+        command.env(URL_FILE, file);
+    }
+    let output = fed(&mut command, input.as_bytes());
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     let code = output.status.code().expect("an exit code");
     Ended { code, out: text(output.stdout), err: text(output.stderr) }

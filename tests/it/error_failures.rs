@@ -124,7 +124,8 @@ async fn lost_sessions(produced: &mut Produced) {
 }
 
 fn drop_table(service: &Service, table: &str) {
-    tamper(service.data(), &format!("DROP TABLE {table}"));
+    let sql = format!("DROP TABLE {table}");
+    tamper(service.data(), &sql, &format!("{sql} CASCADE"));
 }
 
 fn audit(context: &Context, tenant: &str) -> AuditEntry {

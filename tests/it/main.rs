@@ -29,6 +29,7 @@ mod durability;
 mod edge_limits;
 mod embed_sessions;
 mod embed_tokens;
+mod engine;
 mod error_causes;
 mod error_failures;
 mod errors;

@@ -10,7 +10,7 @@ use vestibule::cli::dev::TenantCredentials;
 
 use crate::callers::text;
 use crate::cli::Desk;
-use crate::database::tamper;
+use crate::database::{change, tamper};
 use crate::keyring::read_jwt;
 use crate::process::Process;
 use crate::requests::{get, open_embed, open_iframe, post, send};
@@ -106,19 +106,27 @@ async fn a_rotation_under_load_refuses_nobody_and_the_old_key_can_go() {
         data.path(),
         "UPDATE meta SET value = CAST(json_set(CAST(value AS TEXT), '$.since', 0) AS BLOB) \
          WHERE name = 'resealing';",
+        "UPDATE meta SET value = convert_to(CAST(jsonb_set(CAST(convert_from(value, 'UTF8') \
+         AS jsonb), '{since}', '0') AS text), 'UTF8') WHERE name = 'resealing';",
     );
-    let kept = |claimed_at: i64| {
-        format!(
-            "INSERT INTO idempotency (tenant_id, claim, claimed_at, expires_at, answer) \
-             VALUES ('', x'{claimed_at:02}', {claimed_at}, 9000000000000, x'00');"
-        )
+    let keep = |claimed_at: i64| {
+        let with = |bytes: [&str; 2]| {
+            format!(
+                "INSERT INTO idempotency (tenant_id, claim, claimed_at, expires_at, answer) \
+                 VALUES ('', {}, {claimed_at}, 9000000000000, {});",
+                bytes[0], bytes[1]
+            )
+        };
+        let sqlite = with([&format!("x'{claimed_at:02}'"), "x'00'"]);
+        let postgres = with([&format!("decode('{claimed_at:02}', 'hex')"), "decode('00', 'hex')"]);
+        tamper(data.path(), &sqlite, &postgres);
     };
     // Claimed after the rotation, so sealed by the new key; then one from before it.
-    tamper(data.path(), &kept(990_000));
-    tamper(data.path(), &kept(10));
+    keep(990_000);
+    keep(10);
     let retires = &["master-key", "rotate", "--retire"];
     desk.says(1, retires, "answers to repeated requests are kept until");
-    tamper(data.path(), "DELETE FROM idempotency WHERE claimed_at = 10;");
+    change(data.path(), "DELETE FROM idempotency WHERE claimed_at = 10", &[]);
     desk.says(0, retires, "1 old keys are gone");
     let alone = desk.json(&["master-key", "status"]);
     assert_eq!(alone["keys"].as_array().map(Vec::len), Some(1), "{alone}");

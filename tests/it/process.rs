@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use vestibule::cli::dev::DevCredentials;
 
+use crate::engine::{URL_FILE, address_file};
+
 /// How long a start may take on a busy machine.
 const START: Duration = Duration::from_secs(60);
 
@@ -50,6 +52,9 @@ impl Process {
     pub fn launch(mut command: Command, data_dir: &Path) -> Self {
         let file =
             |name| std::fs::File::create(data_dir.join(name)).expect("the directory is ours");
+        if let Some(file) = address_file(data_dir) {
+            command.env(URL_FILE, file);
+        }
         command.arg("--data-dir").arg(data_dir).stdout(file(BANNER)).stderr(file(LOG));
         let child = command.spawn().expect("the binary starts");
         let mut process = Self { base_url: String::new(), demo: placeholder(), child };

@@ -10,7 +10,7 @@ use vestibule::domain::catalogue::{Flow, Intent};
 use vestibule::domain::key::{Key, KeySettings, Scope};
 
 use crate::callers::text;
-use crate::database::query;
+use crate::database::change;
 use crate::keyring::{make_tenant, own_keys, set_key};
 use crate::lifecycle::{Backend, EMPLOYEE, Opened};
 use crate::requests::{Answer, open_embed};
@@ -130,7 +130,7 @@ impl<'a> Own<'a> {
     /// Runs SQL beside the service, as nothing of it takes these things away yet, and waits until
     /// what it read before is stale.
     async fn without(&self, sql: &str) {
-        query(self.backend.service.data(), sql, &[&self.tenant]);
+        change(self.backend.service.data(), sql, &[&self.tenant]);
         tokio::time::sleep(Duration::from_millis(1_100)).await;
     }
 

@@ -1,4 +1,4 @@
-//! A service in this process: its own data directory, a free port, the demo tenants.
+//! A service in this process: its own data directory and database, a free port, the demo tenants.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,6 +9,8 @@ use vestibule::cli::dev::DevCredentials;
 use vestibule::config::{Config, Overrides};
 use vestibule::context::{Context, Ids};
 use vestibule::store::Store;
+
+use crate::engine;
 
 /// A running service. Dropping it stops its runtime; its data goes with the last instance.
 pub struct Service {
@@ -62,6 +64,7 @@ impl Service {
             ..Overrides::default()
         };
         let mut config = Config::load(&overrides).expect("a valid configuration");
+        config.database = engine::database(data.path());
         configure(&mut config);
         config.admin_token = Some(demo.admin.token.clone().into());
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -3,8 +3,9 @@
 //! A test that needs one and is started otherwise fails and says so; it never passes by skipping.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 /// Node.js, 18 or newer.
 pub fn node() -> PathBuf {
@@ -34,6 +35,20 @@ pub fn initdb() -> PathBuf {
 /// The pooler of connections.
 pub fn pgbouncer() -> PathBuf {
     place("VESTIBULE_TEST_PGBOUNCER")
+}
+
+/// The administrative address of a PostgreSQL on which tests may make databases.
+pub fn postgres() -> String {
+    place("VESTIBULE_TEST_POSTGRES").into_os_string().into_string().expect("an address is text")
+}
+
+/// What a program does with this on its standard input.
+pub fn fed(command: &mut Command, input: &[u8]) -> Output {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|bad| panic!("{command:?}: {bad}"));
+    // One that reads no input may be gone already.
+    let _ = child.stdin.take().expect("it is piped").write_all(input);
+    child.wait_with_output().expect("it ends")
 }
 
 /// A virtual environment below `target/` with the pinned packages of a `requirements.txt`; made anew

@@ -32,7 +32,7 @@ impl Watch for Planted {
 
     fn is_down(&self, data: &Path, kill: usize) {
         if kill == 1 && !self.0.is_empty() {
-            tamper(data, self.0);
+            tamper(data, self.0, self.0);
         }
     }
 }

@@ -2,6 +2,7 @@
 //! `tools`, which brings what tests need.
 
 use std::ffi::OsString;
+use std::fs;
 #[cfg(unix)]
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -41,6 +42,13 @@ const TEST: Step<'static> = Step {
     name: "tests",
     program: "cargo",
     arguments: &["test", "--workspace", "--features", FEATURES, "--quiet"],
+};
+
+/// The integration tests once more, with every service on PostgreSQL. What is left out is added.
+const TEST_POSTGRES: Step<'static> = Step {
+    name: "integration tests on PostgreSQL",
+    program: "cargo",
+    arguments: &["test", "--workspace", "--features", FEATURES, "--test", "it", "--quiet", "--"],
 };
 
 /// The build in which a missing handler answers 501.
@@ -99,15 +107,51 @@ const CLIPPY_TRACES: Step<'static> = Step {
 /// What tests need beyond the Rust toolchain: the variable that names it, and where it is.
 type Places = Vec<(&'static str, OsString)>;
 
-/// Runs every test; with a filter those of the usual build alone.
-pub fn test(root: &Path, filter: &[String]) -> Result<ExitCode, String> {
+/// What the services of integration tests remember in.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Engine {
+    /// The embedded one.
+    Sqlite,
+    /// A cluster of its own for the run.
+    Postgres,
+}
+
+/// Tells integration tests that they are to run on PostgreSQL.
+const ENGINE_VARIABLE: &str = "VESTIBULE_TEST_ENGINE";
+
+/// The modules that one run is enough for, a line each, with the reason behind a colon.
+const ONCE: &str = "tests/it/once.txt";
+
+/// Runs every test, those of integration on both engines unless one is asked for; with a filter
+/// those of the usual build alone.
+pub fn test(root: &Path, engine: Option<Engine>, filter: &[String]) -> Result<ExitCode, String> {
     with_postgres(root, |places| {
-        if filter.is_empty() {
-            return all(root, &[TEST, TEST_UNFINISHED, TEST_TRACES], places);
+        if engine != Some(Engine::Postgres) {
+            let code = test_on_sqlite(root, places, filter)?;
+            if code != ExitCode::SUCCESS || engine.is_some() {
+                return Ok(code);
+            }
         }
-        let mut command = command(root, &TEST);
-        finish(&TEST, command.arg("--").args(filter).envs(variables(places)))
+        test_on_postgres(root, places, filter)
     })
+}
+
+fn test_on_sqlite(root: &Path, places: &Places, filter: &[String]) -> Result<ExitCode, String> {
+    if filter.is_empty() {
+        return all(root, &[TEST, TEST_UNFINISHED, TEST_TRACES], places);
+    }
+    let mut command = command(root, &TEST);
+    finish(&TEST, command.arg("--").args(filter).envs(variables(places)))
+}
+
+fn test_on_postgres(root: &Path, places: &Places, filter: &[String]) -> Result<ExitCode, String> {
+    let once =
+        fs::read_to_string(root.join(ONCE)).map_err(|bad| format!("error: {ONCE}: {bad}"))?;
+    let lines = once.lines().filter(|line| !line.starts_with('#'));
+    let modules = lines.filter_map(|line| Some(line.split_once(':')?.0));
+    let mut command = command(root, &TEST_POSTGRES);
+    command.args(filter).args(modules.flat_map(|it| ["--skip".to_owned(), format!("{it}::")]));
+    finish(&TEST_POSTGRES, command.env(ENGINE_VARIABLE, "postgres").envs(variables(places)))
 }
 
 /// Makes available what tests need and prints the variables that tell them where it is.
@@ -223,7 +267,10 @@ fn everything(root: &Path, places: &Places) -> Result<ExitCode, String> {
         TEST_UNFINISHED,
         TEST_TRACES,
     ];
-    let code = all(root, &steps, places)?;
+    let mut code = all(root, &steps, places)?;
+    if code == ExitCode::SUCCESS {
+        code = test_on_postgres(root, places, &[])?;
+    }
     if code == ExitCode::SUCCESS {
         println!("{STEP}everything holds{STEP:#}");
     }

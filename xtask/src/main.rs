@@ -75,8 +75,11 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Run every test; what follows `--` goes to the test runner.
+    /// Run every test, those of integration on SQLite and on PostgreSQL; what follows `--` goes to the test runner.
     Test {
+        /// Run the integration tests on this engine alone.
+        #[arg(long)]
+        engine: Option<commands::Engine>,
         /// For the test runner, e.g. a part of a test's name.
         #[arg(last = true)]
         filter: Vec<String>,
@@ -121,7 +124,7 @@ fn main() -> ExitCode {
         Command::Dev { serve } => commands::dev(&root(), &serve),
         Command::Lint(lint) => lint::command::run(&root(), &lint),
         Command::PlantedFaults { arguments } => planted_faults::planted_faults(&root(), &arguments),
-        Command::Test { filter } => commands::test(&root(), &filter),
+        Command::Test { engine, filter } => commands::test(&root(), engine, &filter),
         Command::Tools { stop: true } => commands::stop_tools(&root()),
         Command::Tools { stop: false } => commands::tools(&root()),
         Command::Conformance { arguments } => conformance::conformance(&root(), &arguments),

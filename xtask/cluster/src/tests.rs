@@ -57,9 +57,19 @@ fn nothing_is_left_of_a_dropped_cluster_even_when_it_is_frozen() {
     let cluster = Cluster::start(&initdb()).expect("it starts");
     let (home, port) = (cluster.home.path().to_owned(), cluster.port());
     std::mem::forget(cluster.freeze().expect("it is ours"));
+    assert!(at_work_in(&home).len() > 3, "the server and what it runs in the background");
     drop(cluster);
     assert!(!home.exists());
     assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
+    wait_for("all its processes end", || at_work_in(&home).is_empty());
+}
+
+/// The processes of the server whose home this is.
+fn at_work_in(home: &Path) -> Vec<PathBuf> {
+    let all = fs::read_dir("/proc").expect("it is there").flatten().map(|entry| entry.path());
+    let is_there =
+        |it: &PathBuf| fs::read_link(it.join("cwd")).is_ok_and(|it| it.starts_with(home));
+    all.filter(is_there).collect()
 }
 
 /// What a killed test leaves is a closed pipe, and nothing else is needed.
