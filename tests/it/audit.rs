@@ -1,6 +1,8 @@
 //! The audit, and what is erased beside it: lists and erasures over the wire, `vestibule audit` and
 //! `vestibule tenants export|erase` as processes.
 
+use std::path::Path;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -6,13 +6,17 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::account::Account;
+use crate::server;
 
-/// Ends the server whose home is `$1`, if there is one, and removes the home. A process is the
-/// server's only while it works in the data directory: a number may have found another owner. What
-/// was stopped with SIGSTOP hears nothing else before SIGCONT.
+/// The folder that a server works in, below its home.
+pub(crate) const DATA: &str = "data";
+
+/// Ends the server whose home is `$1`, by its number in the file `$2`, and removes the home. A process
+/// is the server's only while it works in the data directory: a number may have found another owner.
+/// What was stopped with SIGSTOP hears nothing else before SIGCONT.
 const END: &str = r#"
 data="$(readlink -f "$1")/data"
-pid=$(head -n 1 "$data/postmaster.pid" 2>/dev/null)
+pid=$(head -n 1 "$data/$2" 2>/dev/null)
 is_ours() { [ -n "$pid" ] && [ "$(readlink "/proc/$pid/cwd")" = "$data" ]; }
 if is_ours; then
     children=$(grep -lsx "PPid:[[:space:]]*$pid" /proc/[0-9]*/status | tr -cs '0-9\n' ' ')
@@ -31,10 +35,11 @@ rm -rf "$1"
 pub(crate) struct Keeper(Child);
 
 impl Keeper {
-    pub(crate) fn start(account: &Account, home: &Path) -> io::Result<Self> {
+    /// `pid_file` is the name of the file in the data directory that the server's number stands in.
+    pub(crate) fn start(account: &Account, home: &Path, pid_file: &str) -> io::Result<Self> {
         let mut command = account.command(Path::new("sh"));
         let script = format!("read -r dismissed && exit 0\n{END}");
-        command.args(["-c", &script, "keeper"]).arg(home);
+        command.args(["-c", &script, "keeper"]).arg(home).arg(pid_file);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().map(Self)
     }
@@ -60,6 +65,8 @@ impl Drop for Keeper {
 /// # Errors
 /// When there is no shell.
 pub fn stop_at(home: &Path) -> io::Result<()> {
-    let status = Command::new("sh").args(["-c", END, "keeper"]).arg(home).status()?;
+    let mut command = Command::new("sh");
+    command.args(["-c", END, "keeper"]).arg(home).arg(server::PID_FILE);
+    let status = command.status()?;
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("sh: {status}"))) }
 }

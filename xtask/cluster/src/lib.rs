@@ -7,6 +7,7 @@
 
 mod account;
 mod keeper;
+mod pooler;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -19,8 +20,9 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use account::Account;
-use keeper::Keeper;
 pub use keeper::stop_at;
+use keeper::{DATA, Keeper};
+pub use pooler::Pooler;
 pub use server::Ending;
 use server::Server;
 
@@ -171,12 +173,12 @@ impl Cluster {
         let account = Account::to_run_as()?;
         let home = tempfile::Builder::new().prefix("vestibule-postgres-").tempdir()?;
         account.own(home.path())?;
-        let keeper = Some(Keeper::start(&account, home.path())?);
+        let keeper = Some(Keeper::start(&account, home.path(), server::PID_FILE)?);
         Ok(Self { programs, account, home, password, port: 0, server: None, keeper })
     }
 
     fn data(&self) -> PathBuf {
-        self.home.path().join("data")
+        self.home.path().join(DATA)
     }
 
     fn conninfo(&self) -> String {

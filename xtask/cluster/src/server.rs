@@ -17,6 +17,9 @@ const START: Duration = Duration::from_secs(120);
 /// is started again.
 const PORTS: std::ops::Range<u16> = 15_000..32_000;
 
+/// Where the server writes its number and its state.
+pub(crate) const PID_FILE: &str = "postmaster.pid";
+
 /// How a server is told to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -89,7 +92,7 @@ impl Server {
 
 /// Waits until the last line of `postmaster.pid` says so, which is what `pg_ctl` waits for.
 fn ready(child: &mut Child, data: &Path) -> io::Result<()> {
-    let (place, deadline) = (data.join("postmaster.pid"), Instant::now() + START);
+    let (place, deadline) = (data.join(PID_FILE), Instant::now() + START);
     let id = child.id().to_string();
     while Instant::now() < deadline {
         let text = fs::read_to_string(&place).unwrap_or_default();
@@ -127,7 +130,7 @@ fn kill(signal: &str, ids: &[u32]) -> io::Result<()> {
 }
 
 /// One that nobody listens at now; different processes begin to look at different places.
-fn free_port() -> io::Result<u16> {
+pub(crate) fn free_port() -> io::Result<u16> {
     let span = PORTS.end - PORTS.start;
     let first = u16::from_ne_bytes(random()?) % span;
     let mut ports = (0..span).map(|step| PORTS.start + (first + step) % span);

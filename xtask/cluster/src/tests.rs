@@ -15,9 +15,13 @@ fn initdb() -> PathBuf {
 }
 
 fn psql(cluster: &Cluster, sql: &str) -> Output {
+    psql_at(cluster, &cluster.url("postgres"), sql)
+}
+
+fn psql_at(cluster: &Cluster, url: &str, sql: &str) -> Output {
     let mut command = Command::new(cluster.programs.join("psql"));
     command.args(["--no-psqlrc", "--tuples-only", "--no-align", "--command", sql]);
-    command.env("PGCONNECT_TIMEOUT", "2").arg(cluster.url("postgres")).output().expect("it runs")
+    command.env("PGCONNECT_TIMEOUT", "2").arg(url).output().expect("it runs")
 }
 
 fn ask(cluster: &Cluster, sql: &str) -> String {
@@ -121,4 +125,26 @@ fn a_synchronous_standby_has_what_was_committed_when_it_takes_over() {
     standby.promote().expect("it takes over");
     ask(&standby, "INSERT INTO kept VALUES (3)");
     assert_eq!(ask(&standby, "SELECT sum(x) FROM kept"), "4");
+}
+
+#[test]
+fn a_pooler_hands_out_connections_by_transaction_and_goes_with_its_owner() {
+    let told = std::env::var_os("VESTIBULE_TEST_PGBOUNCER");
+    let pgbouncer = PathBuf::from(told.expect("run `cargo xtask test`"));
+    let cluster = Cluster::start(&initdb()).expect("it starts");
+    let pooler = Pooler::start(&pgbouncer, &cluster, 1).expect("it starts");
+    let through = |sql: &str| psql_at(&cluster, &pooler.url("postgres"), sql);
+    // One connection of the server for both, where the other one waits its turn.
+    let ids = [(); 2].map(|()| through("SELECT pg_backend_pid()").stdout);
+    assert_eq!(ids[0], ids[1]);
+    let mode = psql_at(&cluster, &pooler.url("pgbouncer"), "SHOW CONFIG").stdout;
+    let mode = String::from_utf8(mode).expect("text");
+    assert!(mode.contains("pool_mode|transaction"), "{mode}");
+    let wrong = pooler.url("postgres").replace(&cluster.password, "guessed");
+    assert!(!psql_at(&cluster, &wrong, "SELECT 1").status.success(), "it asks for the password");
+    let home = pooler.home.path().to_owned();
+    assert_eq!(at_work_in(&home).len(), 1);
+    drop(pooler);
+    wait_for("it ends", || at_work_in(&home).is_empty());
+    assert!(!home.exists());
 }
