@@ -134,7 +134,8 @@ fn ask(address: &str, sql: &str, values: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-/// They are left out by their names, so that a name must be a whole module and no other's end.
+/// They are left out by their names, so that a name must be a whole module, and no other's end, or a
+/// test of one.
 #[test]
 fn what_runs_once_is_a_list_of_modules_with_reasons() {
     let modules: Vec<_> = include_str!("main.rs")
@@ -145,8 +146,14 @@ fn what_runs_once_is_a_list_of_modules_with_reasons() {
     let listed: Vec<_> = lines.map(|line| line.split_once(": ").expect("a reason")).collect();
     assert!(listed.is_sorted() && listed.len() > 10, "{listed:?}");
     for (name, reason) in listed {
-        let ends: Vec<_> = modules.iter().filter(|module| module.ends_with(name)).collect();
-        assert_eq!(ends, [&name], "once.txt");
+        let (module, test) = name.split_once("::").unwrap_or((name, ""));
+        let hit = |other: &&&str| {
+            if test.is_empty() { other.ends_with(module) } else { **other == module }
+        };
+        assert_eq!(modules.iter().filter(hit).collect::<Vec<_>>(), [&module], "once.txt");
+        let place = format!("{}/tests/it/{module}.rs", env!("CARGO_MANIFEST_DIR"));
+        let source = fs::read_to_string(place).expect("a module is a file");
+        assert!(source.contains(&format!("fn {test}")), "{name} is no test");
         assert!(!reason.is_empty(), "{name}");
     }
 }

@@ -11,6 +11,7 @@ use vestibule::config::{Config, Overrides};
 use vestibule::context::Ids;
 use vestibule::store::Store;
 
+use crate::engine;
 use crate::process::{LOG, Process};
 use crate::requests::{get, now_ms, signed};
 
@@ -74,7 +75,8 @@ async fn a_service_that_is_dropped_lets_go_of_everything() {
     };
     let mut config = Config::load(&overrides).expect("a valid configuration");
     config.admin_token = Some(demo.admin.token.clone().into());
-    let store = Store::open(&data.path().into()).await.expect("the store opens");
+    config.database = engine::database(data.path());
+    let store = Store::open(&config.database).await.expect("the store opens");
     let running = vestibule::serve::start(config, store, Some(demo)).await.expect("it starts");
     let context = Arc::downgrade(&running.context);
     drop(running);

@@ -119,7 +119,7 @@ pub enum Engine {
 /// Tells integration tests that they are to run on PostgreSQL.
 const ENGINE_VARIABLE: &str = "VESTIBULE_TEST_ENGINE";
 
-/// The modules that one run is enough for, a line each, with the reason behind a colon.
+/// The modules and tests that one run is enough for, a line each, with the reason behind a colon.
 const ONCE: &str = "tests/it/once.txt";
 
 /// Runs every test, those of integration on both engines unless one is asked for; with a filter
@@ -148,9 +148,10 @@ fn test_on_postgres(root: &Path, places: &Places, filter: &[String]) -> Result<E
     let once =
         fs::read_to_string(root.join(ONCE)).map_err(|bad| format!("error: {ONCE}: {bad}"))?;
     let lines = once.lines().filter(|line| !line.starts_with('#'));
-    let modules = lines.filter_map(|line| Some(line.split_once(':')?.0));
+    let names = lines.filter_map(|line| Some(line.split_once(": ")?.0));
+    let whole = |name: &str| if name.contains("::") { name.into() } else { format!("{name}::") };
     let mut command = command(root, &TEST_POSTGRES);
-    command.args(filter).args(modules.flat_map(|it| ["--skip".to_owned(), format!("{it}::")]));
+    command.args(filter).args(names.flat_map(|name| ["--skip".to_owned(), whole(name)]));
     finish(&TEST_POSTGRES, command.env(ENGINE_VARIABLE, "postgres").envs(variables(places)))
 }
 
