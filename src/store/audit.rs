@@ -6,8 +6,8 @@
 
 use std::collections::HashMap;
 
-use super::cache::Caches;
 use super::engine::{Connection, Failure, Readers, Row, Rows, Value};
+use super::stale::Stale;
 use super::subscribers;
 use super::writer::{Job, Queue};
 use crate::domain::audit::{AuditEntry, Hash, Record, SubjectKey};
@@ -168,7 +168,7 @@ impl Job for Adopt {
         insert(conn, &entries).await
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }
 
 fn entry(mut row: Row) -> Result<AuditEntry, Failure> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Store;
 use super::engine::{Failure, Row, to_json};
 use super::script::Script;
+use super::stale::{Stale, What};
 use crate::domain::catalogue::{Flow, QuickQuestion};
 use crate::domain::session::AuditEntry;
 use crate::error::Result;
@@ -85,9 +86,7 @@ impl Store {
         statements: Vec<(&'static str, Vec<super::engine::Value<'static>>)>,
         audit: AuditEntry,
     ) -> Result<()> {
-        let forget = |caches: &super::cache::Caches, tenant: &str| {
-            caches.catalogues.drop_one(tenant, "");
-        };
+        let forget = |stale: &mut Stale, tenant| stale.add(What::Catalogue(tenant));
         self.writer.run(Script { tenant, statements, audit, forget }).await
     }
 }

@@ -4,9 +4,9 @@
 //! The signature that opens a session lies in the same table, but is written by `openings`.
 
 use super::Store;
-use super::cache::Caches;
 use super::engine::{Connection, Failure};
 use super::locks::Reach;
+use super::stale::Stale;
 use super::writer::Job;
 use crate::error::{Error, Result};
 
@@ -57,5 +57,5 @@ impl Job for UseUp {
         Reach::Tenants(Vec::new())
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }

@@ -3,9 +3,9 @@
 //! Whoever claims a delivery alone sends it until its lease ends; a process that dies in between
 //! leaves the lease to run out, and the delivery is sent again under the same id. Knows no HTTP.
 
-use super::cache::Caches;
 use super::engine::{Connection, Failure};
 use super::locks::Reach;
+use super::stale::Stale;
 use super::writer::Job;
 use super::{Store, audit, delivery_log, webhooks};
 use crate::domain::audit::AuditEntry;
@@ -141,7 +141,7 @@ impl Job for ClaimRequest {
         Reach::Work("deliveries")
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }
 
 impl ClaimRequest {
@@ -220,7 +220,7 @@ impl Job for Settled {
         Reach::tenant(&self.delivery.tenant)
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }
 
 impl Settled {
@@ -263,5 +263,5 @@ impl Job for Release {
         Reach::Tenants(Vec::new())
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }

@@ -1,8 +1,8 @@
 //! What was sent to an endpoint and how it went; and sending it again.
 
-use super::cache::Caches;
 use super::engine::{Connection, Failure, Row};
 use super::locks::Reach;
+use super::stale::Stale;
 use super::subscribers::{self, Message};
 use super::writer::Job;
 use super::{Store, audit, webhooks};
@@ -159,7 +159,7 @@ impl Job for Test {
         Reach::tenant(&self.audit.tenant)
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }
 
 struct Replay {
@@ -189,7 +189,7 @@ impl Job for Replay {
         Reach::tenant(&self.audit.tenant)
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }
 
 struct ReplayFailed {
@@ -223,7 +223,7 @@ impl Job for ReplayFailed {
         Reach::tenant(&self.audit.tenant)
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }
 
 /// One delivery per run of rows that differ in their attempt alone.

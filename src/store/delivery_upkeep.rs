@@ -2,9 +2,9 @@
 //! off, old entries of the log go, and no endpoint keeps more than its share. In slices.
 
 use super::Store;
-use super::cache::Caches;
 use super::engine::{Connection, Failure};
 use super::locks::Reach;
+use super::stale::Stale;
 use super::writer::Job;
 use crate::error::Result;
 
@@ -99,7 +99,7 @@ impl Job for Settle {
         Reach::Tenants(Vec::new())
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }
 
 impl Settle {
@@ -169,7 +169,7 @@ impl Job for Purge {
         Reach::Tenants(Vec::new())
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }
 
 const COUNTED: &str = "SELECT COUNT(CASE WHEN status = 'pending' THEN 1 END), \

@@ -135,6 +135,14 @@ impl Connection {
         }
     }
 
+    /// Tells the other instances something, once the running transaction is committed.
+    pub(super) async fn tell(&mut self, text: &str) -> Result<(), Failure> {
+        match &mut self.driver {
+            Driver::Sqlite(_) => Ok(()),
+            Driver::Postgres(conn) => conn.tell(text).await,
+        }
+    }
+
     /// Whether the running transaction alone does a piece of work until it ends; false while
     /// another instance does.
     pub(super) async fn claim(&mut self, work: &str) -> Result<bool, Failure> {

@@ -12,10 +12,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value as Json, json};
 use vestibule_runtime::Violation;
 
-use super::cache::Caches;
 use super::engine::{Cell, Connection, Failure, Row, Value};
 use super::holdings::{HOLDINGS, Holding, SLICE, STATEMENTS};
 use super::locks::Reach;
+use super::stale::{Stale, What};
 use super::writer::Job;
 use super::{Store, audit};
 use crate::domain::audit::{AuditEntry, Subject, SubjectKey};
@@ -260,8 +260,8 @@ impl Job for Remove {
         Reach::tenant(&self.tenant)
     }
 
-    fn forget(&self, caches: &Caches) {
-        caches.drop_everything();
+    fn forget(&self, stale: &mut Stale) {
+        stale.add(What::Everything);
     }
 }
 
@@ -292,7 +292,7 @@ impl Job for Bury {
         Reach::tenant(&self.tenant)
     }
 
-    fn forget(&self, caches: &Caches) {
-        caches.drop_everything();
+    fn forget(&self, stale: &mut Stale) {
+        stale.add(What::Everything);
     }
 }

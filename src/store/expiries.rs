@@ -5,9 +5,9 @@
 //! message's id follows from its session, so that even then it would be one message.
 
 use super::Store;
-use super::cache::Caches;
 use super::engine::{Connection, Failure, Row};
 use super::locks::Reach;
+use super::stale::Stale;
 use super::subscribers::{self, Message, session_columns};
 use super::writer::Job;
 use crate::domain::webhook::{EventType, Subject};
@@ -88,7 +88,7 @@ impl Job for Tell {
         Reach::Tenants(Vec::new())
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }
 
 /// A session whose end was reached.

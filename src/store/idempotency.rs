@@ -7,9 +7,9 @@
 use std::collections::HashSet;
 
 use super::Store;
-use super::cache::Caches;
 use super::engine::{Connection, Failure, Rows, Value};
 use super::locks::Reach;
+use super::stale::Stale;
 use super::writer::Job;
 use crate::domain::idempotency::Claim;
 use crate::error::{Error, Result};
@@ -223,7 +223,7 @@ impl<J: Job, T: 'static> Job for Once<J, T> {
         self.job.reach()
     }
 
-    fn forget(&self, caches: &Caches) {
-        self.job.forget(caches);
+    fn forget(&self, stale: &mut Stale) {
+        self.job.forget(stale);
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::Store;
-use super::cache::Caches;
 use super::engine::{Connection, Failure, Rows, Value};
 use super::locks::Reach;
+use super::stale::Stale;
 use super::writer::Job;
 use crate::domain::key::{KeyUse, MOST_ORIGINS, NotedUse};
 use crate::error::Result;
@@ -94,5 +94,5 @@ impl Job for NoteUses {
         Reach::Tenants(Vec::new())
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }

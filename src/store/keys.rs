@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::cache::Caches;
 use super::engine::{Connection, Failure, to_json};
 use super::idempotency::{Once, Receipt};
 use super::locks::Reach;
+use super::stale::{Stale, What};
 use super::writer::Job;
 use super::{Store, audit, key_rows, tenants};
 use crate::domain::key::{Kept, Key, KeyKind, KeyState};
@@ -186,8 +186,8 @@ impl Job for CreateKey {
     }
 
     /// A new key may bring a new origin.
-    fn forget(&self, caches: &Caches) {
-        caches.origins.drop_all();
+    fn forget(&self, stale: &mut Stale) {
+        stale.add(What::Origins);
     }
 }
 
@@ -211,8 +211,8 @@ impl Job for PutKey {
         Reach::tenant(&self.key.tenant)
     }
 
-    fn forget(&self, caches: &Caches) {
-        caches.drop_keys();
+    fn forget(&self, stale: &mut Stale) {
+        stale.add(What::Keys);
     }
 }
 
@@ -285,8 +285,8 @@ impl Job for SetKeyState {
         Reach::tenant(&self.tenant)
     }
 
-    fn forget(&self, caches: &Caches) {
-        caches.drop_keys();
+    fn forget(&self, stale: &mut Stale) {
+        stale.add(What::Keys);
     }
 }
 
@@ -328,8 +328,8 @@ impl Job for UpdateKey {
         Reach::tenant(&self.tenant)
     }
 
-    fn forget(&self, caches: &Caches) {
-        caches.drop_keys();
+    fn forget(&self, stale: &mut Stale) {
+        stale.add(What::Keys);
     }
 }
 
@@ -358,8 +358,8 @@ impl Job for RotateKey {
         Reach::tenant(&self.rotated.tenant)
     }
 
-    fn forget(&self, caches: &Caches) {
-        caches.drop_keys();
+    fn forget(&self, stale: &mut Stale) {
+        stale.add(What::Keys);
     }
 }
 

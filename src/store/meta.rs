@@ -2,9 +2,9 @@
 //! master keys are known.
 
 use super::Store;
-use super::cache::Caches;
 use super::engine::{Connection, Failure};
 use super::locks::Reach;
+use super::stale::Stale;
 use super::writer::Job;
 use crate::domain::sealing::Sealed;
 use crate::error::Result;
@@ -57,7 +57,7 @@ impl Job for RememberKeyCheck {
         Reach::Tenants(Vec::new())
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }
 
 /// Writes nothing, to see whether the writer could.
@@ -74,5 +74,5 @@ impl Job for Nothing {
         Reach::Tenants(Vec::new())
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }

@@ -46,6 +46,7 @@ mod sessions;
 mod signing_keys;
 mod sources;
 mod sqlite;
+mod stale;
 mod subscribers;
 mod tenants;
 mod themes;
@@ -87,6 +88,8 @@ pub struct Store {
     readers: engine::Readers,
     writer: writer::Queue,
     caches: Arc<cache::Caches>,
+    /// Hears of other instances, where there may be any.
+    listener: Option<Arc<postgres::Listener>>,
     queued: Arc<Notify>,
     uses: Arc<session_uses::Noted>,
     exceeded: Arc<figures::Exceeded>,
@@ -115,10 +118,14 @@ impl Store {
             Database::Postgres(url) => postgres::open(url, queued.clone()).await?,
         };
         let caches = Arc::new(cache::Caches::new());
+        let listener = match database {
+            Database::Embedded(_) => None,
+            Database::Postgres(url) => Some(Arc::new(postgres::listen(url, caches.clone())?)),
+        };
         let writer = writer::Queue::start(conn, caches.clone());
         audit::adopt(&readers, &writer).await?;
         let (uses, exceeded) = Default::default();
-        Ok(Self { readers, writer, caches, queued, uses, exceeded })
+        Ok(Self { readers, writer, caches, listener, queued, uses, exceeded })
     }
 
     /// Opens a database, migrated already, to be read and left as it is: nothing is made and no
@@ -134,7 +141,7 @@ impl Store {
         let (queued, caches) = (Arc::default(), Arc::new(cache::Caches::new()));
         let writer = writer::Queue::closed();
         let (uses, exceeded) = Default::default();
-        Ok(Self { readers, writer, caches, queued, uses, exceeded })
+        Ok(Self { readers, writer, caches, listener: None, queued, uses, exceeded })
     }
 
     /// How far a database is migrated; `None` when there is none. Changes nothing.
@@ -169,6 +176,9 @@ impl Store {
 
     /// Writes everything queued, then closes all connections. Later calls are `Unavailable`.
     pub async fn close(&self) {
+        if let Some(listener) = &self.listener {
+            listener.stop();
+        }
         // The last connection takes the log back into the database, and one that reads cannot.
         self.readers.close().await;
         self.writer.close().await;

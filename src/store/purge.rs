@@ -1,9 +1,9 @@
 //! Clean-up of what nothing asks for any more, in slices that hold nobody up.
 
 use super::Store;
-use super::cache::Caches;
 use super::engine::{Connection, Failure};
 use super::locks::Reach;
+use super::stale::Stale;
 use super::writer::Job;
 use crate::domain::usage::Window;
 use crate::error::Result;
@@ -92,5 +92,5 @@ impl Job for Purge {
         Reach::Tenants(Vec::new())
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }

@@ -1,9 +1,9 @@
 //! A fixed list of statements as one write with its audit row: how the tenant's own things are put.
 
 use super::audit;
-use super::cache::Caches;
 use super::engine::{Connection, Failure, Value};
 use super::locks::Reach;
+use super::stale::Stale;
 use super::writer::Job;
 use crate::domain::session::AuditEntry;
 
@@ -13,7 +13,7 @@ pub(super) struct Script {
     pub(super) statements: Vec<(&'static str, Vec<Value<'static>>)>,
     pub(super) audit: AuditEntry,
     /// Drops what this makes stale, given the tenant.
-    pub(super) forget: fn(&Caches, &str),
+    pub(super) forget: fn(&mut Stale, String),
 }
 
 impl Job for Script {
@@ -30,7 +30,7 @@ impl Job for Script {
         Reach::tenant(&self.tenant)
     }
 
-    fn forget(&self, caches: &Caches) {
-        (self.forget)(caches, &self.tenant);
+    fn forget(&self, stale: &mut Stale) {
+        (self.forget)(stale, self.tenant.clone());
     }
 }

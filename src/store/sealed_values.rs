@@ -7,10 +7,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::Store;
-use super::cache::Caches;
 use super::engine::{Connection, Failure, Row, Value};
 use super::locks::Reach;
 use super::meta::KEY_CHECK;
+use super::stale::{Stale, What};
 use super::writer::Job;
 use crate::domain::sealing::{Place, Sealed};
 use crate::error::Result;
@@ -230,8 +230,8 @@ impl Job for Advance {
         Reach::Tenants(Vec::new())
     }
 
-    fn forget(&self, caches: &Caches) {
-        caches.drop_keys();
+    fn forget(&self, stale: &mut Stale) {
+        stale.add(What::Keys);
     }
 }
 

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use super::cache::Caches;
 use super::engine::{Connection, Failure, Row, Value};
 use super::locks::Reach;
 use super::session_lists::id_of;
 use super::session_rows::{from_sessions, overview, overview_columns};
+use super::stale::{Stale, What};
 use super::writer::Job;
 use super::{Store, audit};
 use crate::domain::session::{AuditEntry, Overview};
@@ -114,8 +114,8 @@ impl Job for Revoke {
         Reach::tenant(&self.tenant)
     }
 
-    fn forget(&self, caches: &Caches) {
-        caches.sessions.drop_one(&self.tenant, &self.id);
+    fn forget(&self, stale: &mut Stale) {
+        stale.add(What::Session(self.tenant.clone(), self.id.clone()));
     }
 }
 
@@ -184,8 +184,8 @@ impl<D: Fn() -> String + Send + Sync + 'static> Job for Slice<D> {
         Reach::tenant(&self.sweep.tenant)
     }
 
-    fn forget(&self, caches: &Caches) {
-        caches.sessions.drop_all();
+    fn forget(&self, stale: &mut Stale) {
+        stale.add(What::Sessions);
     }
 }
 

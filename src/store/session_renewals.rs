@@ -1,10 +1,10 @@
 //! Renewing sessions. The token stays out of here; what is kept is which ids are valid.
 
-use super::cache::Caches;
 use super::engine::{Connection, Failure};
 use super::locks::Reach;
 use super::session_rows::{earlier_json, session};
 use super::sessions::BY_NAME;
+use super::stale::{Stale, What};
 use super::writer::Job;
 use super::{Store, audit};
 use crate::domain::session::{AuditEntry, Session};
@@ -66,7 +66,7 @@ impl Job for Renewal {
         Reach::tenant(&self.tenant)
     }
 
-    fn forget(&self, caches: &Caches) {
-        caches.sessions.drop_one(&self.tenant, &self.id);
+    fn forget(&self, stale: &mut Stale) {
+        stale.add(What::Session(self.tenant.clone(), self.id.clone()));
     }
 }

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::Store;
-use super::cache::Caches;
 use super::engine::{Connection, Failure, Rows, Value};
 use super::locks::Reach;
+use super::stale::{Stale, What};
 use super::writer::Job;
 use crate::domain::session::Session;
 use crate::error::Result;
@@ -85,9 +85,9 @@ impl Job for Write {
         Reach::Tenants(Vec::new())
     }
 
-    fn forget(&self, caches: &Caches) {
+    fn forget(&self, stale: &mut Stale) {
         for ((tenant, id), _) in &self.uses {
-            caches.sessions.drop_one(tenant, id);
+            stale.add_here(What::Session(tenant.clone(), id.clone()));
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::cache::Caches;
 use super::engine::{Connection, Failure, Row};
 use super::idempotency::Receipt;
 use super::locks::Reach;
 use super::openings::{Door, Opened, Opening, VariablesCheck};
 use super::session_rows::{AFTER, columns, from_sessions, session};
+use super::stale::Stale;
 use super::writer::Job;
 use super::{Store, audit, key_rows, usage};
 use crate::domain::ceiling::Act;
@@ -224,7 +224,7 @@ impl Job for Redeem {
         Reach::Tenants(self.tenant.as_deref().into_iter().collect())
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }
 
 /// What may be redeemed: the session, what its key says, and the time that a test key moved to.

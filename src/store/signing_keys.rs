@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::cache::Caches;
 use super::engine::{Connection, Failure, Row, Rows, Value};
 use super::idempotency::{Once, Receipt};
 use super::locks::Reach;
+use super::stale::{Stale, What};
 use super::writer::Job;
 use super::{Store, audit, tenants};
 use crate::domain::audit::AuditEntry;
@@ -132,10 +132,10 @@ impl Job for RotateSigningKey {
         Reach::tenant(&self.tenant)
     }
 
-    fn forget(&self, caches: &Caches) {
-        caches.published.drop_all();
+    fn forget(&self, stale: &mut Stale) {
+        stale.add(What::Published);
         // It shows the algorithm.
-        caches.tenants.drop_one("", &self.tenant);
+        stale.add(What::Tenant(self.tenant.clone()));
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Store;
 use super::script::Script;
+use super::stale::What;
 use crate::domain::session::AuditEntry;
 use crate::error::Result;
 
@@ -35,7 +36,7 @@ impl Store {
             tenant,
             statements,
             audit,
-            forget: |caches, tenant| caches.sources.drop_one(tenant, ""),
+            forget: |stale, tenant| stale.add(What::Sources(tenant)),
         };
         self.writer.run(script).await
     }

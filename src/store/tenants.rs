@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::cache::Caches;
 use super::engine::{Connection, Failure, Row};
 use super::idempotency::{Once, Receipt};
 use super::locks::Reach;
+use super::stale::{Stale, What};
 use super::writer::Job;
 use super::{Store, audit, signing_keys};
 use crate::domain::sealing::Sealed;
@@ -127,8 +127,8 @@ impl Job for CreateTenant {
         Reach::tenant(&self.tenant.id)
     }
 
-    fn forget(&self, caches: &Caches) {
-        caches.published.drop_all();
+    fn forget(&self, stale: &mut Stale) {
+        stale.add(What::Published);
     }
 }
 
@@ -149,8 +149,8 @@ impl Job for PutTenant {
         Reach::tenant(&self.tenant.id)
     }
 
-    fn forget(&self, caches: &Caches) {
-        caches.drop_keys();
+    fn forget(&self, stale: &mut Stale) {
+        stale.add(What::Keys);
     }
 }
 
@@ -175,8 +175,8 @@ impl Job for RevokeTenant {
         Reach::tenant(&self.id)
     }
 
-    fn forget(&self, caches: &Caches) {
-        caches.drop_keys();
+    fn forget(&self, stale: &mut Stale) {
+        stale.add(What::Keys);
     }
 }
 

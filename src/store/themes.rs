@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Store;
 use super::engine::to_json;
 use super::script::Script;
+use super::stale::{Stale, What};
 use crate::domain::session::AuditEntry;
 use crate::domain::theme::ThemeSettings;
 use crate::error::Result;
@@ -61,7 +62,7 @@ impl Store {
             vec![tenant.clone().into(), id.into(), is_default.into(), to_json(theme)?.into()];
         statements.push((put, values));
         // Whose default it was is not known here, so all go; themes change rarely.
-        let forget = |caches: &super::cache::Caches, _: &str| caches.themes.drop_all();
+        let forget = |stale: &mut Stale, _| stale.add(What::Themes);
         self.writer.run(Script { tenant, statements, audit, forget }).await
     }
 }

@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 
-use super::cache::Caches;
 use super::engine::{Connection, Failure, Value};
 use super::idempotency::{Once, Receipt};
 use super::locks::Reach;
+use super::stale::Stale;
 use super::writer::Job;
 use super::{Store, audit, usage_rows};
 use crate::domain::audit::AuditEntry;
@@ -176,7 +176,7 @@ impl Job for Accept {
         Reach::tenant(&self.message.tenant)
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }
 
 impl Accept {
@@ -260,5 +260,5 @@ impl Job for Refund {
         Reach::tenant(&self.tenant)
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }

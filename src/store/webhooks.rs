@@ -1,9 +1,9 @@
 //! Webhook endpoints and their secrets: made, read, changed, taken away.
 
-use super::cache::Caches;
 use super::engine::{Connection, Failure, Row, Rows, to_json};
 use super::idempotency::{Once, Receipt};
 use super::locks::Reach;
+use super::stale::Stale;
 use super::writer::Job;
 use super::{Store, audit, expiries, tenants};
 use crate::domain::audit::AuditEntry;
@@ -181,7 +181,7 @@ impl Job for CreateWebhook {
         Reach::tenant(&self.webhook.tenant)
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }
 
 struct UpdateWebhook {
@@ -224,7 +224,7 @@ impl Job for UpdateWebhook {
         Reach::tenant(&self.tenant)
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }
 
 struct DeleteWebhook {
@@ -253,7 +253,7 @@ impl Job for DeleteWebhook {
         Reach::tenant(&self.tenant)
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }
 
 struct AddSecret {
@@ -291,7 +291,7 @@ impl Job for AddSecret {
         Reach::tenant(&self.tenant)
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }
 
 async fn insert_secret(

@@ -17,6 +17,7 @@ use super::cache::Caches;
 use super::engine::{Connection, Failure};
 use super::locks::{Locks, Reach};
 use super::openings::{self, Opened, Opening, SURFACES};
+use super::stale::Stale;
 use crate::error::{Error, Result};
 
 /// A write that is not the opening of a session.
@@ -36,8 +37,9 @@ pub(super) trait Job: Send + Sync + 'static {
         Reach::Everything
     }
 
-    /// Drops from memory what this write made stale; called after the commit, before the answer.
-    fn forget(&self, caches: &Caches);
+    /// Says what this write made stale in memory; asked before the commit, of one that was not
+    /// refused. It is dropped after the commit, before the answer.
+    fn forget(&self, stale: &mut Stale);
 }
 
 /// How much was written and read since the start.
@@ -186,7 +188,8 @@ struct QueuedJob<J: Job> {
 trait AnyJob: Send {
     fn reach(&self) -> Reach<'_>;
     fn run<'a>(&'a mut self, conn: &'a mut Connection) -> BoxFuture<'a, Result<(), Failure>>;
-    fn settle(self: Box<Self>, caches: &Caches);
+    fn forget(&self, stale: &mut Stale);
+    fn settle(self: Box<Self>);
     fn fail(self: Box<Self>, error: Error);
 }
 
@@ -206,11 +209,14 @@ impl<J: Job> AnyJob for QueuedJob<J> {
         })
     }
 
-    fn settle(self: Box<Self>, caches: &Caches) {
-        let outcome = self.outcome.unwrap_or_else(|| Err(interrupted()));
-        if outcome.is_ok() {
-            self.job.forget(caches);
+    fn forget(&self, stale: &mut Stale) {
+        if matches!(self.outcome, Some(Ok(_))) {
+            self.job.forget(stale);
         }
+    }
+
+    fn settle(self: Box<Self>) {
+        let outcome = self.outcome.unwrap_or_else(|| Err(interrupted()));
         // The caller may have gone; the write stands.
         let _ = self.answer.send(outcome);
     }
@@ -227,6 +233,7 @@ struct Batch {
     opening_outcomes: Vec<Result<openings::Continued>>,
     opening_answers: Vec<oneshot::Sender<Result<Opened>>>,
     jobs: Vec<Box<dyn AnyJob>>,
+    stale: Stale,
 }
 
 async fn write_all(
@@ -361,16 +368,23 @@ impl Batch {
         for job in &mut self.jobs {
             job.run(conn).await?;
         }
-        audit::write(conn).await
+        audit::write(conn).await?;
+        self.stale = Stale::default();
+        self.jobs.iter().for_each(|job| job.forget(&mut self.stale));
+        match self.stale.told() {
+            Some(text) => conn.tell(&text).await,
+            None => Ok(()),
+        }
     }
 
     fn settle(self, caches: &Caches) {
+        self.stale.drop_from(caches);
         let openings = self.openings.into_iter().zip(self.opening_outcomes);
         for ((opening, outcome), answer) in openings.zip(self.opening_answers) {
             let _ = answer.send(outcome.map(|continued| opening.opened(continued)));
         }
         for job in self.jobs {
-            job.settle(caches);
+            job.settle();
         }
     }
 
@@ -392,6 +406,7 @@ impl Batch {
             openings: self.openings.split_off(openings),
             jobs: self.jobs.split_off(half - openings),
             opening_outcomes: Vec::new(),
+            stale: Stale::default(),
         };
         (self, second)
     }

@@ -5,6 +5,7 @@
 //! table but `_sqlx_migrations`.
 
 mod cells;
+mod listener;
 mod readers;
 mod writer;
 
@@ -17,11 +18,13 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 use tokio::sync::Notify;
 
+use super::cache::Caches;
 use super::engine::{self, Failure};
 use super::migrations::{self, Known, Migrations};
 use crate::error::{Error, Result};
 use cells::failure;
 
+pub(super) use listener::Listener;
 pub(super) use readers::Readers;
 pub(super) use writer::Writer;
 #[cfg(test)]
@@ -55,6 +58,9 @@ const OLDEST: u32 = 150_000;
 /// Enough for every row count of every grouped statement.
 const STATEMENTS: usize = 512;
 
+/// Where instances tell each other what they changed.
+const CHANNEL: &str = "vestibule";
+
 /// The lock under which one start migrates and the others wait.
 const MIGRATING: i64 = -1;
 
@@ -80,6 +86,14 @@ pub(super) async fn open(
     let writer = Writer::connect(options.clone()).await?;
     let readers = Readers::new(options);
     Ok((engine::Connection::postgres(writer, queued), engine::Readers::Postgres(readers)))
+}
+
+/// Drops from memory what other instances of the database at `url` change, as soon as they tell.
+///
+/// # Errors
+/// `Unavailable` when the address cannot be used.
+pub(super) fn listen(url: &SecretString, caches: Arc<Caches>) -> Result<Listener> {
+    Ok(Listener::start(options(url)?, caches))
 }
 
 /// Connects to the database at `url` to read it and leave it as it is.

@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr as _};
 use super::super::engine::{self, Failure, Row, Sql, Value};
 use super::super::locks::Locks;
 use super::cells::{arguments, cells, failure, is_lost};
-use super::{ACQUIRE, LAST_DRAWN, LOCK, MARK, SILENCE, START, STATEMENT, Session};
+use super::{ACQUIRE, CHANNEL, LAST_DRAWN, LOCK, MARK, SILENCE, START, STATEMENT, Session};
 
 /// The lock that a write of everything has alone and all others share.
 const EVERYTHING: i64 = -2;
@@ -117,6 +117,12 @@ impl Writer {
         let text = "SELECT CASE WHEN pg_try_advisory_xact_lock($1) THEN 1 ELSE 0 END";
         let row = self.fetch(Sql::Text(text), &[key.into()]).await?.pop();
         row.map_or(Ok(false), |mut row| row.flag(0))
+    }
+
+    /// Tells whoever listens, once the running transaction is committed.
+    pub(in crate::store) async fn tell(&mut self, text: &str) -> Result<(), Failure> {
+        let sql = Sql::Text("SELECT pg_notify($1, $2)");
+        self.execute(sql, &[CHANNEL.into(), text.into()]).await.map(drop)
     }
 
     /// What became of a transaction whose commit was sent and not answered.

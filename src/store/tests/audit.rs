@@ -5,8 +5,8 @@ use super::*;
 use crate::domain::audit::{Hash, Subject};
 use crate::domain::audit_chain::{Break, Fault, Walk};
 use crate::store::AuditFilter;
-use crate::store::cache::Caches;
 use crate::store::engine::{Connection, Failure};
+use crate::store::stale::Stale;
 use crate::store::writer::Job;
 
 /// Statements that write no audit entry of their own, as an attacker's.
@@ -22,7 +22,7 @@ impl Job for Raw {
         Ok(())
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }
 
 async fn raw(store: &Store, statements: &[&'static str]) {

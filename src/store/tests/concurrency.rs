@@ -7,9 +7,9 @@ use futures::future::join_all;
 use serde_json::Value as Json;
 
 use super::*;
-use crate::store::cache::Caches;
 use crate::store::engine::{Connection, Failure};
 use crate::store::locks::Reach;
+use crate::store::stale::Stale;
 use crate::store::writer::Job;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -166,7 +166,7 @@ impl Job for InTheWay {
         Reach::tenant("ten_a")
     }
 
-    fn forget(&self, _: &Caches) {}
+    fn forget(&self, _: &mut Stale) {}
 }
 
 #[tokio::test]
