@@ -67,6 +67,11 @@ pub fn psql(data_dir: &Path, sql: &str, values: &[&str]) -> String {
     String::from_utf8(ask(&address(data_dir), sql, values)).expect("UTF-8")
 }
 
+/// What `psql` prints for one script on the database at an address.
+pub fn at_address(address: &str, sql: &str) -> String {
+    String::from_utf8(ask(address, sql, &[])).expect("UTF-8")
+}
+
 /// The names of files in a data directory in which every stored byte can be read as it is: those of
 /// SQLite, or a copy of what all tables of PostgreSQL hold.
 pub fn laid_open<'a>(data_dir: &Path, sqlite: &[&'a str]) -> Vec<&'a str> {

@@ -3,26 +3,33 @@
 
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use serde_json::json;
 
 use crate::callers::text;
 use crate::keyring::set_key;
-use crate::lifecycle::Backend;
-use crate::requests::get;
+use crate::lifecycle::{Backend, EMPLOYEE};
+use crate::requests::{Answer, get, now_ms, send_with, signed};
 use crate::service::Service;
 
-async fn reads(service: &Service, token: &str) -> u16 {
+/// The status of a read with a token of the embed surface.
+pub async fn reads(service: &Service, token: &str) -> u16 {
     get(&service.url("/v1/embed/session"), token).await.status.as_u16()
 }
 
 /// What the documents promise of every instance but the one that was asked. Every instance caches for
 /// so long and counts from before it read, so the bound holds on a machine of any speed for requests
 /// that *begin* later: when they are answered is not looked at.
-const ELSEWHERE: Duration = Duration::from_secs(1);
+pub const ELSEWHERE: Duration = Duration::from_secs(1);
 
 /// Asks with a token until it is refused. Fails when a request was let in that began more than
 /// `bound` after `done`; else how long after it the last one began that was.
-async fn last_let_in(service: &Service, token: &str, done: Instant, bound: Duration) -> Duration {
+pub async fn last_let_in(
+    service: &Service,
+    token: &str,
+    done: Instant,
+    bound: Duration,
+) -> Duration {
     let mut last = Duration::ZERO;
     loop {
         let began = done.elapsed();
@@ -111,4 +118,33 @@ async fn a_session_in_use_on_one_instance_does_not_end_on_the_other() {
     // Longer than the time-out after the last use that the other instance made itself: never.
     at(240);
     assert_eq!(reads(&there, &opened.token).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_hundred_copies_at_two_instances_one_opens_a_session_also_after_a_restart() {
+    let here = Service::start(|_| {});
+    let there = Service::beside(&here);
+    let embed = &here.demo.demo.embed;
+    let body = json!({ "employeeId": EMPLOYEE, "capabilities": ["showChatsList"] }).to_string();
+    let headers = signed(&embed.key, &embed.secret, now_ms(), body.as_bytes());
+    let http = reqwest::Client::new();
+    let copies = async |services: &[&Service], count: usize| {
+        let one = |at: usize| {
+            let url = services[at % services.len()].url("/v1/embed/sessions");
+            let (http, headers, body) = (&http, &headers, body.clone().into_bytes());
+            async move {
+                let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+                send_with(http, Method::POST, &url, &headers, Some(body)).await
+            }
+        };
+        let answers = futures::future::join_all((0..count).map(one)).await;
+        let replayed = |it: &&Answer| it.status == 401 && it.code() == "signature_replayed";
+        let opened = answers.iter().filter(|it| it.status == 201).count();
+        (opened, answers.iter().filter(replayed).count())
+    };
+    assert_eq!(copies(&[&here, &there], 200).await, (1, 199));
+    // The one that is started anew knows nothing but what is written.
+    drop(here);
+    let again = Service::beside(&there);
+    assert_eq!(copies(&[&there, &again], 20).await, (0, 20));
 }

@@ -55,6 +55,7 @@ mod master_key;
 mod metrics;
 mod moved_clocks;
 mod observability;
+mod outages;
 mod parameters;
 mod planted_faults;
 mod process;

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use vestibule::cli::dev::DevCredentials;
 use vestibule::config::{Config, Overrides};
 use vestibule::context::{Context, Ids};
+use vestibule::domain::database::Database;
 use vestibule::store::Store;
 
 use crate::engine;
@@ -44,9 +45,15 @@ impl Service {
     /// A second instance on the data of another, which tells its callers the same address. Token
     /// exchanges are not limited there.
     pub fn beside(first: &Self) -> Self {
+        Self::beside_at(first, engine::database(first.data()))
+    }
+
+    /// [`Service::beside`] one whose database is not that of its data directory.
+    pub fn beside_at(first: &Self, database: Database) -> Self {
         let public_url = Some(first.base_url.clone());
         let (data, demo) = (Arc::clone(&first.data), first.demo.clone());
         Self::start_on(data, demo, |config| {
+            config.database = database;
             config.public_url = public_url;
             config.limits.redeem_per_minute = 1 << 20;
         })
