@@ -267,6 +267,11 @@ fn everything(root: &Path, places: &Places) -> Result<ExitCode, String> {
         TEST,
         TEST_UNFINISHED,
         TEST_TRACES,
+        Step {
+            name: "a minute of each fuzz target",
+            program: "cargo",
+            arguments: &["xtask", "fuzz", "--seconds", "60"],
+        },
     ];
     let mut code = all(root, &steps, places)?;
     if code == ExitCode::SUCCESS {

@@ -6,6 +6,7 @@ mod commands;
 mod conformance;
 mod diff;
 mod document;
+mod fuzz;
 mod generate;
 mod lint;
 mod mock;
@@ -65,6 +66,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         serve: Vec<String>,
     },
+    Fuzz(fuzz::Fuzz),
     /// Hold every rule against the documents: file, line, column, what is wrong, how to mend it.
     Lint(lint::command::Lint),
     /// Plant faults before a running service and show that the conformance suite finds each;
@@ -122,6 +124,7 @@ fn main() -> ExitCode {
         Command::NewOperation(it) => it.run(&root()),
         Command::Mock(mock) => mock.run(&root()),
         Command::Dev { serve } => commands::dev(&root(), &serve),
+        Command::Fuzz(fuzz) => fuzz::run(&root(), fuzz),
         Command::Lint(lint) => lint::command::run(&root(), &lint),
         Command::PlantedFaults { arguments } => planted_faults::planted_faults(&root(), &arguments),
         Command::Test { engine, filter } => commands::test(&root(), engine, &filter),

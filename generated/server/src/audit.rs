@@ -212,6 +212,16 @@ pub(crate) static AUDIT_LIST_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|
     headers: None,
     body: None,
 });
+impl AuditListRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = AUDIT_LIST_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            query: checked.query(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn audit_list<S: Audit>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<AuditList>,
@@ -219,11 +229,7 @@ async fn audit_list<S: Audit>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = AUDIT_LIST_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = AuditListRequest {
-            query: checked.query(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = AuditListRequest::read(received)?;
         service.audit_list(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await

@@ -250,6 +250,17 @@ runtime::Checks {
     ),
     body: None,
 });
+impl ChatConversationReadRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = CHAT_CONVERSATION_READ_CHECKS
+            .run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn chat_conversation_read<S: ChatConversations>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<ChatConversationRead>,
@@ -260,12 +271,7 @@ async fn chat_conversation_read<S: ChatConversations>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.chat_token(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = CHAT_CONVERSATION_READ_CHECKS
-            .run(&received, &codes::STANDARD)?;
-        let request = ChatConversationReadRequest {
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = ChatConversationReadRequest::read(received)?;
         service.chat_conversation_read(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await

@@ -399,6 +399,17 @@ runtime::Checks {
     ),
     body: Some(runtime::Schema::component(crate::documents::chat(), "CreateChatSession")),
 });
+impl ChatSessionCreateRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = CHAT_SESSION_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            body: checked.body(codes::VALIDATION_FAILED)?,
+            received,
+        })
+    }
+}
 async fn chat_session_create<S: ChatSessions>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<ChatSessionCreate>,
@@ -407,13 +418,8 @@ async fn chat_session_create<S: ChatSessions>(
     runtime::ErrorBody<models::Error>,
 > {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
-        let mut checked = CHAT_SESSION_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
-        let keyed = runtime::Keyed::of(&received);
-        let request = ChatSessionCreateRequest {
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            body: checked.body(codes::VALIDATION_FAILED)?,
-            received,
-        };
+        let request = ChatSessionCreateRequest::read(received)?;
+        let keyed = runtime::Keyed::of(&request.received);
         service.chat_session_create(request, keyed).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -593,6 +599,16 @@ pub(crate) static CHAT_SESSION_END_CHECKS: LazyLock<runtime::Checks> = LazyLock:
     ),
     body: None,
 });
+impl ChatSessionEndRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = CHAT_SESSION_END_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn chat_session_end<S: ChatSessions>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<ChatSessionEnd>,
@@ -600,11 +616,7 @@ async fn chat_session_end<S: ChatSessions>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.chat_token(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = CHAT_SESSION_END_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = ChatSessionEndRequest {
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = ChatSessionEndRequest::read(received)?;
         service.chat_session_end(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -809,6 +821,16 @@ runtime::Checks {
     ),
     body: None,
 });
+impl ChatSessionRefreshRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = CHAT_SESSION_REFRESH_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn chat_session_refresh<S: ChatSessions>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<ChatSessionRefresh>,
@@ -819,11 +841,7 @@ async fn chat_session_refresh<S: ChatSessions>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.chat_token(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = CHAT_SESSION_REFRESH_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = ChatSessionRefreshRequest {
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = ChatSessionRefreshRequest::read(received)?;
         service.chat_session_refresh(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await

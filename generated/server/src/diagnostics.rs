@@ -366,6 +366,17 @@ pub(crate) static SIGNATURE_DEBUG_CHECKS: LazyLock<runtime::Checks> = LazyLock::
         runtime::Schema::component(crate::documents::lifecycle(), "SignatureDebug"),
     ),
 });
+impl SignatureDebugRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = SIGNATURE_DEBUG_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn signature_debug<S: Diagnostics>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<SignatureDebug>,
@@ -377,12 +388,7 @@ async fn signature_debug<S: Diagnostics>(
             )
             .await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = SIGNATURE_DEBUG_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = SignatureDebugRequest {
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            body: checked.body(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = SignatureDebugRequest::read(received)?;
         service.signature_debug(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -632,6 +638,17 @@ pub(crate) static SESSION_EXPLAIN_CHECKS: LazyLock<runtime::Checks> = LazyLock::
         runtime::Schema::component(crate::documents::lifecycle(), "SessionExplain"),
     ),
 });
+impl SessionExplainRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = SESSION_EXPLAIN_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn session_explain<S: Diagnostics>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<SessionExplain>,
@@ -643,12 +660,7 @@ async fn session_explain<S: Diagnostics>(
             )
             .await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = SESSION_EXPLAIN_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = SessionExplainRequest {
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            body: checked.body(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = SessionExplainRequest::read(received)?;
         service.session_explain(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await

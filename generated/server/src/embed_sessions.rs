@@ -293,6 +293,16 @@ runtime::Checks {
     ),
     body: None,
 });
+impl EmbedSessionReadRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = EMBED_SESSION_READ_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            headers: checked.headers(codes::INVALID_REQUEST)?,
+            received,
+        })
+    }
+}
 async fn embed_session_read<S: EmbedSessions>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<EmbedSessionRead>,
@@ -303,11 +313,7 @@ async fn embed_session_read<S: EmbedSessions>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.embed_token(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = EMBED_SESSION_READ_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = EmbedSessionReadRequest {
-            headers: checked.headers(codes::INVALID_REQUEST)?,
-            received,
-        };
+        let request = EmbedSessionReadRequest::read(received)?;
         service.embed_session_read(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -588,6 +594,17 @@ runtime::Checks {
         runtime::Schema::component(crate::documents::embed(), "CreateEmbedSession"),
     ),
 });
+impl EmbedSessionCreateRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = EMBED_SESSION_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            headers: checked.headers(codes::INVALID_REQUEST)?,
+            body: checked.body(codes::INVALID_REQUEST)?,
+            received,
+        })
+    }
+}
 async fn embed_session_create<S: EmbedSessions>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<EmbedSessionCreate>,
@@ -599,18 +616,13 @@ async fn embed_session_create<S: EmbedSessions>(
         runtime::refuse_browser(&received, &codes::STANDARD)?;
         let caller = service.signed_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = EMBED_SESSION_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
-        let keyed = runtime::Keyed::of(&received);
+        let request = EmbedSessionCreateRequest::read(received)?;
+        let keyed = runtime::Keyed::of(&request.received);
         let once = match runtime::recall(&*service, &caller, keyed).await? {
             runtime::Recalled::Fresh(once) => once,
             runtime::Recalled::Before(kept) => {
                 return Ok(EmbedSessionCreateResponse::Kept(kept));
             }
-        };
-        let request = EmbedSessionCreateRequest {
-            headers: checked.headers(codes::INVALID_REQUEST)?,
-            body: checked.body(codes::INVALID_REQUEST)?,
-            received,
         };
         service.embed_session_create(caller, request, once).await
     };

@@ -351,6 +351,18 @@ runtime::Checks {
         runtime::Schema::component(crate::documents::iframe(), "CreateIframeSession"),
     ),
 });
+impl IframeSessionCreateRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = IFRAME_SESSION_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            limits_is_null: checked.body_member_is_null("limits"),
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn iframe_session_create<S: IframeSessions>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<IframeSessionCreate>,
@@ -362,19 +374,13 @@ async fn iframe_session_create<S: IframeSessions>(
         runtime::refuse_browser(&received, &codes::STANDARD)?;
         let caller = service.api_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = IFRAME_SESSION_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
-        let keyed = runtime::Keyed::of(&received);
+        let request = IframeSessionCreateRequest::read(received)?;
+        let keyed = runtime::Keyed::of(&request.received);
         let once = match runtime::recall(&*service, &caller, keyed).await? {
             runtime::Recalled::Fresh(once) => once,
             runtime::Recalled::Before(kept) => {
                 return Ok(IframeSessionCreateResponse::Kept(kept));
             }
-        };
-        let request = IframeSessionCreateRequest {
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            limits_is_null: checked.body_member_is_null("limits"),
-            body: checked.body(codes::INVALID_INPUT)?,
-            received,
         };
         service.iframe_session_create(caller, request, once).await
     };

@@ -293,6 +293,17 @@ runtime::Checks {
     ),
     body: Some(runtime::Schema::component(crate::documents::iframe(), "RedeemCacheKey")),
 });
+impl IframeTokenRedeemRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = IFRAME_TOKEN_REDEEM_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn iframe_token_redeem<S: IframeTokens>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<IframeTokenRedeem>,
@@ -301,12 +312,7 @@ async fn iframe_token_redeem<S: IframeTokens>(
     runtime::ErrorBody<models::Error>,
 > {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
-        let mut checked = IFRAME_TOKEN_REDEEM_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = IframeTokenRedeemRequest {
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            body: checked.body(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = IframeTokenRedeemRequest::read(received)?;
         service.iframe_token_redeem(request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await

@@ -476,6 +476,16 @@ pub(crate) static KEY_LIST_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|| 
     headers: None,
     body: None,
 });
+impl KeyListRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = KEY_LIST_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            query: checked.query(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn key_list<S: Keys>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<KeyList>,
@@ -483,11 +493,7 @@ async fn key_list<S: Keys>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = KEY_LIST_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = KeyListRequest {
-            query: checked.query(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = KeyListRequest::read(received)?;
         service.key_list(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -736,6 +742,17 @@ pub(crate) static KEY_CREATE_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|
     ),
     body: Some(runtime::Schema::component(crate::documents::admin(), "KeyCreate")),
 });
+impl KeyCreateRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = KEY_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn key_create<S: Keys>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<KeyCreate>,
@@ -743,16 +760,11 @@ async fn key_create<S: Keys>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = KEY_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
-        let keyed = runtime::Keyed::of(&received);
+        let request = KeyCreateRequest::read(received)?;
+        let keyed = runtime::Keyed::of(&request.received);
         let once = match runtime::recall(&*service, &caller, keyed).await? {
             runtime::Recalled::Fresh(once) => once,
             runtime::Recalled::Before(kept) => return Ok(KeyCreateResponse::Kept(kept)),
-        };
-        let request = KeyCreateRequest {
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            body: checked.body(codes::INVALID_INPUT)?,
-            received,
         };
         service.key_create(caller, request, once).await
     };
@@ -921,6 +933,16 @@ pub(crate) static KEY_REVOKE_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|
     headers: None,
     body: None,
 });
+impl KeyRevokeRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = KEY_REVOKE_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn key_revoke<S: Keys>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<KeyRevoke>,
@@ -928,11 +950,7 @@ async fn key_revoke<S: Keys>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = KEY_REVOKE_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = KeyRevokeRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = KeyRevokeRequest::read(received)?;
         service.key_revoke(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -1101,6 +1119,16 @@ pub(crate) static KEY_READ_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|| 
     headers: None,
     body: None,
 });
+impl KeyReadRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = KEY_READ_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn key_read<S: Keys>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<KeyRead>,
@@ -1108,11 +1136,7 @@ async fn key_read<S: Keys>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = KEY_READ_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = KeyReadRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = KeyReadRequest::read(received)?;
         service.key_read(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -1327,15 +1351,11 @@ pub(crate) static KEY_UPDATE_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|
     headers: None,
     body: Some(runtime::Schema::component(crate::documents::admin(), "KeyUpdate")),
 });
-async fn key_update<S: Keys>(
-    context: dropshot::RequestContext<Arc<S>>,
-    incoming: runtime::Incoming<KeyUpdate>,
-) -> Result<runtime::Served<KeyUpdateResponse>, runtime::ErrorBody<models::Error>> {
-    let handle = |service: Arc<S>, received: runtime::Received| async move {
-        let caller = service.admin_key(&received).await?;
-        runtime::Limited::count(&caller, &*service)?;
+impl KeyUpdateRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
         let mut checked = KEY_UPDATE_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = KeyUpdateRequest {
+        Ok(Self {
             path: checked.path(codes::INVALID_INPUT)?,
             idle_timeout_seconds_is_null: checked
                 .body_member_is_null("idleTimeoutSeconds"),
@@ -1343,7 +1363,17 @@ async fn key_update<S: Keys>(
                 .body_member_is_null("maxLifetimeSeconds"),
             body: checked.body(codes::INVALID_INPUT)?,
             received,
-        };
+        })
+    }
+}
+async fn key_update<S: Keys>(
+    context: dropshot::RequestContext<Arc<S>>,
+    incoming: runtime::Incoming<KeyUpdate>,
+) -> Result<runtime::Served<KeyUpdateResponse>, runtime::ErrorBody<models::Error>> {
+    let handle = |service: Arc<S>, received: runtime::Received| async move {
+        let caller = service.admin_key(&received).await?;
+        runtime::Limited::count(&caller, &*service)?;
+        let request = KeyUpdateRequest::read(received)?;
         service.key_update(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -1514,6 +1544,16 @@ pub(crate) static KEY_PAUSE_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(||
     headers: None,
     body: None,
 });
+impl KeyPauseRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = KEY_PAUSE_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn key_pause<S: Keys>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<KeyPause>,
@@ -1521,11 +1561,7 @@ async fn key_pause<S: Keys>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = KEY_PAUSE_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = KeyPauseRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = KeyPauseRequest::read(received)?;
         service.key_pause(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -1696,6 +1732,16 @@ pub(crate) static KEY_RESUME_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|
     headers: None,
     body: None,
 });
+impl KeyResumeRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = KEY_RESUME_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn key_resume<S: Keys>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<KeyResume>,
@@ -1703,11 +1749,7 @@ async fn key_resume<S: Keys>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = KEY_RESUME_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = KeyResumeRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = KeyResumeRequest::read(received)?;
         service.key_resume(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -1973,6 +2015,18 @@ pub(crate) static KEY_ROTATE_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|
     ),
     body: Some(runtime::Schema::component(crate::documents::admin(), "KeyRotate")),
 });
+impl KeyRotateRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = KEY_ROTATE_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn key_rotate<S: Keys>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<KeyRotate>,
@@ -1980,17 +2034,11 @@ async fn key_rotate<S: Keys>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = KEY_ROTATE_CHECKS.run(&received, &codes::STANDARD)?;
-        let keyed = runtime::Keyed::of(&received);
+        let request = KeyRotateRequest::read(received)?;
+        let keyed = runtime::Keyed::of(&request.received);
         let once = match runtime::recall(&*service, &caller, keyed).await? {
             runtime::Recalled::Fresh(once) => once,
             runtime::Recalled::Before(kept) => return Ok(KeyRotateResponse::Kept(kept)),
-        };
-        let request = KeyRotateRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            body: checked.body(codes::INVALID_INPUT)?,
-            received,
         };
         service.key_rotate(caller, request, once).await
     };

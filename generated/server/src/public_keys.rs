@@ -214,16 +214,22 @@ pub(crate) static JWKS_READ_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(||
     headers: None,
     body: None,
 });
+impl JwksReadRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = JWKS_READ_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            query: checked.query(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn jwks_read<S: PublicKeys>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<JwksRead>,
 ) -> Result<runtime::Served<JwksReadResponse>, runtime::ErrorBody<models::Error>> {
     let handle = |service: Arc<S>, received: runtime::Received| async move {
-        let mut checked = JWKS_READ_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = JwksReadRequest {
-            query: checked.query(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = JwksReadRequest::read(received)?;
         service.jwks_read(request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await

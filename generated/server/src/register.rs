@@ -73,6 +73,244 @@ pub static OPERATIONS: &[&OperationInfo] = &[
     <crate::tokens::TokenIntrospect as Operation>::INFO,
     <crate::tokens::TokenRevoke as Operation>::INFO,
 ];
+/// Reads a received request as its operation does, and drops it.
+#[cfg(feature = "strategies")]
+pub type Reader = fn(
+    vestibule_runtime::Received,
+) -> Result<(), vestibule_runtime::Refusal>;
+/// Every operation with its reader, for tests that send whatever comes to mind.
+#[cfg(feature = "strategies")]
+pub static READERS: &[(&OperationInfo, Reader)] = &[
+    (
+        <crate::audit::AuditList as Operation>::INFO,
+        |received| { crate::audit::AuditListRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::keys::KeyList as Operation>::INFO,
+        |received| { crate::keys::KeyListRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::keys::KeyCreate as Operation>::INFO,
+        |received| { crate::keys::KeyCreateRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::keys::KeyRevoke as Operation>::INFO,
+        |received| { crate::keys::KeyRevokeRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::keys::KeyRead as Operation>::INFO,
+        |received| { crate::keys::KeyReadRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::keys::KeyUpdate as Operation>::INFO,
+        |received| { crate::keys::KeyUpdateRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::keys::KeyPause as Operation>::INFO,
+        |received| { crate::keys::KeyPauseRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::keys::KeyResume as Operation>::INFO,
+        |received| { crate::keys::KeyResumeRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::keys::KeyRotate as Operation>::INFO,
+        |received| { crate::keys::KeyRotateRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::tenants::TenantList as Operation>::INFO,
+        |received| { crate::tenants::TenantListRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::tenants::TenantCreate as Operation>::INFO,
+        |received| { crate::tenants::TenantCreateRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::tenants::TenantRevoke as Operation>::INFO,
+        |received| { crate::tenants::TenantRevokeRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::tenants::TenantErase as Operation>::INFO,
+        |received| { crate::tenants::TenantEraseRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::tenants::TenantExport as Operation>::INFO,
+        |received| { crate::tenants::TenantExportRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::tenants::SigningKeyList as Operation>::INFO,
+        |received| { crate::tenants::SigningKeyListRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::tenants::SigningKeyRotate as Operation>::INFO,
+        |received| { crate::tenants::SigningKeyRotateRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::webhooks::WebhookList as Operation>::INFO,
+        |received| { crate::webhooks::WebhookListRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::webhooks::WebhookCreate as Operation>::INFO,
+        |received| { crate::webhooks::WebhookCreateRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::webhooks::WebhookDelete as Operation>::INFO,
+        |received| { crate::webhooks::WebhookDeleteRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::webhooks::WebhookRead as Operation>::INFO,
+        |received| { crate::webhooks::WebhookReadRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::webhooks::WebhookUpdate as Operation>::INFO,
+        |received| { crate::webhooks::WebhookUpdateRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::webhooks::WebhookDeliveryList as Operation>::INFO,
+        |received| {
+            crate::webhooks::WebhookDeliveryListRequest::read(received).map(drop)
+        },
+    ),
+    (
+        <crate::webhooks::WebhookDeliveryReplay as Operation>::INFO,
+        |received| {
+            crate::webhooks::WebhookDeliveryReplayRequest::read(received).map(drop)
+        },
+    ),
+    (
+        <crate::webhooks::WebhookExampleRead as Operation>::INFO,
+        |received| {
+            crate::webhooks::WebhookExampleReadRequest::read(received).map(drop)
+        },
+    ),
+    (
+        <crate::webhooks::WebhookReplayFailed as Operation>::INFO,
+        |received| {
+            crate::webhooks::WebhookReplayFailedRequest::read(received).map(drop)
+        },
+    ),
+    (
+        <crate::webhooks::WebhookSecretRotate as Operation>::INFO,
+        |received| {
+            crate::webhooks::WebhookSecretRotateRequest::read(received).map(drop)
+        },
+    ),
+    (
+        <crate::webhooks::WebhookTest as Operation>::INFO,
+        |received| { crate::webhooks::WebhookTestRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::chat_conversations::ChatConversationRead as Operation>::INFO,
+        |received| {
+            crate::chat_conversations::ChatConversationReadRequest::read(received)
+                .map(drop)
+        },
+    ),
+    (
+        <crate::chat_sessions::ChatSessionCreate as Operation>::INFO,
+        |received| {
+            crate::chat_sessions::ChatSessionCreateRequest::read(received).map(drop)
+        },
+    ),
+    (
+        <crate::chat_sessions::ChatSessionEnd as Operation>::INFO,
+        |received| {
+            crate::chat_sessions::ChatSessionEndRequest::read(received).map(drop)
+        },
+    ),
+    (
+        <crate::chat_sessions::ChatSessionRefresh as Operation>::INFO,
+        |received| {
+            crate::chat_sessions::ChatSessionRefreshRequest::read(received).map(drop)
+        },
+    ),
+    (
+        <crate::embed_sessions::EmbedSessionRead as Operation>::INFO,
+        |received| {
+            crate::embed_sessions::EmbedSessionReadRequest::read(received).map(drop)
+        },
+    ),
+    (
+        <crate::embed_sessions::EmbedSessionCreate as Operation>::INFO,
+        |received| {
+            crate::embed_sessions::EmbedSessionCreateRequest::read(received).map(drop)
+        },
+    ),
+    (
+        <crate::iframe_sessions::IframeSessionCreate as Operation>::INFO,
+        |received| {
+            crate::iframe_sessions::IframeSessionCreateRequest::read(received).map(drop)
+        },
+    ),
+    (
+        <crate::iframe_tokens::IframeTokenRedeem as Operation>::INFO,
+        |received| {
+            crate::iframe_tokens::IframeTokenRedeemRequest::read(received).map(drop)
+        },
+    ),
+    (
+        <crate::usage::UsageList as Operation>::INFO,
+        |received| { crate::usage::UsageListRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::usage::UsageRead as Operation>::INFO,
+        |received| { crate::usage::UsageReadRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::usage::UsageMessageCreate as Operation>::INFO,
+        |received| { crate::usage::UsageMessageCreateRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::usage::UsageMessageRefund as Operation>::INFO,
+        |received| { crate::usage::UsageMessageRefundRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::public_keys::JwksRead as Operation>::INFO,
+        |received| { crate::public_keys::JwksReadRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::diagnostics::SignatureDebug as Operation>::INFO,
+        |received| {
+            crate::diagnostics::SignatureDebugRequest::read(received).map(drop)
+        },
+    ),
+    (
+        <crate::diagnostics::SessionExplain as Operation>::INFO,
+        |received| {
+            crate::diagnostics::SessionExplainRequest::read(received).map(drop)
+        },
+    ),
+    (
+        <crate::sessions::SessionList as Operation>::INFO,
+        |received| { crate::sessions::SessionListRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::sessions::SessionRevoke as Operation>::INFO,
+        |received| { crate::sessions::SessionRevokeRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::sessions::SessionRead as Operation>::INFO,
+        |received| { crate::sessions::SessionReadRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::sessions::SessionRenew as Operation>::INFO,
+        |received| { crate::sessions::SessionRenewRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::sessions::SessionRevokeMany as Operation>::INFO,
+        |received| {
+            crate::sessions::SessionRevokeManyRequest::read(received).map(drop)
+        },
+    ),
+    (
+        <crate::tokens::TokenIntrospect as Operation>::INFO,
+        |received| { crate::tokens::TokenIntrospectRequest::read(received).map(drop) },
+    ),
+    (
+        <crate::tokens::TokenRevoke as Operation>::INFO,
+        |received| { crate::tokens::TokenRevokeRequest::read(received).map(drop) },
+    ),
+];
 /// Compiles every schema now rather than at the first request.
 pub fn compile_schemas() {
     LazyLock::force(&crate::audit::AUDIT_LIST_CHECKS);

@@ -452,6 +452,17 @@ pub(crate) static SESSION_LIST_CHECKS: LazyLock<runtime::Checks> = LazyLock::new
     ),
     body: None,
 });
+impl SessionListRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = SESSION_LIST_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            query: checked.query(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn session_list<S: Sessions>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<SessionList>,
@@ -463,12 +474,7 @@ async fn session_list<S: Sessions>(
             )
             .await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = SESSION_LIST_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = SessionListRequest {
-            query: checked.query(codes::INVALID_INPUT)?,
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = SessionListRequest::read(received)?;
         service.session_list(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -687,6 +693,17 @@ pub(crate) static SESSION_REVOKE_CHECKS: LazyLock<runtime::Checks> = LazyLock::n
     ),
     body: None,
 });
+impl SessionRevokeRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = SESSION_REVOKE_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn session_revoke<S: Sessions>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<SessionRevoke>,
@@ -698,12 +715,7 @@ async fn session_revoke<S: Sessions>(
             )
             .await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = SESSION_REVOKE_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = SessionRevokeRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = SessionRevokeRequest::read(received)?;
         service.session_revoke(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -931,6 +943,17 @@ pub(crate) static SESSION_READ_CHECKS: LazyLock<runtime::Checks> = LazyLock::new
     ),
     body: None,
 });
+impl SessionReadRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = SESSION_READ_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn session_read<S: Sessions>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<SessionRead>,
@@ -942,12 +965,7 @@ async fn session_read<S: Sessions>(
             )
             .await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = SESSION_READ_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = SessionReadRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = SessionReadRequest::read(received)?;
         service.session_read(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -1208,6 +1226,17 @@ pub(crate) static SESSION_RENEW_CHECKS: LazyLock<runtime::Checks> = LazyLock::ne
     ),
     body: None,
 });
+impl SessionRenewRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = SESSION_RENEW_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn session_renew<S: Sessions>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<SessionRenew>,
@@ -1219,12 +1248,7 @@ async fn session_renew<S: Sessions>(
             )
             .await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = SESSION_RENEW_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = SessionRenewRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = SessionRenewRequest::read(received)?;
         service.session_renew(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -1469,6 +1493,17 @@ runtime::Checks {
         runtime::Schema::component(crate::documents::lifecycle(), "SessionRevocation"),
     ),
 });
+impl SessionRevokeManyRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = SESSION_REVOKE_MANY_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn session_revoke_many<S: Sessions>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<SessionRevokeMany>,
@@ -1483,12 +1518,7 @@ async fn session_revoke_many<S: Sessions>(
             )
             .await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = SESSION_REVOKE_MANY_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = SessionRevokeManyRequest {
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            body: checked.body(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = SessionRevokeManyRequest::read(received)?;
         service.session_revoke_many(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await

@@ -445,6 +445,16 @@ pub(crate) static TENANT_LIST_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(
     headers: None,
     body: None,
 });
+impl TenantListRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = TENANT_LIST_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            query: checked.query(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn tenant_list<S: Tenants>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<TenantList>,
@@ -452,11 +462,7 @@ async fn tenant_list<S: Tenants>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = TENANT_LIST_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = TenantListRequest {
-            query: checked.query(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = TenantListRequest::read(received)?;
         service.tenant_list(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -698,6 +704,17 @@ pub(crate) static TENANT_CREATE_CHECKS: LazyLock<runtime::Checks> = LazyLock::ne
     ),
     body: Some(runtime::Schema::component(crate::documents::admin(), "TenantCreate")),
 });
+impl TenantCreateRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = TENANT_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn tenant_create<S: Tenants>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<TenantCreate>,
@@ -705,18 +722,13 @@ async fn tenant_create<S: Tenants>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = TENANT_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
-        let keyed = runtime::Keyed::of(&received);
+        let request = TenantCreateRequest::read(received)?;
+        let keyed = runtime::Keyed::of(&request.received);
         let once = match runtime::recall(&*service, &caller, keyed).await? {
             runtime::Recalled::Fresh(once) => once,
             runtime::Recalled::Before(kept) => {
                 return Ok(TenantCreateResponse::Kept(kept));
             }
-        };
-        let request = TenantCreateRequest {
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            body: checked.body(codes::INVALID_INPUT)?,
-            received,
         };
         service.tenant_create(caller, request, once).await
     };
@@ -885,6 +897,16 @@ pub(crate) static TENANT_REVOKE_CHECKS: LazyLock<runtime::Checks> = LazyLock::ne
     headers: None,
     body: None,
 });
+impl TenantRevokeRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = TENANT_REVOKE_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn tenant_revoke<S: Tenants>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<TenantRevoke>,
@@ -892,11 +914,7 @@ async fn tenant_revoke<S: Tenants>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = TENANT_REVOKE_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = TenantRevokeRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = TenantRevokeRequest::read(received)?;
         service.tenant_revoke(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -1107,6 +1125,17 @@ pub(crate) static TENANT_ERASE_CHECKS: LazyLock<runtime::Checks> = LazyLock::new
     headers: None,
     body: Some(runtime::Schema::component(crate::documents::admin(), "TenantErase")),
 });
+impl TenantEraseRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = TENANT_ERASE_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn tenant_erase<S: Tenants>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<TenantErase>,
@@ -1114,12 +1143,7 @@ async fn tenant_erase<S: Tenants>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = TENANT_ERASE_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = TenantEraseRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            body: checked.body(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = TenantEraseRequest::read(received)?;
         service.tenant_erase(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -1336,6 +1360,17 @@ pub(crate) static TENANT_EXPORT_CHECKS: LazyLock<runtime::Checks> = LazyLock::ne
     headers: None,
     body: Some(runtime::Schema::component(crate::documents::admin(), "TenantExport")),
 });
+impl TenantExportRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = TENANT_EXPORT_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn tenant_export<S: Tenants>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<TenantExport>,
@@ -1343,12 +1378,7 @@ async fn tenant_export<S: Tenants>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = TENANT_EXPORT_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = TenantExportRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            body: checked.body(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = TenantExportRequest::read(received)?;
         service.tenant_export(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -1519,6 +1549,16 @@ pub(crate) static SIGNING_KEY_LIST_CHECKS: LazyLock<runtime::Checks> = LazyLock:
     headers: None,
     body: None,
 });
+impl SigningKeyListRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = SIGNING_KEY_LIST_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn signing_key_list<S: Tenants>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<SigningKeyList>,
@@ -1526,11 +1566,7 @@ async fn signing_key_list<S: Tenants>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = SIGNING_KEY_LIST_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = SigningKeyListRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = SigningKeyListRequest::read(received)?;
         service.signing_key_list(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -1791,6 +1827,18 @@ runtime::Checks {
     ),
     body: Some(runtime::Schema::component(crate::documents::admin(), "SigningKeyRotate")),
 });
+impl SigningKeyRotateRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = SIGNING_KEY_ROTATE_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn signing_key_rotate<S: Tenants>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<SigningKeyRotate>,
@@ -1801,19 +1849,13 @@ async fn signing_key_rotate<S: Tenants>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = SIGNING_KEY_ROTATE_CHECKS.run(&received, &codes::STANDARD)?;
-        let keyed = runtime::Keyed::of(&received);
+        let request = SigningKeyRotateRequest::read(received)?;
+        let keyed = runtime::Keyed::of(&request.received);
         let once = match runtime::recall(&*service, &caller, keyed).await? {
             runtime::Recalled::Fresh(once) => once,
             runtime::Recalled::Before(kept) => {
                 return Ok(SigningKeyRotateResponse::Kept(kept));
             }
-        };
-        let request = SigningKeyRotateRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            body: checked.body(codes::INVALID_INPUT)?,
-            received,
         };
         service.signing_key_rotate(caller, request, once).await
     };

@@ -351,6 +351,17 @@ pub(crate) static TOKEN_INTROSPECT_CHECKS: LazyLock<runtime::Checks> = LazyLock:
         runtime::Schema::component(crate::documents::lifecycle(), "TokenQuestion"),
     ),
 });
+impl TokenIntrospectRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = TOKEN_INTROSPECT_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn token_introspect<S: Tokens>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<TokenIntrospect>,
@@ -365,12 +376,7 @@ async fn token_introspect<S: Tokens>(
             )
             .await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = TOKEN_INTROSPECT_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = TokenIntrospectRequest {
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            body: checked.body(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = TokenIntrospectRequest::read(received)?;
         service.token_introspect(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -622,6 +628,17 @@ pub(crate) static TOKEN_REVOKE_CHECKS: LazyLock<runtime::Checks> = LazyLock::new
         runtime::Schema::component(crate::documents::lifecycle(), "TokenQuestion"),
     ),
 });
+impl TokenRevokeRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = TOKEN_REVOKE_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn token_revoke<S: Tokens>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<TokenRevoke>,
@@ -633,12 +650,7 @@ async fn token_revoke<S: Tokens>(
             )
             .await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = TOKEN_REVOKE_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = TokenRevokeRequest {
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            body: checked.body(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = TokenRevokeRequest::read(received)?;
         service.token_revoke(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await

@@ -352,6 +352,17 @@ pub(crate) static USAGE_LIST_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|
     ),
     body: None,
 });
+impl UsageListRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = USAGE_LIST_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            query: checked.query(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn usage_list<S: Usage>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<UsageList>,
@@ -360,12 +371,7 @@ async fn usage_list<S: Usage>(
         runtime::refuse_browser(&received, &codes::STANDARD)?;
         let caller = service.api_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = USAGE_LIST_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = UsageListRequest {
-            query: checked.query(codes::INVALID_INPUT)?,
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = UsageListRequest::read(received)?;
         service.usage_list(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -556,6 +562,17 @@ pub(crate) static USAGE_READ_CHECKS: LazyLock<runtime::Checks> = LazyLock::new(|
     ),
     body: None,
 });
+impl UsageReadRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = USAGE_READ_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn usage_read<S: Usage>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<UsageRead>,
@@ -564,12 +581,7 @@ async fn usage_read<S: Usage>(
         runtime::refuse_browser(&received, &codes::STANDARD)?;
         let caller = service.api_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = USAGE_READ_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = UsageReadRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = UsageReadRequest::read(received)?;
         service.usage_read(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -804,6 +816,17 @@ runtime::Checks {
     ),
     body: None,
 });
+impl UsageMessageCreateRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = USAGE_MESSAGE_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn usage_message_create<S: Usage>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<UsageMessageCreate>,
@@ -815,18 +838,13 @@ async fn usage_message_create<S: Usage>(
         runtime::refuse_browser(&received, &codes::STANDARD)?;
         let caller = service.api_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = USAGE_MESSAGE_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
-        let keyed = runtime::Keyed::of(&received);
+        let request = UsageMessageCreateRequest::read(received)?;
+        let keyed = runtime::Keyed::of(&request.received);
         let once = match runtime::recall(&*service, &caller, keyed).await? {
             runtime::Recalled::Fresh(once) => once,
             runtime::Recalled::Before(kept) => {
                 return Ok(UsageMessageCreateResponse::Kept(kept));
             }
-        };
-        let request = UsageMessageCreateRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            received,
         };
         service.usage_message_create(caller, request, once).await
     };
@@ -1023,6 +1041,17 @@ runtime::Checks {
     ),
     body: None,
 });
+impl UsageMessageRefundRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = USAGE_MESSAGE_REFUND_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn usage_message_refund<S: Usage>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<UsageMessageRefund>,
@@ -1034,12 +1063,7 @@ async fn usage_message_refund<S: Usage>(
         runtime::refuse_browser(&received, &codes::STANDARD)?;
         let caller = service.api_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = USAGE_MESSAGE_REFUND_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = UsageMessageRefundRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = UsageMessageRefundRequest::read(received)?;
         service.usage_message_refund(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await

@@ -605,6 +605,17 @@ pub(crate) static WEBHOOK_LIST_CHECKS: LazyLock<runtime::Checks> = LazyLock::new
     headers: None,
     body: None,
 });
+impl WebhookListRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = WEBHOOK_LIST_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            query: checked.query(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn webhook_list<S: Webhooks>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<WebhookList>,
@@ -612,12 +623,7 @@ async fn webhook_list<S: Webhooks>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = WEBHOOK_LIST_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = WebhookListRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            query: checked.query(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = WebhookListRequest::read(received)?;
         service.webhook_list(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -882,6 +888,18 @@ pub(crate) static WEBHOOK_CREATE_CHECKS: LazyLock<runtime::Checks> = LazyLock::n
     ),
     body: Some(runtime::Schema::component(crate::documents::admin(), "WebhookCreate")),
 });
+impl WebhookCreateRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = WEBHOOK_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn webhook_create<S: Webhooks>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<WebhookCreate>,
@@ -889,19 +907,13 @@ async fn webhook_create<S: Webhooks>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = WEBHOOK_CREATE_CHECKS.run(&received, &codes::STANDARD)?;
-        let keyed = runtime::Keyed::of(&received);
+        let request = WebhookCreateRequest::read(received)?;
+        let keyed = runtime::Keyed::of(&request.received);
         let once = match runtime::recall(&*service, &caller, keyed).await? {
             runtime::Recalled::Fresh(once) => once,
             runtime::Recalled::Before(kept) => {
                 return Ok(WebhookCreateResponse::Kept(kept));
             }
-        };
-        let request = WebhookCreateRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            body: checked.body(codes::INVALID_INPUT)?,
-            received,
         };
         service.webhook_create(caller, request, once).await
     };
@@ -1070,6 +1082,16 @@ pub(crate) static WEBHOOK_DELETE_CHECKS: LazyLock<runtime::Checks> = LazyLock::n
     headers: None,
     body: None,
 });
+impl WebhookDeleteRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = WEBHOOK_DELETE_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn webhook_delete<S: Webhooks>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<WebhookDelete>,
@@ -1077,11 +1099,7 @@ async fn webhook_delete<S: Webhooks>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = WEBHOOK_DELETE_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = WebhookDeleteRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = WebhookDeleteRequest::read(received)?;
         service.webhook_delete(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -1252,6 +1270,16 @@ pub(crate) static WEBHOOK_READ_CHECKS: LazyLock<runtime::Checks> = LazyLock::new
     headers: None,
     body: None,
 });
+impl WebhookReadRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = WEBHOOK_READ_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn webhook_read<S: Webhooks>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<WebhookRead>,
@@ -1259,11 +1287,7 @@ async fn webhook_read<S: Webhooks>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = WEBHOOK_READ_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = WebhookReadRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = WebhookReadRequest::read(received)?;
         service.webhook_read(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -1474,6 +1498,17 @@ pub(crate) static WEBHOOK_UPDATE_CHECKS: LazyLock<runtime::Checks> = LazyLock::n
     headers: None,
     body: Some(runtime::Schema::component(crate::documents::admin(), "WebhookUpdate")),
 });
+impl WebhookUpdateRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = WEBHOOK_UPDATE_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn webhook_update<S: Webhooks>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<WebhookUpdate>,
@@ -1481,12 +1516,7 @@ async fn webhook_update<S: Webhooks>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = WEBHOOK_UPDATE_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = WebhookUpdateRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            body: checked.body(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = WebhookUpdateRequest::read(received)?;
         service.webhook_update(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -1667,6 +1697,17 @@ runtime::Checks {
     headers: None,
     body: None,
 });
+impl WebhookDeliveryListRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = WEBHOOK_DELIVERY_LIST_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            query: checked.query(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn webhook_delivery_list<S: Webhooks>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<WebhookDeliveryList>,
@@ -1677,12 +1718,7 @@ async fn webhook_delivery_list<S: Webhooks>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = WEBHOOK_DELIVERY_LIST_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = WebhookDeliveryListRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            query: checked.query(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = WebhookDeliveryListRequest::read(received)?;
         service.webhook_delivery_list(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -1863,6 +1899,17 @@ runtime::Checks {
     headers: None,
     body: None,
 });
+impl WebhookDeliveryReplayRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = WEBHOOK_DELIVERY_REPLAY_CHECKS
+            .run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn webhook_delivery_replay<S: Webhooks>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<WebhookDeliveryReplay>,
@@ -1873,12 +1920,7 @@ async fn webhook_delivery_replay<S: Webhooks>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = WEBHOOK_DELIVERY_REPLAY_CHECKS
-            .run(&received, &codes::STANDARD)?;
-        let request = WebhookDeliveryReplayRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = WebhookDeliveryReplayRequest::read(received)?;
         service.webhook_delivery_replay(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -2050,6 +2092,16 @@ runtime::Checks {
     headers: None,
     body: None,
 });
+impl WebhookExampleReadRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = WEBHOOK_EXAMPLE_READ_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn webhook_example_read<S: Webhooks>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<WebhookExampleRead>,
@@ -2060,11 +2112,7 @@ async fn webhook_example_read<S: Webhooks>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = WEBHOOK_EXAMPLE_READ_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = WebhookExampleReadRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = WebhookExampleReadRequest::read(received)?;
         service.webhook_example_read(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -2285,6 +2333,17 @@ runtime::Checks {
     headers: None,
     body: Some(runtime::Schema::component(crate::documents::admin(), "ReplayFailed")),
 });
+impl WebhookReplayFailedRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = WEBHOOK_REPLAY_FAILED_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn webhook_replay_failed<S: Webhooks>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<WebhookReplayFailed>,
@@ -2295,12 +2354,7 @@ async fn webhook_replay_failed<S: Webhooks>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = WEBHOOK_REPLAY_FAILED_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = WebhookReplayFailedRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            body: checked.body(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = WebhookReplayFailedRequest::read(received)?;
         service.webhook_replay_failed(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await
@@ -2568,6 +2622,18 @@ runtime::Checks {
         runtime::Schema::component(crate::documents::admin(), "WebhookSecretRotate"),
     ),
 });
+impl WebhookSecretRotateRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = WEBHOOK_SECRET_ROTATE_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            headers: checked.headers(codes::INVALID_INPUT)?,
+            body: checked.body(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn webhook_secret_rotate<S: Webhooks>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<WebhookSecretRotate>,
@@ -2578,19 +2644,13 @@ async fn webhook_secret_rotate<S: Webhooks>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = WEBHOOK_SECRET_ROTATE_CHECKS.run(&received, &codes::STANDARD)?;
-        let keyed = runtime::Keyed::of(&received);
+        let request = WebhookSecretRotateRequest::read(received)?;
+        let keyed = runtime::Keyed::of(&request.received);
         let once = match runtime::recall(&*service, &caller, keyed).await? {
             runtime::Recalled::Fresh(once) => once,
             runtime::Recalled::Before(kept) => {
                 return Ok(WebhookSecretRotateResponse::Kept(kept));
             }
-        };
-        let request = WebhookSecretRotateRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            headers: checked.headers(codes::INVALID_INPUT)?,
-            body: checked.body(codes::INVALID_INPUT)?,
-            received,
         };
         service.webhook_secret_rotate(caller, request, once).await
     };
@@ -2771,6 +2831,16 @@ pub(crate) static WEBHOOK_TEST_CHECKS: LazyLock<runtime::Checks> = LazyLock::new
     headers: None,
     body: None,
 });
+impl WebhookTestRequest {
+    /// Checks every part of a received request and reads it.
+    pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+        let mut checked = WEBHOOK_TEST_CHECKS.run(&received, &codes::STANDARD)?;
+        Ok(Self {
+            path: checked.path(codes::INVALID_INPUT)?,
+            received,
+        })
+    }
+}
 async fn webhook_test<S: Webhooks>(
     context: dropshot::RequestContext<Arc<S>>,
     incoming: runtime::Incoming<WebhookTest>,
@@ -2778,11 +2848,7 @@ async fn webhook_test<S: Webhooks>(
     let handle = |service: Arc<S>, received: runtime::Received| async move {
         let caller = service.admin_key(&received).await?;
         runtime::Limited::count(&caller, &*service)?;
-        let mut checked = WEBHOOK_TEST_CHECKS.run(&received, &codes::STANDARD)?;
-        let request = WebhookTestRequest {
-            path: checked.path(codes::INVALID_INPUT)?,
-            received,
-        };
+        let request = WebhookTestRequest::read(received)?;
         service.webhook_test(caller, request).await
     };
     runtime::serve(context, incoming, &codes::STANDARD, handle).await

@@ -74,6 +74,24 @@ impl BodyLimits {
     }
 }
 
+impl Received {
+    /// Reads a request of nobody in particular as `operation` allows, without a server.
+    ///
+    /// # Errors
+    /// As a server refuses it: 415, 413, 408 and 503.
+    #[cfg(feature = "strategies")]
+    pub async fn of(
+        operation: &'static OperationInfo,
+        request: Request<Body>,
+        limits: &BodyLimits,
+        codes: &StandardCodes,
+    ) -> Result<Self, Refusal> {
+        let client = IpAddr::from([127, 0, 0, 1]);
+        let sender = Sender { client, request_id: String::new(), notes: Notes::default() };
+        receive(operation, request, sender, limits, codes).await
+    }
+}
+
 /// Reads a request as its operation allows.
 ///
 /// # Errors

@@ -46,9 +46,9 @@ pub fn recall(operation: &Operation, response: &Ident) -> Option<TokenStream> {
     operation.idempotency.as_ref()?;
     let name = name(operation);
     Some(match operation.credentials.is_empty() {
-        true => quote!(let #name = runtime::Keyed::of(&received);),
+        true => quote!(let #name = runtime::Keyed::of(&request.received);),
         false => quote! {
-            let keyed = runtime::Keyed::of(&received);
+            let keyed = runtime::Keyed::of(&request.received);
             let #name = match runtime::recall(&*service, &caller, keyed).await? {
                 runtime::Recalled::Fresh(#name) => #name,
                 runtime::Recalled::Before(kept) => return Ok(#response::Kept(kept)),

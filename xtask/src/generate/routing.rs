@@ -28,6 +28,16 @@ pub fn stream(api: &Api, documents: &Documents) -> TokenStream {
         );
         quote!(<crate::#file::#name as Operation>::INFO)
     });
+    let readers = api.operations.iter().map(|operation| {
+        let file = format_ident!("{}", operation.tag.to_snake_case());
+        let (name, request) =
+            (format_ident!("{}", operation.pascal), format_ident!("{}Request", operation.pascal));
+        quote! {
+            (<crate::#file::#name as Operation>::INFO, |received| {
+                crate::#file::#request::read(received).map(drop)
+            })
+        }
+    });
     let warm = api.operations.iter().map(|operation| {
         let file = format_ident!("{}", operation.tag.to_snake_case());
         let checks = format_ident!("{}_CHECKS", operation.snake.to_uppercase());
@@ -46,6 +56,14 @@ pub fn stream(api: &Api, documents: &Documents) -> TokenStream {
 
         /// Every operation of every document.
         pub static OPERATIONS: &[&OperationInfo] = &[#(#operations),*];
+
+        /// Reads a received request as its operation does, and drops it.
+        #[cfg(feature = "strategies")]
+        pub type Reader = fn(vestibule_runtime::Received) -> Result<(), vestibule_runtime::Refusal>;
+
+        /// Every operation with its reader, for tests that send whatever comes to mind.
+        #[cfg(feature = "strategies")]
+        pub static READERS: &[(&OperationInfo, Reader)] = &[#(#readers),*];
 
         /// Compiles every schema now rather than at the first request.
         pub fn compile_schemas() {

@@ -150,7 +150,7 @@ fn the_glue_keeps_its_order() {
     let steps = [
         "runtime::refuse_browser(",
         "service.thing_key(",
-        "BIG_THING_PUT_CHECKS.run(",
+        "BigThingPutRequest::read(",
         "service.big_thing_put(caller",
         "runtime::serve(",
     ];

@@ -458,6 +458,14 @@ fn glue(operation: &Operation, trait_name: &Ident) -> TokenStream {
     quote! {
         #static_checks
 
+        impl #request {
+            /// Checks every part of a received request and reads it.
+            pub(crate) fn read(received: runtime::Received) -> Result<Self, runtime::Refusal> {
+                #mutable #checks.run(&received, &codes::STANDARD)?;
+                Ok(Self { #(#parameters)* #body received })
+            }
+        }
+
         async fn #name<S: #trait_name>(
             context: dropshot::RequestContext<Arc<S>>,
             incoming: runtime::Incoming<#pascal>,
@@ -465,9 +473,8 @@ fn glue(operation: &Operation, trait_name: &Ident) -> TokenStream {
             let handle = |service: Arc<S>, received: runtime::Received| async move {
                 #authentication
                 #counting
-                #mutable #checks.run(&received, &codes::STANDARD)?;
+                let request = #request::read(received)?;
                 #recall
-                let request = #request { #(#parameters)* #body received };
                 service.#name(#caller request, #(#once)*).await
             };
             runtime::serve(context, incoming, &codes::STANDARD, handle).await
