@@ -11,6 +11,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use secrecy::ExposeSecret as _;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::cli::dev::{self, DevCredentials};
@@ -109,18 +110,11 @@ pub async fn serve(
         ended = &mut server => Some(ended.err().unwrap_or_default()),
     };
     rounds.iter().chain([&resealing]).for_each(JoinHandle::abort);
-    if let Some(cause) = failed {
-        return Err(ServeError::Server(cause));
-    }
-    tracing::info!("stopping: requests already begun are answered");
     context.is_stopping.store(true, Ordering::Relaxed);
-    // A client that stays must not keep deliveries from being given back, nor the other way round.
-    let closing = tokio::time::timeout(DRAIN, drain(server, running.public));
-    let (closed, ()) = tokio::join!(closing, running.deliveries.stop());
-    match closed {
-        Ok(closed) => closed.map_err(ServeError::Server)?,
-        Err(_) => tracing::warn!("some clients did not finish; their connections are cut"),
-    }
+    let ended = match failed {
+        Some(cause) => Err(ServeError::Server(cause)),
+        None => finish(server, running.public, running.deliveries).await,
+    };
     for (last, what) in
         [(context.key_uses.flush(&store).await, FLUSHING), (store.write_uses().await, WRITING)]
     {
@@ -130,7 +124,26 @@ pub async fn serve(
     if let Some(writer) = running.request_log {
         writer.close();
     }
-    Ok(())
+    ended
+}
+
+/// Answers what has begun and gives back the deliveries that have.
+async fn finish(
+    server: HttpServer<Arc<Context>>,
+    public: Option<Public>,
+    deliveries: Deliveries,
+) -> Result<(), ServeError> {
+    tracing::info!("stopping: requests already begun are answered");
+    // A client that stays must not keep deliveries from being given back, nor the other way round.
+    let closing = tokio::time::timeout(DRAIN, drain(server, public));
+    let (closed, ()) = tokio::join!(closing, deliveries.stop());
+    match closed {
+        Ok(closed) => closed.map_err(ServeError::Server),
+        Err(_) => {
+            tracing::warn!("some clients did not finish; their connections are cut");
+            Ok(())
+        }
+    }
 }
 
 /// Lets nobody in any more and waits for those who are in.
@@ -297,7 +310,8 @@ fn answer_at(
     let api = crate::api::describe(is_dev).map_err(|bad| ServeError::Server(bad.to_string()))?;
     let settings = ConfigDropshot {
         bind_address: bind,
-        // Handlers leave no half-done work when their client goes: writes are queued whole.
+        // Handlers leave no half-done work when their client goes: each write is queued whole, and
+        // what takes several goes on by itself.
         default_handler_task_mode: HandlerTaskMode::CancelOnDisconnect,
         ..ConfigDropshot::default()
     };
@@ -341,29 +355,64 @@ fn every(
     })
 }
 
-/// Seals anew what older master keys sealed, now and whenever the file of keys changes.
+/// Looks at the file of keys, and seals anew what older master keys sealed, now and whenever that
+/// file changes. What does not open stops the sealing, never the looking.
 async fn keep_sealed(context: Arc<Context>, key_file: Option<PathBuf>) {
-    loop {
-        while let Err(error) = context.resealer().run().await {
-            tracing::warn!(%error, "sealing anew stopped; it goes on in a while");
-            tokio::time::sleep(PURGE_EVERY).await;
+    let changed = Notify::new();
+    let watch = async {
+        match &key_file {
+            Some(file) => watch_keys(&context, file, &changed).await,
+            None => std::future::pending().await,
         }
-        let Some(file) = &key_file else { return };
-        let mut told = None;
-        loop {
-            tokio::time::sleep(LOOK_AT_KEYS_EVERY).await;
-            match take_changed_keys(&context, file).await {
-                // Others may still seal by the old key, until they have looked at the file too.
-                Ok(true) => {
-                    tokio::time::sleep(2 * LOOK_AT_KEYS_EVERY).await;
-                    break;
-                }
-                Ok(false) => told = None,
-                Err(problem) if told.as_ref() == Some(&problem) => {}
-                Err(problem) => {
-                    tracing::warn!(problem, "the master keys stay what they were");
-                    told = Some(problem);
-                }
+    };
+    tokio::join!(watch, keep_resealing(&context, &changed));
+}
+
+/// Seals anew until nothing is left, and again whenever the keys have `changed`.
+async fn keep_resealing(context: &Context, changed: &Notify) {
+    loop {
+        let sealed = tokio::select! {
+            sealed = context.resealer().run() => sealed,
+            () = changed.notified() => continue,
+        };
+        let again = match sealed {
+            Ok(()) => None,
+            Err(error) => {
+                tracing::warn!(%error, "sealing anew stopped; it goes on in a while");
+                Some(PURGE_EVERY)
+            }
+        };
+        tokio::select! {
+            () = changed.notified() => {}
+            () = sleep_or_wait(again) => {}
+        }
+    }
+}
+
+/// Over after `time`; never without one.
+async fn sleep_or_wait(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Takes over what the file of keys says, and tells of every change.
+async fn watch_keys(context: &Context, file: &Path, changed: &Notify) {
+    let mut told = None;
+    loop {
+        tokio::time::sleep(LOOK_AT_KEYS_EVERY).await;
+        match take_changed_keys(context, file).await {
+            // Others may still seal by the old key, until they have looked at the file too.
+            Ok(true) => {
+                tokio::time::sleep(2 * LOOK_AT_KEYS_EVERY).await;
+                changed.notify_one();
+            }
+            Ok(false) => told = None,
+            Err(problem) if told.as_ref() == Some(&problem) => {}
+            Err(problem) => {
+                tracing::warn!(problem, "the master keys stay what they were");
+                told = Some(problem);
             }
         }
     }
