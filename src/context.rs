@@ -148,6 +148,14 @@ impl Context {
         Ok(())
     }
 
+    /// Hears of what this instance just did with signing keys. Without it a round hears of it in
+    /// time, so that whoever asked is told of what took effect either way.
+    pub async fn hear_at_once(&self) {
+        if let Err(error) = self.hear_of_signing_keys().await {
+            tracing::warn!(%error, "a change of signing keys is heard of in the next round");
+        }
+    }
+
     /// A line of the audit, now.
     pub fn audit(&self, tenant: &str, actor: &str, action: &str, target: &str) -> AuditEntry {
         self.provision(actor).audit(tenant, action, target)

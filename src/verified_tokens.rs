@@ -5,6 +5,7 @@
 //! asked on every call, and whether the session still lives is for others to ask.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use quick_cache::sync::Cache;
 
@@ -16,18 +17,23 @@ use crate::error::{Error, Result};
 const MOST: usize = 4096;
 
 /// A memory of verdicts on signatures. Whoever takes a master key away makes it forget them.
-pub struct VerifiedTokens(Cache<[u8; 32], Arc<EmbedClaims>>);
+pub struct VerifiedTokens {
+    verdicts: Cache<[u8; 32], Arc<EmbedClaims>>,
+    /// How often they were forgotten.
+    forgotten: AtomicU64,
+}
 
 impl Default for VerifiedTokens {
     fn default() -> Self {
-        Self(Cache::new(MOST))
+        Self { verdicts: Cache::new(MOST), forgotten: AtomicU64::new(0) }
     }
 }
 
 impl VerifiedTokens {
     /// Forgets all verdicts.
     pub fn forget(&self) {
-        self.0.clear();
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.verdicts.clear();
     }
 
     /// The claims of a genuine embed token that is in time. `hash` is the token's own.
@@ -45,13 +51,18 @@ impl VerifiedTokens {
             return Err(Error::InvalidToken);
         }
         let digest = *hash.bytes();
-        if let Some(claims) = self.0.get(&digest) {
+        if let Some(claims) = self.verdicts.get(&digest) {
             token::require_accepted_key(tokens, &*claims, now_ms)?;
             token::require_in_time(&*claims, now_ms)?;
             return Ok(claims);
         }
+        let forgotten = self.forgotten.load(Ordering::SeqCst);
         let claims = Arc::new(tokens.verify::<EmbedClaims>(token, now_ms)?);
-        self.0.insert(digest, Arc::clone(&claims));
+        self.verdicts.insert(digest, Arc::clone(&claims));
+        // By keys that were taken away meanwhile: it must not come in behind the forgetting.
+        if self.forgotten.load(Ordering::SeqCst) != forgotten {
+            self.verdicts.remove(&digest);
+        }
         Ok(claims)
     }
 }

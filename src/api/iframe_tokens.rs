@@ -14,6 +14,7 @@ use crate::domain::iframe_session;
 use crate::domain::limits::Limits;
 use crate::domain::session::Grant;
 use crate::domain::theme::ResolvedTheme;
+use crate::domain::token;
 use crate::error::{Error, Result};
 use crate::store::Redeemed;
 
@@ -51,7 +52,14 @@ impl Context {
         let other = || Error::Internal("a cache key of another surface's session".into());
         let Grant::Iframe { uid, context, .. } = &session.grant else { return Err(other().into()) };
         let claims = iframe_session::claims(&session, self.tokens.issuer()).ok_or_else(other)?;
-        let default = self.store.default_theme(&session.tenant).await?;
+        // Its signing key may have been rotated away since: then nobody would take the token.
+        token::require_accepted_key(&self.tokens, &claims, now_ms)
+            .map_err(|_| Error::CacheKeyExpired)?;
+        // The redemption is used up, and a page without its tenant's colours is better than none.
+        let default = self.store.default_theme(&session.tenant).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "a session is shown without its tenant's default theme");
+            None
+        });
         let theme = iframe_session::context(context)?.theme_now(default.as_deref());
         Ok(models::IframeToken {
             access_token: self.tokens.mint(&claims)?,

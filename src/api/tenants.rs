@@ -43,7 +43,7 @@ impl Tenants for Context {
         let reply = self.reply(once, move |(): &()| Ok(TenantCreateResponse::Created { body }));
         let created = self.store.create_tenant(tenant, audit, reply.receipt()).await;
         if created.is_ok() && signing == SigningAlgorithm::Eddsa {
-            self.hear_of_signing_keys().await?;
+            self.hear_at_once().await;
         }
         reply.answer(created)
     }
@@ -145,7 +145,7 @@ impl Tenants for Context {
         let receipt = reply.receipt();
         let rotated = self.store.rotate_signing_key(id, rotation, now, audit, receipt).await;
         if rotated.is_ok() {
-            self.hear_of_signing_keys().await?;
+            self.hear_at_once().await;
         }
         reply.answer(rotated)
     }

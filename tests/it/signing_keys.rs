@@ -71,6 +71,21 @@ fn state(generation: i64, name: &str) -> (i64, String) {
 }
 
 #[tokio::test]
+async fn a_link_gives_no_token_that_its_retired_signing_key_would_have_to_prove() {
+    let service = Service::start(|_| {});
+    let tenant = demo_tenant(&service).await;
+    let old = Held::open(&service).await;
+    let first = json!({ "cache_key": old.cache_key });
+    let url = service.url("/api/v1/iframe/token");
+    assert_eq!(rotate(&service, &tenant, 0).await.status, 200);
+    // The new generation is active after its pending time, and the old one is retired with it.
+    service.context.clock.set_offset_ms(10_000);
+    post(&url, &[], &first).await.refused(410, "cache_key_expired");
+    let fresh = Held::open(&service).await;
+    assert!(!fresh.redeemed(&service).await.is_empty());
+}
+
+#[tokio::test]
 async fn old_tokens_of_every_surface_stay_valid_for_the_overlap_and_no_longer() {
     let service = Service::start(|_| {});
     let tenant = demo_tenant(&service).await;
