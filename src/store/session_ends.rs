@@ -9,11 +9,11 @@ use super::locks::Reach;
 use super::session_lists::id_of;
 use super::session_rows::{from_sessions, overview, overview_columns};
 use super::stale::{Stale, What};
-use super::writer::Job;
+use super::writer::{Job, Queue};
 use super::{Store, audit};
 use crate::domain::session::{AuditEntry, Overview};
 use crate::domain::target::Target;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Which sessions to end, and when.
 #[derive(Clone, Debug)]
@@ -73,20 +73,29 @@ impl Store {
         sweep: Sweep,
         audit_id: impl Fn() -> String + Clone + Send + Sync + 'static,
     ) -> Result<Swept> {
-        let (sweep, mut total) = (Arc::new(sweep), Swept::default());
-        for at in 0..sweep.targets.len() {
-            let mut after = Some(String::new());
-            while let Some(behind) = after {
-                let (sweep, audit_id) = (Arc::clone(&sweep), audit_id.clone());
-                let slice = Slice { sweep, at, after: behind, audit_id };
-                let (swept, next) = self.writer.run(slice).await?;
-                total.revoked += swept.revoked;
-                total.not_revocable += swept.not_revocable;
-                after = next;
-            }
-        }
-        Ok(total)
+        // By itself: whoever asked may go before it is done, and the rest must not live on.
+        let sweeping = tokio::spawn(sweep_all(self.writer.clone(), Arc::new(sweep), audit_id));
+        sweeping.await.map_err(|cut| Error::Unavailable(format!("sweeping stopped: {cut}")))?
     }
+}
+
+async fn sweep_all(
+    writer: Queue,
+    sweep: Arc<Sweep>,
+    audit_id: impl Fn() -> String + Clone + Send + Sync + 'static,
+) -> Result<Swept> {
+    let mut total = Swept::default();
+    for at in 0..sweep.targets.len() {
+        let mut after = Some(String::new());
+        while let Some(behind) = after {
+            let (sweep, audit_id) = (Arc::clone(&sweep), audit_id.clone());
+            let (swept, next) = writer.run(Slice { sweep, at, after: behind, audit_id }).await?;
+            total.revoked += swept.revoked;
+            total.not_revocable += swept.not_revocable;
+            after = next;
+        }
+    }
+    Ok(total)
 }
 
 struct Revoke {

@@ -1,6 +1,9 @@
 //! Sessions after their opening: lists, sweeps, renewals, uses, and rows of an older release.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
 
 use super::*;
 use crate::domain::audit::Subject;
@@ -133,6 +136,19 @@ async fn a_sweep_ends_what_came_in_behind_an_earlier_target() {
     assert_eq!(slice(1).await, Swept { revoked: 1, not_revocable: 0 });
     assert_eq!(slice(1).await, Swept::default(), "both are over and named by the first target");
     assert_eq!(count(&store, "SELECT COUNT(*) FROM sessions WHERE revoked_at IS NULL").await, 0);
+}
+
+#[tokio::test]
+async fn a_sweep_goes_on_when_whoever_asked_is_gone() {
+    let (_place, store) = furnished().await;
+    for n in 0..SWEEP_SLICE + 1 {
+        open_link(&store, &format!("ses_{n:05}"), "u").await;
+    }
+    let sweeping = store.sweep_sessions(sweep(&["uid:u"], NOW), || audit("ten_a").id);
+    assert!(sweeping.now_or_never().is_none(), "it takes more than a moment");
+    let alive = "SELECT COUNT(*) FROM sessions WHERE revoked_at IS NULL";
+    let done = async { while count(&store, alive).await > 0 {} };
+    tokio::time::timeout(Duration::from_secs(30), done).await.expect("every one is ended");
 }
 
 #[tokio::test]
