@@ -66,7 +66,7 @@ impl Keys for Context {
         let id = request.path.key_id.as_str();
         let overlap_s = u32::try_from(request.body.overlap_seconds).unwrap_or(u32::MAX);
         // Before the rotation: the answer is made within its transaction.
-        let seen = self.store.key_uses(id, id).await?.remove(id).unwrap_or_default();
+        let seen = self.store.key_use(id).await?;
         let now = self.clock.now_ms();
         let reply = self.reply(once, move |(key, credential): &(Key, Credential)| {
             let key = shown(key, seen, now)?;
@@ -132,9 +132,8 @@ impl Context {
 
     /// Keys in the order of their ids, and what was seen of their use.
     async fn shown_keys(&self, keys: &[Key]) -> Result<Vec<models::Key>, Refusal> {
-        let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
         self.key_uses.flush(&self.store).await?;
-        let mut uses = self.store.key_uses(&first.id, &last.id).await?;
+        let mut uses = self.store.key_uses(keys).await?;
         let now = self.clock.now_ms();
         let shown = keys.iter().map(|key| {
             let seen: KeyUse = uses.remove(&key.id).unwrap_or_default();

@@ -7,7 +7,7 @@ use super::engine::{Connection, Failure, Rows, Value};
 use super::locks::Reach;
 use super::stale::Stale;
 use super::writer::Job;
-use crate::domain::key::{KeyUse, MOST_ORIGINS, NotedUse};
+use crate::domain::key::{Key, KeyUse, MOST_ORIGINS, NotedUse};
 use crate::error::Result;
 
 impl Store {
@@ -20,17 +20,41 @@ impl Store {
         self.writer.run(NoteUses { noted }).await
     }
 
-    /// What was written of the use of the keys with ids from `first` to `last`, by id; keys that
-    /// were never used are not in it.
+    /// What was written of the use of `keys`, a page in the order of their ids; those that were never
+    /// used are not in it.
     ///
     /// # Errors
     /// `Unavailable` when the database does not answer.
-    pub async fn key_uses(&self, first: &str, last: &str) -> Result<HashMap<String, KeyUse>> {
+    pub async fn key_uses(&self, keys: &[Key]) -> Result<HashMap<String, KeyUse>> {
+        let (Some(first), Some(last)) = (keys.first(), keys.last()) else {
+            return Ok(HashMap::new());
+        };
+        // A page of one tenant or kind may span the keys of many others.
+        let tenant = keys.iter().all(|key| key.tenant == first.tenant).then_some(&first.tenant);
+        let kind = keys.iter().all(|key| key.kind() == first.kind()).then(|| first.kind().name());
+        self.uses_between([&first.id, &last.id], tenant.map(String::as_str), kind).await
+    }
+
+    /// What was written of the use of one key.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer.
+    pub async fn key_use(&self, id: &str) -> Result<KeyUse> {
+        Ok(self.uses_between([id, id], None, None).await?.remove(id).unwrap_or_default())
+    }
+
+    async fn uses_between(
+        &self,
+        [first, last]: [&str; 2],
+        tenant: Option<&str>,
+        kind: Option<&str>,
+    ) -> Result<HashMap<String, KeyUse>> {
+        let whose = || vec![first.into(), last.into(), tenant.into(), kind.into()];
         let mut uses: HashMap<String, KeyUse> = HashMap::new();
-        for mut row in self.readers.fetch(USED, vec![first.into(), last.into()]).await? {
+        for mut row in self.readers.fetch(USED, whose()).await? {
             uses.entry(row.text(0)?).or_default().last_used_at = Some(row.int(1)?);
         }
-        for mut row in self.readers.fetch(SEEN, vec![first.into(), last.into()]).await? {
+        for mut row in self.readers.fetch(SEEN, whose()).await? {
             uses.entry(row.text(0)?).or_default().origins.push(row.text(1)?);
         }
         Ok(uses)
@@ -60,11 +84,13 @@ static ORIGINS: Rows = Rows {
 
 const USED: &str = "SELECT u.key_id, u.last_used_at FROM keys JOIN key_uses AS u \
      ON u.tenant_id = keys.tenant_id AND u.key_id = keys.key_id \
-     WHERE keys.key_id BETWEEN $1 AND $2";
+     WHERE keys.key_id BETWEEN $1 AND $2 AND ($3 IS NULL OR keys.tenant_id = $3) \
+     AND ($4 IS NULL OR keys.kind = $4)";
 
 const SEEN: &str = "SELECT o.key_id, o.origin FROM keys JOIN key_origins AS o \
      ON o.tenant_id = keys.tenant_id AND o.key_id = keys.key_id \
-     WHERE keys.key_id BETWEEN $1 AND $2 ORDER BY o.key_id, o.first_seen_at, o.origin";
+     WHERE keys.key_id BETWEEN $1 AND $2 AND ($3 IS NULL OR keys.tenant_id = $3) \
+     AND ($4 IS NULL OR keys.kind = $4) ORDER BY o.key_id, o.first_seen_at, o.origin";
 
 struct NoteUses {
     noted: Vec<NotedUse>,

@@ -1,7 +1,5 @@
 //! `vestibule keys list` and `show`: what keys are, when they were used last, and from where.
 
-use std::collections::HashMap;
-
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -87,7 +85,7 @@ impl Show {
 /// A key as the admin document shows it now. A running service is a few seconds late with what was
 /// seen of its use.
 pub(super) async fn shown(desk: &Desk, key: &Key) -> Result<Value, Failure> {
-    let seen = desk.store.key_uses(&key.id, &key.id).await?.remove(&key.id).unwrap_or_default();
+    let seen = desk.store.key_use(&key.id).await?;
     Ok(key_json(key, &seen, desk.clock.now_ms()))
 }
 
@@ -100,10 +98,7 @@ async fn all(
     loop {
         let after = keys.last().map(|(key, _)| key.id.clone());
         let page = desk.store.list_keys(tenant, kind, after.as_deref(), PAGE).await?;
-        let mut uses = match (page.first(), page.last()) {
-            (Some(first), Some(last)) => desk.store.key_uses(&first.id, &last.id).await?,
-            (None, _) | (_, None) => HashMap::new(),
-        };
+        let mut uses = desk.store.key_uses(&page).await?;
         let is_last = page.len() < PAGE as usize;
         keys.extend(page.into_iter().map(|key| {
             let seen = uses.remove(&key.id).unwrap_or_default();

@@ -124,7 +124,8 @@ async fn uses_go_forward_and_what_is_noted_of_a_lost_key_is_dropped() {
         let all = vec![noted("key_chat", at), noted("key_lost", at)];
         store.note_key_uses(all).await.expect("writes");
     }
-    let uses = store.key_uses("key_a", "key_z").await.expect("reads");
+    let keys = store.list_keys(None, None, None, 10).await.expect("reads");
+    let uses = store.key_uses(&keys).await.expect("reads");
     assert_eq!(uses.len(), 1, "{uses:?}");
     let origins = vec!["https://a.example".to_owned()];
     assert_eq!(uses["key_chat"], KeyUse { last_used_at: Some(NOW + 5), origins });
