@@ -227,6 +227,10 @@ async fn every_operation_refuses_unknown_and_doubled_query_parameters() {
             ("?unexpected", vec![unknown.clone()]),
             ("?unexpected=1&unexpected=2", vec![unknown, twice]),
             ("?%61%2Fb~c=", vec![violation("/a~1b~0c", "additionalProperties")]),
+            (
+                "?nul=%00",
+                vec![violation("/nul", "x-no-nul"), violation("/nul", "additionalProperties")],
+            ),
         ] {
             let change = Change { query: query.to_owned(), ..Change::default() };
             let answer = caller.send(operation, change).await;

@@ -796,8 +796,8 @@ pub mod types {
         #[serde(rename = "in")]
         pub in_: ViolationPart,
         /// The keyword of the API document that was broken, for instance `maxLength`. Besides those:
-        /// `x-once` for a parameter that was sent twice, and `x-exact-number` for a number that
-        /// cannot be kept exactly.
+        /// `x-once` for a parameter that was sent twice, `x-no-nul` for one with U+0000, and
+        /// `x-exact-number` for a number that cannot be kept exactly.
         pub keyword: ::std::string::String,
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub limit: ::std::option::Option<ViolationLimit>,

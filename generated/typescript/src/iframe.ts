@@ -710,8 +710,8 @@ export interface components {
             in: components["schemas"]["ViolationPart"];
             /**
              * @description The keyword of the API document that was broken, for instance `maxLength`. Besides those:
-             *     `x-once` for a parameter that was sent twice, and `x-exact-number` for a number that
-             *     cannot be kept exactly.
+             *     `x-once` for a parameter that was sent twice, `x-no-nul` for one with U+0000, and
+             *     `x-exact-number` for a number that cannot be kept exactly.
              * @example maxLength
              */
             keyword: string;

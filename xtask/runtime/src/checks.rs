@@ -140,24 +140,28 @@ impl Parameters {
         self.optional && !self.members.iter().any(|(name, _)| sent.contains_key(name.as_str()))
     }
 
-    /// Gives each text its documented type; a parameter given twice is a violation.
+    /// Gives each text its documented type; one that is given twice or holds U+0000 is a violation.
     fn collect(
         &self,
         part: Part,
         pairs: impl Iterator<Item = (String, String)>,
     ) -> (Map<String, Value>, Vec<Violation>) {
-        let (mut members, mut doubled) = (Map::new(), Vec::new());
+        let (mut members, mut broken) = (Map::new(), Vec::new());
         for (name, text) in pairs {
             let kind = self.members.iter().find(|(known, _)| *known == name);
             let value = typed(kind.map_or("string", |(_, kind)| kind), text);
-            if members.contains_key(&name) {
+            // In a body it would be no JSON of ours, and not every database can keep it.
+            let has_nul = value.as_str().is_some_and(|text| text.contains('\0'));
+            let faults =
+                [(members.contains_key(&name), "x-once"), (has_nul, "x-no-nul")].into_iter();
+            broken.extend(faults.filter(|(is_broken, _)| *is_broken).map(|(_, keyword)| {
                 let mut pointer = String::new();
                 pointer_push(&mut pointer, &name);
-                doubled.push(Violation { part, ..Violation::body(pointer, "x-once") });
-            }
+                Violation { part, ..Violation::body(pointer, keyword) }
+            }));
             members.insert(name, value);
         }
-        (members, doubled)
+        (members, broken)
     }
 }
 

@@ -3,15 +3,18 @@
 //! A watch that is dropped without an answer tells of a client that has gone: dropshot drops what
 //! nobody waits for.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
 use dropshot::{Body, HttpError, RequestContext};
+use futures::FutureExt as _;
 use http::{HeaderMap, Method, Response, StatusCode};
 use hyper::body::Body as _;
 use tracing::{Instrument as _, Span};
 
 use crate::record::{Asked, CLIENT_GONE, Notes, RequestRecord, method_name};
+use crate::serve::panic_text;
 use crate::{Host, OperationInfo, TraceParent};
 
 /// A request that is being answered.
@@ -90,7 +93,7 @@ impl<S: Host> Drop for Watch<'_, S> {
 }
 
 /// Runs an endpoint that stands in no document, with the record of its answer. An error that it
-/// returns is answered as dropshot would.
+/// returns is answered as dropshot would, and a panic as a fault of the service.
 ///
 /// # Errors
 /// Never.
@@ -106,7 +109,10 @@ where
     let (host, request_id) = (Arc::clone(context.context()), context.request_id.clone());
     let (method, headers) = (context.request.method(), context.request.headers());
     let watch = Watch::begin(&host, Route::Path(route), method, headers, &request_id);
-    let answered = handle(context).instrument(watch.span.clone()).await;
+    let handling = AssertUnwindSafe(handle(context).instrument(watch.span.clone()));
+    let answered = handling.catch_unwind().await.unwrap_or_else(|panic| {
+        Err(HttpError::for_internal_error(format!("panicked: {}", panic_text(&*panic))))
+    });
     let response = answered.unwrap_or_else(|error| error.into_response(&request_id));
     watch.finish(None, &response);
     Ok(response)
