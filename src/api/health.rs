@@ -32,7 +32,11 @@ async fn readyz(context: RequestContext<Arc<Context>>) -> Result<Response<Body>,
     let is_stopping = service.is_stopping.load(Ordering::Relaxed);
     let said = |result: &Result<()>| match result {
         Ok(()) => json!("ok"),
-        Err(error) => json!(error.to_string()),
+        // The cause is for the log; whoever asks may be anybody.
+        Err(error) => {
+            tracing::warn!(%error, "not ready");
+            json!("failed")
+        }
     };
     let checks = [
         ("store.read", said(&ready.reader)),

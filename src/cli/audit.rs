@@ -1,5 +1,6 @@
 //! `vestibule audit`: check the hash chains of the audit, and read its entries.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -181,18 +182,23 @@ async fn walk_all(
     expected: &[Head],
 ) -> Result<Vec<Walked>, Failure> {
     let progress = progress();
-    let mut names = Vec::new();
+    let mut names = BTreeSet::new();
     match tenant {
-        Some(tenant) => names.push(tenant),
-        None => {
-            while let Some(name) =
-                desk.store.audit_chain_behind(names.last().map(String::as_str)).await?
-            {
-                names.push(name);
+        Some(tenant) => {
+            if let Some(other) = expected.iter().find(|head| head.tenant != tenant) {
+                let problem = format!("{} is another tenant's head", shown(&other.tenant));
+                let help = "leave --tenant out, or expect that tenant's head alone";
+                return Err(Failure::unusable(problem, help));
             }
-            let lost = expected.iter().map(|head| &head.tenant);
-            names.extend(lost.filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
-            names.dedup();
+            names.insert(tenant);
+        }
+        None => {
+            names.extend(expected.iter().map(|head| head.tenant.clone()));
+            let mut last: Option<String> = None;
+            while let Some(name) = desk.store.audit_chain_behind(last.as_deref()).await? {
+                names.insert(name.clone());
+                last = Some(name);
+            }
         }
     }
     let mut walked = Vec::new();

@@ -12,17 +12,27 @@ use crate::domain::session::{Overview, State};
 use crate::domain::signing_key::{FIRST, SigningKey};
 use crate::domain::tenant::{Directory, Tenant};
 
-/// Rows under a head, each column as wide as its widest cell.
+/// Rows under a head, each column as wide as its widest cell. What strangers named, a customer's id
+/// for one, must not speak to the terminal.
 pub(super) fn columns<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
-    let head = head.map(str::to_owned);
-    let all: Vec<_> = std::iter::once(&head).chain(rows).collect();
+    let shown = rows.iter().map(|row| row.each_ref().map(|cell| visible(cell)));
+    let all: Vec<_> = std::iter::once(head.map(str::to_owned)).chain(shown).collect();
     let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max();
     let widths: Vec<_> = (0..N).map(|column| width(column).unwrap_or(0)).collect();
     let line = |row: &[String; N]| {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
-    all.into_iter().map(line).collect::<Vec<_>>().join("\n")
+    all.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// A text with its control characters written out.
+fn visible(text: &str) -> String {
+    let written_out = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(written_out).collect()
 }
 
 /// RFC 3339 in UTC with milliseconds.
@@ -173,6 +183,12 @@ pub(super) fn directory_name(directory: Directory) -> &'static str {
 mod tests {
     use super::*;
     use crate::domain::key::{Ceilings, Kept, KeySecret, KeySettings, KeyState, Mode};
+
+    #[test]
+    fn what_strangers_named_does_not_speak_to_the_terminal() {
+        let shown = columns(["ID"], &[["\u{1b}[2Ja\nb\u{9b}é".into()]]);
+        assert_eq!(shown, "ID\n\\u{1b}[2Ja\\nb\\u{9b}é");
+    }
 
     #[test]
     fn credentials_that_ended_are_not_shown() {

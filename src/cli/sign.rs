@@ -247,7 +247,15 @@ fn target(url: &str) -> Result<String, Failure> {
 pub(super) fn curl(url: &str, headers: &[String], data: Option<&str>) -> String {
     let headers: String = headers.iter().map(|header| format!(" -H {}", quoted(header))).collect();
     let data = data.map(|data| format!(" --data-binary {}", quoted(data))).unwrap_or_default();
-    format!("curl -sS {}{headers}{data}", quoted(url))
+    format!("curl -sS{} {}{headers}{data}", as_is(url), quoted(url))
+}
+
+/// The options without which curl would send another address than this one.
+fn as_is(url: &str) -> &'static str {
+    match url.contains(['[', ']', '{', '}']) || url.contains("/.") {
+        true => " --globoff --path-as-is",
+        false => "",
+    }
 }
 
 /// A word for a POSIX shell.

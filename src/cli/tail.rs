@@ -84,6 +84,7 @@ impl Tail {
             if news.has_gap {
                 anstream::eprintln!("notice: some requests went by faster than they were read");
             }
+            tell_unreadable(news.unreadable);
             let is_quiet = news.lines.is_empty();
             let mut ours = news.lines.iter().filter(|line| wanted.has(line));
             ours.try_for_each(|line| print.line(line))?;
@@ -247,9 +248,7 @@ impl Printer {
 
     fn sum(&self, found: &Found) -> Result<(), Failure> {
         let Found { latest, seen, unreadable } = found;
-        if *unreadable > 0 {
-            anstream::eprintln!("notice: {unreadable} lines cannot be read and are left out");
-        }
+        tell_unreadable(*unreadable);
         if self.json {
             return Ok(());
         }
@@ -262,6 +261,12 @@ impl Printer {
         print_line(&format!(
             "{shown} of {seen} logged requests; -n shows more of them, -f what comes."
         ))
+    }
+}
+
+fn tell_unreadable(lines: u64) {
+    if lines > 0 {
+        anstream::eprintln!("notice: {lines} lines cannot be read and are left out");
     }
 }
 

@@ -110,7 +110,7 @@ impl Inspection {
         };
         let expires = match self.expires_in {
             Some(left) if left > 0 => format!("in {left} s"),
-            Some(left) => format!("over since {} s", -left),
+            Some(left) => format!("over since {} s", left.unsigned_abs()),
             None => "never said".to_owned(),
         };
         let header = self.header.as_ref().map_or("none".to_owned(), Value::to_string);

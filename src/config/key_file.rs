@@ -38,13 +38,15 @@ pub fn read_private(place: &str, path: &Path) -> Result<String, ConfigError> {
     Ok(text)
 }
 
-/// Writes a file with mode 0600 in one step, in place of what was there.
+/// Writes a file with mode 0600 in one step, in place of what was there; it outlives a power cut.
 ///
 /// # Errors
 /// The system's, when the file or its directory cannot be written.
 pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
     let fresh = write_beside(path, text)?;
-    std::fs::rename(&fresh, path)
+    std::fs::rename(&fresh, path)?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// The master key of a data directory, created there when it is missing.

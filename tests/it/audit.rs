@@ -37,6 +37,8 @@ async fn verify_finds_what_somebody_changed_in_the_file() {
     desk.says(0, &["audit", "verify", "--expect-heads", "heads"], head);
     desk.says(2, &["audit", "verify", "--expect-head", "nonsense"], "tenant:sequence:hash");
     desk.says(2, &["audit", "verify", "--expect-heads", "nowhere"], "cannot be read");
+    let other = ["audit", "verify", "--tenant", "ten_other", "--expect-head", head];
+    desk.says(2, &other, "is another tenant's head");
 
     // The tail and the record of the end together: only the head kept elsewhere tells.
     let entries = chain["entries"].as_i64().expect("a number");

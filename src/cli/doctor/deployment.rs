@@ -3,6 +3,7 @@
 //! Asks the service as a browser would, over the network, and follows no redirect.
 
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use url::{Host, Url};
 
@@ -47,9 +49,10 @@ pub(super) async fn examine(access: &DataAccess, origin: Option<&Origin>) -> Vec
             "write it like https://chat.example.com",
         )];
     };
-    let client = client();
+    let client = client(&url);
     let get = async |path, referer| get(client.as_ref(), &url, path, referer).await;
     let version = get("/version", None).await;
+    let answered_s = Clock::default().now_ms() / 1000;
     let mut findings = vec![address(&url, &version), certificate(&url, &version)];
     let Ok(version) = version else {
         let unreached = |check| Finding::skipped(check, "the service cannot be reached");
@@ -57,7 +60,7 @@ pub(super) async fn examine(access: &DataAccess, origin: Option<&Origin>) -> Vec
         return findings;
     };
     findings.push(readiness(get("/readyz", None).await));
-    findings.push(skew(&version.headers, Clock::default().now_ms() / 1000));
+    findings.push(skew(&version.headers, answered_s));
     findings.push(match origin {
         None => Finding::skipped(FRAME_ANCESTORS, "give --origin URL to see who may frame"),
         Some(origin) => {
@@ -232,13 +235,25 @@ async fn get(
 /// Trusts what the system trusts.
 type Browser = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
 
-fn client() -> Result<Browser, NoReply> {
-    let connector = HttpsConnectorBuilder::new().with_native_roots().map_err(|bad| NoReply {
-        cause: format!("the system has no certificates to trust ({bad})"),
-        is_tls: true,
-    })?;
+fn client(url: &Url) -> Result<Browser, NoReply> {
+    let none = |cause: String| NoReply { cause, is_tls: true };
+    let connector = match url.scheme() {
+        "https" => HttpsConnectorBuilder::new()
+            .with_native_roots()
+            .map_err(|bad| none(format!("the system has no certificates to trust ({bad})")))?,
+        // Whoever is asked in the clear shows no certificate, so that none has to be trusted.
+        _ => HttpsConnectorBuilder::new().with_tls_config(trusting_nobody().map_err(none)?),
+    };
     let connector = connector.https_or_http().enable_http1().build();
     Ok(Client::builder(TokioExecutor::new()).build(connector))
+}
+
+fn trusting_nobody() -> Result<ClientConfig, String> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let versions =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let versions = versions.map_err(|bad| bad.to_string())?;
+    Ok(versions.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
 /// The innermost cause, which names the trouble: `Connection refused`.
