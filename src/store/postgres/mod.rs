@@ -85,6 +85,7 @@ pub(super) async fn open(
     migrate(&options).await?;
     let writer = Writer::connect(options.clone()).await?;
     let readers = Readers::new(options);
+    readers.warm().await?;
     Ok((engine::Connection::postgres(writer, queued), engine::Readers::Postgres(readers)))
 }
 

@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use sqlx::Executor as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 use super::super::engine::{Failure, Row, Value};
 use super::cells::{arguments, cells, failure, holds_nul, is_lost};
-use super::{ACQUIRE, LAST_DRAWN, LOCK, MARK, SILENCE, STATEMENT};
+use super::{ACQUIRE, LAST_DRAWN, LOCK, MARK, SILENCE, START, STATEMENT};
 
 const READERS: u32 = 8;
+
+/// How long a start waits before it tries again.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// The connections that read, which refuse to write.
 #[derive(Clone)]
@@ -41,6 +45,17 @@ impl Readers {
                 Box::pin(async move { conn.execute(sqlx::raw_sql(settings)).await.map(drop) })
             });
         Self { pool: pool.connect_lazy_with(options), queries: Arc::default() }
+    }
+
+    /// Connects once, with the patience of a start.
+    pub(super) async fn warm(&self) -> Result<(), Failure> {
+        let until = Instant::now() + START;
+        loop {
+            match self.fetch("SELECT 1", &[]).await {
+                Err(Failure::Gone(_)) if Instant::now() < until => tokio::time::sleep(AGAIN).await,
+                answer => return answer.map(drop),
+            }
+        }
     }
 
     pub(in crate::store) async fn fetch(
