@@ -137,6 +137,9 @@ const INDEXES: &str = "SELECT t.relname::text, \
      JOIN pg_namespace AS n ON n.oid = t.relnamespace \
      WHERE n.nspname = 'public' AND t.relname NOT LIKE '\\_sqlx%'";
 
+/// As many processes as may begin on one database at once in a test; each takes connections.
+const FIRST_STARTS: u8 = 40;
+
 /// What somebody may do to the audit who has the whole database.
 const TAMPERING: Tampering = Tampering {
     unlock: &[

@@ -64,6 +64,9 @@ pub(super) const INDEXES: &str = "SELECT m.name, (SELECT group_concat(name, ',')
      FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c \
      WHERE m.type = 'table' AND c.pk = 1 AND c.type = 'INTEGER'";
 
+/// As many processes as may begin on one database at once in a test.
+const FIRST_STARTS: u8 = 90;
+
 /// What somebody may do to the audit who has the whole database.
 const TAMPERING: Tampering = Tampering {
     unlock: &[

@@ -21,6 +21,7 @@ mod cors;
 mod credentials;
 mod database;
 mod diagnostics;
+mod disturbances;
 mod doctor;
 mod document;
 mod documented_answers;

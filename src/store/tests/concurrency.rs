@@ -96,9 +96,9 @@ async fn a_panic_in_a_check_costs_its_batch_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn forty_first_starts_on_one_database_all_succeed() {
+async fn many_first_starts_on_one_database_at_once_all_succeed() {
     let place = Place::new().await;
-    let starts = (0..40).map(|n: u8| {
+    let starts = (0..super::super::FIRST_STARTS).map(|n: u8| {
         let database = place.database();
         tokio::spawn(async move {
             let store = Store::open(&database).await.expect("opens");

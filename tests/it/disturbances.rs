@@ -1,0 +1,168 @@
+//! The shipped binary while something is wrong around it: a disk that is full, a first start that is
+//! killed, an end with clients that are stuck.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use vestibule::cli::dev::TenantCredentials;
+
+use crate::callers::text;
+use crate::process::Process;
+use crate::requests::{Answer, fresh_timestamp, get, open_embed, signed};
+
+/// Far more than any of these waits takes.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+async fn open(process: &Process, number: usize) -> Answer {
+    let employee = format!("{number:024x}");
+    let body = json!({ "employeeId": employee, "capabilities": ["showChatsList"] });
+    open_embed(&process.base_url, &process.demo.demo, &body).await
+}
+
+/// A file may grow to 2 MiB and no further, which is what a full disk looks like to who writes.
+#[tokio::test]
+async fn a_full_disk_is_told_as_unavailable_and_costs_nothing_that_was_acknowledged() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let binary = env!("CARGO_BIN_EXE_vestibule");
+    let mut command = Command::new("sh");
+    // 25 is SIGXFSZ, by which a process ends that does not ignore it; the unit is half a KiB.
+    command.args(["-c", "trap '' 25; ulimit -f 4096; exec \"$0\" \"$@\"", binary]);
+    command.args(["serve", "--dev", "--bind", "127.0.0.1:0"]).stdin(Stdio::null());
+    let process = Process::launch(command, data.path());
+    let port = process.port();
+    let mut tokens = Vec::new();
+    let refused = loop {
+        let answer = open(&process, tokens.len()).await;
+        if answer.status != 201 {
+            break answer;
+        }
+        tokens.push(text(&answer, "/data/embedToken"));
+        assert!(tokens.len() < 10_000, "the disk never gets full");
+    };
+    refused.refused(503, "unavailable");
+    let url = format!("{}/v1/embed/session", process.base_url);
+    assert_eq!(get(&url, &tokens[0]).await.status, 200, "reading goes on");
+    process.kill();
+    let process = Process::start(data.path(), port);
+    println!("full after {} sessions", tokens.len());
+    for token in &tokens {
+        assert_eq!(get(&url, token).await.status, 200, "lost");
+    }
+    assert_eq!(open(&process, tokens.len()).await.status, 201, "there is room again");
+}
+
+/// Killed when the database has grown to one size after the other, so that the tables are being made.
+#[tokio::test]
+async fn a_first_start_that_is_killed_anywhere_is_made_good_by_the_next() {
+    const STEP: u64 = 48 << 10;
+    for round in 0..10 {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        let mut command = Process::command();
+        command.args(["serve", "--dev", "--bind", "127.0.0.1:0", "--data-dir"]).arg(data.path());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the binary starts");
+        let begun = Instant::now();
+        while written(data.path()) <= round * STEP && !data.path().join(CREDENTIALS).exists() {
+            assert!(begun.elapsed() < PATIENCE, "nothing is written");
+            std::thread::yield_now();
+        }
+        let size = written(data.path());
+        child.kill().expect("the child is ours");
+        child.wait().expect("the child ends");
+        let process = Process::start(data.path(), 0);
+        assert_eq!(open(&process, 0).await.status, 201, "killed at {size} bytes");
+    }
+}
+
+/// Written at the end of a start.
+const CREDENTIALS: &str = "dev-credentials.json";
+
+/// Bytes of the database and its log.
+fn written(data: &Path) -> u64 {
+    let size = |name: &str| std::fs::metadata(data.join(name)).map_or(0, |file| file.len());
+    size("vestibule.db") + size("vestibule.db-wal")
+}
+
+/// Clients that never finish hold up the end until its deadline, and no answer is cut meanwhile.
+#[test]
+fn an_end_under_load_with_stuck_clients_cuts_no_answer_and_comes() {
+    const STUCK: usize = 8;
+    const CLIENTS: usize = 4;
+    let data = tempfile::tempdir().expect("a temporary directory");
+    // They are stuck for longer than the end waits.
+    let settings = [("VESTIBULE__LIMITS__BODY_DEADLINE_MS", "600000")];
+    let process = Process::start_with(data.path(), 0, &settings);
+    let (port, demo) = (process.port(), process.demo.demo.clone());
+    let stuck: Vec<_> = (0..STUCK).map(|number| half_sent(port, &demo, number)).collect();
+    let answered = Arc::new(AtomicUsize::new(0));
+    let clients = (0..CLIENTS).map(|client| {
+        let (demo, answered) = (demo.clone(), Arc::clone(&answered));
+        std::thread::spawn(move || {
+            for number in 0.. {
+                let Some(said) = exchange(port, &demo, client * 1_000_000 + number) else { return };
+                require_whole(&said);
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    });
+    let clients: Vec<_> = clients.collect();
+    let begun = Instant::now();
+    while answered.load(Ordering::Relaxed) < 50 {
+        assert!(begun.elapsed() < PATIENCE, "nobody is answered");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let ending = Instant::now();
+    assert_eq!(process.terminate().code(), Some(0));
+    println!("ended after {:?}, {answered:?} answers", ending.elapsed());
+    for client in clients {
+        client.join().expect("no answer is cut");
+    }
+    drop(stuck);
+}
+
+fn request(demo: &TenantCredentials, number: usize) -> (String, String) {
+    let body = json!({ "employeeId": format!("{number:024x}"), "capabilities": ["showChatsList"] });
+    let body = body.to_string();
+    let fields = signed(&demo.embed.key, &demo.embed.secret, fresh_timestamp(), body.as_bytes());
+    let fields: String =
+        fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head = format!(
+        "POST /v1/embed/sessions HTTP/1.1\r\nhost: v\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nconnection: close\r\n{fields}\r\n",
+        body.len()
+    );
+    (head, body)
+}
+
+/// A request whose body stays half said.
+fn half_sent(port: u16, demo: &TenantCredentials, number: usize) -> TcpStream {
+    let (head, body) = request(demo, 900_000_000 + number);
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    stream.write_all((head + &body[..body.len() / 2]).as_bytes()).expect("it reads");
+    stream
+}
+
+/// What came back, if anything did: who is not let in any more hears nothing.
+fn exchange(port: u16, demo: &TenantCredentials, number: usize) -> Option<Vec<u8>> {
+    let (head, body) = request(demo, number);
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    stream.write_all((head + &body).as_bytes()).ok()?;
+    let mut said = Vec::new();
+    // A reset after the answer is no part of it.
+    let _ = stream.read_to_end(&mut said);
+    (!said.is_empty()).then_some(said)
+}
+
+fn require_whole(said: &[u8]) {
+    let said = String::from_utf8_lossy(said);
+    let (head, body) = said.split_once("\r\n\r\n").unwrap_or_else(|| panic!("cut: {said}"));
+    let is_json = serde_json::from_str::<Value>(body).is_ok();
+    assert!(head.starts_with("HTTP/1.1 ") && is_json, "cut: {said}");
+}
