@@ -24,6 +24,9 @@ pub(super) struct Connection {
     unchained: Vec<AuditEntry>,
     /// Who listens to what, as it was seen a moment ago.
     pub(super) subscribers: Subscribers,
+    /// What goes wrong in a simulation.
+    #[cfg(test)]
+    pub(super) weather: Option<Arc<super::weather::Weather>>,
 }
 
 enum Driver {
@@ -106,7 +109,13 @@ impl Connection {
     }
 
     fn new(driver: Driver, queued: Arc<Notify>) -> Self {
-        Self { driver, unchained: Vec::new(), subscribers: Subscribers::new(queued) }
+        Self {
+            driver,
+            unchained: Vec::new(),
+            subscribers: Subscribers::new(queued),
+            #[cfg(test)]
+            weather: None,
+        }
     }
 
     /// Whether other instances may write while this one does.
@@ -120,6 +129,8 @@ impl Connection {
     /// Begins a transaction. `locks` is what it reaches; nothing where nobody else writes.
     pub(super) async fn begin(&mut self, locks: Locks) -> Result<(), Failure> {
         self.unchained.clear();
+        #[cfg(test)]
+        self.weather.as_ref().map_or(Ok(()), |weather| weather.begins())?;
         match &mut self.driver {
             Driver::Sqlite(conn) => conn.begin().await,
             Driver::Postgres(conn) => conn.begin(locks).await,
@@ -153,10 +164,18 @@ impl Connection {
     }
 
     pub(super) async fn commit(&mut self) -> Result<(), Failure> {
+        #[cfg(test)]
+        if self.weather.as_ref().map_or(Ok(false), |weather| weather.commits())? {
+            self.recover().await;
+            return Ok(());
+        }
         match &mut self.driver {
             Driver::Sqlite(conn) => conn.commit().await,
             Driver::Postgres(conn) => conn.commit().await,
-        }
+        }?;
+        #[cfg(test)]
+        self.weather.as_ref().map_or(Ok(()), |weather| weather.committed())?;
+        Ok(())
     }
 
     /// Takes what was overwritten out of the files; false when that has to wait, on PostgreSQL for

@@ -52,6 +52,8 @@ mod tenants;
 mod themes;
 mod usage;
 mod usage_rows;
+#[cfg(test)]
+mod weather;
 mod webhooks;
 mod writer;
 

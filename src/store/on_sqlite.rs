@@ -2,6 +2,7 @@
 
 mod files;
 mod plans;
+mod simulation;
 #[allow(clippy::duplicate_mod, reason = "one suite, run on each engine")]
 #[path = "tests/mod.rs"]
 mod tests;

@@ -88,7 +88,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("Utc", &[]),
     ("aws_lc_rs::rand", &["src/context.rs"]),
     ("std::fs", &["src/config/", "src/cli/", "src/net/tls.rs", "src/store/", "src/telemetry/"]),
-    ("std::env", &["src/config/", "src/cli/", "src/store/on_postgres.rs"]),
+    ("std::env", &["src/config/", "src/cli/", "src/store/on_postgres.rs", "src/store/on_sqlite/"]),
 ];
 
 /// What the domain may not name on top of that: it is pure.

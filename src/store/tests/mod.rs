@@ -135,7 +135,7 @@ fn chat_key(id: &str) -> Key {
     found_by_itself(Key { settings, ..embed_key(id) })
 }
 
-fn iframe_key(id: &str) -> Key {
+pub(super) fn iframe_key(id: &str) -> Key {
     let settings = KeySettings::Iframe { max_redemptions: 3 };
     found_by_itself(Key { settings, ..embed_key(id) })
 }
@@ -213,7 +213,7 @@ fn conversation(id: &str, customer: &str, verified: bool) -> Conversation {
     }
 }
 
-fn iframe_session(id: &str, uid: &str) -> Session {
+pub(super) fn iframe_session(id: &str, uid: &str) -> Session {
     let (uid, sources) = (uid.into(), vec!["1".into()]);
     session(id, "key_iframe", Grant::Iframe { uid, sources, context: json!({"model": "gpt-5"}) })
 }
