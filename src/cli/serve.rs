@@ -27,7 +27,7 @@ const NEXT_PORTS: u16 = 100;
 /// Every setting of the file can be given as a variable: limits.redeem_per_minute is
 /// VESTIBULE__LIMITS__REDEEM_PER_MINUTE. A flag wins over the environment, the environment over
 /// the file. Secrets can stand in files of mode 0600: master_keys_file, admin.token_file,
-/// database.url_file, VESTIBULE__MASTER_KEYS_FILE, VESTIBULE__ADMIN__TOKEN_FILE,
+/// database.url_file, database.listen_url_file, VESTIBULE__MASTER_KEYS_FILE, VESTIBULE__ADMIN__TOKEN_FILE,
 /// VESTIBULE__DATABASE__URL_FILE.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -35,6 +35,8 @@ Settings and defaults:
   bind = \"127.0.0.1:8080\"          public_url = (the bound address)
   data_dir = \"./data\"              master_keys = (required)
   database.url = (none: SQLite in data_dir; postgres://user:password@host:5432/database)
+  database.pooler = \"none\" | \"transaction\" (PgBouncer's mode)
+  database.listen_url = (database.url; past a pooler, to hear of other instances at once)
   admin.token = (required)         log.format = \"text\" | \"json\"
   log.level = \"info\"               metrics.bind = (none: no metrics)
   request_log.max_bytes = 16777216 request_log.files = 4 (0: no request log)

@@ -32,6 +32,8 @@ pub(super) const KEYS: &[(&str, Shape)] = &[
     ("public_url", Shape::Text),
     ("data_dir", Shape::Text),
     ("database.url", Shape::Secret),
+    ("database.listen_url", Shape::Secret),
+    ("database.pooler", Shape::Text),
     ("master_keys", Shape::Secrets),
     ("admin.token", Shape::Secret),
     ("log.format", Shape::Text),

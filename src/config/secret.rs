@@ -11,12 +11,14 @@ use super::ConfigError;
 use super::key_file::{MASTER_KEY_FILE, read_or_create_master_key, read_private};
 use super::key_list::read_master_keys;
 use super::layers::{Layers, Setting, split, variable};
-use crate::domain::database::Database;
+use crate::domain::database::{Database, Postgres};
 use crate::domain::sealing::MasterKeys;
 
 const MASTER_KEYS: &str = "master_keys";
 const ADMIN_TOKEN: &str = "admin.token";
 const DATABASE_URL: &str = "database.url";
+const LISTEN_URL: &str = "database.listen_url";
+const POOLER: &str = "database.pooler";
 const ADMIN_TOKEN_MIN: usize = 32;
 
 /// Parts of secrets that people copy out of documentation.
@@ -91,13 +93,37 @@ pub(super) fn admin_token(layers: &Layers, dev: bool) -> Result<Option<SecretStr
 /// The database of a data directory, unless an address says another.
 pub(super) fn database(layers: &Layers, data_dir: &Path) -> Result<Database, ConfigError> {
     let Some(setting) = layers.get(DATABASE_URL) else {
-        return Ok(Database::Embedded(data_dir.to_owned()));
+        let alone = layers.get(LISTEN_URL).or_else(|| layers.get(POOLER));
+        return alone.map_or(Ok(Database::Embedded(data_dir.to_owned())), |setting| {
+            let remedy = "give the address of PostgreSQL, too, or leave this out";
+            Err(ConfigError::new(&setting.place, "there is no database.url", remedy))
+        });
     };
-    Database::at(&read_one(setting)?).map_err(|bad| {
+    let mut postgres = read_postgres(setting)?;
+    postgres.is_pooled = layers.get(POOLER).map_or(Ok(false), read_pooler)?;
+    let past = layers.get(LISTEN_URL).map(read_postgres).transpose()?;
+    postgres.listen_url = past.map(|past| past.url);
+    Ok(Database::Postgres(postgres))
+}
+
+fn read_postgres(setting: &Setting) -> Result<Postgres, ConfigError> {
+    Postgres::at(&read_one(setting)?).map_err(|bad| {
         let remedy = "write postgres://user:password@host:5432/database, or leave it out for the \
                       database in the data directory";
         ConfigError::new(&setting.place, bad.to_string(), remedy)
     })
+}
+
+fn read_pooler(setting: &Setting) -> Result<bool, ConfigError> {
+    match setting.text() {
+        "none" => Ok(false),
+        "transaction" => Ok(true),
+        other => {
+            let problem = format!("`{other}` is no kind of pooler");
+            let remedy = "write transaction for one like PgBouncer in transaction mode, or none";
+            Err(ConfigError::new(&setting.place, problem, remedy))
+        }
+    }
 }
 
 pub(super) fn parse_master_keys(place: &str, texts: &[String]) -> Result<MasterKeys, ConfigError> {

@@ -304,9 +304,32 @@ fn the_database_is_the_data_directorys_unless_an_address_says_another() {
         ("", Some(("VESTIBULE__DATABASE__URL_FILE", "@/url"))),
     ] {
         let config = case.load(toml, environment.as_slice()).expect("good");
-        let Database::Postgres(url) = &config.database else { panic!("{config:?}") };
-        assert_eq!(url.expose_secret(), "postgres://db.example/chat?password=s3cret");
+        let Database::Postgres(at) = &config.database else { panic!("{config:?}") };
+        assert!(!at.is_pooled && at.listen_url.is_none());
+        assert_eq!(at.url.expose_secret(), "postgres://db.example/chat?password=s3cret");
         assert!(!format!("{config:?}").contains("s3cret"), "it is a secret");
+    }
+}
+
+#[test]
+fn a_pooler_is_told_of_and_may_be_gone_past() {
+    let case = Case::new();
+    let url = "url = \"postgres://pooler.example/chat\"";
+    let past = "listen_url = \"postgres://db.example/chat?password=s3cret\"";
+    let text = format!("[database]\n{url}\npooler = \"transaction\"\n{past}");
+    let config = case.load(&text, &[]).expect("good");
+    let Database::Postgres(at) = &config.database else { panic!("{config:?}") };
+    let past_it = at.listen_url.as_ref().map(|url| url.expose_secret());
+    assert_eq!((at.is_pooled, past_it), (true, Some("postgres://db.example/chat?password=s3cret")));
+    assert!(!format!("{config:?}").contains("s3cret"), "it is a secret");
+    for (text, problem) in [
+        (format!("[database]\n{url}\npooler = \"session\""), "`session` is no kind of pooler"),
+        ("[database]\npooler = \"transaction\"".to_owned(), "there is no database.url"),
+        (format!("[database]\n{past}"), "there is no database.url"),
+        (format!("[database]\n{url}\nlisten_url = \"chat\""), "it is no address"),
+    ] {
+        let error = case.load(&text, &[]).expect_err("it is wrong").to_string();
+        assert!(error.contains(problem) && error.contains("vestibule.toml:"), "{error}");
     }
 }
 

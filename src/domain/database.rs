@@ -12,8 +12,21 @@ use url::Url;
 pub enum Database {
     /// SQLite in this data directory.
     Embedded(PathBuf),
-    /// PostgreSQL at this address.
-    Postgres(SecretString),
+    /// PostgreSQL.
+    Postgres(Postgres),
+}
+
+/// A PostgreSQL, and how to speak to it.
+#[derive(Clone, Debug)]
+pub struct Postgres {
+    /// Its address, or that of the pooler before it.
+    pub url: SecretString,
+    /// Whether a pooler hands its connections out for a transaction at a time, as PgBouncer does in
+    /// transaction mode: nothing of a session outlives one.
+    pub is_pooled: bool,
+    /// An address past the pooler, where instances hear of each other at once. Without it they ask
+    /// once a second.
+    pub listen_url: Option<SecretString>,
 }
 
 /// Why an address is none of a database; never the address itself.
@@ -36,6 +49,27 @@ impl Database {
     /// # Errors
     /// When the address is of another kind.
     pub fn at(address: &str) -> Result<Self, BadAddress> {
+        Ok(Self::Postgres(Postgres::at(address)?))
+    }
+
+    /// The place as people may see it: the data directory, or host and database.
+    pub fn shown(&self) -> String {
+        let address = match self {
+            Self::Embedded(data_dir) => return data_dir.display().to_string(),
+            Self::Postgres(postgres) => Url::parse(postgres.url.expose_secret()),
+        };
+        let Ok(url) = address else { return "PostgreSQL".into() };
+        let port = url.port().map_or(String::new(), |port| format!(":{port}"));
+        format!("PostgreSQL at {}{port}{}", url.host_str().unwrap_or("its socket"), url.path())
+    }
+}
+
+impl Postgres {
+    /// The one at an address like `postgres://user:password@host:5432/database`, with no pooler.
+    ///
+    /// # Errors
+    /// When the address is of another kind.
+    pub fn at(address: &str) -> Result<Self, BadAddress> {
         let url = Url::parse(address).map_err(|_| BadAddress::Unreadable)?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {
             return Err(BadAddress::UnknownScheme(url.scheme().to_owned()));
@@ -45,18 +79,7 @@ impl Database {
         if !names_host {
             return Err(BadAddress::NoHost);
         }
-        Ok(Self::Postgres(address.into()))
-    }
-
-    /// The place as people may see it: the data directory, or host and database.
-    pub fn shown(&self) -> String {
-        let address = match self {
-            Self::Embedded(data_dir) => return data_dir.display().to_string(),
-            Self::Postgres(address) => Url::parse(address.expose_secret()),
-        };
-        let Ok(url) = address else { return "PostgreSQL".into() };
-        let port = url.port().map_or(String::new(), |port| format!(":{port}"));
-        format!("PostgreSQL at {}{port}{}", url.host_str().unwrap_or("its socket"), url.path())
+        Ok(Self { url: address.into(), is_pooled: false, listen_url: None })
     }
 }
 

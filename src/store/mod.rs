@@ -117,12 +117,12 @@ impl Store {
         let queued = Arc::new(Notify::new());
         let (conn, readers) = match database {
             Database::Embedded(data_dir) => sqlite::open(data_dir, queued.clone()).await?,
-            Database::Postgres(url) => postgres::open(url, queued.clone()).await?,
+            Database::Postgres(at) => postgres::open(at, queued.clone()).await?,
         };
         let caches = Arc::new(cache::Caches::new());
         let listener = match database {
             Database::Embedded(_) => None,
-            Database::Postgres(url) => Some(Arc::new(postgres::listen(url, caches.clone())?)),
+            Database::Postgres(at) => postgres::listen(at, caches.clone())?.map(Arc::new),
         };
         let writer = writer::Queue::start(conn, caches.clone());
         audit::adopt(&readers, &writer).await?;
@@ -138,7 +138,7 @@ impl Store {
     pub async fn inspect(database: &Database) -> Result<Self> {
         let readers = match database {
             Database::Embedded(data_dir) => sqlite::inspect(data_dir).await?,
-            Database::Postgres(url) => postgres::inspect(url).await?,
+            Database::Postgres(at) => postgres::inspect(at).await?,
         };
         let (queued, caches) = (Arc::default(), Arc::new(cache::Caches::new()));
         let writer = writer::Queue::closed();
@@ -153,7 +153,7 @@ impl Store {
     pub async fn migrations(database: &Database) -> Result<Option<Migrations>> {
         match database {
             Database::Embedded(data_dir) => sqlite::migrations(data_dir).await,
-            Database::Postgres(url) => postgres::migrations(url).await,
+            Database::Postgres(at) => postgres::migrations(at).await,
         }
     }
 
@@ -164,7 +164,7 @@ impl Store {
     pub async fn server(database: &Database) -> Result<Option<Server>> {
         match database {
             Database::Embedded(_) => Ok(None),
-            Database::Postgres(url) => postgres::server(url).await.map(Some),
+            Database::Postgres(at) => postgres::server(at).await.map(Some),
         }
     }
 

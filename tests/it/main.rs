@@ -59,6 +59,7 @@ mod observability;
 mod outages;
 mod parameters;
 mod planted_faults;
+mod pooled;
 mod process;
 mod public_keys;
 mod python;

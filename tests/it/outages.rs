@@ -24,7 +24,7 @@ use crate::tools::initdb;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A cluster of a test's own.
-fn cluster() -> Cluster {
+pub fn cluster() -> Cluster {
     Cluster::start(&initdb()).expect("a cluster starts")
 }
 
@@ -36,7 +36,7 @@ fn service_at(address: &str) -> Service {
 
 /// Opens iframe sessions until the service does so again; how long it took, and what was answered
 /// before.
-async fn recovery(backend: &Backend<'_>) -> (Duration, Vec<Answer>) {
+pub async fn recovery(backend: &Backend<'_>) -> (Duration, Vec<Answer>) {
     let (start, mut refused) = (Instant::now(), Vec::new());
     loop {
         let answer = try_open(backend).await;
@@ -177,7 +177,8 @@ async fn is_heard_at_once(here: &Service, there: &Service) -> bool {
     is_early
 }
 
-async fn wait_until_heard(here: &Service, there: &Service) {
+/// Until one instance hears at once what the other one ends.
+pub async fn wait_until_heard(here: &Service, there: &Service) {
     let deadline = Instant::now() + PATIENCE;
     while !is_heard_at_once(here, there).await {
         assert!(Instant::now() < deadline, "no instance hears the other");

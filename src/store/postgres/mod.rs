@@ -13,14 +13,15 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _};
 use tokio::sync::Notify;
 
 use super::cache::Caches;
 use super::engine::{self, Failure};
 use super::migrations::{self, Known, Migrations};
+use crate::domain::database::Postgres;
 use crate::error::{Error, Result};
 use cells::failure;
 
@@ -71,48 +72,55 @@ const MARK: i64 = -1000;
 const LAST_DRAWN: &str =
     "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM audit_position_seq";
 
-/// Connects to the database at `url`, migrated as needed: one writer, a few readers. `queued` is
+/// Connects to the database at `at`, migrated as needed: one writer, a few readers. `queued` is
 /// told of every delivery that is queued.
 ///
 /// # Errors
 /// `Unavailable` when it cannot be reached; `Internal` when it would lose what it acknowledged or
 /// is of another making.
 pub(super) async fn open(
-    url: &SecretString,
+    at: &Postgres,
     queued: Arc<Notify>,
 ) -> Result<(engine::Connection, engine::Readers)> {
-    let options = options(url)?;
+    let options = options(at)?;
     migrate(&options).await?;
-    let writer = Writer::connect(options.clone()).await?;
-    let readers = Readers::new(options);
+    let writer = Writer::connect(options.clone(), at.is_pooled).await?;
+    let readers = Readers::new(options, at.is_pooled);
     readers.warm().await?;
     Ok((engine::Connection::postgres(writer, queued), engine::Readers::Postgres(readers)))
 }
 
-/// Drops from memory what other instances of the database at `url` change, as soon as they tell.
+/// Drops from memory what other instances of the database change, as soon as they tell. Nothing, when
+/// there is no way past a pooler: it hears for nobody.
 ///
 /// # Errors
 /// `Unavailable` when the address cannot be used.
-pub(super) fn listen(url: &SecretString, caches: Arc<Caches>) -> Result<Listener> {
-    Ok(Listener::start(options(url)?, caches))
+pub(super) fn listen(at: &Postgres, caches: Arc<Caches>) -> Result<Option<Listener>> {
+    let url = match &at.listen_url {
+        None if at.is_pooled => return Ok(None),
+        None => at.url.clone(),
+        Some(url) => url.clone(),
+    };
+    let direct = Postgres { url, is_pooled: false, listen_url: None };
+    Ok(Some(Listener::start(options(&direct)?, caches)))
 }
 
-/// Connects to the database at `url` to read it and leave it as it is.
+/// Connects to the database at `at` to read it and leave it as it is.
 ///
 /// # Errors
 /// `Unavailable` when it cannot be reached.
-pub(super) async fn inspect(url: &SecretString) -> Result<engine::Readers> {
-    let options = options(url)?;
+pub(super) async fn inspect(at: &Postgres) -> Result<engine::Readers> {
+    let options = options(at)?;
     Session::begin(&options, START).await?.close().await;
-    Ok(engine::Readers::Postgres(Readers::new(options)))
+    Ok(engine::Readers::Postgres(Readers::new(options, at.is_pooled)))
 }
 
-/// What was applied to the database at `url`.
+/// What was applied to the database at `at`.
 ///
 /// # Errors
 /// `Unavailable` when it cannot be reached.
-pub(super) async fn migrations(url: &SecretString) -> Result<Option<Migrations>> {
-    let mut session = Session::begin(&options(url)?, START).await?;
+pub(super) async fn migrations(at: &Postgres) -> Result<Option<Migrations>> {
+    let mut session = Session::begin(&options(at)?, START).await?;
     let versions = applied(&mut session.conn).await.map_err(failure);
     session.close().await;
     let versions = versions?;
@@ -130,12 +138,12 @@ pub struct Server {
     pub waits_for_disk: bool,
 }
 
-/// What the server at `url` says of itself.
+/// What the server at `at` says of itself.
 ///
 /// # Errors
 /// `Unavailable` when it cannot be reached; `Internal` when it must not be trusted.
-pub(super) async fn server(url: &SecretString) -> Result<Server> {
-    let session = Session::begin(&options(url)?, START).await?;
+pub(super) async fn server(at: &Postgres) -> Result<Server> {
+    let session = Session::begin(&options(at)?, START).await?;
     let server = session.server.clone();
     session.close().await;
     Ok(server)
@@ -156,7 +164,7 @@ impl Session {
         let connected = tokio::time::timeout(patience, options.connect()).await;
         let connected = connected.map_err(|_| unreachable(options, "it is silent"))?;
         let mut conn = connected.map_err(|error| unreachable(options, &error.to_string()))?;
-        let told = within(sqlx::query(ABOUT).fetch_one(&mut conn)).await?;
+        let told = within(sqlx::raw_sql(ABOUT).fetch_one(&mut conn)).await?;
         let column = |at: usize| told.try_get::<String, _>(at).map_err(failure);
         let (synchronous_commit, version) = (column(0)?, column(1)?);
         let server = Server { version, synchronous_commit, waits_for_disk: column(2)? == "on" };
@@ -179,7 +187,7 @@ impl Session {
                 ),
             ));
         }
-        let history = within(sqlx::query(HISTORY).fetch_one(&mut conn)).await;
+        let history = within(sqlx::raw_sql(HISTORY).fetch_one(&mut conn)).await;
         let history = history.and_then(|row| row.try_get(0).map_err(failure)).ok();
         Ok(Self { conn, server, history })
     }
@@ -202,14 +210,18 @@ const ABOUT: &str = "SELECT current_setting('synchronous_commit'), \
 const HISTORY: &str = "SELECT system_identifier::text || ' ' || \
      left(pg_walfile_name(pg_current_wal_lsn()), 8) FROM pg_control_system()";
 
-fn options(url: &SecretString) -> Result<PgConnectOptions> {
-    let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|error| {
+fn options(at: &Postgres) -> Result<PgConnectOptions> {
+    let options = PgConnectOptions::from_str(at.url.expose_secret()).map_err(|error| {
         Error::Unavailable(format!(
             "the address of the database cannot be used: {error}; write \
              postgres://user@host:5432/database"
         ))
     })?;
-    let options = options.statement_cache_capacity(STATEMENTS).disable_statement_logging();
+    let mut options = options.statement_cache_capacity(STATEMENTS).disable_statement_logging();
+    if at.is_pooled {
+        // A pooler refuses what it is asked at the start and does not know; nothing here needs it.
+        options = options.extra_float_digits(None);
+    }
     Ok(match options.get_application_name() {
         Some(_) => options,
         None => options.application_name("vestibule"),
@@ -268,18 +280,27 @@ async fn migrate_by(conn: &mut PgConnection) -> Result<()> {
     let mut migrator = migrations::migrator(MIGRATIONS);
     migrator.set_locking(false);
     // Not `run`: its future is `Send` for no lifetime that a spawned task could have.
+    // Its statements have names, which would stay with the server's connection and meet those of the
+    // next client that a pooler gives it to.
+    transaction.execute(sqlx::raw_sql(NAMELESS)).await.map_err(failure)?;
     migrator.run_direct(None, &mut *transaction, false).await.map_err(|error| {
         Error::Internal(format!(
             "the database cannot be migrated: {error}; it may belong to a newer release"
         ))
     })?;
+    transaction.execute(sqlx::raw_sql(NAMELESS)).await.map_err(failure)?;
     Ok(transaction.commit().await.map_err(failure)?)
 }
 
+/// Takes the names of all prepared statements of a server's connection away.
+const NAMELESS: &str = "DEALLOCATE ALL";
+
 async fn applied(conn: &mut PgConnection) -> Result<Vec<i64>, sqlx::Error> {
     let made = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
-    if !sqlx::query_scalar::<_, bool>(made).fetch_one(&mut *conn).await? {
+    if !sqlx::raw_sql(made).fetch_one(&mut *conn).await?.try_get::<bool, _>(0)? {
         return Ok(Vec::new());
     }
-    sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(conn).await
+    let versions = "SELECT version FROM _sqlx_migrations WHERE success";
+    let rows = sqlx::raw_sql(versions).fetch_all(conn).await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use sqlx::Executor as _;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Executor as _, Postgres};
 
 use super::super::engine::{Failure, Row, Value};
 use super::cells::{arguments, cells, failure, holds_nul, is_lost};
@@ -20,31 +21,41 @@ const AGAIN: Duration = Duration::from_millis(50);
 #[derive(Clone)]
 pub(in crate::store) struct Readers {
     pool: PgPool,
+    /// Behind a pooler: how the transaction of a query begins. What is set for one connection would
+    /// hold for whoever has it next.
+    begin: Option<Arc<str>>,
     /// Queries since the start.
     queries: Arc<AtomicU64>,
 }
 
 impl Readers {
     /// Connects when first asked.
-    pub(super) fn new(options: PgConnectOptions) -> Self {
-        let settings = format!(
-            "SET default_transaction_read_only = on; SET statement_timeout = {}; \
-             SET lock_timeout = {}",
-            STATEMENT.as_millis(),
-            LOCK.as_millis()
-        );
-        let settings: Arc<str> = settings.into();
+    pub(super) fn new(options: PgConnectOptions, is_pooled: bool) -> Self {
+        let (statement, lock) = (STATEMENT.as_millis(), LOCK.as_millis());
         let pool = PgPoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(ACQUIRE)
             .test_before_acquire(false)
             .idle_timeout(None)
-            .max_lifetime(None)
-            .after_connect(move |conn, _| {
-                let settings = sqlx::AssertSqlSafe(Arc::clone(&settings));
-                Box::pin(async move { conn.execute(sqlx::raw_sql(settings)).await.map(drop) })
-            });
-        Self { pool: pool.connect_lazy_with(options), queries: Arc::default() }
+            .max_lifetime(None);
+        if is_pooled {
+            let begin = format!(
+                "BEGIN READ ONLY; SET LOCAL statement_timeout = {statement}; \
+                 SET LOCAL lock_timeout = {lock}"
+            );
+            let pool = pool.connect_lazy_with(options);
+            return Self { pool, begin: Some(begin.into()), queries: Arc::default() };
+        }
+        let settings: Arc<str> = format!(
+            "SET default_transaction_read_only = on; SET statement_timeout = {statement}; \
+             SET lock_timeout = {lock}"
+        )
+        .into();
+        let pool = pool.after_connect(move |conn, _| {
+            let settings = AssertSqlSafe(Arc::clone(&settings));
+            Box::pin(async move { conn.execute(sqlx::raw_sql(settings)).await.map(drop) })
+        });
+        Self { pool: pool.connect_lazy_with(options), begin: None, queries: Arc::default() }
     }
 
     /// Connects once, with the patience of a start.
@@ -77,7 +88,11 @@ impl Readers {
         let mut lost = 0;
         loop {
             let query = sqlx::query_with(text, arguments(values)?);
-            match query.fetch_all(&self.pool).await {
+            let answer = match &self.begin {
+                None => query.fetch_all(&self.pool).await,
+                Some(begin) => self.ask_within(Arc::clone(begin), query).await,
+            };
+            match answer {
                 Ok(rows) => return cells(&rows),
                 Err(error) if lost < READERS && is_lost_at_rest(&error) => lost += 1,
                 Err(error) => return Err(failure(error)),
@@ -95,6 +110,19 @@ impl Readers {
         let drawn = drawn.first_mut().map_or(Ok(0), |row| row.int(0))?;
         let lowest = marks.first_mut().map_or(Ok(None), |row| row.opt_int(0))?;
         Ok(lowest.map_or(drawn, |lowest| lowest.min(drawn)))
+    }
+
+    /// Without a name for the statement, whose other half must reach the same connection: hence the
+    /// transaction.
+    async fn ask_within(
+        &self,
+        begin: Arc<str>,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
+        let mut transaction = self.pool.begin_with(AssertSqlSafe(begin)).await?;
+        let rows = query.persistent(false).fetch_all(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(rows)
     }
 
     pub(in crate::store) fn queries(&self) -> u64 {

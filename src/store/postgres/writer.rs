@@ -29,6 +29,7 @@ const ASK_EVERY: Duration = Duration::from_millis(50);
 pub(in crate::store) struct Writer {
     /// `None` while the database is out of reach.
     session: Option<Session>,
+    is_pooled: bool,
     options: PgConnectOptions,
     /// Texts of grouped statements by head, tail and number of rows.
     texts: HashMap<(&'static str, &'static str, usize), Arc<str>>,
@@ -39,10 +40,14 @@ pub(in crate::store) struct Writer {
 }
 
 impl Writer {
-    pub(super) async fn connect(options: PgConnectOptions) -> Result<Self, Failure> {
+    /// Behind a pooler, statements go without names, which belong to a server's connection.
+    pub(super) async fn connect(
+        options: PgConnectOptions,
+        is_pooled: bool,
+    ) -> Result<Self, Failure> {
         let session = Some(Session::begin(&options, START).await?);
         let (texts, locks) = Default::default();
-        Ok(Self { session, options, texts, running: None, locks })
+        Ok(Self { session, is_pooled, options, texts, running: None, locks })
     }
 
     pub(in crate::store) async fn begin(&mut self, locks: Locks) -> Result<(), Failure> {
@@ -90,6 +95,7 @@ impl Writer {
         values: &[Value<'_>],
     ) -> Result<u64, Failure> {
         let query = sqlx::query_with(self.text(sql), arguments(values)?);
+        let query = query.persistent(!self.is_pooled);
         let done = async |conn: &mut PgConnection| query.execute(conn).await;
         Ok(self.ask(done).await?.rows_affected())
     }
@@ -100,6 +106,7 @@ impl Writer {
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, Failure> {
         let query = sqlx::query_with(self.text(sql), arguments(values)?);
+        let query = query.persistent(!self.is_pooled);
         let found = async |conn: &mut PgConnection| query.fetch_all(conn).await;
         cells(&self.ask(found).await?)
     }
@@ -150,9 +157,10 @@ impl Writer {
 
     async fn status(&mut self, number: &str) -> Option<String> {
         self.session.as_ref()?;
-        let text = "SELECT pg_xact_status(CAST($1 AS xid8))";
-        let row = self.fetch(Sql::Text(text), &[number.into()]).await.ok()?.pop();
-        row?.opt_text(0).ok().flatten()
+        // As part of the text, since there is no transaction that would keep a statement together.
+        let number: u64 = number.parse().ok()?;
+        let text = format!("SELECT pg_xact_status(CAST('{number}' AS xid8))");
+        self.script(text.into()).await.ok()?.pop()?.try_get(0).ok()
     }
 
     /// Statements without values in one round trip, by a new connection when there is none.
