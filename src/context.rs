@@ -187,9 +187,12 @@ impl Context {
     }
 }
 
-/// The service's wall clock. Cheap to read; one per process.
+/// The service's wall clock. Cheap to read; one per process. It never goes back: while the system's
+/// clock is behind what it once said, this one stands still, so that nothing that ended begins anew.
 #[derive(Debug, Default)]
 pub struct Clock {
+    /// The latest that the system's clock was seen to say.
+    latest_ms: AtomicI64,
     offset_ms: AtomicI64,
     /// The instant it stands at; 0 while it runs.
     held_at_ms: AtomicI64,
@@ -209,7 +212,14 @@ impl Clock {
         if held_at != 0 {
             return held_at;
         }
-        Self::system_now_ms().saturating_add(self.offset_ms.load(Ordering::Relaxed))
+        let system = Self::system_now_ms();
+        let latest = self.latest_ms.fetch_max(system, Ordering::Relaxed).max(system);
+        latest.saturating_add(self.offset_ms.load(Ordering::Relaxed))
+    }
+
+    /// How far the system's clock has gone back, milliseconds; 0 while it goes ahead.
+    pub fn behind_ms(&self) -> i64 {
+        self.latest_ms.load(Ordering::Relaxed).saturating_sub(Self::system_now_ms()).max(0)
     }
 
     /// Now by the system's clock, which nobody moves; for what people compare with other logs.
@@ -288,7 +298,21 @@ impl Ids {
 mod tests {
     use proptest::prelude::*;
 
-    use super::Ids;
+    use std::sync::atomic::Ordering;
+
+    use super::{Clock, Ids};
+
+    #[test]
+    fn a_clock_stands_still_while_the_system_is_behind_what_it_said_and_tells_how_far() {
+        let clock = Clock::default();
+        assert!(clock.now_ms() > 0);
+        assert_eq!(clock.behind_ms(), 0, "it goes ahead");
+        // As if the system's clock had just been set back by a minute.
+        let said = Clock::system_now_ms() + 60_000;
+        clock.latest_ms.store(said, Ordering::Relaxed);
+        assert_eq!(clock.now_ms(), said);
+        assert!(clock.behind_ms() > 30_000, "{}", clock.behind_ms());
+    }
 
     proptest! {
         /// Ids drawn later sort later, and no two are the same.

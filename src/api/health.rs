@@ -11,6 +11,10 @@ use super::answer;
 use crate::context::Context;
 use crate::error::Result;
 
+/// How far the system's clock may have gone back, milliseconds. Until it has caught up, time stands
+/// still here, and sessions live longer than they say.
+const MOST_BEHIND_MS: i64 = 30_000;
+
 /// Registers the three; they are not in the documents.
 pub(super) fn register(
     api: &mut ApiDescription<Arc<Context>>,
@@ -30,6 +34,7 @@ async fn readyz(context: RequestContext<Arc<Context>>) -> Result<Response<Body>,
     let service = context.context();
     let ready = service.store.ready().await;
     let is_stopping = service.is_stopping.load(Ordering::Relaxed);
+    let behind_ms = service.clock.behind_ms();
     let said = |result: &Result<()>| match result {
         Ok(()) => json!("ok"),
         // The cause is for the log; whoever asks may be anybody.
@@ -41,6 +46,7 @@ async fn readyz(context: RequestContext<Arc<Context>>) -> Result<Response<Body>,
     let checks = [
         ("store.read", said(&ready.reader)),
         ("store.write", said(&ready.writer)),
+        ("clock", json!(if behind_ms > MOST_BEHIND_MS { "went back" } else { "ok" })),
         ("listener", json!(if is_stopping { "stopping" } else { "ok" })),
     ];
     let is_ready = checks.iter().all(|(_, said)| said == "ok");

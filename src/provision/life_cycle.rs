@@ -68,7 +68,8 @@ impl Provision<'_> {
             targets,
             now,
             cut: now.saturating_add(margin_s.saturating_mul(1000)),
-            issued_before: issued_before.map_or(now, |at| at.min(now)),
+            // What was opened in this very millisecond was there before this was asked for.
+            issued_before: issued_before.map_or(now + 1, |at| at.min(now + 1)),
             audit: self.audit(tenant, "session.revoke", tenant),
         };
         let ids = self.ids.clone();
