@@ -6,6 +6,7 @@
 
 mod audit;
 mod audit_trail;
+mod backups;
 mod cache;
 mod catalogue;
 mod ceilings;
@@ -18,6 +19,7 @@ mod directory;
 mod engine;
 mod erasure;
 mod expiries;
+mod fences;
 mod figures;
 mod holdings;
 mod idempotency;
@@ -25,6 +27,7 @@ mod key_rows;
 mod key_uses;
 mod keys;
 mod locks;
+mod marks;
 mod meta;
 mod migrations;
 #[cfg(test)]
@@ -58,6 +61,7 @@ mod webhooks;
 mod writer;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use tokio::sync::Notify;
 
@@ -65,13 +69,16 @@ use crate::domain::database::Database;
 use crate::error::Result;
 
 pub use audit_trail::{AuditFilter, AuditPage};
+pub use backups::Holdings;
 pub use catalogue::Catalogue;
 pub use deliveries::{Claim, ClaimRequest, Settled};
 pub use delivery_upkeep::Bounds;
 pub use directory::DirectoryKind;
 pub use erasure::{Erasure, HeldPage};
+pub use fences::Copied;
 pub use figures::{CacheFigures, Figures};
 pub use idempotency::Receipt;
+pub use marks::Displaced;
 pub use migrations::Migrations;
 pub use openings::VariablesCheck;
 pub use postgres::Server;
@@ -95,6 +102,8 @@ pub struct Store {
     queued: Arc<Notify>,
     uses: Arc<session_uses::Noted>,
     exceeded: Arc<figures::Exceeded>,
+    /// The instant of the fence; 0 without one.
+    fence: Arc<AtomicI64>,
 }
 
 /// Whether each part of the store answers.
@@ -126,8 +135,10 @@ impl Store {
         };
         let writer = writer::Queue::start(conn, caches.clone());
         audit::adopt(&readers, &writer).await?;
-        let (uses, exceeded) = Default::default();
-        Ok(Self { readers, writer, caches, listener, queued, uses, exceeded })
+        let (uses, exceeded, fence) = Default::default();
+        let store = Self { readers, writer, caches, listener, queued, uses, exceeded, fence };
+        store.hear_of_fence().await?;
+        Ok(store)
     }
 
     /// Opens a database, migrated already, to be read and left as it is: nothing is made and no
@@ -142,8 +153,8 @@ impl Store {
         };
         let (queued, caches) = (Arc::default(), Arc::new(cache::Caches::new()));
         let writer = writer::Queue::closed();
-        let (uses, exceeded) = Default::default();
-        Ok(Self { readers, writer, caches, listener: None, queued, uses, exceeded })
+        let (uses, exceeded, fence) = Default::default();
+        Ok(Self { readers, writer, caches, listener: None, queued, uses, exceeded, fence })
     }
 
     /// How far a database is migrated; `None` when there is none. Changes nothing.

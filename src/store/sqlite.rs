@@ -3,7 +3,7 @@
 //! Knows no table but `_sqlx_migrations`.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,9 +62,10 @@ pub(super) async fn open(
     queued: Arc<Notify>,
 ) -> Result<(engine::Connection, engine::Readers)> {
     let file = file(data_dir);
-    let lock = lock(data_dir.to_owned()).await?;
+    let (lock, in_use) = lock(data_dir.to_owned()).await?;
     make_private(&file).map_err(|error| unusable(&file, &error))?;
     let mut writer = Writer::connect(writer_options(&file)).await?;
+    writer.in_use = Some(in_use);
     writer.refuse_unsound_library().await?;
     writer.migrate(MIGRATIONS).await?;
     drop(lock);
@@ -123,6 +124,8 @@ pub(super) fn file(data_dir: &Path) -> PathBuf {
 pub(super) struct Writer {
     conn: SqliteConnection,
     options: SqliteConnectOptions,
+    /// Held for as long as the database may be written to; see [`hold_alone`].
+    in_use: Option<File>,
     /// Texts of grouped statements by head, tail and number of rows.
     texts: HashMap<(&'static str, &'static str, usize), Arc<str>>,
 }
@@ -136,9 +139,14 @@ pub(super) struct Readers {
 }
 
 impl Writer {
+    /// Opens a file that is there, as it is: nothing is migrated.
+    pub(super) async fn of(file: &Path) -> Result<Self, Failure> {
+        Self::connect(common_options(file)).await
+    }
+
     async fn connect(options: SqliteConnectOptions) -> Result<Self, Failure> {
         let conn = options.connect().await.map_err(failure)?;
-        Ok(Self { conn, options, texts: HashMap::new() })
+        Ok(Self { conn, options, in_use: None, texts: HashMap::new() })
     }
 
     pub(super) async fn begin(&mut self) -> Result<(), Failure> {
@@ -344,15 +352,38 @@ fn writer_options(file: &Path) -> SqliteConnectOptions {
 }
 
 /// sqlx takes no lock of its own on SQLite, and of many first starts most would fail.
-async fn lock(data_dir: PathBuf) -> Result<File> {
+/// Beside it, what tells [`hold_alone`] that the database is open.
+async fn lock(data_dir: PathBuf) -> Result<(File, File)> {
     let taken = tokio::task::spawn_blocking(move || {
         std::fs::create_dir_all(&data_dir).map_err(|error| unusable(&data_dir, &error))?;
         let path = data_dir.join(".lock");
         let file = private().open(&path).map_err(|error| unusable(&path, &error))?;
         file.lock().map_err(|error| unusable(&path, &error))?;
-        Ok(file)
+        Ok((file, hold(&data_dir, File::lock_shared)?))
     });
     taken.await.map_err(|error| Error::Internal(format!("the start was interrupted: {error}")))?
+}
+
+/// Holds the database of a data directory for one program alone, until the file is closed; `None`
+/// while others have it open.
+pub(super) fn hold_alone(data_dir: &Path) -> Result<Option<File>> {
+    let mut is_free = true;
+    let file = hold(data_dir, |file| match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            is_free = false;
+            Ok(())
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+    })?;
+    Ok(is_free.then_some(file))
+}
+
+fn hold(data_dir: &Path, lock: impl FnOnce(&File) -> std::io::Result<()>) -> Result<File> {
+    let path = data_dir.join(".in-use");
+    let file = private().open(&path).map_err(|error| unusable(&path, &error))?;
+    lock(&file).map_err(|error| unusable(&path, &error))?;
+    Ok(file)
 }
 
 /// The log and the shared memory beside it take over the file's mode.

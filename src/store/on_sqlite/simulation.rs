@@ -172,8 +172,8 @@ async fn open(place: &Place, weather: Arc<Weather>) -> Store {
     let caches = Arc::new(cache::Caches::new());
     let writer = writer::Queue::start(conn, caches.clone());
     chains::adopt(&readers, &writer).await.expect("opens");
-    let (uses, exceeded) = Default::default();
-    Store { readers, writer, caches, listener: None, queued, uses, exceeded }
+    let (uses, exceeded, fence) = Default::default();
+    Store { readers, writer, caches, listener: None, queued, uses, exceeded, fence }
 }
 
 fn kept_seeds() -> impl Iterator<Item = u64> {

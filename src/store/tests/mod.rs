@@ -6,6 +6,7 @@ mod ceilings;
 mod concurrency;
 mod doors;
 mod erasure;
+mod fences;
 mod idempotency;
 mod operators;
 mod restarts;
