@@ -3,6 +3,7 @@
 //! The only place that reads the system clock or draws random numbers, so that tests and `--dev`
 //! can move time and nothing else can.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -70,6 +71,8 @@ pub struct Context {
     pub webhooks: crate::config::Webhooks,
     /// Who is behind the connections that the public listener makes.
     pub clients: Arc<Clients>,
+    /// Where this instance keeps files of its own.
+    pub data_dir: PathBuf,
     /// Set once the service ends: it is not ready any more.
     pub is_stopping: AtomicBool,
     /// What `--dev` adds; `None` otherwise.
@@ -96,6 +99,8 @@ pub struct Parts {
     pub webhooks: crate::config::Webhooks,
     /// See [`Context::clients`].
     pub clients: Arc<Clients>,
+    /// See [`Context::data_dir`].
+    pub data_dir: PathBuf,
     /// See [`Context::dev`].
     pub dev: Option<crate::cli::dev::DevCredentials>,
 }
@@ -104,7 +109,7 @@ impl Context {
     /// A context with a fresh clock, ids and limiter.
     pub fn new(parts: Parts) -> Self {
         let Parts { store, master_keys, public_url, admin_token, limits, .. } = parts;
-        let Parts { telemetry, outbound, webhooks, clients, dev, .. } = parts;
+        let Parts { telemetry, outbound, webhooks, clients, data_dir, dev, .. } = parts;
         let master_keys = Arc::new(master_keys);
         let tokens = Tokens::new(Arc::clone(&master_keys), public_url.clone());
         let deadline = Duration::from_millis(limits.body_deadline_ms);
@@ -127,6 +132,7 @@ impl Context {
             outbound: Outbound::new(outbound, webhooks.deadline),
             webhooks,
             clients,
+            data_dir,
             is_stopping: AtomicBool::new(false),
             dev,
         }
@@ -154,6 +160,24 @@ impl Context {
         if let Err(error) = self.hear_of_signing_keys().await {
             tracing::warn!(%error, "a change of signing keys is heard of in the next round");
         }
+    }
+
+    /// Hears of what others did that no cache of the store forgets in time: a fence, and what was
+    /// done with tenants' signing keys.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer; what was known stays.
+    pub async fn hear(&self) -> Result<()> {
+        self.store.hear_of_fence().await?;
+        self.hear_of_signing_keys().await
+    }
+
+    /// Moves the database forward, so that an older one is known from it.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database does not answer or the data directory cannot be written.
+    pub async fn move_mark(&self) -> Result<()> {
+        self.store.move_mark(&self.data_dir).await
     }
 
     /// A line of the audit, now.

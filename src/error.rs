@@ -150,6 +150,12 @@ pub enum Error {
     /// The store cannot answer now; the request may be tried again.
     #[error("unavailable: {0}")]
     Unavailable(String),
+    /// The database was put back a moment ago: whether a signature was used is not known for sure.
+    #[error("the service was restored a moment ago")]
+    Restored {
+        /// Seconds until signatures are taken again.
+        retry_after_s: i64,
+    },
     /// A defect: logged with its cause, told to nobody.
     #[error("internal: {0}")]
     Internal(String),

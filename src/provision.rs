@@ -3,6 +3,7 @@
 //!
 //! Knows no HTTP.
 
+mod fence;
 mod life_cycle;
 mod webhooks;
 
@@ -20,6 +21,7 @@ use crate::domain::tenant::{Directory, Tenant};
 use crate::error::{Error, Result, Thing};
 use crate::store::{Erasure, Receipt, Store};
 
+pub use fence::Fenced;
 pub use life_cycle::Ending;
 pub use webhooks::open_webhook_secrets;
 

@@ -21,7 +21,7 @@ use crate::deliveries::Deliveries;
 use crate::domain::api_key::KeyHash;
 use crate::error::Error;
 use crate::net::{self, BadTlsFiles, Bound, Clients, Guard, Public};
-use crate::store::Store;
+use crate::store::{Displaced, Store};
 use crate::telemetry::request_log::{RequestLog, Writer};
 use crate::telemetry::{DropshotLog, Telemetry, listener};
 
@@ -31,6 +31,9 @@ pub enum ServeError {
     /// The database belongs to another master key.
     #[error("none of the configured master keys made this database")]
     WrongMasterKey,
+    /// The database was put back, and not by `vestibule restore`.
+    #[error(transparent)]
+    Displaced(#[from] Displaced),
     /// Outside `--dev` there must be an admin token.
     #[error("no admin token is configured")]
     NoAdminToken,
@@ -70,6 +73,8 @@ const PURGE_EVERY: Duration = Duration::from_secs(30);
 const HEAR_EVERY: Duration = Duration::from_millis(500);
 /// How often it is written which keys were used.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
+/// How often the database is moved forward: one put back by hand that is older than this is noticed.
+const MARK_EVERY: Duration = Duration::from_secs(15);
 /// How often the file of master keys is looked at.
 const LOOK_AT_KEYS_EVERY: Duration = Duration::from_millis(500);
 /// How often uses of sessions are written. Other instances hear of a use this much later, which
@@ -101,7 +106,8 @@ pub async fn serve(
     let rounds = [
         every(PURGE_EVERY, &context, PURGING, |it| purge_all(it).boxed()),
         every(FLUSH_EVERY, &context, FLUSHING, |it| it.key_uses.flush(&it.store).boxed()),
-        every(HEAR_EVERY, &context, HEARING, |it| it.hear_of_signing_keys().boxed()),
+        every(HEAR_EVERY, &context, HEARING, |it| it.hear().boxed()),
+        every(MARK_EVERY, &context, MARKING, |it| it.move_mark().boxed()),
     ];
     let mut server = running.server;
     let failed = tokio::select! {
@@ -184,6 +190,9 @@ pub async fn start(
     store: Store,
     dev: Option<DevCredentials>,
 ) -> Result<Running, ServeError> {
+    if let Some(displaced) = store.displaced(&config.data_dir).await? {
+        return Err(displaced.into());
+    }
     let is_dev = config.dev;
     let token = config.admin_token.as_ref().ok_or(ServeError::NoAdminToken)?;
     let admin_token = KeyHash::of(token.expose_secret());
@@ -204,6 +213,7 @@ pub async fn start(
         outbound: config.outbound,
         webhooks: config.webhooks,
         clients: Arc::new(Clients::new(config.listener.as_ref(), config.trusted_proxies)),
+        data_dir: config.data_dir,
         dev,
     };
     let context = Arc::new(Context::new(parts));
@@ -215,7 +225,8 @@ pub async fn start(
     if let Some(demo) = &context.dev {
         dev::seed(provision, demo, &public_url).await?;
     }
-    context.hear_of_signing_keys().await?;
+    context.move_mark().await?;
+    context.hear().await?;
     let metrics = match config.metrics_bind {
         Some(bind) => Some(show_metrics(bind, &context).await?),
         None => None,
@@ -333,7 +344,8 @@ fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, ServeError> {
 /// What is done in rounds, as the log says it.
 const PURGING: &str = "removing what has expired";
 const FLUSHING: &str = "writing which keys were used";
-const HEARING: &str = "reading signing keys";
+const HEARING: &str = "reading signing keys and fence";
+const MARKING: &str = "moving the mark beside the database";
 const WRITING: &str = "writing uses of sessions";
 
 /// Does `work` round after round for as long as anybody holds the context.

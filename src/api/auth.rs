@@ -212,6 +212,7 @@ impl Context {
         let generation = signer.map(|(generation, _)| *generation);
         note_key(request, found.as_deref(), generation);
         let verified = verified?;
+        signed.pass(self.store.fenced_at(), self.clock.own_now_ms())?;
         let (key, generation) = key.cloned().zip(generation).ok_or(Error::InvalidSignature)?;
         Ok(SignedCaller { key, generation, verified })
     }

@@ -79,6 +79,9 @@ impl From<Error> for Refusal {
                 tracing::error!(cause, "unavailable");
                 Self::new(codes::UNAVAILABLE)
             }
+            Error::Restored { retry_after_s } => Self::new(codes::UNAVAILABLE)
+                .message(RESTORED)
+                .header(http::header::RETRY_AFTER, HeaderValue::from(retry_after_s)),
             Error::Internal(cause) => {
                 tracing::error!(cause, "internal");
                 Self::new(codes::INTERNAL)
@@ -86,6 +89,10 @@ impl From<Error> for Refusal {
         }
     }
 }
+
+/// What the code's own words say is wrong here: the same request is never taken.
+const RESTORED: &str = "The service was restored a moment ago and cannot tell which signatures were \
+                        used. Sign the request anew after the seconds in Retry-After.";
 
 /// The first request is answered or given up within a handler's time; a second is a fair guess.
 fn in_progress() -> Refusal {

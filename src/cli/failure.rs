@@ -8,6 +8,7 @@ use vestibule_runtime::Violation;
 use crate::config::ConfigError;
 use crate::error::{Error, Thing};
 use crate::serve::ServeError;
+use crate::store::Displaced;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HELP: Style = AnsiColor::Cyan.on_default();
@@ -83,6 +84,7 @@ impl From<Error> for Failure {
             Error::Unavailable(_) | Error::Internal(_) => {
                 "check that data directory and database are this service's and writable"
             }
+            Error::Restored { .. } => "wait a few minutes",
             Error::MissingCredentials
             | Error::InvalidApiKey
             | Error::InvalidSignature
@@ -120,6 +122,7 @@ impl From<ServeError> for Failure {
             ServeError::WrongMasterKey => {
                 "configure the key that sealed it, or another --data-dir for a new database"
             }
+            ServeError::Displaced(displaced) => remedy(*displaced),
             ServeError::NoAdminToken => "set admin.token or admin.token_file, or give --dev",
             ServeError::Bind { .. } => "give --bind an address of this machine with a free port",
             ServeError::MetricsBind { .. } => {
@@ -134,6 +137,7 @@ impl From<ServeError> for Failure {
         };
         match error {
             ServeError::WrongMasterKey
+            | ServeError::Displaced(_)
             | ServeError::NoAdminToken
             | ServeError::Bind { .. }
             | ServeError::Tls(_)
@@ -141,6 +145,25 @@ impl From<ServeError> for Failure {
             ServeError::Store(_) | ServeError::Server(_) | ServeError::RequestLog(_) => {
                 Self::refused(error.to_string(), help)
             }
+        }
+    }
+}
+
+impl From<Displaced> for Failure {
+    fn from(displaced: Displaced) -> Self {
+        Self::unusable(displaced.to_string(), remedy(displaced))
+    }
+}
+
+fn remedy(displaced: Displaced) -> &'static str {
+    match displaced {
+        Displaced::Copy(_) => {
+            "put backups in place with `vestibule restore FILE`; `vestibule restore --fence-only` \
+             completes one that is in place already"
+        }
+        Displaced::Behind => {
+            "put the newer one back, or run `vestibule restore --fence-only`, which ends all \
+             sessions of this one"
         }
     }
 }

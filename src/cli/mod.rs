@@ -4,6 +4,7 @@
 //! store as the service; none of them knows HTTP except by the text of a curl line.
 
 mod audit;
+mod backup;
 mod banner;
 pub mod dev;
 mod doctor;
@@ -12,6 +13,7 @@ mod failure;
 mod keys;
 mod listing;
 mod master_key;
+mod restore;
 mod serve;
 mod sessions;
 mod sign;
@@ -59,6 +61,8 @@ enum Command {
     #[command(subcommand)]
     Webhooks(webhooks::Webhooks),
     Doctor(doctor::Doctor),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     #[command(subcommand)]
     Audit(audit::Audit),
     #[command(subcommand)]
@@ -78,6 +82,8 @@ pub fn main() -> ExitCode {
         Command::Tenants(tenants) => tenants.run(),
         Command::Webhooks(webhooks) => webhooks.run(),
         Command::Doctor(doctor) => doctor.run(),
+        Command::Backup(backup) => backup.run(),
+        Command::Restore(restore) => restore.run(),
         Command::Audit(audit) => audit.run(),
         Command::MasterKey(master_key) => master_key.run(),
     };

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use tokio::runtime::Runtime;
 
 use super::Failure;
 use crate::config::{DataAccess, Overrides};
@@ -47,7 +48,24 @@ impl Workplace {
         self,
         work: impl AsyncFnOnce(&Desk) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let DataAccess { database, master_keys, master_key_file, .. } = self.access()?;
+        let access = self.access()?;
+        let data_dir = access.data_dir.clone();
+        Desk::open(access, async |desk| {
+            if let Some(displaced) = desk.store.displaced(&data_dir).await? {
+                return Err(displaced.into());
+            }
+            work(desk).await
+        })
+    }
+}
+
+impl Desk {
+    /// Does `work` on a store, even on one that was put back.
+    pub(super) fn open<T>(
+        access: DataAccess,
+        work: impl AsyncFnOnce(&Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let DataAccess { database, master_keys, master_key_file, .. } = access;
         let shown = database.shown();
         // A mistyped path must not become a second, empty database.
         if let Database::Embedded(data_dir) = &database
@@ -60,14 +78,10 @@ impl Workplace {
             let help = "set VESTIBULE__MASTER_KEYS_FILE or give --config, as for the service";
             Failure::unusable(format!("no master key for {shown} is known"), help)
         })?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|cause| {
-            Failure::refused(format!("no thread can be started ({cause})"), "raise the limits")
-        })?;
-        runtime.block_on(async {
+        runtime()?.block_on(async {
             let store = Store::open(&database).await?;
             let (clock, ids) = (Clock::default(), Ids::default());
-            let desk = Desk { store, clock, ids, master_keys, master_key_file };
+            let desk = Self { store, clock, ids, master_keys, master_key_file };
             let done = match desk.require_fitting_keys().await {
                 Ok(()) => work(&desk).await,
                 Err(failure) => Err(failure),
@@ -76,9 +90,7 @@ impl Workplace {
             done
         })
     }
-}
 
-impl Desk {
     /// Makes things in the name of the command line.
     pub(super) fn provision(&self) -> Provision<'_> {
         let Self { store, clock, ids, master_keys, .. } = self;
@@ -98,4 +110,11 @@ impl Desk {
         let help = "use the master keys that the service of this database runs with";
         Err(Failure::unusable("the master keys do not open this database", help))
     }
+}
+
+/// What a command waits on the database with.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|cause| {
+        Failure::refused(format!("no thread can be started ({cause})"), "raise the limits")
+    })
 }

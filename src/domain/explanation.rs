@@ -82,6 +82,7 @@ pub fn rule_of(error: &Error) -> Option<Rule> {
         | Error::RotationInProgress { .. }
         | Error::TestClockRefused { .. }
         | Error::Unavailable(_)
+        | Error::Restored { .. }
         | Error::IdempotencyInProgress
         | Error::IdempotencyKeyReused
         | Error::Answered(_)

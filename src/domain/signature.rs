@@ -9,6 +9,7 @@ use std::fmt;
 
 use aws_lc_rs::{constant_time, digest, hmac};
 use secrecy::{ExposeSecret as _, SecretString};
+use vestibule_runtime::seconds_up;
 
 use super::hex;
 use crate::error::{Error, Result};
@@ -198,6 +199,28 @@ impl SignedRequest<'_> {
             Some(secret) => Ok(Verified { mac: self.mac, secret, remember_until }),
             None => Err(Error::InvalidSignature),
         }
+    }
+}
+
+impl SignedRequest<'_> {
+    /// Lets it pass a fence at `fence_ms`: what was accepted up to then may be forgotten, and a
+    /// caller whose clock was ahead may have signed for as much later as the window is wide.
+    ///
+    /// # Errors
+    /// `Restored` until the service takes what callers with a right clock sign; then
+    /// `TimestampOutOfWindow`.
+    pub fn pass(&self, fence_ms: i64, now_ms: i64) -> Result<()> {
+        let closed_until = fence_ms.saturating_add(self.window_ms);
+        if self.timestamp_ms > closed_until {
+            return Ok(());
+        }
+        if now_ms <= closed_until {
+            let retry_after_s = seconds_up(closed_until + 1 - now_ms);
+            return Err(Error::Restored { retry_after_s });
+        }
+        let skew_ms = Some(now_ms.saturating_sub(self.timestamp_ms));
+        let server_time_ms = now_ms;
+        Err(Error::TimestampOutOfWindow { server_time_ms, skew_ms, looks_like_seconds: false })
     }
 }
 

