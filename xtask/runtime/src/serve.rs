@@ -330,14 +330,9 @@ async fn guarded<R>(
     handling: impl Future<Output = Result<R, Refusal>> + Send,
     codes: &StandardCodes,
 ) -> Result<R, Refusal> {
-    // A handler holds no state of its own across requests that a panic could leave half-changed.
-    let caught = AssertUnwindSafe(handling).catch_unwind();
-    match tokio::time::timeout(deadline, caught).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(panic)) => {
-            tracing::error!(panic = panic_text(&*panic), "a handler panicked");
-            Err(Refusal::new(codes.internal))
-        }
+    match tokio::time::timeout(deadline, unless_it_panics(handling)).await {
+        Ok(Some(outcome)) => outcome,
+        Ok(None) => Err(Refusal::new(codes.internal)),
         Err(_) => {
             tracing::error!(?deadline, "a handler passed its deadline");
             Err(Refusal::new(codes.unavailable))
@@ -345,7 +340,19 @@ async fn guarded<R>(
     }
 }
 
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+/// What comes of handling; `None`, with a line in the log, when it panics.
+pub(crate) async fn unless_it_panics<T>(handling: impl Future<Output = T>) -> Option<T> {
+    // A handler holds no state of its own across requests that a panic could leave half-changed.
+    match AssertUnwindSafe(handling).catch_unwind().await {
+        Ok(outcome) => Some(outcome),
+        Err(panic) => {
+            tracing::error!(panic = panic_text(&*panic), "a handler panicked");
+            None
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

@@ -3,18 +3,16 @@
 //! A watch that is dropped without an answer tells of a client that has gone: dropshot drops what
 //! nobody waits for.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
 use dropshot::{Body, HttpError, RequestContext};
-use futures::FutureExt as _;
 use http::{HeaderMap, Method, Response, StatusCode};
 use hyper::body::Body as _;
 use tracing::{Instrument as _, Span};
 
 use crate::record::{Asked, CLIENT_GONE, Notes, RequestRecord, method_name};
-use crate::serve::panic_text;
+use crate::serve::unless_it_panics;
 use crate::{Host, OperationInfo, TraceParent};
 
 /// A request that is being answered.
@@ -109,10 +107,10 @@ where
     let (host, request_id) = (Arc::clone(context.context()), context.request_id.clone());
     let (method, headers) = (context.request.method(), context.request.headers());
     let watch = Watch::begin(&host, Route::Path(route), method, headers, &request_id);
-    let handling = AssertUnwindSafe(handle(context).instrument(watch.span.clone()));
-    let answered = handling.catch_unwind().await.unwrap_or_else(|panic| {
-        Err(HttpError::for_internal_error(format!("panicked: {}", panic_text(&*panic))))
-    });
+    let handling = handle(context).instrument(watch.span.clone());
+    let answered = unless_it_panics(handling)
+        .await
+        .unwrap_or_else(|| Err(HttpError::for_internal_error("the handler panicked".into())));
     let response = answered.unwrap_or_else(|error| error.into_response(&request_id));
     watch.finish(None, &response);
     Ok(response)
