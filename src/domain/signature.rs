@@ -200,9 +200,7 @@ impl SignedRequest<'_> {
             None => Err(Error::InvalidSignature),
         }
     }
-}
 
-impl SignedRequest<'_> {
     /// Lets it pass a fence at `fence_ms`: what was accepted up to then may be forgotten, and a
     /// caller whose clock was ahead may have signed for as much later as the window is wide.
     ///

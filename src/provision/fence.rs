@@ -29,18 +29,15 @@ impl Provision<'_> {
         let at = self.store.newest_act().await?.map_or(now, |newest| newest.max(now));
         let taken_at = self.store.copied().await?.and_then(|copied| copied.taken_at);
         self.store.begin_fence(at).await?;
+        let line = self.audit("", "session.revoke", "").with("reason", "restore");
+        let line = AuditEntry { at: now, ..line };
         let (mut sessions, mut after) = (0, Some(String::new()));
         while let Some(behind) = after {
-            let (ids, actor) = (self.ids.clone(), self.actor.to_owned());
+            let (ids, line) = (self.ids.clone(), line.clone());
             let entry = move |tenant: &str| AuditEntry {
                 id: ids.id("aud_"),
                 tenant: tenant.to_owned(),
-                at: now,
-                actor: actor.clone(),
-                action: "session.revoke".to_owned(),
-                target: String::new(),
-                subject: None,
-                detail: serde_json::Map::from_iter([("reason".to_owned(), "restore".into())]),
+                ..line.clone()
             };
             let (ended, next) = self.store.end_before_fence(now, behind, entry).await?;
             (sessions, after) = (sessions + ended, next);

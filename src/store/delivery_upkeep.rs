@@ -60,10 +60,9 @@ const UNSETTLED: &str = "SELECT 1 FROM webhooks WHERE settling = 1 OR state = 'e
 pub(super) const OLD: &str = "SELECT 1 FROM webhook_deliveries \
      WHERE status <> 'pending' AND finished_at < $1 LIMIT 1";
 
-const CROWDED: &str = "SELECT tenant_id, webhook_id FROM \
-     (SELECT tenant_id, webhook_id, SUM(CASE WHEN status = 'pending' THEN 1 ELSE 0 END) AS pending, \
-     SUM(CASE WHEN status = 'pending' THEN 0 ELSE 1 END) AS finished FROM webhook_deliveries \
-     GROUP BY tenant_id, webhook_id) AS counted WHERE pending > $1 OR finished > $1";
+const CROWDED: &str = "SELECT tenant_id, webhook_id FROM webhook_deliveries \
+     GROUP BY tenant_id, webhook_id HAVING COUNT(CASE WHEN status = 'pending' THEN 1 END) > $1 \
+     OR COUNT(CASE WHEN status <> 'pending' THEN 1 END) > $1";
 
 struct Settle {
     now: i64,
@@ -96,7 +95,7 @@ impl Job for Settle {
     }
 
     fn reach(&self) -> Reach<'_> {
-        Reach::Tenants(Vec::new())
+        Reach::NOBODY
     }
 
     fn forget(&self, _: &mut Stale) {}
@@ -166,7 +165,7 @@ impl Job for Purge {
     }
 
     fn reach(&self) -> Reach<'_> {
-        Reach::Tenants(Vec::new())
+        Reach::NOBODY
     }
 
     fn forget(&self, _: &mut Stale) {}

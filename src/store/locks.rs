@@ -12,7 +12,7 @@ use aws_lc_rs::digest;
 pub(super) enum Reach<'a> {
     /// Those of every tenant: it waits for all writes, and all wait for it.
     Everything,
-    /// Those of some tenants; of none when each of its statements decides by itself.
+    /// Those of some tenants.
     Tenants(Vec<&'a str>),
     /// Those that writes of the same work share, of whatever tenant.
     Work(&'static str),
@@ -27,6 +27,9 @@ pub(super) struct Locks {
 }
 
 impl<'a> Reach<'a> {
+    /// Nobody's: each of its statements decides by itself.
+    pub(super) const NOBODY: Self = Self::Tenants(Vec::new());
+
     /// The rows of one tenant.
     pub(super) fn tenant(id: &'a str) -> Self {
         Self::Tenants(vec![id])
@@ -43,7 +46,7 @@ impl Locks {
         }
     }
 
-    /// Adds a tenant; whether it was out of reach.
+    /// Adds a tenant; its key when it was out of reach.
     pub(super) fn widen(&mut self, tenant: &str) -> Option<i64> {
         let key = tenant_key(tenant);
         (!self.is_everything && self.keys.insert(key)).then_some(key)

@@ -54,7 +54,7 @@ impl Job for RememberKeyCheck {
     }
 
     fn reach(&self) -> Reach<'_> {
-        Reach::Tenants(Vec::new())
+        Reach::NOBODY
     }
 
     fn forget(&self, _: &mut Stale) {}
@@ -71,7 +71,7 @@ impl Job for Nothing {
     }
 
     fn reach(&self) -> Reach<'_> {
-        Reach::Tenants(Vec::new())
+        Reach::NOBODY
     }
 
     fn forget(&self, _: &mut Stale) {}

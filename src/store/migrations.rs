@@ -3,7 +3,9 @@
 //! Knows no table and no text: each driver has its own list.
 
 use sqlx::SqlSafeStr as _;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+
+use crate::error::Error;
 
 /// A migration's version, name and text. Applied ones are never edited.
 pub(super) type Known = (i64, &'static str, &'static str);
@@ -28,11 +30,19 @@ impl Migrations {
     }
 }
 
-/// What applies them, in their order.
+/// What applies them, in their order. To be run by `run_direct`: the future of `run` is `Send` for no
+/// lifetime that a spawned task could have.
 pub(super) fn migrator(known: &[Known]) -> Migrator {
     let migrations = known.iter().map(|(version, name, sql)| {
         let (name, sql) = ((*name).into(), sql.into_sql_str());
         Migration::new(*version, name, MigrationType::Simple, sql, false)
     });
     Migrator::with_migrations(migrations.collect())
+}
+
+/// Why they were not applied.
+pub(super) fn failed(error: MigrateError) -> Error {
+    Error::Internal(format!(
+        "the database cannot be migrated: {error}; it may belong to a newer release"
+    ))
 }

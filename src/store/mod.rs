@@ -128,15 +128,24 @@ impl Store {
             Database::Embedded(data_dir) => sqlite::open(data_dir, queued.clone()).await?,
             Database::Postgres(at) => postgres::open(at, queued.clone()).await?,
         };
+        let mut store = Self::on(conn, readers, queued).await?;
+        if let Database::Postgres(at) = database {
+            store.listener = postgres::listen(at, store.caches.clone())?.map(Arc::new);
+        }
+        Ok(store)
+    }
+
+    /// A store on connections that were made; it listens to nobody.
+    async fn on(
+        conn: engine::Connection,
+        readers: engine::Readers,
+        queued: Arc<Notify>,
+    ) -> Result<Self> {
         let caches = Arc::new(cache::Caches::new());
-        let listener = match database {
-            Database::Embedded(_) => None,
-            Database::Postgres(at) => postgres::listen(at, caches.clone())?.map(Arc::new),
-        };
         let writer = writer::Queue::start(conn, caches.clone());
         audit::adopt(&readers, &writer).await?;
         let (uses, exceeded, fence) = Default::default();
-        let store = Self { readers, writer, caches, listener, queued, uses, exceeded, fence };
+        let store = Self { readers, writer, caches, listener: None, queued, uses, exceeded, fence };
         store.hear_of_fence().await?;
         Ok(store)
     }

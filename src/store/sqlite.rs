@@ -226,12 +226,7 @@ impl Writer {
 
     async fn migrate(&mut self, known: &[Known]) -> Result<()> {
         let migrator = migrations::migrator(known);
-        // Not `run`: its future is `Send` for no lifetime that a spawned task could have.
-        migrator.run_direct(None, &mut self.conn, false).await.map_err(|error| {
-            Error::Internal(format!(
-                "the database cannot be migrated: {error}; it may belong to a newer release"
-            ))
-        })
+        migrator.run_direct(None, &mut self.conn, false).await.map_err(migrations::failed)
     }
 }
 

@@ -125,8 +125,8 @@ impl Queue {
         heard.await.map_err(|_| interrupted())?
     }
 
-    /// Takes what was overwritten out of the files, behind what is queued; false when a reader
-    /// still needs it, and the next checkpoint does it.
+    /// Takes what was overwritten out of the files, behind what is queued; false when that has to
+    /// wait, as [`Connection::checkpoint`] says.
     pub(super) async fn checkpoint(&self) -> Result<bool> {
         let (answer, heard) = oneshot::channel();
         self.send(Message::Checkpoint(answer)).await?;
@@ -371,10 +371,12 @@ impl Batch {
         audit::write(conn).await?;
         self.stale = Stale::default();
         self.jobs.iter().for_each(|job| job.forget(&mut self.stale));
-        match self.stale.told() {
-            Some(text) => conn.tell(&text).await,
-            None => Ok(()),
+        if conn.is_shared()
+            && let Some(text) = self.stale.told()
+        {
+            conn.tell(&text).await?;
         }
+        Ok(())
     }
 
     fn settle(self, caches: &Caches) {

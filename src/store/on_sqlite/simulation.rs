@@ -18,7 +18,7 @@ use super::tests::{audit, furnished, iframe_key};
 use crate::domain::limits::{Limits, LimitsChange};
 use crate::store::Store;
 use crate::store::weather::{Fate, Weather};
-use crate::store::{audit as chains, cache, engine, sqlite, writer};
+use crate::store::{engine, sqlite};
 use ask::{Ask, ask};
 use model::{HOUR_MS, Model};
 
@@ -169,11 +169,7 @@ async fn open(place: &Place, weather: Arc<Weather>) -> Store {
     let opened = sqlite::open(place.path(), Arc::clone(&queued)).await;
     let (mut conn, readers): (engine::Connection, _) = opened.expect("opens");
     conn.weather = Some(weather);
-    let caches = Arc::new(cache::Caches::new());
-    let writer = writer::Queue::start(conn, caches.clone());
-    chains::adopt(&readers, &writer).await.expect("opens");
-    let (uses, exceeded, fence) = Default::default();
-    Store { readers, writer, caches, listener: None, queued, uses, exceeded, fence }
+    Store::on(conn, readers, queued).await.expect("opens")
 }
 
 fn kept_seeds() -> impl Iterator<Item = u64> {

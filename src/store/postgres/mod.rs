@@ -279,15 +279,10 @@ async fn migrate_by(conn: &mut PgConnection) -> Result<()> {
     sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *transaction).await.map_err(failure)?;
     let mut migrator = migrations::migrator(MIGRATIONS);
     migrator.set_locking(false);
-    // Not `run`: its future is `Send` for no lifetime that a spawned task could have.
     // Its statements have names, which would stay with the server's connection and meet those of the
     // next client that a pooler gives it to.
     transaction.execute(sqlx::raw_sql(NAMELESS)).await.map_err(failure)?;
-    migrator.run_direct(None, &mut *transaction, false).await.map_err(|error| {
-        Error::Internal(format!(
-            "the database cannot be migrated: {error}; it may belong to a newer release"
-        ))
-    })?;
+    migrator.run_direct(None, &mut *transaction, false).await.map_err(migrations::failed)?;
     transaction.execute(sqlx::raw_sql(NAMELESS)).await.map_err(failure)?;
     Ok(transaction.commit().await.map_err(failure)?)
 }
