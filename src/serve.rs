@@ -383,29 +383,17 @@ async fn keep_sealed(context: Arc<Context>, key_file: Option<PathBuf>) {
 /// Seals anew until nothing is left, and again whenever the keys have `changed`.
 async fn keep_resealing(context: &Context, changed: &Notify) {
     loop {
-        let sealed = tokio::select! {
-            sealed = context.resealer().run() => sealed,
-            () = changed.notified() => continue,
-        };
-        let again = match sealed {
-            Ok(()) => None,
-            Err(error) => {
+        let sealing = async {
+            while let Err(error) = context.resealer().run().await {
                 tracing::warn!(%error, "sealing anew stopped; it goes on in a while");
-                Some(PURGE_EVERY)
+                tokio::time::sleep(PURGE_EVERY).await;
             }
+            std::future::pending().await
         };
         tokio::select! {
             () = changed.notified() => {}
-            () = sleep_or_wait(again) => {}
+            () = sealing => {}
         }
-    }
-}
-
-/// Over after `time`; never without one.
-async fn sleep_or_wait(time: Option<Duration>) {
-    match time {
-        Some(time) => tokio::time::sleep(time).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -13,6 +13,7 @@ use tempfile::NamedTempFile;
 use super::listing::time;
 use super::workplace::{Workplace, runtime};
 use super::{Failure, print_json, print_line};
+use crate::config::directory_of;
 use crate::context::Clock;
 use crate::domain::database::Database;
 use crate::domain::sealing::MasterKeys;
@@ -74,14 +75,10 @@ fn beside(file: &Path) -> Result<NamedTempFile, Failure> {
     if file.exists() {
         return Err(is_there(file));
     }
-    NamedTempFile::with_prefix_in(".vestibule-backup-", parent(file)).map_err(|cause| {
-        let problem = format!("{} cannot be written ({cause})", parent(file).display());
+    NamedTempFile::with_prefix_in(".vestibule-backup-", directory_of(file)).map_err(|cause| {
+        let problem = format!("{} cannot be written ({cause})", directory_of(file).display());
         Failure::unusable(problem, "give a file in a directory that this user may write")
     })
-}
-
-fn parent(file: &Path) -> &Path {
-    file.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn is_there(file: &Path) -> Failure {
@@ -123,7 +120,7 @@ fn keep(copy: NamedTempFile, file: &Path) -> Result<u64, Failure> {
         ErrorKind::AlreadyExists => is_there(file),
         _ => unwritten(error.error),
     })?;
-    File::open(parent(file)).and_then(|dir| dir.sync_all()).map_err(unwritten)?;
+    File::open(directory_of(file)).and_then(|dir| dir.sync_all()).map_err(unwritten)?;
     Ok(kept.metadata().map_err(unwritten)?.len())
 }
 

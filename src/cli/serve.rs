@@ -27,8 +27,8 @@ const NEXT_PORTS: u16 = 100;
 /// Every setting of the file can be given as a variable: limits.redeem_per_minute is
 /// VESTIBULE__LIMITS__REDEEM_PER_MINUTE. A flag wins over the environment, the environment over
 /// the file. Secrets can stand in files of mode 0600: master_keys_file, admin.token_file,
-/// database.url_file, database.listen_url_file, VESTIBULE__MASTER_KEYS_FILE, VESTIBULE__ADMIN__TOKEN_FILE,
-/// VESTIBULE__DATABASE__URL_FILE.
+/// database.url_file, database.listen_url_file; as variables VESTIBULE__MASTER_KEYS_FILE,
+/// VESTIBULE__ADMIN__TOKEN_FILE, VESTIBULE__DATABASE__URL_FILE.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Settings and defaults:

@@ -45,8 +45,12 @@ pub fn read_private(place: &str, path: &Path) -> Result<String, ConfigError> {
 pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
     let fresh = write_beside(path, text)?;
     std::fs::rename(&fresh, path)?;
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(directory_of(path))?.sync_all()
+}
+
+/// Where a file lies, also when its path is a name alone.
+pub fn directory_of(file: &Path) -> &Path {
+    file.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The master key of a data directory, created there when it is missing.

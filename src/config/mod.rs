@@ -29,7 +29,7 @@ use crate::net::{Guard, TrustedProxies};
 use layers::{Layers, Setting};
 use outgoing::networks;
 
-pub use key_file::{read_private, write_private};
+pub use key_file::{directory_of, read_private, write_private};
 pub use key_list::{add_last, keep_first, move_first, read_master_keys};
 pub use outgoing::Webhooks;
 pub use telemetry::{Otlp, RequestLogBounds};
