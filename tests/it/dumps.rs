@@ -4,13 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use reqwest::{Client, Method};
-use serde_json::json;
-use vestibule::cli::dev::TenantCredentials;
+use reqwest::Client;
 
 use crate::cli::{self, Ended};
+use crate::durability::Signed;
 use crate::process::Process;
-use crate::requests::{Answer, fresh_timestamp, get, now_ms, send_with, signed};
+use crate::requests::{fresh_timestamp, get, now_ms};
 use crate::tools;
 
 const ADDRESS: &str = "VESTIBULE__DATABASE__URL";
@@ -58,27 +57,6 @@ fn run(data: &Path, address: &str, arguments: &[&str]) -> Ended {
     cli::run(data, "", &[(ADDRESS, address)], &arguments)
 }
 
-struct Signed {
-    headers: [(&'static str, String); 3],
-    body: Vec<u8>,
-}
-
-impl Signed {
-    fn new(tenant: &TenantCredentials, at: i64) -> Self {
-        let employee = &tenant.embed.employee_id;
-        let body = json!({ "employeeId": employee, "capabilities": ["showChatsList"] });
-        let body = body.to_string().into_bytes();
-        let headers = signed(&tenant.embed.key, &tenant.embed.secret, at, &body);
-        Self { headers, body }
-    }
-
-    async fn send(&self, process: &Process) -> Answer {
-        let headers = self.headers.each_ref().map(|(name, value)| (*name, value.as_str()));
-        let url = format!("{}/v1/embed/sessions", process.base_url);
-        send_with(&Client::new(), Method::POST, &url, &headers, Some(self.body.clone())).await
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dump_that_was_put_back_is_served_behind_a_fence_alone() {
     let outer = tempfile::tempdir().expect("a temporary directory");
@@ -88,16 +66,16 @@ async fn a_dump_that_was_put_back_is_served_behind_a_fence_alone() {
     let [lost, put_back] = [0, 1].map(|at| databases.address(at));
     let process = Process::start_with(&data, 0, &[(ADDRESS, &lost)]);
     let (port, tenant) = (process.port(), process.demo.demo.clone());
-    let first = Signed::new(&tenant, fresh_timestamp());
-    let opened = first.send(&process).await;
+    let first = Signed::new(&tenant, 0, fresh_timestamp());
+    let opened = first.send(&Client::new(), &process.base_url).await;
     assert_eq!(opened.status, 201, "{}", opened.text);
     let token = opened.body["data"]["embedToken"].as_str().expect("a token").to_owned();
     let file = dump.to_str().expect("UTF-8");
     tool("pg_dump", &["--format=custom", "--file", file, "--dbname", &lost]);
     assert!(process.terminate().success());
     let process = Process::start_with(&data, port, &[(ADDRESS, &lost)]);
-    let second = Signed::new(&tenant, fresh_timestamp());
-    assert_eq!(second.send(&process).await.status, 201);
+    let second = Signed::new(&tenant, 0, fresh_timestamp());
+    assert_eq!(second.send(&Client::new(), &process.base_url).await.status, 201);
     assert!(process.terminate().success());
 
     tool("pg_restore", &["--exit-on-error", "--dbname", &put_back, file]);
@@ -114,13 +92,13 @@ async fn a_dump_that_was_put_back_is_served_behind_a_fence_alone() {
 
     let process = Process::start_with(&data, port, &[(ADDRESS, &put_back)]);
     for signed in [&second, &first] {
-        signed.send(&process).await.refused(503, "unavailable");
+        signed.send(&Client::new(), &process.base_url).await.refused(503, "unavailable");
     }
     let read = get(&format!("{}/v1/embed/session", process.base_url), &token).await;
     read.refused(401, "token_revoked");
     // As by a clock that is ahead: beyond anything that may have been signed before the fence.
-    let ahead = Signed::new(&tenant, now_ms() + 300_000);
-    let opened = ahead.send(&process).await;
+    let ahead = Signed::new(&tenant, 0, now_ms() + 300_000);
+    let opened = ahead.send(&Client::new(), &process.base_url).await;
     assert_eq!(opened.status, 201, "{}", opened.text);
     assert_eq!(run(&data, &put_back, &["audit", "verify"]).code, 0);
     assert!(process.terminate().success());

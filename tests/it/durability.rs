@@ -21,7 +21,7 @@ async fn of_two_hundred_copies_of_a_signed_request_one_opens_a_session() {
     let data = tempfile::tempdir().expect("a temporary directory");
     let process = Process::start(data.path(), 0);
     let port = process.port();
-    let copy = Signed::new(&process.demo.demo, 0);
+    let copy = Signed::new(&process.demo.demo, 0, now_ms());
     let answers = send_copies(&process.base_url, &copy, COPIES).await;
     let opened = answers.iter().filter(|answer| answer.status == 201).count();
     let replayed = answers.iter().filter(|answer| is_replay(answer)).count();
@@ -63,34 +63,37 @@ async fn sessions_acknowledged_before_sigkill_are_there_after_it() {
     }
 }
 
-/// A signed request as it can be sent again and again.
-struct Signed {
+/// A signed request for an embed session, as it can be sent again and again.
+pub struct Signed {
     headers: [(&'static str, String); 3],
     body: Vec<u8>,
 }
 
 impl Signed {
-    fn new(tenant: &TenantCredentials, number: usize) -> Self {
+    /// For the employee of this number, signed `at` milliseconds since 1970.
+    pub fn new(tenant: &TenantCredentials, number: usize, at: i64) -> Self {
         let employee = format!("{number:024x}");
         let body = json!({ "employeeId": employee, "capabilities": ["showChatsList"] });
         let body = body.to_string().into_bytes();
-        let headers = signed(&tenant.embed.key, &tenant.embed.secret, now_ms(), &body);
+        let headers = signed(&tenant.embed.key, &tenant.embed.secret, at, &body);
         Self { headers, body }
     }
 
-    async fn send(&self, http: &Client, base_url: &str) -> Answer {
+    pub async fn send(&self, http: &Client, base_url: &str) -> Answer {
         let headers = self.headers.each_ref().map(|(name, value)| (*name, value.as_str()));
         let url = format!("{base_url}/v1/embed/sessions");
         send_with(http, Method::POST, &url, &headers, Some(self.body.clone())).await
     }
 }
 
+/// Sends one request so many times at once.
 async fn send_copies(base_url: &str, copy: &Signed, count: usize) -> Vec<Answer> {
     let http = Client::new();
     futures::future::join_all((0..count).map(|_| copy.send(&http, base_url))).await
 }
 
-fn is_replay(answer: &Answer) -> bool {
+/// Whether a request was refused because its signature had been used.
+pub fn is_replay(answer: &Answer) -> bool {
     answer.status == 401 && answer.code() == "signature_replayed"
 }
 
@@ -152,7 +155,7 @@ async fn open(
     let text = |value: &Value| value.as_str().expect("the answer is whole").to_owned();
     Some(match number % 3 {
         0 => {
-            let signed = Signed::new(tenant, number);
+            let signed = Signed::new(tenant, number, now_ms());
             let headers = signed.headers.each_ref().map(|(name, value)| (*name, value.clone()));
             let body = signed.body.clone();
             let answer = post(http, base_url, "/v1/embed/sessions", &headers, body).await?;

@@ -3,13 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::Method;
 use serde_json::json;
 
 use crate::callers::text;
+use crate::durability::{Signed, is_replay};
 use crate::keyring::set_key;
-use crate::lifecycle::{Backend, EMPLOYEE};
-use crate::requests::{Answer, get, now_ms, send_with, signed};
+use crate::lifecycle::Backend;
+use crate::requests::{get, now_ms};
 use crate::service::Service;
 
 /// The status of a read with a token of the embed surface.
@@ -124,23 +124,13 @@ async fn a_session_in_use_on_one_instance_does_not_end_on_the_other() {
 async fn of_two_hundred_copies_at_two_instances_one_opens_a_session_also_after_a_restart() {
     let here = Service::start(|_| {});
     let there = Service::beside(&here);
-    let embed = &here.demo.demo.embed;
-    let body = json!({ "employeeId": EMPLOYEE, "capabilities": ["showChatsList"] }).to_string();
-    let headers = signed(&embed.key, &embed.secret, now_ms(), body.as_bytes());
+    let copy = Signed::new(&here.demo.demo, 0, now_ms());
     let http = reqwest::Client::new();
     let copies = async |services: &[&Service], count: usize| {
-        let one = |at: usize| {
-            let url = services[at % services.len()].url("/v1/embed/sessions");
-            let (http, headers, body) = (&http, &headers, body.clone().into_bytes());
-            async move {
-                let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
-                send_with(http, Method::POST, &url, &headers, Some(body)).await
-            }
-        };
+        let one = |at: usize| copy.send(&http, &services[at % services.len()].base_url);
         let answers = futures::future::join_all((0..count).map(one)).await;
-        let replayed = |it: &&Answer| it.status == 401 && it.code() == "signature_replayed";
         let opened = answers.iter().filter(|it| it.status == 201).count();
-        (opened, answers.iter().filter(replayed).count())
+        (opened, answers.iter().filter(|it| is_replay(it)).count())
     };
     assert_eq!(copies(&[&here, &there], 200).await, (1, 199));
     // The one that is started anew knows nothing but what is written.

@@ -16,7 +16,7 @@ use vestibule_cluster::{Cluster, Ending};
 use crate::engine::at_address;
 use crate::instances::{ELSEWHERE, last_let_in, reads};
 use crate::lifecycle::{Backend, Opened};
-use crate::requests::Answer;
+use crate::requests::{Answer, open_iframe};
 use crate::service::Service;
 use crate::tools::initdb;
 
@@ -54,9 +54,7 @@ pub async fn recovery(backend: &Backend<'_>) -> (Duration, Vec<Answer>) {
 async fn try_open(backend: &Backend<'_>) -> Answer {
     let tenant = &backend.tenant;
     let body = serde_json::json!({ "uid": "user-1", "srcs": tenant.iframe.source_ids });
-    let key = format!("Bearer {}", tenant.iframe.api_key);
-    let url = backend.service.url("/api/v1/iframe/create");
-    crate::requests::post(&url, &[("authorization", &key)], &body).await
+    open_iframe(&backend.service.base_url, tenant, &body).await
 }
 
 /// What was acknowledged is all there.

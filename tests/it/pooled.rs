@@ -18,7 +18,7 @@ use crate::tools::pgbouncer;
 /// Fewer than one instance would have of its own.
 const CONNECTIONS: u32 = 3;
 
-/// Two instances behind one pooler; `listen_url` is where the first one hears of the other.
+/// Two instances behind one pooler.
 struct Pooled {
     here: Service,
     there: Service,
@@ -27,6 +27,7 @@ struct Pooled {
 }
 
 impl Pooled {
+    /// With `hears`, both listen to the server past the pooler.
     fn start(hears: bool) -> Self {
         let cluster = cluster();
         let pooler = Pooler::start(&pgbouncer(), &cluster, CONNECTIONS).expect("it starts");

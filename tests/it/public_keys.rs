@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use vestibule::domain::token::Audience;
 
 use crate::callers::{admin, text};
-use crate::engine::laid_open;
+use crate::engine::{is_postgres, laid_open};
 use crate::keyring::{demo_tenant, make_key, make_tenant, members, open_demo, open_with, read_jwt};
 use crate::keyring::{revoke_tenant, with_claims};
 use crate::requests::{Answer, get, send};
@@ -234,6 +234,8 @@ async fn no_seed_is_published_stored_or_logged() {
     }
     let holds = |text: &[u8], part: &[u8]| text.windows(part.len()).any(|it| it == part);
     let (mut searched, mut names_tenant) = (0, false);
+    // Rows of PostgreSQL take less room than the pages of a file.
+    let least = if is_postgres() { 10_000 } else { 100_000 };
     laid_open(service.data(), &[]);
     for file in std::fs::read_dir(service.data()).expect("it is there") {
         let bytes = std::fs::read(file.expect("an entry").path()).unwrap_or_default();
@@ -241,7 +243,7 @@ async fn no_seed_is_published_stored_or_logged() {
         assert!(!secrets.iter().any(|secret| holds(&bytes, secret)), "a seed is stored");
         searched += bytes.len();
     }
-    assert!(names_tenant && searched > 10_000, "the search finds what is there: {searched} bytes");
+    assert!(names_tenant && searched > least, "the search finds what is there: {searched} bytes");
     assert!(!secrets.iter().any(|secret| holds(shown.as_bytes(), secret)), "{shown}");
 }
 

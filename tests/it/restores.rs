@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use vestibule::cli::dev::TenantCredentials;
 
 use crate::cli::Desk;
+use crate::durability::Signed;
 use crate::process::Process;
-use crate::requests::{Answer, fresh_timestamp, now_ms, open_chat, open_iframe, send_with, signed};
+use crate::requests::{Answer, fresh_timestamp, now_ms, open_chat, open_iframe, send_with};
 
 const CLIENTS: usize = 8;
 /// Sessions that are open before the backup, and that are opened after it.
@@ -96,7 +97,8 @@ async fn nothing_lost_comes_back_to_life_and_nothing_backed_up_is_missing() {
     assert!(fresh.len() >= 3 && fresh.is_disjoint(&known), "no id is used twice: {fresh:?}");
     assert!(process.terminate().success());
     let process = Process::start(&data, port);
-    opened.iter().find_map(Opened::signed).expect("an embed session").require_unusable(&base).await;
+    let signed = opened.iter().find_map(|it| it.signed.as_ref()).expect("an embed session");
+    require_unusable(signed, &base).await;
     assert!(process.terminate().success());
 }
 
@@ -246,32 +248,9 @@ fn ms(time: &str) -> i64 {
     chrono::DateTime::parse_from_rfc3339(time).expect("a time").timestamp_millis()
 }
 
-#[derive(Clone)]
-struct Signed {
-    headers: [(&'static str, String); 3],
-    body: Vec<u8>,
-}
-
-impl Signed {
-    fn new(tenant: &TenantCredentials, number: usize, at: i64) -> Self {
-        let employee = format!("{number:024x}");
-        let body = json!({ "employeeId": employee, "capabilities": ["showChatsList"] });
-        let body = body.to_string().into_bytes();
-        let headers = signed(&tenant.embed.key, &tenant.embed.secret, at, &body);
-        Self { headers, body }
-    }
-
-    async fn send(&self, http: &Client, base_url: &str) -> Answer {
-        let headers = self.headers.each_ref().map(|(name, value)| (*name, value.as_str()));
-        let url = format!("{base_url}/v1/embed/sessions");
-        send_with(http, Method::POST, &url, &headers, Some(self.body.clone())).await
-    }
-
-    /// Refused, whether its use is remembered or not.
-    async fn require_unusable(&self, base_url: &str) {
-        let refused = self.send(&Client::new(), base_url).await;
-        refused.refused(503, "unavailable");
-    }
+/// Refused, whether its use is remembered or not.
+async fn require_unusable(signed: &Signed, base_url: &str) {
+    signed.send(&Client::new(), base_url).await.refused(503, "unavailable");
 }
 
 /// A session that was acknowledged.
@@ -284,10 +263,6 @@ struct Opened {
 }
 
 impl Opened {
-    fn signed(&self) -> Option<&Signed> {
-        self.signed.as_ref()
-    }
-
     async fn require_dead(&self, http: &Client, base: &str) {
         let bearer = format!("Bearer {}", self.token);
         let mut headers = vec![("authorization", bearer.as_str())];
@@ -296,7 +271,7 @@ impl Opened {
         let read = send_with(http, Method::GET, &url, &headers, None).await;
         read.refused(401, "token_revoked");
         if let Some(signed) = &self.signed {
-            signed.require_unusable(base).await;
+            require_unusable(signed, base).await;
         }
     }
 }
