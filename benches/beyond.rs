@@ -72,7 +72,7 @@ fn by_tenant(desk: &Desk) {
 
 /// The tables of sessions and of used signatures by time, beside plain ones with the same rows.
 fn by_time(desk: &Desk) {
-    desk.sql(TABLES);
+    desk.sql(&(tables("plain") + TIMED));
     for hour in 0..HOURS {
         let [from, to] = [hour, hour + 1].map(|hour| NOW + hour * HOUR);
         let [first, last] = [from, to].map(id_at);
@@ -152,7 +152,7 @@ fn slices(until: i64) -> Vec<String> {
 /// Commits of many openings at once, as the writer makes them: locks, used signatures, sessions, the
 /// end of the tenant's chain and its entries.
 fn openings(desk: &Desk) {
-    desk.sql(TABLES_OF_OPENINGS);
+    desk.sql(&(tables("new") + OF_OPENINGS));
     println!(
         "openings: {SECONDS} s each, synchronous_commit = {}",
         desk.sql("SHOW synchronous_commit").trim()
@@ -179,7 +179,7 @@ fn openings(desk: &Desk) {
 fn two_databases(desk: &Desk) {
     let second = Cluster::start(&initdb()).expect("a cluster starts");
     let other = Desk { programs: programs(), url: second.url("postgres") };
-    other.sql(TABLES_OF_OPENINGS);
+    other.sql(&(tables("new") + OF_OPENINGS));
     let script = transaction(32);
     let alone = desk.load(&script, 2) * 32.0;
     let rates = std::thread::scope(|scope| {
@@ -296,10 +296,11 @@ fn transaction(size: u32) -> String {
     )
 }
 
-/// The same columns and indexes in both kinds. By time, a session's id leads to its part: no other
-/// part is looked at, and none of them needs an index that spans all.
-const TABLES: &str = r#"
-CREATE TABLE plain_sessions (
+/// Sessions and used signatures of a kind, with the indexes that all kinds have.
+fn tables(kind: &str) -> String {
+    format!(
+        r#"
+CREATE TABLE {kind}_sessions (
     tenant_id TEXT COLLATE "C" NOT NULL, session_id TEXT COLLATE "C" NOT NULL,
     key_id TEXT COLLATE "C" NOT NULL, key_generation BIGINT NOT NULL,
     token_id TEXT COLLATE "C" NOT NULL, surface TEXT COLLATE "C" NOT NULL,
@@ -307,37 +308,30 @@ CREATE TABLE plain_sessions (
     expires_at BIGINT NOT NULL, granted TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (tenant_id, session_id)
 );
-CREATE INDEX ON plain_sessions (expires_at, session_id);
-CREATE INDEX ON plain_sessions (tenant_id, subject, session_id) WHERE subject IS NOT NULL;
-CREATE TABLE plain_replays (
+CREATE INDEX ON {kind}_sessions (tenant_id, subject, session_id) WHERE subject IS NOT NULL;
+CREATE TABLE {kind}_replays (
     tenant_id TEXT COLLATE "C" NOT NULL, key_id TEXT COLLATE "C" NOT NULL, mac BYTEA NOT NULL,
     session_id TEXT COLLATE "C" NOT NULL, expires_at BIGINT NOT NULL,
     PRIMARY KEY (tenant_id, key_id, expires_at, mac)
 );
-CREATE INDEX ON plain_replays (expires_at);
+CREATE INDEX ON {kind}_replays (expires_at);
+"#
+    )
+}
+
+/// The same columns and indexes by time: a session's id leads to its part, no other part is looked
+/// at, and none of them needs an index that spans all.
+const TIMED: &str = "
+CREATE INDEX ON plain_sessions (expires_at, session_id);
 CREATE TABLE timed_sessions (LIKE plain_sessions INCLUDING ALL) PARTITION BY RANGE (session_id);
 CREATE TABLE timed_replays (LIKE plain_replays INCLUDING ALL) PARTITION BY RANGE (expires_at);
-"#;
+";
 
-const TABLES_OF_OPENINGS: &str = r#"
-CREATE TABLE new_sessions (
-    tenant_id TEXT COLLATE "C" NOT NULL, session_id TEXT COLLATE "C" NOT NULL,
-    key_id TEXT COLLATE "C" NOT NULL, key_generation BIGINT NOT NULL,
-    token_id TEXT COLLATE "C" NOT NULL, surface TEXT COLLATE "C" NOT NULL,
-    subject TEXT COLLATE "C", issued_at BIGINT NOT NULL, ttl_s BIGINT NOT NULL,
-    expires_at BIGINT NOT NULL, granted TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (tenant_id, session_id)
-);
+/// What an opening writes besides, and the indexes that the service has today.
+const OF_OPENINGS: &str = r#"
 CREATE UNIQUE INDEX ON new_sessions (session_id);
 CREATE INDEX ON new_sessions (expires_at);
 CREATE INDEX ON new_sessions (key_id, session_id);
-CREATE INDEX ON new_sessions (tenant_id, subject, session_id) WHERE subject IS NOT NULL;
-CREATE TABLE new_replays (
-    tenant_id TEXT COLLATE "C" NOT NULL, key_id TEXT COLLATE "C" NOT NULL, mac BYTEA NOT NULL,
-    session_id TEXT COLLATE "C" NOT NULL, expires_at BIGINT NOT NULL,
-    PRIMARY KEY (tenant_id, key_id, expires_at, mac)
-);
-CREATE INDEX ON new_replays (expires_at);
 CREATE TABLE new_chains (
     tenant_id TEXT COLLATE "C" NOT NULL PRIMARY KEY, sequence BIGINT NOT NULL, hash BYTEA NOT NULL
 );

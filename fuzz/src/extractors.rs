@@ -20,11 +20,11 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 /// Reads the first line as the operation, the second as path and query, then headers up to an empty
 /// line; what follows is the body.
 pub fn extractors(data: &[u8]) {
-    let [id, rest] = pieces(data);
+    let [id, target, rest] = pieces(data);
     let Some((operation, read)) = READERS.iter().find(|(it, _)| it.id.as_bytes() == id) else {
         return;
     };
-    let Some(request) = request(operation, rest) else { return };
+    let Some(request) = request(operation, target, rest) else { return };
     let limits = BodyLimits::new(Duration::from_secs(60), 1024 * 1024);
     let outcome = RUNTIME.block_on(async {
         read(Received::of(operation, request, &limits, &codes::STANDARD).await?)
@@ -35,18 +35,14 @@ pub fn extractors(data: &[u8]) {
 }
 
 /// `None` for what hyper would not have let in.
-fn request(operation: &OperationInfo, rest: &[u8]) -> Option<Request<Body>> {
-    let mut lines = rest.splitn(2, |byte| *byte == b'\n');
-    let target = std::str::from_utf8(lines.next()?).ok()?;
-    let uri: Uri = target.parse().ok().filter(|uri: &Uri| uri.path().starts_with('/'))?;
+fn request(operation: &OperationInfo, target: &[u8], mut rest: &[u8]) -> Option<Request<Body>> {
+    let uri: Uri = std::str::from_utf8(target).ok()?.parse().ok()?;
     let mut request = Request::new(());
     *request.method_mut() = operation.method.clone();
-    *request.uri_mut() = uri;
-    let mut rest = lines.next().unwrap_or_default();
+    *request.uri_mut() = Some(uri).filter(|uri| uri.path().starts_with('/'))?;
     while !rest.is_empty() {
-        let (line, after) =
-            rest.split_at(rest.iter().position(|it| *it == b'\n').unwrap_or(rest.len()));
-        rest = after.get(1..).unwrap_or_default();
+        let [line, after] = pieces(rest);
+        rest = after;
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { break };
         let name = HeaderName::from_bytes(&line[..colon]).ok()?;
         let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?;
