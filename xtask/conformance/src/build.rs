@@ -1,7 +1,6 @@
 //! From a recipe to a request: parameters, body, proof of the caller, in this order, since a
 //! proof may cover the body.
 
-use std::cell::RefCell;
 use std::sync::PoisonError;
 
 use bytes::BufMut as _;
@@ -18,7 +17,7 @@ use crate::recipe::{Content, Flaw, Form, Given, Other, Proof, Recipe};
 use crate::request::{ESCAPED, Request, Signed};
 use crate::sign::{Covered, sign, sign_whole};
 use crate::subject::can_travel;
-use crate::world::{self, Built, GIVEN, Trouble, World};
+use crate::world::{self, Built, Trouble, World};
 
 /// Stands for the deployment's own origin in a header.
 pub const OWN_ORIGIN: &str = "{own origin}";
@@ -32,7 +31,7 @@ impl World {
         if self.is_kept_together() {
             return self.made(operation, recipe).await;
         }
-        GIVEN.scope(RefCell::default(), self.made(operation, recipe)).await
+        self.together(self.made(operation, recipe)).await
     }
 
     async fn made(&self, operation: &Operation, recipe: &Recipe) -> Result<Built, Trouble> {

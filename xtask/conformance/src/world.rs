@@ -36,7 +36,7 @@ tokio::task_local! {
     static OBTAINED: Vec<String>;
     /// What other operations answered for the request that is being built, so that two values of
     /// one answer belong together: an object's id and that of its owner.
-    pub(crate) static GIVEN: RefCell<BTreeMap<String, Value>>;
+    static GIVEN: RefCell<BTreeMap<String, Value>>;
 }
 
 /// A plain valid request of every operation.

@@ -8,7 +8,7 @@ use quote::{format_ident, quote};
 
 use super::api::{Api, Operation};
 use super::models::parameters_model;
-use super::traits::trait_ident;
+use super::traits::{request_ident, trait_ident};
 use crate::document::Documents;
 
 /// `register.rs`.
@@ -30,8 +30,7 @@ pub fn stream(api: &Api, documents: &Documents) -> TokenStream {
     });
     let readers = api.operations.iter().map(|operation| {
         let file = format_ident!("{}", operation.tag.to_snake_case());
-        let (name, request) =
-            (format_ident!("{}", operation.pascal), format_ident!("{}Request", operation.pascal));
+        let (name, request) = (format_ident!("{}", operation.pascal), request_ident(operation));
         quote! {
             (<crate::#file::#name as Operation>::INFO, |received| {
                 crate::#file::#request::read(received).map(drop)

@@ -64,7 +64,7 @@ pub fn code_ident(code: &str) -> Ident {
     format_ident!("{}", code.to_uppercase())
 }
 
-fn request_ident(operation: &Operation) -> Ident {
+pub fn request_ident(operation: &Operation) -> Ident {
     format_ident!("{}Request", operation.pascal)
 }
 
