@@ -26,7 +26,8 @@ pub enum Door {
 pub struct Holder {
     /// One answer of the service for each door, by its name in the bare server.
     pub answers: Value,
-    demo: DevCredentials,
+    /// What the requests are made with.
+    pub demo: DevCredentials,
     clock: Clock,
     /// Embed tokens, one for each connection.
     tokens: Vec<String>,
@@ -35,7 +36,7 @@ pub struct Holder {
 impl Holder {
     /// Opens the sessions that are read later, and keeps an answer of each door.
     pub async fn open(service: &Server, sessions: usize) -> Self {
-        let demo = service.demo.clone().expect("the service has credentials");
+        let demo = service.demo.clone().expect("the server has credentials");
         let mut holder =
             Self { answers: json!({}), demo, clock: Clock::default(), tokens: Vec::new() };
         let mut connection = Connection::open(service.address).await;
@@ -64,6 +65,8 @@ async fn exchange(connection: &mut Connection, door: Door, holder: &Holder, at: 
 impl Door {
     /// All of them, in the order of the table.
     pub const ALL: [Self; 4] = [Self::Embed, Self::Chat, Self::Iframe, Self::Read];
+    /// Those that open a session.
+    pub const CREATES: [Self; 3] = [Self::Embed, Self::Chat, Self::Iframe];
 
     /// The status of its answers.
     pub fn status(self) -> u16 {
@@ -83,11 +86,13 @@ impl Door {
         }
     }
 
-    /// The least ratio that is aimed at.
+    /// The least ratio to the bare server that is aimed at.
     pub fn aim(self) -> f64 {
         match self {
-            Self::Embed | Self::Chat | Self::Iframe => 0.35,
-            Self::Read => 0.6,
+            Self::Embed => 0.5,
+            Self::Chat => 0.55,
+            Self::Iframe => 0.47,
+            Self::Read => 0.67,
         }
     }
 

@@ -6,10 +6,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
 
 /// How long a load took.
 pub struct Took {
@@ -29,10 +30,7 @@ pub async fn run(
     status: u16,
     requests: Vec<Vec<u8>>,
 ) -> Took {
-    let mut open = Vec::new();
-    for _ in 0..connections {
-        open.push(Connection::open(address).await);
-    }
+    let open = Connection::open_all(address, connections).await;
     let answers = requests.len();
     let (requests, next) = (Arc::new(requests), Arc::new(AtomicUsize::new(0)));
     let started = Instant::now();
@@ -51,6 +49,74 @@ pub async fn run(
     Took { answers, seconds: started.elapsed().as_secs_f64() }
 }
 
+/// Requests that come by schedule.
+pub struct Offer {
+    /// How many may be under way at once.
+    pub connections: usize,
+    /// How many come, on the average.
+    pub per_second: f64,
+    pub requests: Vec<Vec<u8>>,
+}
+
+/// Sends each request when it is due, or when a connection is free if none was then. How long each
+/// took counts from when it was due.
+///
+/// # Panics
+/// As [`run`].
+pub async fn offer(address: SocketAddr, status: u16, offer: Offer) -> (Took, Vec<Duration>) {
+    let Offer { connections, per_second, requests } = offer;
+    let open = Connection::open_all(address, connections).await;
+    let answers = requests.len();
+    let started = Instant::now();
+    let schedule = Schedule {
+        requests: requests.into_iter(),
+        due: started,
+        gap_s: per_second.recip(),
+        random: fastrand::Rng::with_seed(answers as u64),
+    };
+    let schedule = Arc::new(Mutex::new(schedule));
+    let tasks = open.into_iter().map(|mut connection| {
+        let schedule = schedule.clone();
+        tokio::spawn(async move {
+            let mut latencies = Vec::new();
+            // Whoever waits for the next instant holds the schedule, the others queue behind.
+            while let Some((due, request)) = { schedule.lock().await.next().await } {
+                let answer = connection.exchange(&request).await;
+                latencies.push(due.elapsed());
+                assert_eq!(answer.status, status, "{}", String::from_utf8_lossy(answer.body));
+            }
+            latencies
+        })
+    });
+    let mut latencies = Vec::with_capacity(answers);
+    for task in tasks.collect::<Vec<_>>() {
+        latencies.extend(task.await.expect("every answer is as expected"));
+    }
+    (Took { answers, seconds: started.elapsed().as_secs_f64() }, latencies)
+}
+
+/// When which request comes.
+struct Schedule {
+    requests: std::vec::IntoIter<Vec<u8>>,
+    due: Instant,
+    gap_s: f64,
+    random: fastrand::Rng,
+}
+
+impl Schedule {
+    /// The next request, at the instant at which it comes, or later if nobody asked until then.
+    async fn next(&mut self) -> Option<(Instant, Vec<u8>)> {
+        let request = self.requests.next()?;
+        let drawn = -(1.0 - self.random.f64()).ln();
+        self.due += Duration::from_secs_f64(self.gap_s * drawn);
+        // A timer is late by up to a millisecond. Yielding reads answers meanwhile.
+        while Instant::now() < self.due {
+            tokio::task::yield_now().await;
+        }
+        Some((self.due, request))
+    }
+}
+
 /// One connection, with what was read from it last.
 pub struct Connection {
     stream: TcpStream,
@@ -64,10 +130,23 @@ pub struct Answer<'a> {
 }
 
 impl Connection {
+    async fn open_all(address: SocketAddr, connections: usize) -> Vec<Self> {
+        let mut open = Vec::with_capacity(connections);
+        for _ in 0..connections {
+            open.push(Self::open(address).await);
+        }
+        open
+    }
+
     pub async fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.expect("the server listens");
+        Self::attempt(address).await.expect("the server listens")
+    }
+
+    /// `None` when nobody listens.
+    pub async fn attempt(address: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect(address).await.ok()?;
         stream.set_nodelay(true).expect("a TCP socket");
-        Self { stream, read: Vec::with_capacity(16 * 1024) }
+        Some(Self { stream, read: Vec::with_capacity(16 * 1024) })
     }
 
     /// Sends one request and reads its answer, which must tell its length.
