@@ -10,6 +10,7 @@ mod door;
 mod load;
 mod ratios;
 mod server;
+mod starts;
 mod steady;
 mod turns;
 
@@ -42,6 +43,7 @@ struct Arguments {
 enum Figure {
     Ratios(ratios::Ratios),
     Steady(steady::Steady),
+    Starts(starts::Starts),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +68,7 @@ async fn measure(Arguments { ratios, figure }: Arguments) {
     match figure.unwrap_or(Figure::Ratios(ratios)) {
         Figure::Ratios(figure) => figure.measure().await,
         Figure::Steady(figure) => figure.measure().await,
+        Figure::Starts(figure) => figure.measure().await,
     }
 }
 
