@@ -7,11 +7,13 @@
 
 mod bare;
 mod door;
+mod filling;
 mod load;
 mod ratios;
 mod server;
 mod starts;
 mod steady;
+mod stored;
 mod turns;
 
 use std::process::{Command, ExitCode};
@@ -44,6 +46,7 @@ enum Figure {
     Ratios(ratios::Ratios),
     Steady(steady::Steady),
     Starts(starts::Starts),
+    Stored(stored::Stored),
 }
 
 fn main() -> ExitCode {
@@ -69,6 +72,7 @@ async fn measure(Arguments { ratios, figure }: Arguments) {
         Figure::Ratios(figure) => figure.measure().await,
         Figure::Steady(figure) => figure.measure().await,
         Figure::Starts(figure) => figure.measure().await,
+        Figure::Stored(figure) => figure.measure().await,
     }
 }
 
