@@ -8,8 +8,10 @@
 mod bare;
 mod door;
 mod filling;
+mod listener;
 mod load;
 mod ratios;
+mod second_core;
 mod server;
 mod starts;
 mod steady;
@@ -47,6 +49,8 @@ enum Figure {
     Steady(steady::Steady),
     Starts(starts::Starts),
     Stored(stored::Stored),
+    SecondCore(second_core::SecondCore),
+    Listener(listener::Listener),
 }
 
 fn main() -> ExitCode {
@@ -73,6 +77,8 @@ async fn measure(Arguments { ratios, figure }: Arguments) {
         Figure::Steady(figure) => figure.measure().await,
         Figure::Starts(figure) => figure.measure().await,
         Figure::Stored(figure) => figure.measure().await,
+        Figure::SecondCore(figure) => figure.measure().await,
+        Figure::Listener(figure) => figure.measure().await,
     }
 }
 
