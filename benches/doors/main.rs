@@ -6,6 +6,7 @@
 //! client has another (`taskset`, when there is one). Requests are unique and made beforehand.
 
 mod bare;
+mod compared;
 mod door;
 mod filling;
 mod listener;
@@ -51,6 +52,7 @@ enum Figure {
     Stored(stored::Stored),
     SecondCore(second_core::SecondCore),
     Listener(listener::Listener),
+    Compared(compared::Compared),
 }
 
 fn main() -> ExitCode {
@@ -79,6 +81,7 @@ async fn measure(Arguments { ratios, figure }: Arguments) {
         Figure::Stored(figure) => figure.measure().await,
         Figure::SecondCore(figure) => figure.measure().await,
         Figure::Listener(figure) => figure.measure().await,
+        Figure::Compared(figure) => figure.measure().await,
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use vestibule::cli::dev::DevCredentials;
 
-use crate::{SERVER_CORE, bare, is_pinned};
+use crate::{CLIENT_CORE, SERVER_CORE, bare, is_pinned};
 
 /// A running server; dropping it kills it.
 pub struct Server {
@@ -170,6 +170,22 @@ pub fn pinned(cores: &str, program: &Path) -> Command {
 /// [`pinned`], where that can be done.
 pub fn on_cores(cores: &str, program: &Path) -> Command {
     if is_pinned() { pinned(cores, program) } else { Command::new(program) }
+}
+
+/// What is started by `start` runs on these cores, with all that it starts itself.
+pub fn started_on<T>(cores: &str, start: impl FnOnce() -> T) -> T {
+    if !is_pinned() {
+        return start();
+    }
+    let move_to = |cores: &str| {
+        let own = std::process::id().to_string();
+        let moved = Command::new("taskset").args(["-cp", cores, &own]).output();
+        assert!(moved.is_ok_and(|it| it.status.success()), "`taskset` moves this process");
+    };
+    move_to(cores);
+    let started = start();
+    move_to(CLIENT_CORE);
+    started
 }
 
 /// Where nobody listens now.
