@@ -22,8 +22,8 @@ use crate::domain::api_key::KeyHash;
 use crate::error::Error;
 use crate::net::{self, BadTlsFiles, Bound, Clients, Guard, Public};
 use crate::store::{Displaced, Store};
-use crate::telemetry::request_log::{RequestLog, Writer};
-use crate::telemetry::{DropshotLog, Telemetry, listener};
+use crate::telemetry::request_log::RequestLog;
+use crate::telemetry::{DropshotLog, Telemetry, Writing, listener};
 
 /// Why the service did not start, or stopped on its own.
 #[derive(Debug, thiserror::Error)]
@@ -127,9 +127,7 @@ pub async fn serve(
         last.unwrap_or_else(|error| tracing::warn!(%error, "{what} failed at the end"));
     }
     store.close().await;
-    if let Some(writer) = running.request_log {
-        writer.close();
-    }
+    drop(running.request_log);
     ended
 }
 
@@ -177,8 +175,8 @@ pub struct Running {
     pub base_url: String,
     /// Where its metrics can be read.
     pub metrics: Option<SocketAddr>,
-    /// Writes the request log; to be closed at the end.
-    pub request_log: Option<Writer>,
+    /// Writes the request log, to its end when it is dropped.
+    pub request_log: Option<Writing>,
 }
 
 /// Starts a service on an open store.
@@ -284,7 +282,7 @@ impl Door {
 fn telemetry(
     data_dir: &Path,
     bounds: Option<RequestLogBounds>,
-) -> Result<(Arc<Telemetry>, Option<Writer>), ServeError> {
+) -> Result<(Arc<Telemetry>, Option<Writing>), ServeError> {
     let started = bounds.map(|bounds| RequestLog::start(data_dir, bounds)).transpose();
     let (log, writer) = started.map_err(|cause| ServeError::RequestLog(cause.to_string()))?.unzip();
     let operations = vestibule_api::register::OPERATIONS;

@@ -15,9 +15,9 @@ use crate::config::{Config, ConfigError, Overrides};
 use crate::context::{Clock, Ids};
 use crate::net;
 use crate::serve::ServeError;
-use crate::telemetry::log::{self, LogGuard};
 #[cfg(feature = "otlp")]
 use crate::telemetry::traces::Traces;
+use crate::telemetry::{Writing, log};
 
 /// Ports tried after the default one.
 const NEXT_PORTS: u16 = 100;
@@ -114,9 +114,7 @@ impl Serve {
         if let Some(tls) = config.listener.as_ref().and_then(|guard| guard.tls.as_ref()) {
             tls.check().map_err(ServeError::from)?;
         }
-        let runtime = tokio::runtime::Runtime::new().map_err(|cause| {
-            Failure::refused(format!("no threads can be started ({cause})"), "raise the limits")
-        })?;
+        let runtime = tokio::runtime::Runtime::new().map_err(no_threads)?;
         let told = Told::start(&config, runtime.handle())?;
         if config.dev
             && !config.bind_is_chosen
@@ -145,17 +143,21 @@ impl Serve {
     }
 }
 
+fn no_threads(cause: std::io::Error) -> Failure {
+    Failure::refused(format!("no threads can be started ({cause})"), "raise the limits")
+}
+
 /// The log, and in a build with them the traces.
 struct Told {
     #[cfg(feature = "otlp")]
     traces: Option<Traces>,
-    log: LogGuard,
+    log: Writing,
 }
 
 impl Told {
     #[cfg(not(feature = "otlp"))]
     fn start(config: &Config, _: &Handle) -> Result<Self, Failure> {
-        Ok(Self { log: log::start(config.log, None) })
+        Ok(Self { log: log::start(config.log, None).map_err(no_threads)? })
     }
 
     #[cfg(feature = "otlp")]
@@ -165,7 +167,7 @@ impl Told {
             let help = "check otlp.endpoint and the variables OTEL_EXPORTER_OTLP_…";
             Failure::unusable(format!("traces cannot be sent ({cause})"), help)
         })?;
-        let log = log::start(config.log, traces.as_ref().map(Traces::layer));
+        let log = log::start(config.log, traces.as_ref().map(Traces::layer)).map_err(no_threads)?;
         Ok(Self { traces, log })
     }
 

@@ -1,36 +1,36 @@
 //! The service's log on standard error: a line of text or a JSON object for each event.
 //!
-//! Lines are written by a thread of their own, so that no request waits for a terminal or a pipe;
-//! what has no room is lost and counted. Nothing else is written to the log than events of
-//! `tracing`.
+//! No request waits for a terminal or a pipe; what has no room is lost and counted. Nothing else is
+//! written to the log than events of `tracing`.
 
+use std::io::{self, Write as _};
 use std::sync::OnceLock;
 
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
+use super::lines::{Lines, Writing};
 use crate::config::{Log, LogFormat};
 
-/// Lines that may wait.
-const WAITING: usize = 8192;
-
 /// There is one log in a process.
-static LOST: OnceLock<ErrorCounter> = OnceLock::new();
+static LINES: OnceLock<Lines> = OnceLock::new();
 
-/// Keeps the log going; what waits is written when it is dropped.
-pub struct LogGuard(#[expect(dead_code, reason = "dropping it is its use")] WorkerGuard);
-
-/// Starts the log of this process; `more` takes events and spans beside it.
+/// Starts the log of this process; `more` takes events and spans beside it. What waits is written
+/// when the returned value is dropped.
+///
+/// # Errors
+/// When no thread can be started.
 ///
 /// # Panics
 /// When there is one already.
-pub fn start(log: Log, more: Option<Box<dyn Layer<Registry> + Send + Sync>>) -> LogGuard {
-    let writer = NonBlockingBuilder::default().buffered_lines_limit(WAITING).lossy(true);
-    let (writer, guard) = writer.finish(std::io::stderr());
-    LOST.get_or_init(|| writer.error_counter());
-    let is_coloured = anstream::AutoStream::choice(&std::io::stderr());
+pub fn start(
+    log: Log,
+    more: Option<Box<dyn Layer<Registry> + Send + Sync>>,
+) -> io::Result<Writing> {
+    let (writer, writing) = Lines::start("log", |lines| io::stderr().write_all(lines))?;
+    LINES.get_or_init(|| writer.clone());
+    let is_coloured = anstream::AutoStream::choice(&io::stderr());
     let lines =
         fmt::layer().with_ansi(is_coloured != anstream::ColorChoice::Never).with_writer(writer);
     let lines = match log.format {
@@ -42,12 +42,12 @@ pub fn start(log: Log, more: Option<Box<dyn Layer<Registry> + Send + Sync>>) -> 
     };
     let lines = lines.with_filter(EnvFilter::new(filter(log.level)));
     tracing_subscriber::registry().with(more).with(lines).init();
-    LogGuard(guard)
+    Ok(writing)
 }
 
 /// Lines lost since the start.
 pub fn lost() -> u64 {
-    LOST.get().map_or(0, |counter| counter.dropped_lines() as u64)
+    LINES.get().map_or(0, Lines::lost)
 }
 
 /// The level is ours; other crates only warn, until somebody looks for more than requests.

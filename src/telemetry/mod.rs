@@ -5,6 +5,7 @@
 
 mod access_log;
 mod dropshot_log;
+mod lines;
 pub mod listener;
 pub mod log;
 pub mod metrics;
@@ -19,6 +20,7 @@ use crate::limiter::EdgeCounts;
 use crate::net;
 use crate::store::Figures;
 pub use dropshot_log::DropshotLog;
+pub use lines::Writing;
 use metrics::{Metrics, Sources};
 use request_log::RequestLog;
 

@@ -56,7 +56,7 @@ fn what_is_known_of_a_request_comes_back() {
     let token = Some(TokenPrefix([1, 2, 3, 255]));
     let record = RequestRecord { caller: Some(&caller), token, test_clock: Some(5), ..numbered(7) };
     log.take(&record, 1_700_000_000_123);
-    writer.close();
+    drop(writer);
     let mode = path(dir.path(), 0).metadata().expect("it is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let news = Reader::new(dir.path()).read_on().expect("our files");
@@ -67,37 +67,16 @@ fn what_is_known_of_a_request_comes_back() {
 }
 
 #[test]
-fn lines_beyond_what_may_wait_are_lost_and_counted() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let (sender, receiver) = sync_channel(2);
-    let log = RequestLog { sender, lost: Arc::default() };
-    for number in 0..5 {
-        log.take(&numbered(number), 0);
-    }
-    assert_eq!(log.lost(), 3);
-    let files = Files::open(dir.path(), RequestLogBounds { max_bytes: 1, files: 1 })
-        .expect("our directory");
-    drop(log);
-    write_all(files, &receiver, &AtomicU64::new(0));
-    assert_eq!(numbers(&mut Reader::new(dir.path())), [0, 1]);
-}
-
-#[test]
 fn lines_that_cannot_be_written_are_counted_as_lost() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let files = Files::open(dir.path(), RequestLogBounds { max_bytes: 1, files: 1 })
-        .expect("our directory");
-    let gone = dir.path().to_owned();
+    let bounds = RequestLogBounds { max_bytes: 1, files: 1 };
+    let (log, writer) = RequestLog::start(dir.path(), bounds).expect("our directory");
     drop(dir);
-    assert!(!gone.exists());
-    let (sender, receiver) = sync_channel(9);
     for number in 0..3 {
-        sender.send(Message::Line(line(number))).expect("there is room");
+        log.take(&numbered(number), 0);
     }
-    sender.send(Message::End).expect("there is room");
-    let lost = AtomicU64::new(0);
-    write_all(files, &receiver, &lost);
-    assert_eq!(lost.load(Ordering::Relaxed), 3);
+    drop(writer);
+    assert_eq!(log.lost(), 3);
 }
 
 proptest! {
