@@ -5,8 +5,8 @@
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Head {
     bytes: usize,
-    /// Bytes of the current line, its end not counted.
-    line: usize,
+    /// The current line has bytes beside its end.
+    has_line: bool,
     /// Lines before the first are empty: a server skips them, so they end no head.
     has_begun: bool,
     prefix: [u8; PREFACE.len()],
@@ -33,32 +33,39 @@ const HANDSHAKE: u8 = 22;
 
 impl Head {
     /// Takes the next bytes; `most` is the most bytes of a head.
-    pub(super) fn take(&mut self, bytes: &[u8], most: usize) -> Progress {
-        for &byte in bytes {
-            if self.bytes == 0 && byte == HANDSHAKE {
-                return Progress::Foreign;
+    pub(super) fn take(&mut self, mut bytes: &[u8], most: usize) -> Progress {
+        if self.is_foreign(bytes) {
+            return Progress::Foreign;
+        }
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            self.see(&bytes[..end]);
+            if self.bytes <= most && !self.has_line && self.has_begun {
+                return Progress::Complete;
             }
-            if let Some(place) = self.prefix.get_mut(self.bytes) {
-                *place = byte;
-            }
+            self.has_line = false;
             self.bytes += 1;
-            if self.bytes == PREFACE.len() && self.prefix == PREFACE {
-                return Progress::Foreign;
-            }
-            match byte {
-                b'\n' if self.line == 0 && self.has_begun => return Progress::Complete,
-                b'\n' => self.line = 0,
-                b'\r' => {}
-                _ => {
-                    self.line += 1;
-                    self.has_begun = true;
-                }
-            }
             if self.bytes > most {
                 return Progress::TooLong;
             }
+            bytes = &bytes[end + 1..];
         }
-        Progress::Open
+        self.see(bytes);
+        if self.bytes > most { Progress::TooLong } else { Progress::Open }
+    }
+
+    /// Takes bytes of one line without its end.
+    fn see(&mut self, line: &[u8]) {
+        self.bytes += line.len();
+        self.has_line |= line.iter().any(|byte| *byte != b'\r');
+        self.has_begun |= self.has_line;
+    }
+
+    /// Whether the next bytes show that no head begins here.
+    fn is_foreign(&mut self, bytes: &[u8]) -> bool {
+        let begin = self.prefix.get_mut(self.bytes..).unwrap_or_default();
+        let known = begin.len().min(bytes.len());
+        begin[..known].copy_from_slice(&bytes[..known]);
+        known > 0 && (self.prefix[0] == HANDSHAKE || self.prefix == PREFACE)
     }
 }
 
