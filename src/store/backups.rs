@@ -33,24 +33,8 @@ impl Store {
     /// # Errors
     /// `Unavailable` when either file cannot be used or there is no room.
     pub async fn copy(data_dir: &Path, to: &Path, now: i64) -> Result<()> {
-        let text = to.to_str().ok_or_else(|| {
-            Error::Unavailable(format!("{} is a name that SQLite cannot take", to.display()))
-        })?;
-        let mut source = sqlite::Writer::of(&sqlite::file(data_dir)).await?;
-        let done = source.execute(Sql::Text("VACUUM INTO $1"), vec![text.into()]).await;
-        source.close().await;
-        done?;
-        let mut copy = sqlite::Writer::of(to).await?;
-        let marked = async {
-            // One file, whatever the database that it was made of is.
-            copy.fetch(Sql::Text("PRAGMA journal_mode = DELETE"), Vec::new()).await?;
-            let copied = Copied { taken_at: Some(now) };
-            copy.execute(Sql::Text(fences::MARK), fences::marked(&copied)?).await
-        };
-        let done = marked.await;
-        copy.close().await;
-        done?;
-        Ok(())
+        let (source, to) = (sqlite::file(data_dir), to.to_owned());
+        sqlite::beside(move || copy(&source, &to, now)).await
     }
 
     /// Keeps everybody else from the embedded database in `data_dir` until what is returned is
@@ -74,17 +58,41 @@ impl Store {
     /// # Errors
     /// `Unavailable` when it cannot be read, `Internal` when it is damaged.
     pub async fn check_copy(file: &Path) -> Result<Option<Holdings>> {
-        let mut copy = sqlite::Writer::of(file).await?;
-        let found = check(&mut copy).await;
-        copy.close().await;
-        Ok(found?)
+        let file = file.to_owned();
+        let checked = sqlite::beside(move || {
+            let mut copy = sqlite::Writer::of(&file)?;
+            let found = check(&mut copy);
+            copy.close();
+            Ok(found?)
+        });
+        checked.await
     }
 }
 
-async fn check(copy: &mut sqlite::Writer) -> Result<Option<Holdings>, Failure> {
+fn copy(source: &Path, to: &Path, now: i64) -> Result<()> {
+    let text = to.to_str().ok_or_else(|| {
+        Error::Unavailable(format!("{} is a name that SQLite cannot take", to.display()))
+    })?;
+    let mut source = sqlite::Writer::of(source)?;
+    let done = source.execute(Sql::Text("VACUUM INTO $1"), &[text.into()]);
+    source.close();
+    done?;
+    let mut copy = sqlite::Writer::of(to)?;
+    let mut mark = || {
+        // One file, whatever the database that it was made of is.
+        copy.fetch(Sql::Text("PRAGMA journal_mode = DELETE"), &[])?;
+        let copied = Copied { taken_at: Some(now) };
+        copy.execute(Sql::Text(fences::MARK), &fences::marked(&copied)?)
+    };
+    let done = mark();
+    copy.close();
+    Ok(done.map(drop)?)
+}
+
+fn check(copy: &mut sqlite::Writer) -> Result<Option<Holdings>, Failure> {
     for (sql, sound) in [("PRAGMA integrity_check", Some("ok")), ("PRAGMA foreign_key_check", None)]
     {
-        let found = copy.fetch(Sql::Text(sql), Vec::new()).await?.pop();
+        let found = copy.fetch(Sql::Text(sql), &[])?.pop();
         let found = found.map(|mut row| row.text(0)).transpose()?;
         if found.as_deref() != sound {
             let found = found.unwrap_or_default();
@@ -92,14 +100,14 @@ async fn check(copy: &mut sqlite::Writer) -> Result<Option<Holdings>, Failure> {
         }
     }
     let made = "SELECT 1 FROM sqlite_master WHERE name = 'meta'";
-    if copy.fetch(Sql::Text(made), Vec::new()).await?.is_empty() {
+    if copy.fetch(Sql::Text(made), &[])?.is_empty() {
         return Ok(None);
     }
-    let Some(row) = copy.fetch(Sql::Text(fences::MARKED), vec![]).await?.pop() else {
+    let Some(row) = copy.fetch(Sql::Text(fences::MARKED), &[])?.pop() else {
         return Ok(None);
     };
     let Some(taken_at) = fences::copied(row)?.taken_at else { return Ok(None) };
-    let row = copy.fetch(Sql::Text(COUNTS), vec![Value::from(taken_at)]).await?.pop();
+    let row = copy.fetch(Sql::Text(COUNTS), &[Value::from(taken_at)])?.pop();
     row.map(|row| holdings(taken_at, row)).transpose()
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Connection {
 
 enum Driver {
     Sqlite(sqlite::Writer),
-    Postgres(postgres::Writer),
+    Postgres(Box<postgres::Writer>),
 }
 
 /// The connections that read. They never write.
@@ -105,7 +105,7 @@ impl Connection {
 
     /// Writes to PostgreSQL. `queued` is told of every delivery that is queued.
     pub(super) fn postgres(writer: postgres::Writer, queued: Arc<Notify>) -> Self {
-        Self::new(Driver::Postgres(writer), queued)
+        Self::new(Driver::Postgres(Box::new(writer)), queued)
     }
 
     fn new(driver: Driver, queued: Arc<Notify>) -> Self {
@@ -132,7 +132,7 @@ impl Connection {
         #[cfg(test)]
         self.weather.as_ref().map_or(Ok(()), |weather| weather.begins())?;
         match &mut self.driver {
-            Driver::Sqlite(conn) => conn.begin().await,
+            Driver::Sqlite(conn) => conn.begin(),
             Driver::Postgres(conn) => conn.begin(locks).await,
         }
     }
@@ -170,7 +170,7 @@ impl Connection {
             return Ok(());
         }
         match &mut self.driver {
-            Driver::Sqlite(conn) => conn.commit().await,
+            Driver::Sqlite(conn) => conn.commit(),
             Driver::Postgres(conn) => conn.commit().await,
         }?;
         #[cfg(test)]
@@ -182,7 +182,7 @@ impl Connection {
     /// its vacuum.
     pub(super) async fn checkpoint(&mut self) -> Result<bool, Failure> {
         match &mut self.driver {
-            Driver::Sqlite(conn) => conn.checkpoint().await,
+            Driver::Sqlite(conn) => conn.checkpoint(),
             Driver::Postgres(_) => Ok(false),
         }
     }
@@ -191,14 +191,14 @@ impl Connection {
     pub(super) async fn recover(&mut self) {
         self.subscribers.forget();
         match &mut self.driver {
-            Driver::Sqlite(conn) => conn.recover().await,
+            Driver::Sqlite(conn) => conn.recover(),
             Driver::Postgres(conn) => conn.recover().await,
         }
     }
 
     pub(super) async fn close(self) {
         match self.driver {
-            Driver::Sqlite(conn) => conn.close().await,
+            Driver::Sqlite(conn) => conn.close(),
             Driver::Postgres(conn) => conn.close().await,
         }
     }
@@ -210,7 +210,7 @@ impl Connection {
         values: Vec<Value<'_>>,
     ) -> Result<u64, Failure> {
         match &mut self.driver {
-            Driver::Sqlite(conn) => conn.execute(sql.into(), values).await,
+            Driver::Sqlite(conn) => conn.execute(sql.into(), &values),
             Driver::Postgres(conn) => conn.execute(sql.into(), &values).await,
         }
     }
@@ -222,7 +222,7 @@ impl Connection {
         values: Vec<Value<'_>>,
     ) -> Result<Vec<Row>, Failure> {
         match &mut self.driver {
-            Driver::Sqlite(conn) => conn.fetch(sql.into(), values).await,
+            Driver::Sqlite(conn) => conn.fetch(sql.into(), &values),
             Driver::Postgres(conn) => conn.fetch(sql.into(), &values).await,
         }
     }

@@ -142,7 +142,7 @@ impl Store {
         queued: Arc<Notify>,
     ) -> Result<Self> {
         let caches = Arc::new(cache::Caches::new());
-        let writer = writer::Queue::start(conn, caches.clone());
+        let writer = writer::Queue::start(conn, caches.clone())?;
         audit::adopt(&readers, &writer).await?;
         let (uses, exceeded, fence) = Default::default();
         let store = Self { readers, writer, caches, listener: None, queued, uses, exceeded, fence };

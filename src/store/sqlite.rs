@@ -1,8 +1,10 @@
-//! SQLite: how its connections are made, and how the store's values cross to it and back.
+//! SQLite: how its connections are made and migrated, and those that read. [`Writer`] is the one
+//! that writes.
 //!
 //! Knows no table but `_sqlx_migrations`.
 
-use std::collections::HashMap;
+mod writer;
+
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,18 +13,18 @@ use std::time::Duration;
 
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
-    SqlitePoolOptions, SqliteRow, SqliteSynchronous, SqliteValueRef,
+    SqliteArguments, SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteValueRef,
 };
 use sqlx::{
-    Arguments as _, AssertSqlSafe, ConnectOptions as _, Connection as _, Decode, Row as _,
-    SqlSafeStr as _, Sqlite, TypeInfo as _, ValueRef as _,
+    Arguments as _, ConnectOptions as _, Connection as _, Decode, Row as _, Sqlite, TypeInfo as _,
+    ValueRef as _,
 };
 use tokio::sync::Notify;
 
-use super::engine::{self, Cell, Failure, Row, Sql, Value};
+use super::engine::{self, Cell, Failure, Row, Value};
 use super::migrations::{self, Known, Migrations};
 use crate::error::{Error, Result};
+pub(super) use writer::Writer;
 
 const MIGRATIONS: &[Known] = &[
     (1, "start", include_str!("migrations/0001_start.sqlite.sql")),
@@ -37,9 +39,6 @@ const MIGRATIONS: &[Known] = &[
     (10, "signing_algorithm", include_str!("migrations/0010_signing_algorithm.sqlite.sql")),
 ];
 
-/// Below this, SQLite can lose a committed transaction when a WAL is reset.
-const OLDEST_SOUND: [u32; 3] = [3, 51, 3];
-
 const READERS: u32 = 4;
 
 /// How long a statement waits for another process that writes (an operator's command).
@@ -48,8 +47,24 @@ const BUSY: Duration = Duration::from_secs(2);
 /// Enough for every row count of every grouped statement.
 const STATEMENTS: usize = 512;
 
-/// More rows than one grouped statement can answer, so that the driver never stops to wait for us.
-const ROW_BUFFER: usize = 2 * engine::MOST_ROWS;
+/// What is set on every connection.
+const COMMON: &[(&str, &str)] = &[("foreign_keys", "ON")];
+
+/// What is set on the one that writes, too.
+const WRITING: &[(&str, &str)] = &[
+    ("journal_mode", "WAL"),
+    ("synchronous", "FULL"),
+    // 16 MiB of log between checkpoints: hot pages are copied back once instead of four times.
+    ("wal_autocheckpoint", "4000"),
+    ("journal_size_limit", "67108864"),
+    // Each commit walks the cache's table; what is written lies close together, so a few megabytes
+    // are enough.
+    ("cache_size", "-4096"),
+    // What is erased is gone from the file, not only from its lists.
+    ("secure_delete", "ON"),
+    // Statements of many rows keep what they overwrite until they end: not in files.
+    ("temp_store", "MEMORY"),
+];
 
 /// Opens the database in `data_dir`, made and migrated as needed: one writer, a few readers.
 /// `queued` is told of every delivery that is queued.
@@ -64,10 +79,10 @@ pub(super) async fn open(
     let file = file(data_dir);
     let (lock, in_use) = lock(data_dir.to_owned()).await?;
     make_private(&file).map_err(|error| unusable(&file, &error))?;
-    let mut writer = Writer::connect(writer_options(&file)).await?;
+    migrate(&file, MIGRATIONS).await?;
+    let mut writer = Writer::of_service(&file)?;
     writer.in_use = Some(in_use);
-    writer.refuse_unsound_library().await?;
-    writer.migrate(MIGRATIONS).await?;
+    writer.refuse_unsound_library()?;
     drop(lock);
     let options = SqlitePoolOptions::new()
         .max_connections(READERS)
@@ -120,114 +135,12 @@ pub(super) fn file(data_dir: &Path) -> PathBuf {
     data_dir.join("vestibule.db")
 }
 
-/// The one connection that writes.
-pub(super) struct Writer {
-    conn: SqliteConnection,
-    options: SqliteConnectOptions,
-    /// Held for as long as the database may be written to; see [`hold_alone`].
-    in_use: Option<File>,
-    /// Texts of grouped statements by head, tail and number of rows.
-    texts: HashMap<(&'static str, &'static str, usize), Arc<str>>,
-}
-
 /// The connections that read, opened read-only.
 #[derive(Clone)]
 pub(super) struct Readers {
     pool: SqlitePool,
     /// Queries since the start.
     queries: Arc<AtomicU64>,
-}
-
-impl Writer {
-    /// Opens a file that is there, as it is: nothing is migrated.
-    pub(super) async fn of(file: &Path) -> Result<Self, Failure> {
-        Self::connect(common_options(file)).await
-    }
-
-    async fn connect(options: SqliteConnectOptions) -> Result<Self, Failure> {
-        let conn = options.connect().await.map_err(failure)?;
-        Ok(Self { conn, options, in_use: None, texts: HashMap::new() })
-    }
-
-    pub(super) async fn begin(&mut self) -> Result<(), Failure> {
-        // IMMEDIATE: a transaction that begins by reading could not become a writer when another
-        // process writes in between.
-        self.execute(Sql::Text("BEGIN IMMEDIATE"), Vec::new()).await.map(drop)
-    }
-
-    pub(super) async fn commit(&mut self) -> Result<(), Failure> {
-        self.execute(Sql::Text("COMMIT"), Vec::new()).await.map(drop)
-    }
-
-    /// Moves the log into the database and empties it; false when a reader still needs it.
-    pub(super) async fn checkpoint(&mut self) -> Result<bool, Failure> {
-        let sql = Sql::Text("PRAGMA wal_checkpoint(TRUNCATE)");
-        let row = self.fetch(sql, Vec::new()).await?.pop();
-        row.map_or(Ok(true), |mut row| Ok(row.int(0)? == 0))
-    }
-
-    pub(super) async fn recover(&mut self) {
-        if self.execute(Sql::Text("ROLLBACK"), Vec::new()).await.is_ok() {
-            return;
-        }
-        match self.options.connect().await {
-            Ok(conn) => self.conn = conn,
-            Err(error) => tracing::error!(%error, "the store's writer cannot reconnect"),
-        }
-    }
-
-    pub(super) async fn close(self) {
-        if let Err(error) = self.conn.close().await {
-            tracing::warn!(%error, "the store's writer did not close cleanly");
-        }
-    }
-
-    pub(super) async fn execute(
-        &mut self,
-        sql: Sql,
-        values: Vec<Value<'_>>,
-    ) -> Result<u64, Failure> {
-        let values = arguments(values)?;
-        let query = sqlx::query_with(self.text(sql), values);
-        Ok(query.execute(&mut self.conn).await.map_err(failure)?.rows_affected())
-    }
-
-    pub(super) async fn fetch(
-        &mut self,
-        sql: Sql,
-        values: Vec<Value<'_>>,
-    ) -> Result<Vec<Row>, Failure> {
-        let values = arguments(values)?;
-        let query = sqlx::query_with(self.text(sql), values);
-        cells(query.fetch_all(&mut self.conn).await)
-    }
-
-    fn text(&mut self, sql: Sql) -> sqlx::SqlStr {
-        match sql {
-            Sql::Text(text) => text.into_sql_str(),
-            Sql::Rows(rows, count) => {
-                let text = self.texts.entry((rows.head, rows.tail, count));
-                AssertSqlSafe(text.or_insert_with(|| render(rows, count)).clone()).into_sql_str()
-            }
-        }
-    }
-
-    async fn refuse_unsound_library(&mut self) -> Result<()> {
-        let row = self.fetch(Sql::Text("SELECT sqlite_version()"), Vec::new()).await?.pop();
-        let version = row.map_or(Ok(String::new()), |mut row| row.text(0))?;
-        let parts: Vec<u32> = version.split('.').filter_map(|part| part.parse().ok()).collect();
-        if parts.as_slice() >= OLDEST_SOUND.as_slice() {
-            return Ok(());
-        }
-        Err(Error::Internal(format!(
-            "SQLite {version} can lose committed data; build with 3.51.3 or newer"
-        )))
-    }
-
-    async fn migrate(&mut self, known: &[Known]) -> Result<()> {
-        let migrator = migrations::migrator(known);
-        migrator.run_direct(None, &mut self.conn, false).await.map_err(migrations::failed)
-    }
 }
 
 impl Readers {
@@ -247,13 +160,6 @@ impl Readers {
     pub(super) async fn close(&self) {
         self.pool.close().await;
     }
-}
-
-/// SQLite finds a numbered placeholder by walking a list, which makes hundreds of them slow; bare
-/// ones cost nothing.
-fn render(rows: &engine::Rows, count: usize) -> Arc<str> {
-    let row = format!("({})", vec!["?"; rows.columns].join(","));
-    format!("{} {} {}", rows.head, vec![row; count].join(","), rows.tail).into()
 }
 
 fn arguments(values: Vec<Value<'_>>) -> Result<SqliteArguments, Failure> {
@@ -296,14 +202,16 @@ fn decode<'r, T: Decode<'r, Sqlite>>(value: SqliteValueRef<'r>) -> Result<T, Box
     T::decode(value)
 }
 
-/// Tells a statement's own fault from a database that cannot serve now.
+/// Tells by SQLite's result code a statement's own fault from a database that cannot serve now.
+fn is_of_statement(code: i32) -> bool {
+    // ERROR, TOOBIG, CONSTRAINT, MISMATCH, RANGE.
+    [1, 18, 19, 20, 25].contains(&(code & 0xff))
+}
+
 fn failure(error: sqlx::Error) -> Failure {
-    // SQLite's primary result codes: ERROR, TOOBIG, CONSTRAINT, MISMATCH, RANGE.
-    const STATEMENT: [i32; 5] = [1, 18, 19, 20, 25];
     let of_statement = match &error {
         sqlx::Error::Database(error) => {
-            let code: Option<i32> = error.code().and_then(|code| code.parse().ok());
-            code.is_none_or(|code| STATEMENT.contains(&(code & 0xff)))
+            error.code().and_then(|code| code.parse().ok()).is_none_or(is_of_statement)
         }
         sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,
         _ => false,
@@ -313,13 +221,12 @@ fn failure(error: sqlx::Error) -> Failure {
 }
 
 fn common_options(file: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
+    let options = SqliteConnectOptions::new()
         .filename(file)
-        .foreign_keys(true)
         .busy_timeout(BUSY)
         .statement_cache_capacity(STATEMENTS)
-        .row_buffer_size(ROW_BUFFER)
-        .disable_statement_logging()
+        .disable_statement_logging();
+    COMMON.iter().fold(options, |options, (name, value)| options.pragma(*name, *value))
 }
 
 /// A database without a log beside it is open nowhere. Reading it as one that may be would make a
@@ -329,34 +236,36 @@ fn inspecting(file: &Path) -> SqliteConnectOptions {
     common_options(file).read_only(true).immutable(!is_open_somewhere)
 }
 
-fn writer_options(file: &Path) -> SqliteConnectOptions {
-    common_options(file)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        // 16 MiB of log between checkpoints: hot pages are copied back once instead of four times.
-        .pragma("wal_autocheckpoint", "4000")
-        .pragma("journal_size_limit", "67108864")
-        // Each commit walks the cache's table; what is written lies close together, so a few
-        // megabytes are enough.
-        .pragma("cache_size", "-4096")
-        // What is erased is gone from the file, not only from its lists.
-        .pragma("secure_delete", "ON")
-        // Statements of many rows keep what they overwrite until they end: not in files.
-        .pragma("temp_store", "MEMORY")
+/// Makes the file what this release needs.
+async fn migrate(file: &Path, known: &[Known]) -> Result<()> {
+    let options = common_options(file).create_if_missing(true);
+    let options =
+        WRITING.iter().fold(options, |options, (name, value)| options.pragma(*name, *value));
+    let mut conn = options.connect().await.map_err(failure)?;
+    let migrated = migrations::migrator(known).run_direct(None, &mut conn, false).await;
+    conn.close().await.map_err(failure)?;
+    migrated.map_err(migrations::failed)
 }
 
 /// sqlx takes no lock of its own on SQLite, and of many first starts most would fail.
 /// Beside it, what tells [`hold_alone`] that the database is open.
 async fn lock(data_dir: PathBuf) -> Result<(File, File)> {
-    let taken = tokio::task::spawn_blocking(move || {
+    beside(move || {
         std::fs::create_dir_all(&data_dir).map_err(|error| unusable(&data_dir, &error))?;
         let path = data_dir.join(".lock");
         let file = private().open(&path).map_err(|error| unusable(&path, &error))?;
         file.lock().map_err(|error| unusable(&path, &error))?;
         Ok((file, hold(&data_dir, File::lock_shared)?))
-    });
-    taken.await.map_err(|error| Error::Internal(format!("the start was interrupted: {error}")))?
+    })
+    .await
+}
+
+/// Does what blocks on a thread where nobody else waits.
+pub(super) async fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::Internal(format!("it was interrupted: {error}")))?
 }
 
 /// Holds the database of a data directory for one program alone, until the file is closed; `None`
@@ -404,29 +313,28 @@ fn unusable(path: &Path, error: &std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::engine::Sql;
 
-    async fn run(writer: &mut Writer, sql: &'static str) {
-        writer.execute(Sql::Text(sql), Vec::new()).await.expect(sql);
+    fn run(writer: &mut Writer, sql: &'static str) {
+        writer.execute(Sql::Text(sql), &[]).expect(sql);
     }
 
     #[tokio::test]
     async fn sessions_of_the_first_release_keep_what_they_are_asked_for() {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("vestibule.db");
-        let mut writer = Writer::connect(writer_options(&file)).await.expect("opens");
-        writer.migrate(&MIGRATIONS[..1]).await.expect("migrates");
-        run(&mut writer, "INSERT INTO tenants VALUES ('t', 'A', 'open', x'00', 0, NULL)").await;
+        migrate(&file, &MIGRATIONS[..1]).await.expect("migrates");
+        let mut writer = Writer::of_service(&file).expect("opens");
+        run(&mut writer, "INSERT INTO tenants VALUES ('t', 'A', 'open', x'00', 0, NULL)");
         run(
             &mut writer,
             "INSERT INTO keys VALUES ('t', 'k', 'l', 'embed', 'K', 'active', '{}', '[]', 0)",
-        )
-        .await;
+        );
         run(
             &mut writer,
             "INSERT INTO conversations VALUES ('t', 'c-1', 'm', 0, NULL, '{}', 0, NULL), \
              ('t', 'c-2', NULL, 0, NULL, '{}', 0, NULL)",
-        )
-        .await;
+        );
         run(
             &mut writer,
             "INSERT INTO sessions (tenant_id, session_id, key_id, key_generation, token_id, \
@@ -435,11 +343,10 @@ mod tests {
              ('t', 's2', 'k', 0, 'x', 'iframe', 1000, 61000, '{\"uid\":\"u\"}', NULL), \
              ('t', 's3', 'k', 0, 'x', 'chat', 1000, 3601000, '{}', 'c-1'), \
              ('t', 's4', 'k', 0, 'x', 'chat', 1000, 3601000, '{}', 'c-2')",
-        )
-        .await;
-        writer.migrate(MIGRATIONS).await.expect("migrates");
+        );
+        migrate(&file, MIGRATIONS).await.expect("migrates");
         let sql = "SELECT subject, chat, ttl_s FROM sessions ORDER BY session_id";
-        let rows = writer.fetch(Sql::Text(sql), Vec::new()).await.expect("reads");
+        let rows = writer.fetch(Sql::Text(sql), &[]).expect("reads");
         let read = |mut row: Row| {
             let texts = (row.opt_text(0).expect("text"), row.opt_text(1).expect("text"));
             (

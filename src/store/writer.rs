@@ -1,4 +1,4 @@
-//! The one task that writes: it takes the queued writes of many requests and commits them together.
+//! The one that writes: it takes the queued writes of many requests and commits them together.
 //!
 //! A write's caller hears of it only after the commit. Knows no table: openings of sessions are
 //! grouped by `openings`, everything else is a [`Job`].
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::audit;
@@ -67,6 +68,9 @@ const BATCH: usize = 256;
 /// The longest wait for callers to come back, however slow the disk is.
 const MOST_GATHERING: Duration = Duration::from_millis(2);
 
+/// Between two looks at the queue, on a thread of its own.
+const NAP: Duration = Duration::from_micros(40);
+
 /// How often a batch is tried that others are in the way of.
 const MOST_TRIES: u32 = 4;
 
@@ -77,13 +81,25 @@ const WAITING: usize = 1024;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Queue {
-    /// Starts the task. It ends, with everything queued written, on `close` or when the last queue
-    /// is dropped.
-    pub(super) fn start(conn: Connection, caches: Arc<Caches>) -> Self {
+    /// Starts writing: on a thread of its own where the database runs in this process, as it keeps
+    /// whoever asks it waiting. It ends, with everything queued written, on `close` or when the last
+    /// queue is dropped.
+    ///
+    /// # Errors
+    /// `Unavailable` when no thread can be started.
+    pub(super) fn start(conn: Connection, caches: Arc<Caches>) -> Result<Self> {
         let (sender, receiver) = mpsc::channel(WAITING);
         let counters = Arc::<Counters>::default();
-        tokio::spawn(write_all(conn, receiver, caches, counters.clone()));
-        Self { sender, counters }
+        let (is_shared, here) = (conn.is_shared(), Handle::current());
+        let writing = write_all(conn, receiver, caches, counters.clone());
+        if is_shared {
+            here.spawn(writing);
+        } else {
+            let thread = std::thread::Builder::new().name("store-writer".to_owned());
+            let started = thread.spawn(move || here.block_on(writing));
+            started.map_err(|cause| Error::Unavailable(format!("no thread can start: {cause}")))?;
+        }
+        Ok(Self { sender, counters })
     }
 
     /// One that takes no write.
@@ -245,8 +261,9 @@ async fn write_all(
     let mut messages = Vec::with_capacity(BATCH);
     let (mut closing, mut checkpoints) = (Vec::new(), Vec::new());
     let (mut expected, mut patience) = (0, Duration::ZERO);
+    let blocks = !conn.is_shared();
     while queue.recv_many(&mut messages, BATCH).await > 0 {
-        gather(&mut queue, &mut messages, expected, patience).await;
+        gather(&mut queue, &mut messages, expected, patience, blocks).await;
         let mut batch = Batch::default();
         for message in messages.drain(..) {
             match message {
@@ -416,17 +433,22 @@ impl Batch {
 
 /// Adds to `messages` until as many as last time are together, or `patience` is over. Callers that
 /// were just answered come back at once under load; without this wait, half of them would always
-/// miss the commit that the other half is in.
+/// miss the commit that the other half is in. `blocks` where the thread is the writer's own.
 async fn gather(
     queue: &mut mpsc::Receiver<Message>,
     messages: &mut Vec<Message>,
     expected: usize,
     patience: Duration,
+    blocks: bool,
 ) {
     let start = Instant::now();
     while messages.len() < expected && start.elapsed() < patience {
-        // Timers are too coarse for this: they count in milliseconds.
-        tokio::task::yield_now().await;
+        // The runtime's timers are too coarse for this: they count in milliseconds.
+        if blocks {
+            std::thread::sleep(NAP);
+        } else {
+            tokio::task::yield_now().await;
+        }
         while messages.len() < BATCH
             && let Ok(message) = queue.try_recv()
         {

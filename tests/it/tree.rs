@@ -79,6 +79,7 @@ const ARROW_EXCEPTIONS: &[(&str, &str)] = &[
 /// Crates and paths that are named below these places and nowhere else in `src/`.
 const PLACES: &[(&str, &[&str])] = &[
     ("sqlx", &["src/store/"]),
+    ("rusqlite", &["src/store/sqlite/"]),
     ("dropshot", &["src/api/", "src/serve.rs"]),
     ("clap", &["src/cli/"]),
     ("jsonwebtoken", &["src/domain/token.rs", "src/domain/token/"]),
