@@ -37,6 +37,7 @@ const MIGRATIONS: &[Known] = &[
     (8, "signing_keys", include_str!("migrations/0008_signing_keys.sqlite.sql")),
     (9, "store_indexes", include_str!("migrations/0009_store_indexes.sqlite.sql")),
     (10, "signing_algorithm", include_str!("migrations/0010_signing_algorithm.sqlite.sql")),
+    (11, "replays", include_str!("migrations/0011_replays.sqlite.sql")),
 ];
 
 const READERS: u32 = 4;

@@ -32,8 +32,10 @@ pub(super) use writer::Writer;
 pub(super) use writer::begin_text;
 
 /// A later one has the number of its SQLite twin.
-const MIGRATIONS: &[Known] =
-    &[(10, "start", include_str!("../migrations/0010_start.postgres.sql"))];
+const MIGRATIONS: &[Known] = &[
+    (10, "start", include_str!("../migrations/0010_start.postgres.sql")),
+    (11, "replays", include_str!("../migrations/0011_replays.postgres.sql")),
+];
 
 /// How long a connection may take to be made, or to be free.
 const ACQUIRE: Duration = Duration::from_secs(1);
