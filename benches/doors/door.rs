@@ -138,7 +138,8 @@ fn embed(holder: &Holder, at: usize) -> Vec<u8> {
         "chatId": format!("{at:024x}"),
         "capabilities": ["showChatPage", "showSendInput", "showStatusButton"],
     });
-    let now = holder.clock.now_ms();
+    // Signed long before it is sent, but dated as it would be: ten in a millisecond, not hundreds.
+    let now = holder.clock.now_ms() + at as i64 / 10;
     let secret = SecretString::from(embed.secret.as_str());
     let signature = signature::sign(&secret, now, body.to_string().as_bytes());
     let headers = format!(
