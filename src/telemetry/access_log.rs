@@ -35,15 +35,17 @@ pub(super) fn write(record: &RequestRecord<'_>) {
     if !tracing::enabled!(Level::WARN) {
         return;
     }
-    let span = Span::current();
-    if let Some(caller) = record.caller {
-        span.record("tenant", caller.tenant.as_deref());
-        span.record("key", caller.key.as_deref());
-        span.record("generation", caller.generation);
-        span.record("session", caller.session.as_deref());
-    }
-    span.record("token", record.token.map(tracing::field::display));
-    span.record("test_clock_ms", record.test_clock);
+    let (span, caller) = (Span::current(), record.caller);
+    // At once: each record of its own would look the span up and write it out again.
+    tracing::record_all!(
+        span,
+        tenant = caller.and_then(|it| it.tenant.as_deref()),
+        key = caller.and_then(|it| it.key.as_deref()),
+        generation = caller.and_then(|it| it.generation),
+        session = caller.and_then(|it| it.session.as_deref()),
+        token = record.token.map(tracing::field::display),
+        test_clock_ms = record.test_clock,
+    );
     let (status, code) = (record.status.as_u16(), record.code);
     let took_us = u64::try_from(record.took.as_micros()).unwrap_or(u64::MAX);
     let RequestRecord { received_bytes, sent_bytes, .. } = record;
