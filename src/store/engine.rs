@@ -255,9 +255,10 @@ impl Readers {
         sql: &'static str,
         values: Vec<Value<'_>>,
     ) -> Result<Vec<Row>, Failure> {
+        // Boxed: they are kilobytes, which every request would carry for the caches' sake alone.
         match self {
-            Self::Sqlite(readers) => readers.fetch(sql, values).await,
-            Self::Postgres(readers) => readers.fetch(sql, &values).await,
+            Self::Sqlite(readers) => Box::pin(readers.fetch(sql, values)).await,
+            Self::Postgres(readers) => Box::pin(readers.fetch(sql, &values)).await,
         }
     }
 
