@@ -9,7 +9,7 @@ use vestibule::cli::dev::DevCredentials;
 use crate::engine::{URL_FILE, address_file};
 
 /// How long a start may take on a busy machine.
-const START: Duration = Duration::from_secs(60);
+pub const START: Duration = Duration::from_secs(60);
 
 /// What the service printed, inside its data directory.
 pub const BANNER: &str = "banner.txt";

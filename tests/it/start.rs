@@ -4,11 +4,12 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::cli::{Ended, run};
-use crate::process::{BANNER, Process};
+use crate::process::{BANNER, Process, START};
 use crate::requests::{open_chat, open_embed, open_iframe};
 
 const KEY: &str = "5f0c2b7e91d34a68b7c1e20f94d85a3366d1fe07a95b4c82903e7d6f18c4ab52";
@@ -206,6 +207,15 @@ fn unusable_demo_credentials_are_refused() {
     }
 }
 
+/// What a service has printed, whole: it answers before it prints, and the last lines are for curl.
 fn banner(data_dir: &Path) -> String {
-    std::fs::read_to_string(data_dir.join(BANNER)).expect("it was printed")
+    let deadline = Instant::now() + START;
+    loop {
+        let text = std::fs::read_to_string(data_dir.join(BANNER)).expect("its output is kept");
+        if text.contains("\ncurl ") && text.ends_with('\n') {
+            return text;
+        }
+        assert!(Instant::now() < deadline, "no banner: {text}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
