@@ -12,6 +12,7 @@ use sqlx::{Connection as _, PgConnection};
 use vestibule_cluster::Cluster;
 
 use crate::door::{Door, Holder};
+use crate::load::Connection;
 use crate::server::{self, Server, Service};
 use crate::turns::{ROUNDS, Turn, take_turns};
 use crate::{CONNECTIONS, SERVER_CORE, cores, data_dir};
@@ -60,6 +61,9 @@ async fn on_sqlite(programs: &Programs) {
     let holder_of_axum = Holder::open(&axum, CONNECTIONS).await;
     let holder_of_fastify = Holder::open(&fastify, CONNECTIONS).await;
     let servers = [(&service, &holder), (&axum, &holder_of_axum), (&fastify, &holder_of_fastify)];
+    for (server, holder) in servers {
+        require_checks(server, holder).await;
+    }
     println!("\nSQLite, synchronous=FULL");
     println!(
         "{:<24}{:>12}{:>7}{:>9}{:>7}{:>12}{:>7}{:>10}{:>13}{:>7}",
@@ -110,12 +114,16 @@ async fn on_postgres(programs: &Programs) {
     let holder = Holder::open(&service, CONNECTIONS).await;
     let axum = programs.axum(data.path(), &holder, &cluster.url("axum"));
     let holder_of_axum = Holder::open(&axum, CONNECTIONS).await;
+    let servers = [(&service, &holder), (&axum, &holder_of_axum)];
+    for (server, holder) in servers {
+        require_checks(server, holder).await;
+    }
     println!("\nPostgreSQL on the servers' core, synchronous_commit=on");
     println!(
         "{:<24}{:>12}{:>7}{:>9}{:>7}{:>10}{:>7}",
         "door", "service/s", "us", "axum/s", "us", "to axum", "aim"
     );
-    for turn in take_turns(&Door::ALL, [(&service, &holder), (&axum, &holder_of_axum)]).await {
+    for turn in take_turns(&Door::ALL, servers).await {
         print_postgres(&turn);
     }
     println!("us: of the services alone, without what PostgreSQL does for them");
@@ -135,6 +143,24 @@ fn print_postgres(turn: &Turn<2>) {
         turn.median(|[_, axum]| axum.cost_us),
         turn.median(|[service, axum]| service.rps / axum.rps),
     );
+}
+
+/// Whoever refuses less does less than is compared: credentials of somebody else, and a signature
+/// that has opened a session before.
+async fn require_checks(server: &Server, holder: &Holder) {
+    let is_refused = |status: u16| (400..500).contains(&status);
+    for door in Door::ALL {
+        let status = status_of(server, &door.forged(holder, 0)).await;
+        assert!(is_refused(status), "{}: {status} for forged credentials", door.name());
+    }
+    let signed = Door::Embed.request(holder, 0);
+    assert_eq!(status_of(server, &signed).await, Door::Embed.status());
+    let status = status_of(server, &signed).await;
+    assert!(is_refused(status), "{status} for a used signature");
+}
+
+async fn status_of(server: &Server, request: &[u8]) -> u16 {
+    Connection::open(server.address).await.exchange(request).await.status
 }
 
 /// The other services, ready to run.

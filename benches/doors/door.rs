@@ -128,6 +128,22 @@ impl Door {
             }
         }
     }
+
+    /// The request with other credentials than the holder's.
+    pub fn forged(self, holder: &Holder, at: usize) -> Vec<u8> {
+        let mut request = self.request(holder, at);
+        let header: &[u8] = match self {
+            Self::Embed => b"x-yolead-signature: ",
+            Self::Chat => b"origin: ",
+            Self::Iframe | Self::Read => b"authorization: ",
+        };
+        let start = request.windows(header.len()).position(|it| it == header).expect("it is sent");
+        let length = request[start..].iter().position(|it| *it == b'\r').expect("it ends");
+        // Not the last one, whose bits may not all count.
+        let changed = &mut request[start + length - 6];
+        *changed = if *changed == b'a' { b'b' } else { b'a' };
+        request
+    }
 }
 
 fn embed(holder: &Holder, at: usize) -> Vec<u8> {
