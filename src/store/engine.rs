@@ -86,6 +86,8 @@ pub(super) enum Failure {
     Refused(Error),
     /// The database cannot be reached, is full or busy: not the statement's fault.
     Gone(String),
+    /// It says nothing, so that whoever waits for it waits in vain.
+    Silent(String),
     /// Another transaction was in the way; the same may succeed a moment later.
     Again(String),
     /// The statement breaks a constraint or does not fit: the transaction is spoilt.
@@ -248,8 +250,8 @@ impl Readers {
     /// Runs a query and collects its answer.
     ///
     /// # Errors
-    /// `Gone` when no connection is free within a second or the database is gone; `Statement` when
-    /// the statement itself is wrong.
+    /// `Gone` when no connection is free within a second or the database is gone, `Silent` when it
+    /// says nothing; `Statement` when the statement itself is wrong.
     pub(super) async fn fetch(
         &self,
         sql: &'static str,
@@ -299,7 +301,9 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(error) => error,
-            Failure::Gone(why) | Failure::Again(why) => Self::Unavailable(why),
+            Failure::Gone(why) | Failure::Silent(why) | Failure::Again(why) => {
+                Self::Unavailable(why)
+            }
             Failure::Statement(why) => Self::Internal(why),
         }
     }

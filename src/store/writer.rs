@@ -242,6 +242,12 @@ impl<J: Job> AnyJob for QueuedJob<J> {
     }
 }
 
+/// What a database said of a batch.
+enum Heard {
+    Something,
+    Nothing,
+}
+
 /// The writes of one transaction.
 #[derive(Default)]
 struct Batch {
@@ -262,8 +268,14 @@ async fn write_all(
     let (mut closing, mut checkpoints) = (Vec::new(), Vec::new());
     let (mut expected, mut patience) = (0, Duration::ZERO);
     let blocks = !conn.is_shared();
-    while queue.recv_many(&mut messages, BATCH).await > 0 {
-        gather(&mut queue, &mut messages, expected, patience, blocks).await;
+    // Writes that have waited in vain already: the database says nothing.
+    let mut overdue = 0;
+    while queue.recv_many(&mut messages, most(overdue)).await > 0 {
+        if overdue == 0 {
+            gather(&mut queue, &mut messages, expected, patience, blocks).await;
+        }
+        let is_overdue = overdue > 0;
+        overdue = overdue.saturating_sub(messages.len());
         let mut batch = Batch::default();
         for message in messages.drain(..) {
             match message {
@@ -281,10 +293,23 @@ async fn write_all(
         }
         let (start, size) = (Instant::now(), batch.size());
         // A panic loses its batch, whose callers hear of it; the next batch must not suffer.
-        let written = AssertUnwindSafe(batch.write(&mut conn, &caches, &counters));
-        if written.catch_unwind().await.is_err() {
-            tracing::error!("a write panicked; its batch was rolled back");
-            conn.recover().await;
+        let written = match is_overdue {
+            true => {
+                batch.fail(silent);
+                Ok(Heard::Something)
+            }
+            false => {
+                let writing = AssertUnwindSafe(batch.write(&mut conn, &caches, &counters));
+                writing.catch_unwind().await
+            }
+        };
+        match written {
+            Ok(Heard::Something) => {}
+            Ok(Heard::Nothing) => overdue = queue.len(),
+            Err(_) => {
+                tracing::error!("a write panicked; its batch was rolled back");
+                conn.recover().await;
+            }
         }
         for answer in checkpoints.drain(..) {
             let _ = answer.send(conn.checkpoint().await.map_err(Error::from));
@@ -299,9 +324,9 @@ async fn write_all(
 }
 
 impl Batch {
-    async fn write(self, conn: &mut Connection, caches: &Caches, counters: &Counters) {
+    async fn write(self, conn: &mut Connection, caches: &Caches, counters: &Counters) -> Heard {
         if self.size() == 0 {
-            return;
+            return Heard::Something;
         }
         let mut waiting = vec![self];
         while let Some(mut batch) = waiting.pop() {
@@ -309,6 +334,11 @@ impl Batch {
                 Ok(()) => batch.settle(caches),
                 Err(Failure::Gone(why) | Failure::Again(why)) => {
                     batch.fail(|| Error::Unavailable(why.clone()))
+                }
+                Err(Failure::Silent(why)) => {
+                    batch.fail(|| Error::Unavailable(why.clone()));
+                    waiting.into_iter().for_each(|batch| batch.fail(silent));
+                    return Heard::Nothing;
                 }
                 Err(failure) if batch.size() == 1 => {
                     let mut failure = Some(failure);
@@ -321,6 +351,7 @@ impl Batch {
                 }
             }
         }
+        Heard::Something
     }
 
     fn size(&self) -> usize {
@@ -455,6 +486,15 @@ async fn gather(
             messages.push(message);
         }
     }
+}
+
+/// Those that are overdue are taken alone: who came later may be in time.
+fn most(overdue: usize) -> usize {
+    if overdue == 0 { BATCH } else { BATCH.min(overdue) }
+}
+
+fn silent() -> Error {
+    Error::Unavailable("the database says nothing; the write did not take place".into())
 }
 
 fn closing() -> Error {

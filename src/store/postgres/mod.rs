@@ -6,6 +6,7 @@
 
 mod cells;
 mod listener;
+mod pulse;
 mod readers;
 mod writer;
 
@@ -24,6 +25,7 @@ use super::migrations::{self, Known, Migrations};
 use crate::domain::database::Postgres;
 use crate::error::{Error, Result};
 use cells::failure;
+use pulse::Pulse;
 
 pub(super) use listener::Listener;
 pub(super) use readers::Readers;
@@ -37,7 +39,8 @@ const MIGRATIONS: &[Known] = &[
     (11, "replays", include_str!("../migrations/0011_replays.postgres.sql")),
 ];
 
-/// How long a connection may take to be made, or to be free.
+/// How long a connection may take to be made, or to be free, and how long a server may say nothing
+/// at all.
 const ACQUIRE: Duration = Duration::from_secs(1);
 
 /// How long the server may work on one statement.
@@ -49,7 +52,8 @@ const LOCK: Duration = Duration::from_secs(1);
 /// How long the first connection may take: nobody waits for an answer yet.
 const START: Duration = Duration::from_secs(10);
 
-/// When a server that says nothing is given up: later than it would have given up itself.
+/// When a connection that says nothing is given up, if its server lives: later than that would have
+/// given up itself.
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// How long a start waits while others migrate.
@@ -86,8 +90,9 @@ pub(super) async fn open(
 ) -> Result<(engine::Connection, engine::Readers)> {
     let options = options(at)?;
     migrate(&options).await?;
-    let writer = Writer::connect(options.clone(), at.is_pooled).await?;
-    let readers = Readers::new(options, at.is_pooled);
+    let pulse = Arc::new(Pulse::new(options.clone()));
+    let writer = Writer::connect(options.clone(), at.is_pooled, Arc::clone(&pulse)).await?;
+    let readers = Readers::new(options, at.is_pooled, pulse);
     readers.warm().await?;
     Ok((engine::Connection::postgres(writer, queued), engine::Readers::Postgres(readers)))
 }
@@ -114,7 +119,8 @@ pub(super) fn listen(at: &Postgres, caches: Arc<Caches>) -> Result<Option<Listen
 pub(super) async fn inspect(at: &Postgres) -> Result<engine::Readers> {
     let options = options(at)?;
     Session::begin(&options, START).await?.close().await;
-    Ok(engine::Readers::Postgres(Readers::new(options, at.is_pooled)))
+    let pulse = Arc::new(Pulse::new(options.clone()));
+    Ok(engine::Readers::Postgres(Readers::new(options, at.is_pooled, pulse)))
 }
 
 /// What was applied to the database at `at`.
@@ -161,12 +167,16 @@ struct Session {
 }
 
 impl Session {
-    /// Connects, within `patience`, to a server that takes writes and keeps them.
+    /// Meets, within `patience`, a server that takes writes and keeps them.
     async fn begin(options: &PgConnectOptions, patience: Duration) -> Result<Self, Failure> {
-        let connected = tokio::time::timeout(patience, options.connect()).await;
-        let connected = connected.map_err(|_| unreachable(options, "it is silent"))?;
+        let met = tokio::time::timeout(patience, Self::meet(options)).await;
+        met.unwrap_or_else(|_| Err(Failure::Silent(unusable(options, "it is silent"))))
+    }
+
+    async fn meet(options: &PgConnectOptions) -> Result<Self, Failure> {
+        let connected = options.connect().await;
         let mut conn = connected.map_err(|error| unreachable(options, &error.to_string()))?;
-        let told = within(sqlx::raw_sql(ABOUT).fetch_one(&mut conn)).await?;
+        let told = sqlx::raw_sql(ABOUT).fetch_one(&mut conn).await.map_err(failure)?;
         let column = |at: usize| told.try_get::<String, _>(at).map_err(failure);
         let (synchronous_commit, version) = (column(0)?, column(1)?);
         let server = Server { version, synchronous_commit, waits_for_disk: column(2)? == "on" };
@@ -189,8 +199,8 @@ impl Session {
                 ),
             ));
         }
-        let history = within(sqlx::raw_sql(HISTORY).fetch_one(&mut conn)).await;
-        let history = history.and_then(|row| row.try_get(0).map_err(failure)).ok();
+        let history = sqlx::raw_sql(HISTORY).fetch_one(&mut conn).await;
+        let history = history.and_then(|row| row.try_get(0)).ok();
         Ok(Self { conn, server, history })
     }
 
@@ -240,23 +250,17 @@ fn shown(options: &PgConnectOptions) -> String {
 }
 
 fn unreachable(options: &PgConnectOptions, why: &str) -> Failure {
+    Failure::Gone(unusable(options, why))
+}
+
+fn unusable(options: &PgConnectOptions, why: &str) -> String {
     let place = shown(options);
-    Failure::Gone(format!(
-        "PostgreSQL at {place} cannot be used: {why}; check that it runs and database.url"
-    ))
+    format!("PostgreSQL at {place} cannot be used: {why}; check that it runs and database.url")
 }
 
 /// For a server that answers, but must not be trusted.
 fn refused(options: &PgConnectOptions, why: String) -> Failure {
     Failure::Refused(Error::Internal(format!("PostgreSQL at {} {why}", shown(options))))
-}
-
-/// Waits for an answer, but not for ever.
-async fn within<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Failure> {
-    match tokio::time::timeout(SILENCE, answer).await {
-        Ok(answer) => answer.map_err(failure),
-        Err(_) => Err(Failure::Gone("the database says nothing".into())),
-    }
 }
 
 /// All migrations in one transaction: whoever dies in between leaves nothing half done. sqlx's own

@@ -14,7 +14,8 @@ use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr as _};
 use super::super::engine::{self, Failure, Row, Sql, Value};
 use super::super::locks::Locks;
 use super::cells::{arguments, cells, failure, is_lost};
-use super::{ACQUIRE, CHANNEL, LAST_DRAWN, LOCK, MARK, SILENCE, START, STATEMENT, Session};
+use super::pulse::Pulse;
+use super::{ACQUIRE, CHANNEL, LAST_DRAWN, LOCK, MARK, START, STATEMENT, Session};
 
 /// The lock that a write of everything has alone and all others share.
 const EVERYTHING: i64 = -2;
@@ -31,6 +32,7 @@ pub(in crate::store) struct Writer {
     session: Option<Session>,
     is_pooled: bool,
     options: PgConnectOptions,
+    pulse: Arc<Pulse>,
     /// Texts of grouped statements by head, tail and number of rows.
     texts: HashMap<(&'static str, &'static str, usize), Arc<str>>,
     /// The number of the running transaction and the history that it is in.
@@ -44,10 +46,11 @@ impl Writer {
     pub(super) async fn connect(
         options: PgConnectOptions,
         is_pooled: bool,
+        pulse: Arc<Pulse>,
     ) -> Result<Self, Failure> {
         let session = Some(Session::begin(&options, START).await?);
         let (texts, locks) = Default::default();
-        Ok(Self { session, is_pooled, options, texts, running: None, locks })
+        Ok(Self { session, is_pooled, options, pulse, texts, running: None, locks })
     }
 
     pub(in crate::store) async fn begin(&mut self, locks: Locks) -> Result<(), Failure> {
@@ -57,7 +60,8 @@ impl Writer {
         // Nothing has happened yet, so a connection that died at rest is replaced unnoticed.
         let was_there = self.session.is_some();
         let mut told = self.script(Arc::clone(&text)).await;
-        if told.is_err() && was_there && self.session.is_none() {
+        let is_silent = matches!(told, Err(Failure::Silent(_)));
+        if told.is_err() && !is_silent && was_there && self.session.is_none() {
             told = self.script(text).await;
         }
         let number = told?.pop().map(|row| row.try_get::<String, _>(0)).transpose();
@@ -70,6 +74,8 @@ impl Writer {
         let running = self.running.take();
         match self.script("COMMIT".into()).await {
             Ok(_) => Ok(()),
+            // Nor would it say what became of it.
+            Err(Failure::Silent(_)) => Err(Failure::Silent(UNKNOWN.into())),
             Err(_) if self.session.is_none() => self.resolve(running).await,
             Err(failure) => Err(failure),
         }
@@ -137,7 +143,8 @@ impl Writer {
         let until = Instant::now() + DOUBT;
         let Some((number, Some(history))) = running else { return Err(unknown()) };
         while Instant::now() < until {
-            if let Ok(session) = Session::begin(&self.options, ACQUIRE).await {
+            let left = until.saturating_duration_since(Instant::now());
+            if let Ok(session) = Session::begin(&self.options, left).await {
                 if session.history.as_ref() != Some(&history) {
                     self.session = Some(session);
                     return Err(unknown());
@@ -184,7 +191,7 @@ impl Writer {
         let Some(session) = &mut self.session else {
             return Err(Failure::Gone("the database is out of reach".into()));
         };
-        match tokio::time::timeout(SILENCE, question(&mut session.conn)).await {
+        match self.pulse.ask(Instant::now(), question(&mut session.conn)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 if is_lost(&error) {
@@ -192,9 +199,9 @@ impl Writer {
                 }
                 Err(failure(error))
             }
-            Err(_) => {
+            Err(mute) => {
                 self.session = None;
-                Err(Failure::Gone("the database says nothing".into()))
+                Err(mute.into())
             }
         }
     }
@@ -238,5 +245,7 @@ fn render(rows: &engine::Rows, count: usize) -> Arc<str> {
 }
 
 fn unknown() -> Failure {
-    Failure::Gone("the database was lost during a commit; whether it took place is unknown".into())
+    Failure::Gone(UNKNOWN.into())
 }
+
+const UNKNOWN: &str = "the database was lost during a commit; whether it took place is unknown";
