@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use vestibule_runtime::BodyLimits;
@@ -27,6 +27,7 @@ use crate::limiter::Edge;
 use crate::net::Clients;
 use crate::outbound::Outbound;
 use crate::provision::Provision;
+use crate::readiness::Readiness;
 use crate::resealing::Resealer;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
@@ -73,6 +74,8 @@ pub struct Context {
     pub clients: Arc<Clients>,
     /// Where this instance keeps files of its own.
     pub data_dir: PathBuf,
+    /// Whether the store answers, as it was last asked.
+    pub readiness: Readiness,
     /// Set once the service ends: it is not ready any more.
     pub is_stopping: AtomicBool,
     /// What `--dev` adds; `None` otherwise.
@@ -133,6 +136,7 @@ impl Context {
             webhooks,
             clients,
             data_dir,
+            readiness: Readiness::default(),
             is_stopping: AtomicBool::new(false),
             dev,
         }
@@ -169,7 +173,17 @@ impl Context {
     /// `Unavailable` when the database does not answer; what was known stays.
     pub async fn hear(&self) -> Result<()> {
         self.store.hear_of_fence().await?;
-        self.hear_of_signing_keys().await
+        self.hear_of_signing_keys().await?;
+        self.hear_of_jumps().await
+    }
+
+    /// Remembers how late it is when the system's clock has jumped ahead: should it come back, this
+    /// service does not, not even after a restart.
+    async fn hear_of_jumps(&self) -> Result<()> {
+        let Some(jump_ms) = self.clock.jumped_ms() else { return Ok(()) };
+        self.store.remember_time(self.clock.latest_ms()).await?;
+        tracing::warn!(jump_ms, "the system's clock has jumped ahead");
+        Ok(())
     }
 
     /// Moves the database forward, so that an older one is known from it.
@@ -220,7 +234,12 @@ pub struct Clock {
     offset_ms: AtomicI64,
     /// The instant it stands at; 0 while it runs.
     held_at_ms: AtomicI64,
+    /// When it was last looked for jumps, by a clock that has none and by the system's.
+    looked: Mutex<Option<(Instant, i64)>>,
 }
+
+/// How much further than time itself a clock goes in a jump, milliseconds.
+const JUMP_MS: i64 = 1_000;
 
 impl Clock {
     /// Now, milliseconds since 1970: by the clock that the request being handled has moved, if it
@@ -239,6 +258,27 @@ impl Clock {
         let system = Self::system_now_ms();
         let latest = self.latest_ms.fetch_max(system, Ordering::Relaxed).max(system);
         latest.saturating_add(self.offset_ms.load(Ordering::Relaxed))
+    }
+
+    /// The latest that the system's clock was seen to say, milliseconds since 1970.
+    pub fn latest_ms(&self) -> i64 {
+        let system = Self::system_now_ms();
+        self.latest_ms.fetch_max(system, Ordering::Relaxed).max(system)
+    }
+
+    /// Never says less than `latest_ms` (milliseconds since 1970), which an earlier run has seen.
+    pub fn continue_from(&self, latest_ms: i64) {
+        self.latest_ms.fetch_max(latest_ms, Ordering::Relaxed);
+    }
+
+    /// How far the system's clock has jumped ahead since this was last asked, milliseconds.
+    pub fn jumped_ms(&self) -> Option<i64> {
+        let now = (Instant::now(), Self::system_now_ms());
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, said) = looked.replace(now)?;
+        let passed = i64::try_from(now.0.duration_since(at).as_millis()).unwrap_or(i64::MAX);
+        let jump = now.1.saturating_sub(said).saturating_sub(passed);
+        (jump > JUMP_MS).then_some(jump)
     }
 
     /// How far the system's clock has gone back, milliseconds; 0 while it goes ahead.
@@ -342,6 +382,19 @@ mod tests {
         clock.latest_ms.store(said, Ordering::Relaxed);
         assert_eq!(clock.now_ms(), said);
         assert!(clock.behind_ms() > 30_000, "{}", clock.behind_ms());
+    }
+
+    #[test]
+    fn a_clock_tells_of_a_jump_once_and_goes_on_from_what_an_earlier_run_has_seen() {
+        let clock = Clock::default();
+        assert_eq!(clock.jumped_ms(), None, "nothing to compare with");
+        let said = clock.looked.lock().expect("no panic").as_mut().map(|it| it.1 -= 60_000);
+        assert_eq!(said, Some(()), "as if it had said a minute less");
+        assert!(clock.jumped_ms().is_some_and(|jump| jump > 50_000));
+        assert_eq!(clock.jumped_ms(), None);
+        let seen = Clock::system_now_ms() + 60_000;
+        clock.continue_from(seen);
+        assert_eq!((clock.now_ms(), clock.latest_ms()), (seen, seen));
     }
 
     proptest! {

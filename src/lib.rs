@@ -29,6 +29,7 @@ pub mod limiter;
 pub mod net;
 pub mod outbound;
 pub mod provision;
+pub mod readiness;
 pub mod resealing;
 pub mod serve;
 pub mod store;

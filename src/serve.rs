@@ -13,6 +13,7 @@ use secrecy::ExposeSecret as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use vestibule_runtime::Timestamp;
 
 use crate::cli::dev::{self, DevCredentials};
 use crate::config::{Config, RequestLogBounds, read_master_keys};
@@ -34,6 +35,17 @@ pub enum ServeError {
     /// The database was put back, and not by `vestibule restore`.
     #[error(transparent)]
     Displaced(#[from] Displaced),
+    /// The clock says less than something expired by.
+    #[error(
+        "the clock says {now}, but what had expired by {seen} was removed from this database: what \
+         was used until then could be used again"
+    )]
+    ClockBehind {
+        /// What the database has seen.
+        seen: Timestamp,
+        /// What the system's clock says.
+        now: Timestamp,
+    },
     /// Outside `--dev` there must be an admin token.
     #[error("no admin token is configured")]
     NoAdminToken,
@@ -83,6 +95,10 @@ const WRITE_USES_EVERY: Duration = Duration::from_secs(1);
 /// How long sessions are kept after their end, milliseconds.
 const KEEP_ENDED_MS: i64 = 24 * 60 * 60 * 1000;
 
+/// How far behind what the database has seen a clock may be at a start, milliseconds: until it has
+/// caught up, time stands still. For more than that nobody waits.
+const MOST_BEHIND_MS: i64 = 10 * 60 * 1000;
+
 /// How long requests already begun may take at the end.
 const DRAIN: Duration = Duration::from_secs(20);
 
@@ -121,9 +137,11 @@ pub async fn serve(
         Some(cause) => Err(ServeError::Server(cause)),
         None => finish(server, running.public, running.deliveries).await,
     };
-    for (last, what) in
-        [(context.key_uses.flush(&store).await, FLUSHING), (store.write_uses().await, WRITING)]
-    {
+    for (last, what) in [
+        (context.key_uses.flush(&store).await, FLUSHING),
+        (store.write_uses().await, WRITING),
+        (store.remember_time(context.clock.latest_ms()).await, "remembering how late it was"),
+    ] {
         last.unwrap_or_else(|error| tracing::warn!(%error, "{what} failed at the end"));
     }
     store.close().await;
@@ -191,6 +209,7 @@ pub async fn start(
     if let Some(displaced) = store.displaced(&config.data_dir).await? {
         return Err(displaced.into());
     }
+    let seen = seen_time(&store).await?;
     let is_dev = config.dev;
     let token = config.admin_token.as_ref().ok_or(ServeError::NoAdminToken)?;
     let admin_token = KeyHash::of(token.expose_secret());
@@ -215,6 +234,7 @@ pub async fn start(
         dev,
     };
     let context = Arc::new(Context::new(parts));
+    context.clock.continue_from(seen);
     context.clock.set_offset_ms(offset_ms);
     let provision = context.provision("dev");
     if !provision.master_keys_fit().await? {
@@ -234,6 +254,22 @@ pub async fn start(
     let deliveries = Deliveries::start(Arc::clone(&context));
     let base_url = public_url;
     Ok(Running { server, public, context, deliveries, address, base_url, metrics, request_log })
+}
+
+/// The latest time that the database has seen, which this run must not begin before.
+async fn seen_time(store: &Store) -> Result<i64, ServeError> {
+    let (seen, now) = (store.latest_time().await?, Clock::system_now_ms());
+    let behind_ms = seen.saturating_sub(now);
+    if behind_ms > MOST_BEHIND_MS {
+        return Err(ServeError::ClockBehind { seen: Timestamp(seen), now: Timestamp(now) });
+    }
+    if behind_ms > 0 {
+        tracing::warn!(
+            behind_ms,
+            "the clock is behind what was seen; until then time stands still"
+        );
+    }
+    Ok(seen)
 }
 
 /// Where clients come in.
@@ -436,10 +472,12 @@ async fn take_changed_keys(context: &Context, file: &Path) -> Result<bool, Strin
     Ok(true)
 }
 
-/// A slice that was full leaves more to remove, and each slice is a write of its own.
+/// A slice that was full leaves more to remove, and each slice is a write of its own. A clock that is
+/// set back afterwards must not make anything of that good again, so it is remembered first.
 async fn purge_all(context: &Context) -> crate::error::Result<()> {
+    let now = context.clock.now_ms();
+    context.store.remember_time(context.clock.latest_ms()).await?;
     loop {
-        let now = context.clock.now_ms();
         let purged = context.store.purge(now, now.saturating_sub(KEEP_ENDED_MS)).await?;
         tracing::debug!(?purged, "purged");
         if !purged.is_partial() {

@@ -15,13 +15,18 @@ use crate::error::Result;
 /// still here, and sessions live longer than they say.
 const MOST_BEHIND_MS: i64 = 30_000;
 
+/// The paths that no address is refused for having asked too often: who watches a service may share
+/// an address with those who flood it. Each costs next to nothing.
+pub(super) const UNLIMITED: [&str; 3] = ["/healthz", "/readyz", "/version"];
+
 /// Registers the three; they are not in the documents.
 pub(super) fn register(
     api: &mut ApiDescription<Arc<Context>>,
 ) -> Result<(), ApiDescriptionRegisterError> {
-    unpublished!(api, GET "/healthz", healthz)?;
-    unpublished!(api, GET "/readyz", readyz)?;
-    unpublished!(api, GET "/version", version)
+    let [health, ready, name] = UNLIMITED;
+    unpublished!(api, GET health, healthz)?;
+    unpublished!(api, GET ready, readyz)?;
+    unpublished!(api, GET name, version)
 }
 
 /// The process answers.
@@ -32,7 +37,7 @@ async fn healthz(_: RequestContext<Arc<Context>>) -> Result<Response<Body>, Http
 /// Every part that an answer needs works; each is named.
 async fn readyz(context: RequestContext<Arc<Context>>) -> Result<Response<Body>, HttpError> {
     let service = context.context();
-    let ready = service.store.ready().await;
+    let ready = service.readiness.of(&service.store).await;
     let is_stopping = service.is_stopping.load(Ordering::Relaxed);
     let behind_ms = service.clock.behind_ms();
     let said = |result: &Result<()>| match result {

@@ -130,6 +130,13 @@ impl Host for Context {
         Ok(self.edge.address(address, self.clock.own_now_ms())?)
     }
 
+    fn count_visitor(&self, address: IpAddr, path: &str) -> Result<(), Refusal> {
+        if health::UNLIMITED.contains(&path) {
+            return Ok(());
+        }
+        self.count_address(address)
+    }
+
     fn begin(&self, asked: &Asked<'_>) -> Span {
         self.telemetry.begin(asked)
     }

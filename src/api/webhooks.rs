@@ -220,7 +220,6 @@ impl Context {
 
 /// An endpoint at `now_ms`.
 fn shown(webhook: &Webhook, now_ms: i64) -> Result<models::Webhook, Refusal> {
-    let previous = webhook.secrets.iter().find_map(|secret| secret.not_after);
     Ok(models::Webhook {
         tenant_id: documented(&webhook.tenant)?,
         webhook_id: documented(&webhook.id)?,
@@ -236,7 +235,7 @@ fn shown(webhook: &Webhook, now_ms: i64) -> Result<models::Webhook, Refusal> {
             Disabled::Gone => models::WebhookDisabledReason::Gone,
             Disabled::Exhausted => models::WebhookDisabledReason::Exhausted,
         }),
-        previous_secret_until: previous.filter(|end| now_ms < *end).map(Timestamp),
+        previous_secret_until: webhook.previous_secret_until(now_ms).map(Timestamp),
         created_at: Timestamp(webhook.created_at),
     })
 }

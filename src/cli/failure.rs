@@ -116,6 +116,10 @@ impl From<Error> for Failure {
     }
 }
 
+/// For a clock that is behind what is written: it is wrong now, or it was.
+pub(super) const CLOCK_REMEDY: &str = "if this clock is wrong, set it (timedatectl set-ntp true); if it is right and was wrong \
+     before, run `vestibule restore --fence-only --clock-is-right`, which ends all sessions";
+
 impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Self {
         let help = match &error {
@@ -123,6 +127,7 @@ impl From<ServeError> for Failure {
                 "configure the key that sealed it, or another --data-dir for a new database"
             }
             ServeError::Displaced(displaced) => remedy(*displaced),
+            ServeError::ClockBehind { .. } => CLOCK_REMEDY,
             ServeError::NoAdminToken => "set admin.token or admin.token_file, or give --dev",
             ServeError::Bind { .. } => "give --bind an address of this machine with a free port",
             ServeError::MetricsBind { .. } => {
@@ -138,6 +143,7 @@ impl From<ServeError> for Failure {
         match error {
             ServeError::WrongMasterKey
             | ServeError::Displaced(_)
+            | ServeError::ClockBehind { .. }
             | ServeError::NoAdminToken
             | ServeError::Bind { .. }
             | ServeError::Tls(_)

@@ -8,9 +8,10 @@ use crate::domain::admin::Credential;
 use crate::domain::audit::Subject;
 use crate::domain::key::{Key, KeyKind, KeyUse, LISTED_ORIGINS, MOST_ORIGINS};
 use crate::domain::key_update;
-use crate::domain::session::{Overview, State};
+use crate::domain::session::Overview;
 use crate::domain::signing_key::{FIRST, SigningKey};
 use crate::domain::tenant::{Directory, Tenant};
+use crate::store::Judged;
 
 /// Rows under a head, each column as wide as its widest cell. What strangers named, a customer's id
 /// for one, must not speak to the terminal.
@@ -128,9 +129,9 @@ pub(super) fn credential_lines(key: &Key, credential: &Credential) -> String {
     lines
 }
 
-/// A session as the document of the life cycle shows it.
-pub(super) fn session_json(session: &Overview, state: State) -> Value {
-    let times = session.times;
+/// A session at `now_ms` as the document of the life cycle shows it.
+pub(super) fn session_json(session: &Overview, judged: Judged, now_ms: i64) -> Value {
+    let (times, Judged { state, mode }) = (session.times, judged);
     let mut value = json!({
         "sid": session.id,
         "tenant_id": session.tenant,
@@ -139,7 +140,11 @@ pub(super) fn session_json(session: &Overview, state: State) -> Value {
         "key_id": session.key_id,
         "issued_at": time(times.issued_at),
         "expires_at": time(times.expires_at),
+        "expires_in": times.remaining_s(now_ms),
     });
+    if let Some(mode) = mode {
+        value["mode"] = mode.name().into();
+    }
     if let Some((kind, id)) = session.subject.as_ref().map(Subject::parts) {
         value[kind] = id.into();
     }

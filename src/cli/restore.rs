@@ -28,6 +28,7 @@ use crate::store::Store;
 Examples:
   vestibule restore /backups/vestibule-2026-11-26.db --overwrite --revoke-key key_…
   vestibule restore --fence-only   # after pg_restore, or after putting files back by hand
+  vestibule restore --fence-only --clock-is-right   # after a clock that was ahead is set right
 
 Stop the service first. The database that is replaced stays beside the new one under another name.
 Signed requests are answered 503 until no signature from before can be in time, which takes minutes.
@@ -43,6 +44,9 @@ pub(super) struct Restore {
     /// Replace the database that is there
     #[arg(long)]
     overwrite: bool,
+    /// This machine's clock is right and was ahead before: forget that later times were seen
+    #[arg(long, requires = "fence_only")]
+    clock_is_right: bool,
     /// Revoke a key again that was revoked since the backup; may be repeated
     #[arg(long = "revoke-key", value_name = "KEY")]
     revoke: Vec<String>,
@@ -76,7 +80,7 @@ struct Restored {
 
 impl Restore {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let Self { file, fence_only: _, overwrite, revoke, workplace, json } = self;
+        let Self { file, fence_only: _, overwrite, clock_is_right, revoke, workplace, json } = self;
         let access = workplace.access()?;
         let shown = access.database.shown();
         let restored = match (&file, access.database.clone()) {
@@ -92,7 +96,7 @@ impl Restore {
                     drop(hold_alone(&data_dir)?);
                 }
                 let data_dir = access.data_dir.clone();
-                fence(access, &data_dir, &revoke)?
+                fence(access, &data_dir, &revoke, clock_is_right)?
             }
         };
         if json {
@@ -136,7 +140,7 @@ fn fence_and_replace(
     copy_into(file, beside)?;
     let [copy, log, _] = Store::files(beside);
     require_backup(file, &copy)?;
-    let mut restored = fence(access, data_dir, revoke)?;
+    let mut restored = fence(access, data_dir, revoke, false)?;
     if log.exists() {
         let problem = format!("{} was not taken into the database", log.display());
         return Err(Failure::refused(problem, "this is a defect; report it"));
@@ -200,7 +204,12 @@ fn require_backup(file: &Path, copy: &Path) -> Result<(), Failure> {
 }
 
 /// Fences the store of `access`, which is to be that of `data_dir`.
-fn fence(access: DataAccess, data_dir: &Path, revoke: &[String]) -> Result<Restored, Failure> {
+fn fence(
+    access: DataAccess,
+    data_dir: &Path,
+    revoke: &[String],
+    clock_is_right: bool,
+) -> Result<Restored, Failure> {
     Desk::open(access, async |desk| {
         for id in revoke {
             desk.provision().set_key_state(id, KeyState::Revoked).await?;
@@ -211,7 +220,10 @@ fn fence(access: DataAccess, data_dir: &Path, revoke: &[String]) -> Result<Resto
             progress.set_message(format!("{sessions} sessions are ended"));
             progress.tick();
         };
-        let fenced = desk.provision().fence(told).await?;
+        let fenced = match clock_is_right {
+            true => desk.provision().fence_by_clock(told).await?,
+            false => desk.provision().fence(told).await?,
+        };
         progress.finish_and_clear();
         Ok(Restored { fenced, active: active(&desk.store).await?, replaced: None })
     })

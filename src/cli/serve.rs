@@ -1,8 +1,10 @@
 //! `vestibule serve`: configuration, log, demo credentials, then the service itself.
 
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use secrecy::SecretString;
@@ -186,7 +188,16 @@ struct Demo {
     credentials: DevCredentials,
     data_dir: PathBuf,
     clock_offset_ms: i64,
+    /// Held until the service answers: of many first starts on one data directory, one draws the
+    /// credentials and all others find them.
+    _turn: File,
 }
+
+/// How long a start waits while others on the same data directory start.
+const TURN: Duration = Duration::from_secs(120);
+
+/// How often it looks whether they have.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 impl Demo {
     /// Draws or reads the credentials. The file is written now already where the address is
@@ -197,13 +208,15 @@ impl Demo {
             let problem = format!("{} cannot be created ({cause})", data_dir.display());
             Failure::unusable(problem, "give --data-dir a directory this user can write")
         })?;
+        let turn = await_turn(&data_dir)?;
         let ids = Ids::default();
         let mut credentials = DevCredentials::load(&data_dir, config.admin_token.as_ref(), &ids)?;
         config.admin_token = Some(SecretString::from(credentials.admin.token.as_str()));
         if config.bind.port() != 0 {
             credentials.save(&data_dir, config.public_url(config.bind))?;
         }
-        Ok(Self { credentials, data_dir, clock_offset_ms: config.clock_offset_ms })
+        let clock_offset_ms = config.clock_offset_ms;
+        Ok(Self { credentials, data_dir, clock_offset_ms, _turn: turn })
     }
 
     /// Completes the file with the address and prints the banner.
@@ -219,6 +232,28 @@ impl Demo {
             now_ms: clock.now_ms(),
         };
         print_line(&banner.text())
+    }
+}
+
+fn await_turn(data_dir: &Path) -> Result<File, Failure> {
+    let (place, begun) = (data_dir.join("dev-start.lock"), Instant::now());
+    let unusable = |cause: std::io::Error| {
+        let problem = format!("{} cannot be used ({cause})", place.display());
+        Failure::unusable(problem, "give --data-dir a directory this user can write")
+    };
+    let file = File::options().create(true).append(true).open(&place).map_err(unusable)?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(cause)) => return Err(unusable(cause)),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < TURN => {
+                std::thread::sleep(LOOK_EVERY);
+            }
+            Err(TryLockError::WouldBlock) => {
+                let problem = format!("another start in {} does not end", data_dir.display());
+                return Err(Failure::refused(problem, "end it, or give another --data-dir"));
+            }
+        }
     }
 }
 

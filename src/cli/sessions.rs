@@ -13,7 +13,7 @@ use crate::domain::session_filter::Filter;
 use crate::domain::target::Target;
 use crate::error::{Error, Thing};
 use crate::provision::Ending;
-use crate::store::Swept;
+use crate::store::{Judged, Swept};
 
 const PAGE: usize = 200;
 
@@ -136,12 +136,16 @@ impl List {
             targets: self.targets,
             ..Filter::default()
         };
-        let found = self.workplace.work(async |desk| passing(desk, &filter, self.limit).await)?;
+        let (found, now) = self.workplace.work(async |desk| {
+            let now = desk.clock.now_ms();
+            Ok((passing(desk, &filter, self.limit, now).await?, now))
+        })?;
         if self.json {
-            let items: Vec<_> = found.iter().map(|(it, state)| session_json(it, *state)).collect();
+            let shown = |(it, judged): &(_, _)| session_json(it, *judged, now);
+            let items: Vec<_> = found.iter().map(shown).collect();
             return print_json(&json!({"items": items}));
         }
-        let rows: Vec<_> = found.iter().map(|(it, state)| row(it, *state)).collect();
+        let rows: Vec<_> = found.iter().map(|(it, judged)| row(it, judged.state)).collect();
         let head = ["SESSION", "SURFACE", "STATE", "FOR", "KEY", "OPENED", "EXPIRES"];
         print_line(&columns(head, &rows))?;
         let count = counted(found.len() as u64);
@@ -154,16 +158,17 @@ impl List {
 
 impl Show {
     fn run(self) -> Result<(), Failure> {
-        let (session, state) = self.workplace.work(async |desk| {
+        let (session, judged, now) = self.workplace.work(async |desk| {
             let found = desk.store.session_by_id(&self.id).await?;
             let session = found.ok_or(Error::NotFound(Thing::Session))?.overview();
-            let state = desk.store.judged(&session, desk.clock.now_ms()).await?.state;
-            Ok((session, state))
+            let now = desk.clock.now_ms();
+            let judged = desk.store.judged(&session, now).await?;
+            Ok((session, judged, now))
         })?;
         if self.json {
-            return print_json(&session_json(&session, state));
+            return print_json(&session_json(&session, judged, now));
         }
-        let times = session.times;
+        let (times, Judged { state, mode }) = (session.times, judged);
         let lines = [
             ("session", Some(session.id)),
             ("tenant", Some(session.tenant)),
@@ -172,6 +177,7 @@ impl Show {
             ("for", session.subject.as_ref().map(ToString::to_string)),
             ("chat", session.chat),
             ("key", Some(session.key_id)),
+            ("mode", mode.map(|mode| mode.name().to_owned())),
             ("opened", Some(time(times.issued_at))),
             ("renewed", times.renewed_at.map(time)),
             ("used", times.last_used_at.map(time)),
@@ -256,12 +262,13 @@ async fn passing(
     desk: &Desk,
     filter: &Filter,
     limit: usize,
-) -> Result<Vec<(Overview, State)>, Failure> {
-    let (now, mut after, mut passing) = (desk.clock.now_ms(), None, Vec::new());
+    now: i64,
+) -> Result<Vec<(Overview, Judged)>, Failure> {
+    let (mut after, mut passing) = (None, Vec::new());
     loop {
         let most = limit.saturating_sub(passing.len()).min(PAGE);
         let page = desk.store.session_page(filter, after, most, now).await?;
-        passing.extend(page.items.into_iter().map(|(it, judged)| (it, judged.state)));
+        passing.extend(page.items);
         after = page.next;
         if after.is_none() || passing.len() >= limit {
             return Ok(passing);

@@ -156,9 +156,10 @@ impl Replay {
 }
 
 fn list(tenant: &str, workplace: Workplace, json: bool) -> Result<(), Failure> {
-    let found = workplace.work(async |desk| all(desk, tenant).await)?;
+    let (found, now) =
+        workplace.work(async |desk| Ok((all(desk, tenant).await?, desk.clock.now_ms())))?;
     if json {
-        let items: Vec<_> = found.iter().map(webhook_json).collect();
+        let items: Vec<_> = found.iter().map(|it| webhook_json(it, now)).collect();
         return print_json(&json!({ "items": items }));
     }
     let rows: Vec<_> = found
@@ -221,8 +222,8 @@ fn row(delivery: &Delivery) -> [String; 6] {
     ]
 }
 
-/// An endpoint as the admin document shows it.
-fn webhook_json(webhook: &Webhook) -> Value {
+/// An endpoint at `now_ms` as the admin document shows it.
+fn webhook_json(webhook: &Webhook, now_ms: i64) -> Value {
     let mut value = json!({
         "tenantId": webhook.tenant,
         "webhookId": webhook.id,
@@ -234,6 +235,9 @@ fn webhook_json(webhook: &Webhook) -> Value {
     });
     if let Some(why) = webhook.disabled {
         value["disabledReason"] = why.name().into();
+    }
+    if let Some(until) = webhook.previous_secret_until(now_ms) {
+        value["previousSecretUntil"] = time(until).into();
     }
     value
 }

@@ -94,6 +94,15 @@ pub struct Webhook {
     pub created_at: i64,
 }
 
+impl Webhook {
+    /// Until when a previous secret signs too, milliseconds since 1970; `None` when none does at
+    /// `now_ms`.
+    pub fn previous_secret_until(&self, now_ms: i64) -> Option<i64> {
+        let previous = self.secrets.iter().find_map(|secret| secret.not_after);
+        previous.filter(|end| now_ms < *end)
+    }
+}
+
 /// The settings of a new endpoint.
 #[derive(Clone, Debug)]
 pub struct WebhookRequest {

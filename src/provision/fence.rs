@@ -27,6 +27,23 @@ impl Provision<'_> {
         let now = self.clock.now_ms();
         // A clock that is behind must not put the fence before what was done.
         let at = self.store.newest_act().await?.map_or(now, |newest| newest.max(now));
+        self.fence_at(at, told).await
+    }
+
+    /// [`Provision::fence`] by this clock, which is right, whatever is written of later times: time
+    /// goes on from here.
+    ///
+    /// # Errors
+    /// As [`Provision::fence`].
+    pub async fn fence_by_clock(&self, told: impl Fn(u64)) -> Result<Fenced> {
+        let now = self.clock.now_ms();
+        let fenced = self.fence_at(now, told).await?;
+        self.store.set_time(now).await?;
+        Ok(fenced)
+    }
+
+    async fn fence_at(&self, at: i64, told: impl Fn(u64)) -> Result<Fenced> {
+        let now = self.clock.now_ms();
         let taken_at = self.store.copied().await?.and_then(|copied| copied.taken_at);
         self.store.begin_fence(at).await?;
         let line = self.audit("", "session.revoke", "").with("reason", "restore");

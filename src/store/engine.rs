@@ -273,6 +273,14 @@ impl Readers {
         }
     }
 
+    /// Now, by another machine's clock, milliseconds since 1970; `None` where there is no other.
+    pub(super) async fn server_time(&self) -> Result<Option<i64>, Failure> {
+        match self {
+            Self::Sqlite(_) => Ok(None),
+            Self::Postgres(readers) => readers.time().await.map(Some),
+        }
+    }
+
     /// How many queries were run since the start.
     pub(super) fn queries(&self) -> u64 {
         match self {

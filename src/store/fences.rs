@@ -127,13 +127,13 @@ pub(super) fn copied(mut row: Row) -> Result<Copied, Failure> {
     })
 }
 
-fn number(stored: &[u8]) -> Result<i64, Failure> {
+pub(super) fn number(stored: &[u8]) -> Result<i64, Failure> {
     let text = std::str::from_utf8(stored).ok();
     text.and_then(|text| text.parse().ok())
         .ok_or_else(|| Failure::Statement("a number of the database itself is none".to_owned()))
 }
 
-async fn remember(conn: &mut Connection, name: &str, value: i64) -> Result<(), Failure> {
+pub(super) async fn remember(conn: &mut Connection, name: &str, value: i64) -> Result<(), Failure> {
     let text = value.to_string();
     conn.execute(REMEMBER, vec![name.into(), text.as_bytes().into()]).await.map(drop)
 }

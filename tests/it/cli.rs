@@ -255,7 +255,18 @@ async fn sessions_are_listed_shown_and_ended() {
     assert_eq!(items.len(), 1, "{listed}");
     let text = |name: &str| items[0][name].as_str().expect("text").to_owned();
     let (sid, tenant, employee) = (text("sid"), text("tenant_id"), text("employee"));
-    assert_eq!(desk.json(&["sessions", "show", &sid]), items[0]);
+    let shown = desk.json(&["sessions", "show", &sid]);
+    let key = &process.demo.demo.iframe.api_key;
+    let told = get(&format!("{}/v1/sessions/{sid}", process.base_url), key).await;
+    assert_eq!(told.body["mode"], "live", "{}", told.text);
+    for own in [&shown, &items[0]] {
+        assert_eq!(
+            but("expires_in", own),
+            but("expires_in", &told.body),
+            "as the service tells it"
+        );
+        assert!(own["expires_in"].as_i64().is_some_and(|left| left > 0), "{own}");
+    }
     desk.says(0, &["sessions", "show", &sid], "state    live\n");
     desk.says(0, &["sessions", "list", "--target", &format!("session:{sid}")], &employee);
     desk.says(0, &["sessions", "list", "--target", "uid:nobody"], "0 sessions, and no more.");
@@ -278,6 +289,34 @@ async fn sessions_are_listed_shown_and_ended() {
     desk.says(2, &["sessions", "revoke", "--tenant", &tenant, "tenant:a"], "TARGET");
     desk.says(2, &[&revoke[..], &["--margin", "301"]].concat(), "--margin");
     desk.says(2, &["sessions", "list", "--target", "nonsense"], "a target begins with");
+}
+
+/// An object but for one member, which changes by the second.
+fn but(name: &str, object: &Value) -> Value {
+    let mut members = object.as_object().expect("an object").clone();
+    members.remove(name);
+    Value::Object(members)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webhooks_are_listed_as_the_service_tells_of_them() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let process = Process::start(data.path(), 0);
+    let desk = Desk { data_dir: data.path() };
+    let tenants = desk.json(&["tenants", "list"]);
+    let tenant = tenants["items"][0]["tenantId"].as_str().expect("an id").to_owned();
+    let base = format!("{}/api/admin/v1/tenants/{tenant}/webhooks", process.base_url);
+    let token = format!("Bearer {}", process.demo.admin.token);
+    let headers = [("authorization", &*token)];
+    let body = json!({ "url": "http://127.0.0.1:4000/hook", "events": ["session.created"], "description": "d" });
+    let made = post(&base, &headers, &body).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let url = format!("{base}/{}", made.body["webhook"]["webhookId"].as_str().expect("an id"));
+    let rotated = post(&format!("{url}/rotate-secret"), &headers, &json!({})).await;
+    assert_eq!(rotated.status, 200, "{}", rotated.text);
+    let told = get(&url, &process.demo.admin.token).await;
+    assert!(told.body["previousSecretUntil"].is_string(), "{}", told.text);
+    assert_eq!(desk.json(&["webhooks", "list", &tenant])["items"], json!([told.body]));
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! The shipped binary while something is wrong around it: a disk that is full, a first start that is
-//! killed, an end with clients that are stuck.
+//! The shipped binary while something is wrong around it: a disk that is full or read-only, a first
+//! start that is killed or one of ninety, an end with clients that are stuck.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 use vestibule::cli::dev::TenantCredentials;
 
 use crate::callers::text;
+use crate::cli::Desk;
+use crate::database::query;
+use crate::machine::Machine;
 use crate::process::Process;
 use crate::requests::{Answer, fresh_timestamp, get, open_embed, signed};
 
@@ -55,6 +58,127 @@ async fn a_full_disk_is_told_as_unavailable_and_costs_nothing_that_was_acknowled
         assert_eq!(get(&url, token).await.status, 200, "lost");
     }
     assert_eq!(open(&process, tokens.len()).await.status, 201, "there is room again");
+}
+
+/// What is there can be read, and nothing else is answered as if it had been done.
+#[tokio::test]
+async fn a_disk_that_becomes_read_only_is_told_as_unavailable_and_costs_nothing_acknowledged() {
+    let machine = Machine::new();
+    let process = machine.start(0);
+    let (port, url) = (process.port(), format!("{}/v1/embed/session", process.base_url));
+    let mut tokens = Vec::new();
+    for number in 0..5 {
+        tokens.push(text(&open(&process, number).await, "/data/embedToken"));
+    }
+    machine.let_write(false);
+    for number in 5..8 {
+        open(&process, number).await.refused(503, "unavailable");
+    }
+    assert_eq!(get(&url, &tokens[0]).await.status, 200, "reading goes on");
+    let ready = get(&format!("{}/readyz", process.base_url), "").await;
+    assert_eq!(
+        (ready.status.as_u16(), &ready.body["checks"]["store.write"]),
+        (503, &json!("failed"))
+    );
+    process.kill();
+    let refused = machine.run(&["serve", "--dev", "--bind", "127.0.0.1:0"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_ne!(refused.status.code(), Some(0), "{said}");
+    require_one_word(&said);
+    assert!(said.contains("Read-only file system"), "{said}");
+    machine.let_write(true);
+    let process = machine.start(port);
+    for token in &tokens {
+        assert_eq!(get(&url, token).await.status, 200, "lost");
+    }
+    assert_eq!(open(&process, 5).await.status, 201, "its request is not used up");
+}
+
+/// What is wrong and what helps, and no more.
+#[track_caller]
+fn require_one_word(said: &str) {
+    let starts: Vec<_> = said.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(starts == ["error:", "help:"] || starts == ["error:"], "{said}");
+}
+
+/// Processes that start at once; they end with this.
+struct Starts(Vec<(Child, PathBuf)>);
+
+impl Drop for Starts {
+    fn drop(&mut self) {
+        for (child, _) in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Starts {
+    fn at_once(count: usize, data: &Path, told: &Path) -> Self {
+        let mut starts = Self(Vec::new());
+        for number in 0..count {
+            let said = told.join(number.to_string());
+            let file = std::fs::File::create(&said).expect("it is ours");
+            let mut command = Process::command();
+            command.args(["serve", "--dev", "--bind", "127.0.0.1:0", "--data-dir"]).arg(data);
+            command.env("VESTIBULE__LOG__LEVEL", "error").stdout(file.try_clone().expect("a file"));
+            starts.0.push((command.stderr(file).spawn().expect("the binary starts"), said));
+        }
+        starts
+    }
+
+    /// Where each of them answers, or what it said when it did not start.
+    fn outcomes(&mut self) -> Vec<Result<String, String>> {
+        let begun = Instant::now();
+        let outcome = |(child, said): &mut (Child, PathBuf)| {
+            loop {
+                let ended = child.try_wait().expect("a child").is_some();
+                let said = std::fs::read_to_string(&*said).expect("it is there");
+                let url =
+                    said.split_whitespace().find(|word| word.starts_with("http://127.0.0.1:"));
+                match url {
+                    Some(url) => return Ok(url.trim_end_matches('/').to_owned()),
+                    None if ended => return Err(said),
+                    None => assert!(begun.elapsed() < PATIENCE, "neither up nor refused: {said}"),
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        };
+        self.0.iter_mut().map(outcome).collect()
+    }
+}
+
+/// Each makes the database unless it is there, and keys unless they are.
+#[tokio::test]
+async fn ninety_first_starts_at_once_come_up_on_one_database_with_one_set_of_keys() {
+    const STARTS: usize = 90;
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let told = tempfile::tempdir().expect("a temporary directory");
+    let mut starts = Starts::at_once(STARTS, data.path(), told.path());
+    let outcomes = starts.outcomes();
+    let up: Vec<_> = outcomes.iter().filter_map(|it| it.as_ref().ok()).collect();
+    for refused in outcomes.iter().filter_map(|it| it.as_ref().err()) {
+        require_one_word(refused);
+    }
+    println!("{} of {STARTS} came up", up.len());
+    assert!(up.len() > STARTS / 2, "{outcomes:?}");
+    let file = std::fs::read_to_string(data.path().join(CREDENTIALS)).expect("written");
+    let demo: TenantCredentials = serde_json::from_str(&file).expect("the demo tenant's");
+    for (number, base_url) in up.iter().enumerate() {
+        let body =
+            json!({ "employeeId": format!("{number:024x}"), "capabilities": ["showChatsList"] });
+        let opened = open_embed(base_url, &demo, &body).await;
+        assert_eq!(opened.status, 201, "{base_url} knows other keys: {}", opened.text);
+    }
+    drop(starts);
+    // Which checks every page and index of it.
+    Desk { data_dir: data.path() }.says(0, &["backup", "copy.db"], "copy.db");
+    let applied =
+        query(data.path(), "SELECT version, success FROM _sqlx_migrations ORDER BY 1", &[]);
+    let expected: Vec<_> = (1..=10).map(|version| vec![json!(version), json!(1)]).collect();
+    assert_eq!(applied, expected, "each migration once");
+    let sessions = query(data.path(), "SELECT COUNT(*) FROM sessions", &[]);
+    assert_eq!(sessions, [[json!(up.len())]]);
 }
 
 /// Killed when the database has grown to one size after the other, so that the tables are being made.

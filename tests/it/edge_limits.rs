@@ -171,3 +171,23 @@ async fn a_key_with_a_rate_of_its_own_is_held_to_it_in_both_modes() {
         assert_eq!(refused.header("retry-after"), "20");
     }
 }
+
+#[tokio::test]
+async fn pages_are_limited_by_address_like_the_operations_and_who_watches_is_not() {
+    let service = service(Mode::Enforce, |config| config.limits.address = THREE);
+    let ask = async |path: &str| send(Method::GET, &service.url(path), &[], None).await;
+    for path in ["/widget/frame", "/iframe/ses_x", "/embed/chats"] {
+        assert_ne!(ask(path).await.status, 429, "{path}");
+    }
+    for path in ["/widget/frame", "/docs/api", "/openapi/admin.json"] {
+        limited(&ask(path).await, "address", THREE);
+    }
+    for _ in 0..5 {
+        for path in ["/healthz", "/readyz", "/version"] {
+            assert_eq!(ask(path).await.status, 200, "{path}");
+        }
+    }
+    let refused = ask("/v1/embed/session").await;
+    limited(&refused, "address", THREE);
+    assert_eq!(service.context.edge.counts().address.passed, 3, "one count for both");
+}

@@ -37,6 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "net",
             "outbound",
             "provision",
+            "readiness",
             "resealing",
             "store",
             "telemetry",
@@ -44,6 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("provision", &["context", "domain", "error", "store"]),
+    ("readiness", &["store"]),
     ("resealing", &["context", "domain", "error", "store"]),
     (
         "serve",

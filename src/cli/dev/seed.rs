@@ -30,6 +30,9 @@ pub async fn seed(at: Provision<'_>, credentials: &DevCredentials, base_url: &st
     Ok(())
 }
 
+/// Services on this machine, besides this one, whose pages a demo key lets in.
+const MOST_BESIDE: usize = 4;
+
 struct Seeding<'a> {
     at: Provision<'a>,
     stem: &'static str,
@@ -143,6 +146,7 @@ impl Seeding<'_> {
             if there.lookup == key.lookup {
                 key.state = there.state;
             }
+            key.allowed_origins = self.origins(&there.allowed_origins);
             if self.agrees(there, &key, secret.as_ref()) {
                 return Ok(());
             }
@@ -153,6 +157,15 @@ impl Seeding<'_> {
         }];
         let audit = self.at.audit(tenant, "key.put", &key.id);
         self.at.store.put_key(key, audit).await
+    }
+
+    /// The origins of the page and of this service, and those of others on the same data directory,
+    /// whose pages must go on working: the newest of them, lest every start add one.
+    fn origins(&self, there: &[String]) -> Vec<String> {
+        let own = [self.credentials.chat.origin.clone(), self.base_url.to_owned()];
+        let others = there.iter().filter(|it| !own.contains(it) && is_of_this_machine(it));
+        let others = others.take(MOST_BESIDE).cloned();
+        own.iter().cloned().chain(others).collect()
     }
 
     fn agrees(&self, there: &Key, wanted: &Key, secret: Option<&SecretString>) -> bool {
@@ -166,7 +179,13 @@ impl Seeding<'_> {
         same_secret
             && there.lookup == wanted.lookup
             && there.settings == wanted.settings
-            && there.allowed_origins == wanted.allowed_origins
+            && self.has_all(&there.allowed_origins)
+    }
+
+    fn has_all(&self, there: &[String]) -> bool {
+        [&self.credentials.chat.origin, self.base_url]
+            .iter()
+            .all(|own| there.iter().any(|it| it == own))
     }
 
     async fn put_offers(&self, tenant: &str, data: &DemoData) -> Result<()> {
@@ -217,6 +236,16 @@ impl Seeding<'_> {
     /// The same at every start: the prefix, then the stems, filled up to 26 letters.
     fn id(&self, prefix: &str, stem: &str) -> String {
         format!("{prefix}{:a<26}", format!("{}{stem}", self.stem))
+    }
+}
+
+fn is_of_this_machine(origin: &str) -> bool {
+    let host = url::Url::parse(origin).ok().and_then(|url| url.host().map(|host| host.to_owned()));
+    match host {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 
+use super::super::failure::CLOCK_REMEDY;
 use super::super::listing::time;
 use super::{Finding, Verdict};
 use crate::config::DataAccess;
@@ -56,8 +57,9 @@ pub(super) async fn examine(access: &DataAccess, origin: Option<&Origin>) -> Vec
     match Store::inspect(&access.database).await {
         Ok(store) => {
             let newest = store.newest_act().await.ok().flatten();
+            let seen = store.latest_time().await.unwrap_or_default();
             let findings = vec![
-                clock(now, newest),
+                clock(now, newest.max(Some(seen).filter(|seen| *seen > now))),
                 directory,
                 database,
                 migrations,
@@ -77,15 +79,14 @@ pub(super) async fn examine(access: &DataAccess, origin: Option<&Origin>) -> Vec
 
 /// A clock that stands before what is already written would refuse good signatures.
 fn clock(now: i64, newest: Option<i64>) -> Finding {
-    let remedy = "set the clock by NTP (timedatectl set-ntp true) and restart the service";
     if now < EARLIEST_MS {
+        let remedy = "set the clock by NTP (timedatectl set-ntp true) and restart the service";
         return Finding::failed(CLOCK, format!("it says {}", time(now)), remedy);
     }
     match newest {
         Some(newest) if newest > now + DRIFT_MS => {
-            let finding =
-                format!("it says {}, but acts of {} are written", time(now), time(newest));
-            Finding::failed(CLOCK, finding, remedy)
+            let finding = format!("it says {}, but {} was seen here", time(now), time(newest));
+            Finding::failed(CLOCK, finding, CLOCK_REMEDY)
         }
         Some(newest) => {
             let finding = format!("{}; the last act was written at {}", time(now), time(newest));

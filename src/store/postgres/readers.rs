@@ -28,7 +28,7 @@ type Idle = Arc<Mutex<Vec<PgConnection>>>;
 /// round trip for each query, and keeps its place until the network gives up, minutes later.
 #[derive(Clone)]
 pub(in crate::store) struct Readers {
-    options: PgConnectOptions,
+    options: Arc<PgConnectOptions>,
     pulse: Arc<Pulse>,
     /// As many as may read at a time.
     places: Arc<Semaphore>,
@@ -58,7 +58,15 @@ impl Readers {
         };
         let places = Arc::new(Semaphore::new(READERS));
         let (idle, queries) = Default::default();
-        Self { options, pulse, places, idle, begin: begin.into(), is_pooled, queries }
+        Self {
+            options: Arc::new(options),
+            pulse,
+            places,
+            idle,
+            begin: begin.into(),
+            is_pooled,
+            queries,
+        }
     }
 
     /// Connects once, with the patience of a start.
@@ -162,6 +170,12 @@ impl Readers {
         Ok(lowest.map_or(drawn, |lowest| lowest.min(drawn)))
     }
 
+    /// Now, by the clock of the server, milliseconds since 1970.
+    pub(in crate::store) async fn time(&self) -> Result<i64, Failure> {
+        let row = self.fetch(TIME, &[]).await?.pop();
+        row.map_or(Ok(0), |mut row| row.int(0))
+    }
+
     pub(in crate::store) fn queries(&self) -> u64 {
         self.queries.load(Ordering::Relaxed)
     }
@@ -174,6 +188,8 @@ impl Readers {
         let _ = futures::future::join_all(goodbyes).await;
     }
 }
+
+const TIME: &str = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
 
 /// A connection in somebody's hands, with its place among those that may read at a time.
 struct Lent {

@@ -48,6 +48,13 @@ pub trait Host: Send + Sync + 'static {
     /// # Errors
     /// When it is one too many.
     fn count_address(&self, address: IpAddr) -> Result<(), Refusal>;
+    /// Counts a request of this address for a path that stands in no document, before it is handled.
+    ///
+    /// # Errors
+    /// When it is one too many.
+    fn count_visitor(&self, address: IpAddr, _: &str) -> Result<(), Refusal> {
+        self.count_address(address)
+    }
     /// Takes note of a request that begins; gives the span that its events belong to.
     fn begin(&self, _: &Asked<'_>) -> Span {
         Span::none()

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dropshot::{Body, HttpError, RequestContext};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::header::X_CONTENT_TYPE_OPTIONS;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Body as _;
 use tracing::{Instrument as _, Span};
 
 use crate::record::{Asked, CLIENT_GONE, Notes, RequestRecord, method_name};
-use crate::serve::unless_it_panics;
+use crate::serve::{Told, unless_it_panics};
 use crate::{Host, OperationInfo, TraceParent};
 
 /// A request that is being answered.
@@ -90,8 +91,9 @@ impl<S: Host> Drop for Watch<'_, S> {
     }
 }
 
-/// Runs an endpoint that stands in no document, with the record of its answer. An error that it
-/// returns is answered as dropshot would, and a panic as a fault of the service.
+/// Runs an endpoint that stands in no document, with the record of its answer, unless its address
+/// asks too often. An error that it returns is answered as dropshot would, and a panic as a fault of
+/// the service.
 ///
 /// # Errors
 /// Never.
@@ -107,6 +109,16 @@ where
     let (host, request_id) = (Arc::clone(context.context()), context.request_id.clone());
     let (method, headers) = (context.request.method(), context.request.headers());
     let watch = Watch::begin(&host, Route::Path(route), method, headers, &request_id);
+    let client = host.client(context.request.remote_addr(), headers);
+    if let Err(refusal) = host.count_visitor(client, route) {
+        let told = Told::new(refusal, &request_id);
+        let code = told.code();
+        let mut response = told.into_response(StatusCode::TOO_MANY_REQUESTS);
+        let nosniff = HeaderValue::from_static("nosniff");
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, nosniff);
+        watch.finish(Some(code), &response);
+        return Ok(response);
+    }
     let handling = handle(context).instrument(watch.span.clone());
     let answered = unless_it_panics(handling)
         .await

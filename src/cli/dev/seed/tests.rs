@@ -113,3 +113,30 @@ async fn ids_have_the_documented_form() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_second_service_on_the_same_data_leaves_the_first_one_in() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (world, all) = (World::open(dir.path()).await, credentials(dir.path()));
+    let origins = async || {
+        let key = world.store.key_by_lookup(&all.demo.embed.key).await.expect("answers");
+        key.expect("there").allowed_origins.clone()
+    };
+    let mut last = Vec::new();
+    for port in 8080..8090 {
+        let own = format!("http://127.0.0.1:{port}");
+        seed(world.provision(), &all, &own).await.expect("seeded");
+        last.insert(0, own);
+        last.truncate(1 + MOST_BESIDE);
+        let expected: Vec<_> = [&all.demo.chat.origin].into_iter().chain(&last).cloned().collect();
+        assert_eq!(origins().await, expected, "the newest ones");
+    }
+    // Who is let in already changes nothing.
+    seed(world.provision(), &all, &last[3]).await.expect("seeded");
+    assert_eq!(origins().await[1], last[0]);
+    // An origin that the credentials do not name any more is of nobody.
+    let mut moved = all.clone();
+    moved.demo.chat.origin = "https://elsewhere.example".into();
+    seed(world.provision(), &moved, &last[0]).await.expect("seeded");
+    assert!(!origins().await.contains(&all.demo.chat.origin), "{:?}", origins().await);
+}
