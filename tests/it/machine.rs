@@ -7,9 +7,13 @@
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::engine::{URL_FILE, known_address_file};
 use crate::process::{LOG, Process};
+
+/// Far more than a command takes.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A data directory, a clock and a disk.
 pub struct Machine {
@@ -64,11 +68,21 @@ impl Machine {
         Process::launch(command, self.data.path())
     }
 
-    /// Runs a command on the data directory to its end.
+    /// Runs a command on the data directory to its end, which must come: a service that should not
+    /// have started is killed.
     pub fn run(&self, arguments: &[&str]) -> Output {
         let mut command = self.command();
-        command.args(arguments).arg("--data-dir").arg(self.data.path());
-        command.stdin(Stdio::null()).output().expect("it runs")
+        command.args(arguments).arg("--data-dir").arg(self.data.path()).stdin(Stdio::null());
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let (mut child, begun) = (child.expect("it runs"), Instant::now());
+        while child.try_wait().expect("a child").is_none() {
+            if begun.elapsed() > PATIENCE {
+                child.kill().expect("the child is ours");
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        child.wait_with_output().expect("it ends")
     }
 
     /// What the service logged.

@@ -6,14 +6,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use vestibule_torture::history::Fault;
-use vestibule_torture::{Plan, Summary, Watch, torture};
+use vestibule_torture::{Database, Plan, Summary, Watch, torture};
 
 use crate::database::tamper;
+use crate::tools::initdb;
 
 fn plan(kills: usize) -> Plan {
     Plan {
         binary: env!("CARGO_BIN_EXE_vestibule").into(),
-        database_url: None,
+        database: Database::Embedded,
         clients: 8,
         seed: 5,
         answers: 100..=200,
@@ -43,6 +44,17 @@ async fn nothing_acknowledged_is_lost_by_kills_under_load_and_nothing_is_done_tw
     assert_eq!(summary.faults, []);
     assert_eq!((summary.kills, summary.starts.len()), (4, 5));
     assert!(summary.acknowledged > 4 * 50, "{summary:?}");
+}
+
+/// Its server dies as well, and the service lives through that or dies with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_when_postgresql_is_killed_too() {
+    let plan = Plan { database: Database::Cluster(initdb()), ..plan(6) };
+    let summary = torture(&plan, &Planted("")).await.expect("it starts and answers");
+    assert_eq!(summary.faults, []);
+    assert!(summary.database_kills > 0 && summary.database_kills < summary.kills, "{summary:?}");
+    assert!(!summary.recoveries.is_empty(), "the service lived through one: {summary:?}");
+    assert!(summary.acknowledged > 6 * 50, "{summary:?}");
 }
 
 /// What was done to the data, and which kind of fault tells of it.

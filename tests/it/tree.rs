@@ -119,7 +119,7 @@ const OURS: &[(&str, &[&str])] = &[
     ("xtask/conformance", &["tokio", "vestibule-schema"]),
     ("fuzz", &["dropshot", "tokio", "vestibule", "vestibule-api", "vestibule-runtime"]),
     ("xtask/faults", &["tokio", "vestibule-conformance", "vestibule-schema"]),
-    ("xtask/torture", &["reqwest", "tokio"]),
+    ("xtask/torture", &["reqwest", "tokio", "vestibule-cluster"]),
     ("generated/server", &["dropshot", "vestibule-runtime"]),
     ("generated/client", &["reqwest"]),
     ("generated/cli", &["reqwest", "tokio", "vestibule-client"]),

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::program;
+use crate::{program, requirements};
 
 /// The program kills this binary; one build puts both into one folder.
 const SERVICE: &str = "vestibule";
@@ -15,5 +15,11 @@ const PROGRAM: &str = "vestibule-torture";
 /// Runs the program with these arguments; its exit code is ours.
 pub fn torture(root: &Path, arguments: &[String]) -> Result<ExitCode, String> {
     program::build(root, SERVICE)?;
-    program::run(root, PROGRAM, arguments)
+    let mut arguments = arguments.to_vec();
+    // Found here, where it is known where PostgreSQL may lie.
+    if arguments.iter().any(|it| it == "postgres" || it == "--engine=postgres") {
+        let initdb = requirements::find(&[requirements::INITDB])?.remove(0);
+        arguments.extend(["--initdb".to_owned(), initdb.display().to_string()]);
+    }
+    program::run(root, PROGRAM, &arguments)
 }

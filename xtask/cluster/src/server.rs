@@ -27,6 +27,8 @@ pub enum Ending {
     Fast,
     /// At once, as after a loss of power: recovery follows at the next start.
     Immediate,
+    /// By SIGKILL, with all its processes, none of which can do anything about it.
+    Killed,
 }
 
 pub(crate) struct Server {
@@ -68,11 +70,16 @@ impl Server {
     }
 
     pub(crate) fn end(mut self, ending: Ending) -> io::Result<()> {
-        let signal = match ending {
-            Ending::Fast => "INT",
-            Ending::Immediate => "QUIT",
-        };
-        kill(signal, &[self.child.id()])?;
+        let id = [self.child.id()];
+        match ending {
+            Ending::Fast => kill("INT", &id)?,
+            Ending::Immediate => kill("QUIT", &id)?,
+            Ending::Killed => {
+                // Stopped first, so that it makes no more of them meanwhile.
+                kill("STOP", &id)?;
+                self.signal_all("KILL")?;
+            }
+        }
         self.child.wait().map(drop)
     }
 

@@ -90,7 +90,7 @@ fn a_closed_pipe_ends_a_cluster() {
 fn a_stopped_cluster_comes_back_where_it_was_with_what_was_committed() {
     let mut cluster = Cluster::start(&initdb()).expect("it starts");
     ask(&cluster, "CREATE TABLE kept (x int)");
-    for ending in [Ending::Fast, Ending::Immediate] {
+    for ending in [Ending::Fast, Ending::Immediate, Ending::Killed] {
         ask(&cluster, "INSERT INTO kept VALUES (1)");
         let port = cluster.port();
         cluster.stop(ending).expect("it stops");
@@ -98,7 +98,7 @@ fn a_stopped_cluster_comes_back_where_it_was_with_what_was_committed() {
         cluster.resume().expect("it starts again");
         assert_eq!(cluster.port(), port);
     }
-    assert_eq!(ask(&cluster, "SELECT count(*) FROM kept"), "2");
+    assert_eq!(ask(&cluster, "SELECT count(*) FROM kept"), "3");
 }
 
 #[test]

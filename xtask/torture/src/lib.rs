@@ -11,4 +11,4 @@ mod observe;
 mod run;
 mod server;
 
-pub use run::{Plan, Summary, Watch, torture};
+pub use run::{Database, Plan, Summary, Watch, torture};

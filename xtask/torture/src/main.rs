@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use anstream::{eprintln, println};
 use anstyle::{AnsiColor, Style};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use vestibule_torture::{Plan, Summary, Watch, torture};
+use vestibule_torture::{Database, Plan, Summary, Watch, torture};
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -37,6 +37,7 @@ const LINE_EVERY: usize = 10;
 Examples:
   cargo xtask torture --minutes 30
   cargo xtask torture --kills 5 --clients 32
+  cargo xtask torture --minutes 30 --engine postgres
   cargo xtask torture --minutes 30 --database-url postgres://vestibule@127.0.0.1/vestibule
 
 Exit codes: 0 nothing acknowledged was lost, 1 something was, 2 unusable input"
@@ -54,9 +55,17 @@ struct Arguments {
     /// Where what clients do comes from
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
-    /// Another database than the one in the data directory; it must be empty
+    /// Where the service remembers. With postgres on a throw-away cluster, whose server is killed
+    /// as well
+    #[arg(long, value_enum, default_value_t = Engine::Sqlite)]
+    engine: Engine,
+    /// The initdb of a PostgreSQL 15 or newer, with its neighbours
+    #[arg(long, value_name = "FILE", env = "VESTIBULE_TEST_INITDB", hide = true)]
+    initdb: Option<PathBuf>,
+    /// A PostgreSQL database of yours, which is left running; it must be empty
     #[arg(
         long,
+        conflicts_with = "engine",
         value_name = "URL",
         env = "VESTIBULE_TORTURE_DATABASE_URL",
         hide_env_values = true
@@ -65,6 +74,15 @@ struct Arguments {
     /// The service's binary [default: the one beside this program]
     #[arg(long, value_name = "FILE")]
     server: Option<PathBuf>,
+}
+
+/// A database that the service can remember in.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Engine {
+    /// The embedded one
+    Sqlite,
+    /// A server's
+    Postgres,
 }
 
 fn main() -> ExitCode {
@@ -77,11 +95,19 @@ fn main() -> ExitCode {
 
 impl Arguments {
     fn run(self) -> Result<ExitCode, String> {
-        let Self { minutes, kills, clients, seed, database_url, server } = self;
+        let Self { minutes, kills, clients, seed, engine, initdb, database_url, server } = self;
         let binary = server.map_or_else(beside, Ok)?;
+        let database = match (database_url, engine, initdb) {
+            (Some(url), _, _) => Database::At(url),
+            (None, Engine::Sqlite, _) => Database::Embedded,
+            (None, Engine::Postgres, Some(initdb)) => Database::Cluster(initdb),
+            (None, Engine::Postgres, None) => {
+                return Err("there is no initdb; run it as `cargo xtask torture`".into());
+            }
+        };
         let lasting = Duration::from_secs(60 * minutes);
         let answers = ANSWERS;
-        let plan = Plan { binary, database_url, clients, seed, answers, kills, lasting };
+        let plan = Plan { binary, database, clients, seed, answers, kills, lasting };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime.map_err(|bad| format!("no threads: {bad}"))?;
         let progress = Progress::new(plan.lasting);
@@ -146,11 +172,15 @@ impl Watch for Progress {
 }
 
 fn conclude(summary: &Summary, seed: u64) -> ExitCode {
-    let Summary { kills, acknowledged, unknown, refused, faults, starts } = summary;
+    let Summary { kills, database_kills, acknowledged, unknown, refused, .. } = summary;
+    let Summary { faults, starts, recoveries, .. } = summary;
     let mut starts = starts.clone();
     starts.sort_unstable();
     let (median, most) = (starts[starts.len() / 2], starts[starts.len() - 1]);
     println!("kills          {kills:>10}");
+    if *database_kills > 0 {
+        println!("  of the database {database_kills:>7}");
+    }
     println!("acknowledged   {acknowledged:>10}");
     println!("unknown        {unknown:>10}");
     println!("refused        {refused:>10}");
@@ -158,6 +188,9 @@ fn conclude(summary: &Summary, seed: u64) -> ExitCode {
     println!("surplus        {:>10}", summary.surplus());
     println!("start, median  {:>7} ms", median.as_millis());
     println!("start, longest {:>7} ms", most.as_millis());
+    if let Some(longest) = recoveries.iter().max() {
+        println!("back, longest  {:>7} ms", longest.as_millis());
+    }
     for (kill, fault) in faults.iter().take(TOLD) {
         println!("{BAD}after kill {kill}{BAD:#}: {fault}");
     }

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
+use vestibule_cluster::{Cluster, Ending};
 
 use crate::client::{Client, now_ms};
 use crate::history::{self, Event, Fault, Heard};
 use crate::load::{Draws, Load};
 use crate::observe;
-use crate::server::Place;
+use crate::server::{Place, Server};
 
 /// Far more than the requests of one round take.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -24,8 +25,8 @@ const MARGIN_MS: i64 = 1_000;
 pub struct Plan {
     /// The service's binary.
     pub binary: PathBuf,
-    /// Another database than the one in the data directory.
-    pub database_url: Option<String>,
+    /// Where the service remembers.
+    pub database: Database,
     /// Clients at once.
     pub clients: usize,
     /// Where what clients do comes from, and when they are cut.
@@ -38,11 +39,32 @@ pub struct Plan {
     pub lasting: Duration,
 }
 
+/// Where the service remembers.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// In its data directory.
+    Embedded,
+    /// On PostgreSQL at this address, which is left alone.
+    At(String),
+    /// On a throw-away cluster made by this `initdb`, whose server is killed as well.
+    Cluster(PathBuf),
+}
+
+/// Who is killed in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Victim {
+    Service,
+    Database,
+    Both,
+}
+
 /// What came of it.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
-    /// How often the server was killed.
+    /// How often something was killed.
     pub kills: usize,
+    /// How often the database's server was among it.
+    pub database_kills: usize,
     /// Requests that took effect and were answered.
     pub acknowledged: u64,
     /// Requests without an answer.
@@ -53,6 +75,8 @@ pub struct Summary {
     pub faults: Vec<(usize, Fault)>,
     /// How long each start took.
     pub starts: Vec<Duration>,
+    /// How long a service took to answer when its database was back.
+    pub recoveries: Vec<Duration>,
 }
 
 /// Hears how far it is.
@@ -103,7 +127,15 @@ impl Summary {
 /// In words: the server does not start, ends by itself, or answers what it may not.
 pub async fn torture(plan: &Plan, watch: &impl Watch) -> Result<Summary, String> {
     let data = tempfile::tempdir().map_err(|bad| format!("no temporary directory: {bad}"))?;
-    let place = Place::new(&plan.binary, data.path(), plan.database_url.clone())?;
+    let (url, mut cluster) = match &plan.database {
+        Database::Embedded => (None, None),
+        Database::At(url) => (Some(url.clone()), None),
+        Database::Cluster(initdb) => {
+            let cluster = Cluster::start(initdb).map_err(|bad| format!("no cluster: {bad}"))?;
+            (Some(cluster.url("postgres")), Some(cluster))
+        }
+    };
+    let place = Place::new(&plan.binary, data.path(), url)?;
     let mut server = place.start()?;
     let mut summary = Summary { starts: vec![server.took], ..Summary::default() };
     let (begun, since, mut all) = (Instant::now(), now_ms() - MARGIN_MS, Vec::new());
@@ -120,12 +152,32 @@ pub async fn torture(plan: &Plan, watch: &impl Watch) -> Result<Summary, String>
         let (least, most) = (plan.answers.start(), plan.answers.end());
         let enough = least + draws.below(most - least + 1);
         until(&answered, enough).await?;
-        server.kill()?;
+        let victim = cluster.as_ref().map_or(Victim::Service, |_| drawn(&mut draws));
+        if let Some(cluster) = cluster.as_mut().filter(|_| victim != Victim::Service) {
+            cluster.stop(Ending::Killed).map_err(|bad| format!("the database lives: {bad}"))?;
+            summary.database_kills += 1;
+        }
+        let survivor = match victim {
+            Victim::Database => Some(server),
+            Victim::Service | Victim::Both => {
+                server.kill()?;
+                None
+            }
+        };
         summary.kills = kill;
         let mut loads = joined(loads).await?;
         watch.is_down(data.path(), kill);
-        server = place.start()?;
-        summary.starts.push(server.took);
+        if let Some(cluster) = cluster.as_mut().filter(|_| victim != Victim::Service) {
+            cluster.resume().map_err(|bad| format!("the database does not start: {bad}"))?;
+        }
+        server = match survivor {
+            Some(server) => recovered(server, &client, &mut summary).await?,
+            None => {
+                let server = place.start()?;
+                summary.starts.push(server.took);
+                server
+            }
+        };
         for load in &mut loads {
             load.repeat().await?;
         }
@@ -146,6 +198,32 @@ pub async fn torture(plan: &Plan, watch: &impl Watch) -> Result<Summary, String>
         }
     }
     Ok(summary)
+}
+
+/// The service dies by itself, the database now and then.
+fn drawn(draws: &mut Draws) -> Victim {
+    match draws.below(4) {
+        0 | 1 => Victim::Service,
+        2 => Victim::Database,
+        _ => Victim::Both,
+    }
+}
+
+/// Waits until a service that lived through the death of its database answers again.
+async fn recovered(
+    server: Server,
+    client: &Client,
+    summary: &mut Summary,
+) -> Result<Server, String> {
+    let begun = Instant::now();
+    while let Err(bad) = client.read("/readyz").await {
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("the service does not recover: {bad}"));
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    summary.recoveries.push(begun.elapsed());
+    Ok(server)
 }
 
 /// The sessions of one round: the margin may let those of the one before in.
