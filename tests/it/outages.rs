@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use vestibule::domain::database::Database;
 use vestibule_cluster::{Cluster, Ending};
 
 use crate::engine::at_address;
 use crate::instances::{ELSEWHERE, last_let_in, reads};
 use crate::lifecycle::{Backend, Opened};
-use crate::requests::{Answer, open_iframe};
+use crate::requests::{Answer, open_iframe, send_with};
 use crate::service::Service;
 use crate::tools::initdb;
 
@@ -100,10 +101,21 @@ const SILENT: Duration = Duration::from_millis(2_000);
 /// Writes of many clients, each refused, and reads, unless kept for a second; how long the slowest
 /// of them waited.
 async fn all_are_refused(backend: &Backend<'_>, opened: &[Opened]) -> Duration {
+    // Making one takes longer than an answer may.
+    let client = reqwest::Client::new();
+    let bearer = format!("Bearer {}", backend.tenant.iframe.api_key);
+    let send = async |method, path: &str, body: Option<&str>| {
+        let body = body.map(|body| body.as_bytes().to_vec());
+        let headers = [("authorization", &*bearer)];
+        send_with(&client, method, &backend.service.url(path), &headers, body).await
+    };
+    let body = serde_json::json!({ "uid": "user-1", "srcs": backend.tenant.iframe.source_ids });
+    let (body, latest) = (body.to_string(), opened.iter().rev().take(30));
     let asked = Instant::now();
-    let writes = futures::future::join_all((0..12).map(|_| try_open(backend)));
+    let writes = (0..12).map(|_| send(Method::POST, "/api/v1/iframe/create", Some(&body)));
     let reads =
-        futures::future::join_all(opened.iter().rev().take(30).map(|it| backend.read(&it.sid)));
+        latest.map(async |it| send(Method::GET, &format!("/v1/sessions/{}", it.sid), None).await);
+    let (writes, reads) = (futures::future::join_all(writes), futures::future::join_all(reads));
     let (writes, reads) = futures::join!(writes, reads);
     for answer in writes.iter().chain(reads.iter().filter(|read| read.status != 200)) {
         answer.refused(503, "unavailable");
