@@ -131,7 +131,7 @@ impl Seeding<'_> {
             mode: wanted.mode,
             label: wanted.label.to_owned(),
             state: KeyState::Active,
-            allowed_origins: vec![self.credentials.chat.origin.clone(), self.base_url.to_owned()],
+            allowed_origins: self.own_origins().map(str::to_owned).into(),
             idle_timeout_s: None,
             max_lifetime_s: None,
             ceilings: Ceilings::default(),
@@ -159,13 +159,18 @@ impl Seeding<'_> {
         self.at.store.put_key(key, audit).await
     }
 
-    /// The origins of the page and of this service, and those of others on the same data directory,
-    /// whose pages must go on working: the newest of them, lest every start add one.
+    /// Those of the customer's page and of this service.
+    fn own_origins(&self) -> [&str; 2] {
+        [&self.credentials.chat.origin, self.base_url]
+    }
+
+    /// Its own and those of others on the same data directory, whose pages must go on working: the
+    /// newest of them, lest every start add one.
     fn origins(&self, there: &[String]) -> Vec<String> {
-        let own = [self.credentials.chat.origin.clone(), self.base_url.to_owned()];
-        let others = there.iter().filter(|it| !own.contains(it) && is_of_this_machine(it));
-        let others = others.take(MOST_BESIDE).cloned();
-        own.iter().cloned().chain(others).collect()
+        let own = self.own_origins();
+        let others = there.iter().map(String::as_str);
+        let others = others.filter(|it| !own.contains(it) && is_of_this_machine(it));
+        own.into_iter().chain(others.take(MOST_BESIDE)).map(str::to_owned).collect()
     }
 
     fn agrees(&self, there: &Key, wanted: &Key, secret: Option<&SecretString>) -> bool {
@@ -179,13 +184,7 @@ impl Seeding<'_> {
         same_secret
             && there.lookup == wanted.lookup
             && there.settings == wanted.settings
-            && self.has_all(&there.allowed_origins)
-    }
-
-    fn has_all(&self, there: &[String]) -> bool {
-        [&self.credentials.chat.origin, self.base_url]
-            .iter()
-            .all(|own| there.iter().any(|it| it == own))
+            && self.own_origins().iter().all(|own| there.allowed_origins.iter().any(|it| it == own))
     }
 
     async fn put_offers(&self, tenant: &str, data: &DemoData) -> Result<()> {
