@@ -4,14 +4,15 @@
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::callers::{bearer, text};
 use crate::database::counts;
+use crate::durability::Signed;
 use crate::engine::is_postgres;
 use crate::machine::Machine;
 use crate::process::Process;
-use crate::requests::{Answer, fresh_timestamp, get, post, signed};
+use crate::requests::{Answer, fresh_timestamp, get};
 
 /// Far more than any of these waits takes.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -19,44 +20,36 @@ const PATIENCE: Duration = Duration::from_secs(180);
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 
-/// A signed request, to be sent again and again, and a session that was opened and ended.
+/// A signed request that opened a session, which was ended.
 struct Used {
-    path: String,
-    headers: Vec<(&'static str, String)>,
-    body: Value,
+    signed: Signed,
     ended: String,
 }
 
 impl Used {
     async fn at(process: &Process) -> Self {
-        let tenant = &process.demo.demo;
-        let body =
-            json!({ "employeeId": "64f000000000000000000001", "capabilities": ["showChatsList"] });
-        let (key, secret) = (&tenant.embed.key, &tenant.embed.secret);
-        let headers = signed(key, secret, fresh_timestamp(), body.to_string().as_bytes()).to_vec();
-        let url = format!("{}/v1/embed/sessions", process.base_url);
-        let used = Self { path: url, headers, body, ended: String::new() };
-        let opened = used.again().await;
+        let (tenant, http) = (&process.demo.demo, reqwest::Client::new());
+        let signed = Signed::new(tenant, 1, fresh_timestamp());
+        let opened = signed.send(&http, &process.base_url).await;
         assert_eq!(opened.status, 201, "{}", opened.text);
         let ended = text(&opened, "/data/embedToken");
         let session = format!("{}/v1/embed/session", process.base_url);
         let sid = text(&get(&session, &ended).await, "/data/sessionId");
         let key = bearer(&tenant.iframe.api_key);
-        let client = reqwest::Client::new();
         let url = format!("{}/v1/sessions/{sid}", process.base_url);
-        let answer = client.request(Method::DELETE, url).header(key.0, key.1).send().await;
+        let answer = http.request(Method::DELETE, url).header(key.0, key.1).send().await;
         assert_eq!(answer.expect("it answers").status(), 204);
-        Self { ended, ..used }
+        Self { signed, ended }
     }
 
-    async fn again(&self) -> Answer {
-        let headers: Vec<_> = self.headers.iter().map(|(name, it)| (*name, it.as_str())).collect();
-        post(&self.path, &headers, &self.body).await
+    async fn again(&self, process: &Process) -> Answer {
+        // None of a killed process's connections.
+        self.signed.send(&reqwest::Client::new(), &process.base_url).await
     }
 
     /// Neither opens anything any more.
     async fn stays_used(&self, process: &Process) {
-        let again = self.again().await;
+        let again = self.again(process).await;
         assert_ne!(again.status, 201, "a signature was taken twice");
         let session = format!("{}/v1/embed/session", process.base_url);
         let read = get(&session, &self.ended).await;
@@ -83,7 +76,7 @@ async fn a_clock_that_was_hours_ahead_brings_no_signature_and_no_session_back() 
     let machine = Machine::new();
     let process = machine.start(0);
     let (port, used) = (process.port(), Used::at(&process).await);
-    used.again().await.refused(401, "signature_replayed");
+    used.again(&process).await.refused(401, "signature_replayed");
     let replays = async || counts(machine.data.path(), &["replays"])["replays"];
     let before = replays().await;
     machine.step_to(3 * HOUR);
@@ -96,7 +89,7 @@ async fn a_clock_that_was_hours_ahead_brings_no_signature_and_no_session_back() 
         process.kill();
         let process = machine.start(port);
         assert_eq!(replays().await, before);
-        used.again().await.refused(401, "signature_replayed");
+        used.again(&process).await.refused(401, "signature_replayed");
         return used.stays_used(&process).await;
     }
     until("what was used is removed", async || replays().await == 0).await;
@@ -122,19 +115,14 @@ async fn a_clock_that_was_hours_ahead_brings_no_signature_and_no_session_back() 
     assert!(accepted.status.success(), "{said}");
     let process = machine.start(port);
     used.stays_used(&process).await;
-    used.again().await.refused(503, "unavailable");
+    used.again(&process).await.refused(503, "unavailable");
     assert_eq!(readiness(&process).await["status"], "ready");
     // As soon as nothing from before the fence can be in time, others are let in again.
     machine.step_to(11 * MINUTE);
     until("signatures are taken again", async || {
-        let tenant = &process.demo.demo;
-        let body =
-            json!({ "employeeId": "64f000000000000000000002", "capabilities": ["showChatsList"] });
-        let at = fresh_timestamp() + 11 * MINUTE * 1000;
-        let headers =
-            signed(&tenant.embed.key, &tenant.embed.secret, at, body.to_string().as_bytes());
-        let headers: Vec<_> = headers.iter().map(|(name, it)| (*name, it.as_str())).collect();
-        post(&used.path, &headers, &body).await.status == 201
+        let later = fresh_timestamp() + 11 * MINUTE * 1000;
+        let signed = Signed::new(&process.demo.demo, 2, later);
+        signed.send(&reqwest::Client::new(), &process.base_url).await.status == 201
     })
     .await;
 }
