@@ -13,7 +13,7 @@ use super::locks::Reach;
 use super::session_rows::{from_sessions, overview, overview_columns};
 use super::stale::{Stale, What};
 use super::writer::Job;
-use super::{Store, audit};
+use super::{Store, audit, meta};
 use crate::domain::session::AuditEntry;
 use crate::error::Result;
 
@@ -48,8 +48,8 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the database does not answer; what was known stays.
     pub async fn hear_of_fence(&self) -> Result<()> {
-        if let Some(at) = self.recall(FENCE).await? {
-            self.fence.store(number(&at)?, Ordering::Relaxed);
+        if let Some(at) = self.recall_number(FENCE).await? {
+            self.fence.store(at, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -92,8 +92,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the database does not answer.
     pub async fn epoch(&self) -> Result<i64> {
-        let stored = self.recall(EPOCH).await?;
-        Ok(stored.map(|stored| number(&stored)).transpose()?.unwrap_or_default())
+        Ok(self.recall_number(EPOCH).await?.unwrap_or_default())
     }
 
     /// Moves the database forward, beyond `at_least` too; its epoch then.
@@ -114,9 +113,6 @@ pub(super) const MARK: &str =
     "INSERT INTO meta (name, value) VALUES ('copied', $1) ON CONFLICT (name) DO NOTHING";
 const UNMARK: &str = "DELETE FROM meta WHERE name = 'copied'";
 
-const REMEMBER: &str = "INSERT INTO meta (name, value) VALUES ($1, $2) \
-                        ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-
 pub(super) fn marked(copied: &Copied) -> Result<Vec<Value<'static>>, Failure> {
     Ok(vec![Value::Bytes(Some(to_json(copied)?.into_bytes().into()))])
 }
@@ -125,17 +121,6 @@ pub(super) fn copied(mut row: Row) -> Result<Copied, Failure> {
     serde_json::from_slice(&row.bytes(0)?).map_err(|error| {
         Failure::Statement(format!("what a copy says of itself is unreadable: {error}"))
     })
-}
-
-pub(super) fn number(stored: &[u8]) -> Result<i64, Failure> {
-    let text = std::str::from_utf8(stored).ok();
-    text.and_then(|text| text.parse().ok())
-        .ok_or_else(|| Failure::Statement("a number of the database itself is none".to_owned()))
-}
-
-pub(super) async fn remember(conn: &mut Connection, name: &str, value: i64) -> Result<(), Failure> {
-    let text = value.to_string();
-    conn.execute(REMEMBER, vec![name.into(), text.as_bytes().into()]).await.map(drop)
 }
 
 struct Begin {
@@ -147,7 +132,7 @@ impl Job for Begin {
 
     async fn run(&self, conn: &mut Connection) -> Result<(), Failure> {
         conn.execute(MARK, marked(&Copied { taken_at: None })?).await?;
-        remember(conn, FENCE, self.at).await
+        meta::remember_number(conn, FENCE, self.at).await
     }
 
     fn forget(&self, _: &mut Stale) {}
@@ -218,11 +203,9 @@ impl Job for Advance {
     type Answer = i64;
 
     async fn run(&self, conn: &mut Connection) -> Result<i64, Failure> {
-        let sql = "SELECT value FROM meta WHERE name = 'epoch'";
-        let row = conn.fetch(sql, Vec::new()).await?.pop();
-        let stored = row.map(|mut row| number(&row.bytes(0)?)).transpose()?;
+        let stored = meta::recalled_number(conn, EPOCH).await?;
         let next = stored.unwrap_or_default().max(self.at_least) + 1;
-        remember(conn, EPOCH, next).await?;
+        meta::remember_number(conn, EPOCH, next).await?;
         Ok(next)
     }
 

@@ -1,12 +1,11 @@
 //! The latest time by which anything expired here, so that no clock begins before it again: what is
 //! removed by a clock that was ahead is not known any more to one that has come back.
 
-use super::Store;
 use super::engine::{Connection, Failure};
-use super::fences::{number, remember};
 use super::locks::Reach;
 use super::stale::Stale;
 use super::writer::Job;
+use super::{Store, meta};
 use crate::error::{Error, Result};
 
 /// How far this machine's clock may be ahead of the database server's, milliseconds, before nothing is
@@ -20,8 +19,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the database does not answer.
     pub async fn latest_time(&self) -> Result<i64> {
-        let stored = self.recall(LATEST).await?;
-        Ok(stored.map(|stored| number(&stored)).transpose()?.unwrap_or_default())
+        Ok(self.recall_number(LATEST).await?.unwrap_or_default())
     }
 
     /// Remembers that it was `now` (milliseconds since 1970) unless it was later already. To be done
@@ -62,17 +60,15 @@ impl Job for Remember {
     type Answer = ();
 
     async fn run(&self, conn: &mut Connection) -> Result<(), Failure> {
-        let sql = "SELECT value FROM meta WHERE name = 'latest_time'";
-        let row = conn.fetch(sql, Vec::new()).await?.pop();
-        let known = row.map(|mut row| number(&row.bytes(0)?)).transpose()?;
+        let known = meta::recalled_number(conn, LATEST).await?;
         if self.is_later_alone && known.is_some_and(|known| known >= self.now) {
             return Ok(());
         }
-        remember(conn, LATEST, self.now).await
+        meta::remember_number(conn, LATEST, self.now).await
     }
 
     fn reach(&self) -> Reach<'_> {
-        Reach::Work("latest_time")
+        Reach::Work(LATEST)
     }
 
     fn forget(&self, _: &mut Stale) {}

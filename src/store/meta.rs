@@ -24,6 +24,11 @@ impl Store {
         Ok(row.map(|mut row| row.bytes(0)).transpose()?)
     }
 
+    /// The number remembered under a name.
+    pub(super) async fn recall_number(&self, name: &str) -> Result<Option<i64>> {
+        Ok(self.recall(name).await?.map(|stored| number(&stored)).transpose()?)
+    }
+
     /// Remembers a key-check row unless there is one; what now is there. Of many first starts, one
     /// writes and all get the same answer.
     ///
@@ -35,6 +40,44 @@ impl Store {
 }
 
 const SELECT: &str = "SELECT value FROM meta WHERE name = $1";
+const REMEMBER: &str = "INSERT INTO meta (name, value) VALUES ($1, $2) \
+                        ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+
+/// What the running transaction finds under a name.
+pub(super) async fn recalled(
+    conn: &mut Connection,
+    name: &str,
+) -> Result<Option<Vec<u8>>, Failure> {
+    let row = conn.fetch(SELECT, vec![name.into()]).await?.pop();
+    row.map(|mut row| row.bytes(0)).transpose()
+}
+
+/// [`recalled`], where a number is remembered.
+pub(super) async fn recalled_number(
+    conn: &mut Connection,
+    name: &str,
+) -> Result<Option<i64>, Failure> {
+    recalled(conn, name).await?.map(|stored| number(&stored)).transpose()
+}
+
+/// Remembers a number under a name, whatever was there.
+pub(super) async fn remember_number(
+    conn: &mut Connection,
+    name: &str,
+    value: i64,
+) -> Result<(), Failure> {
+    remember(conn, name, value.to_string().as_bytes()).await
+}
+
+async fn remember(conn: &mut Connection, name: &str, value: &[u8]) -> Result<(), Failure> {
+    conn.execute(REMEMBER, vec![name.into(), value.into()]).await.map(drop)
+}
+
+fn number(stored: &[u8]) -> Result<i64, Failure> {
+    let text = std::str::from_utf8(stored).ok();
+    text.and_then(|text| text.parse().ok())
+        .ok_or_else(|| Failure::Statement("a number of the database itself is none".to_owned()))
+}
 
 /// The name of the key-check row.
 pub(super) const KEY_CHECK: &str = "key_check";
@@ -49,8 +92,8 @@ impl Job for RememberKeyCheck {
     async fn run(&self, conn: &mut Connection) -> Result<Sealed, Failure> {
         let sql = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING";
         conn.execute(sql, vec![KEY_CHECK.into(), self.check.0.as_slice().into()]).await?;
-        let row = conn.fetch(SELECT, vec![KEY_CHECK.into()]).await?.pop();
-        row.map_or_else(|| Ok(self.check.clone()), |mut row| Ok(Sealed(row.bytes(0)?)))
+        let kept = recalled(conn, KEY_CHECK).await?;
+        Ok(kept.map_or_else(|| self.check.clone(), Sealed))
     }
 
     fn reach(&self) -> Reach<'_> {
@@ -64,14 +107,11 @@ impl Job for RememberKeyCheck {
 /// disk that is full or read-only, too.
 pub(super) struct Touch;
 
-const TOUCH: &str = "INSERT INTO meta (name, value) VALUES ('touched', $1) \
-                     ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-
 impl Job for Touch {
     type Answer = ();
 
     async fn run(&self, conn: &mut Connection) -> Result<(), Failure> {
-        conn.execute(TOUCH, vec![b"".as_slice().into()]).await.map(drop)
+        remember(conn, "touched", b"").await
     }
 
     fn reach(&self) -> Reach<'_> {
