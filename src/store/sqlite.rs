@@ -80,10 +80,10 @@ pub(super) async fn open(
     let file = file(data_dir);
     let (lock, in_use) = lock(data_dir.to_owned()).await?;
     make_private(&file).map_err(|error| unusable(&file, &error))?;
-    migrate(&file, MIGRATIONS).await?;
     let mut writer = Writer::of_service(&file)?;
     writer.in_use = Some(in_use);
     writer.refuse_unsound_library()?;
+    migrate(&file, MIGRATIONS).await?;
     drop(lock);
     let options = SqlitePoolOptions::new()
         .max_connections(READERS)
