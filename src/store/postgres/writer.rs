@@ -3,7 +3,6 @@
 //! A transaction begins with its locks and its number in one round trip. When the answer to a
 //! commit is lost, the number says what became of it.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr as _};
 
 use super::super::engine::{self, Failure, Row, Sql, Value};
 use super::super::locks::Locks;
+use super::super::texts::{Text, Texts};
 use super::cells::{arguments, cells, failure, is_lost};
 use super::pulse::Pulse;
 use super::{ACQUIRE, CHANNEL, LAST_DRAWN, LOCK, MARK, START, STATEMENT, Session};
@@ -33,8 +33,7 @@ pub(in crate::store) struct Writer {
     is_pooled: bool,
     options: PgConnectOptions,
     pulse: Arc<Pulse>,
-    /// Texts of grouped statements by head, tail and number of rows.
-    texts: HashMap<(&'static str, &'static str, usize), Arc<str>>,
+    texts: Texts,
     /// The number of the running transaction and the history that it is in.
     running: Option<(String, Option<String>)>,
     /// What the running transaction has locked.
@@ -49,7 +48,7 @@ impl Writer {
         pulse: Arc<Pulse>,
     ) -> Result<Self, Failure> {
         let session = Some(Session::begin(&options, START).await?);
-        let (texts, locks) = Default::default();
+        let (texts, locks) = (Texts::new(render), Locks::default());
         Ok(Self { session, is_pooled, options, pulse, texts, running: None, locks })
     }
 
@@ -207,12 +206,9 @@ impl Writer {
     }
 
     fn text(&mut self, sql: Sql) -> sqlx::SqlStr {
-        match sql {
-            Sql::Text(text) => text.into_sql_str(),
-            Sql::Rows(rows, count) => {
-                let text = self.texts.entry((rows.head, rows.tail, count));
-                AssertSqlSafe(text.or_insert_with(|| render(rows, count)).clone()).into_sql_str()
-            }
+        match self.texts.of(sql) {
+            Text::Fixed(text) => text.into_sql_str(),
+            Text::Grouped(text) => AssertSqlSafe(Arc::clone(text)).into_sql_str(),
         }
     }
 }
@@ -234,14 +230,14 @@ pub(in crate::store) fn begin_text(locks: &Locks) -> String {
     text + "SELECT CAST(pg_current_xact_id() AS TEXT)"
 }
 
-fn render(rows: &engine::Rows, count: usize) -> Arc<str> {
+fn render(rows: &engine::Rows, count: usize) -> String {
     let row = |at: usize| {
         let places: Vec<_> =
             (1..=rows.columns).map(|n| format!("${}", at * rows.columns + n)).collect();
         format!("({})", places.join(","))
     };
     let all: Vec<_> = (0..count).map(row).collect();
-    format!("{} {} {}", rows.head, all.join(","), rows.tail).into()
+    format!("{} {} {}", rows.head, all.join(","), rows.tail)
 }
 
 fn unknown() -> Failure {

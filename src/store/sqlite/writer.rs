@@ -3,7 +3,6 @@
 //! It runs each statement on the thread that asks. sqlx, which reads, hands statements to a thread
 //! of each connection: in a batch, the switches there and back cost more than the statements.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +12,7 @@ use rusqlite::{OpenFlags, Statement, ToSql};
 use super::{BUSY, COMMON, STATEMENTS, WRITING, is_of_statement};
 use crate::error::{Error, Result};
 use crate::store::engine::{self, Cell, Failure, Row, Sql, Value};
+use crate::store::texts::{Text, Texts};
 
 /// Below this, SQLite can lose a committed transaction when a WAL is reset.
 const OLDEST_SOUND: [u32; 3] = [3, 51, 3];
@@ -25,8 +25,7 @@ pub(in crate::store) struct Writer {
     settings: &'static [(&'static str, &'static str)],
     /// Held for as long as the database may be written to; see [`super::hold_alone`].
     pub(super) in_use: Option<File>,
-    /// Texts of grouped statements by head, tail and number of rows.
-    texts: HashMap<(&'static str, &'static str, usize), String>,
+    texts: Texts,
 }
 
 impl Writer {
@@ -45,7 +44,7 @@ impl Writer {
         settings: &'static [(&'static str, &'static str)],
     ) -> Result<Self, Failure> {
         let (conn, file) = (connect(file, settings)?, file.to_owned());
-        Ok(Self { conn, file, settings, in_use: None, texts: HashMap::new() })
+        Ok(Self { conn, file, settings, in_use: None, texts: Texts::new(render) })
     }
 
     pub(in crate::store) fn begin(&mut self) -> Result<(), Failure> {
@@ -94,12 +93,9 @@ impl Writer {
         sql: Sql,
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, Failure> {
-        let text = match sql {
-            Sql::Text(text) => text,
-            Sql::Rows(rows, count) => {
-                let text = self.texts.entry((rows.head, rows.tail, count));
-                text.or_insert_with(|| render(rows, count))
-            }
+        let text = match self.texts.of(sql) {
+            Text::Fixed(text) => text,
+            Text::Grouped(text) => text,
         };
         let mut statement = self.conn.prepare_cached(text).map_err(failure)?;
         bind(&mut statement, values)?;
