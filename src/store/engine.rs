@@ -30,7 +30,7 @@ pub(super) struct Connection {
 }
 
 enum Driver {
-    Sqlite(sqlite::Writer),
+    Sqlite(Box<sqlite::Writer>),
     Postgres(Box<postgres::Writer>),
 }
 
@@ -102,7 +102,7 @@ impl Connection {
 
     /// Writes to SQLite. `queued` is told of every delivery that is queued.
     pub(super) fn sqlite(writer: sqlite::Writer, queued: Arc<Notify>) -> Self {
-        Self::new(Driver::Sqlite(writer), queued)
+        Self::new(Driver::Sqlite(Box::new(writer)), queued)
     }
 
     /// Writes to PostgreSQL. `queued` is told of every delivery that is queued.
@@ -125,6 +125,19 @@ impl Connection {
         match &self.driver {
             Driver::Sqlite(_) => false,
             Driver::Postgres(_) => true,
+        }
+    }
+
+    /// Whether it keeps whoever asks it waiting, and wants a thread of its own. Not in a simulation:
+    /// a seed makes the same run again as long as all of it is on one thread.
+    pub(super) fn blocks(&self) -> bool {
+        #[cfg(test)]
+        if self.weather.is_some() {
+            return false;
+        }
+        match &self.driver {
+            Driver::Sqlite(_) => true,
+            Driver::Postgres(_) => false,
         }
     }
 

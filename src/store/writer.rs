@@ -90,14 +90,14 @@ impl Queue {
     pub(super) fn start(conn: Connection, caches: Arc<Caches>) -> Result<Self> {
         let (sender, receiver) = mpsc::channel(WAITING);
         let counters = Arc::<Counters>::default();
-        let (is_shared, here) = (conn.is_shared(), Handle::current());
+        let (blocks, here) = (conn.blocks(), Handle::current());
         let writing = write_all(conn, receiver, caches, counters.clone());
-        if is_shared {
-            here.spawn(writing);
-        } else {
+        if blocks {
             let thread = std::thread::Builder::new().name("store-writer".to_owned());
             let started = thread.spawn(move || here.block_on(writing));
             started.map_err(|cause| Error::Unavailable(format!("no thread can start: {cause}")))?;
+        } else {
+            here.spawn(writing);
         }
         Ok(Self { sender, counters })
     }
@@ -267,45 +267,21 @@ async fn write_all(
     let mut messages = Vec::with_capacity(BATCH);
     let (mut closing, mut checkpoints) = (Vec::new(), Vec::new());
     let (mut expected, mut patience) = (0, Duration::ZERO);
-    let blocks = !conn.is_shared();
-    // Writes that have waited in vain already: the database says nothing.
-    let mut overdue = 0;
-    while queue.recv_many(&mut messages, most(overdue)).await > 0 {
-        if overdue == 0 {
-            gather(&mut queue, &mut messages, expected, patience, blocks).await;
-        }
-        let is_overdue = overdue > 0;
-        overdue = overdue.saturating_sub(messages.len());
-        let mut batch = Batch::default();
-        for message in messages.drain(..) {
-            match message {
-                Message::Opening(queued) => {
-                    batch.openings.push(queued.opening);
-                    batch.opening_answers.push(queued.answer);
-                }
-                Message::Job(job) => batch.jobs.push(job),
-                Message::Checkpoint(answer) => checkpoints.push(answer),
-                Message::Close(closed) => {
-                    queue.close();
-                    closing.push(closed);
-                }
-            }
-        }
+    let blocks = conn.blocks();
+    while queue.recv_many(&mut messages, BATCH).await > 0 {
+        gather(&mut queue, &mut messages, expected, patience, blocks).await;
+        let batch = sorted(&mut queue, &mut messages, &mut checkpoints, &mut closing);
         let (start, size) = (Instant::now(), batch.size());
         // A panic loses its batch, whose callers hear of it; the next batch must not suffer.
-        let written = match is_overdue {
-            true => {
-                batch.fail(silent);
-                Ok(Heard::Something)
-            }
-            false => {
-                let writing = AssertUnwindSafe(batch.write(&mut conn, &caches, &counters));
-                writing.catch_unwind().await
-            }
-        };
-        match written {
+        let written = AssertUnwindSafe(batch.write(&mut conn, &caches, &counters));
+        match written.catch_unwind().await {
             Ok(Heard::Something) => {}
-            Ok(Heard::Nothing) => overdue = queue.len(),
+            Ok(Heard::Nothing) => {
+                // Those who wait already have waited in vain; who comes from now on may be in time.
+                let late = queue.len();
+                take_waiting(&mut queue, &mut messages, late);
+                sorted(&mut queue, &mut messages, &mut checkpoints, &mut closing).fail(silent);
+            }
             Err(_) => {
                 tracing::error!("a write panicked; its batch was rolled back");
                 conn.recover().await;
@@ -321,6 +297,32 @@ async fn write_all(
     for closed in closing {
         let _ = closed.send(());
     }
+}
+
+/// Takes messages apart: writes into a batch, the rest into its list. Nobody is let in any more
+/// behind a `Close`.
+fn sorted(
+    queue: &mut mpsc::Receiver<Message>,
+    messages: &mut Vec<Message>,
+    checkpoints: &mut Vec<oneshot::Sender<Result<bool>>>,
+    closing: &mut Vec<oneshot::Sender<()>>,
+) -> Batch {
+    let mut batch = Batch::default();
+    for message in messages.drain(..) {
+        match message {
+            Message::Opening(queued) => {
+                batch.openings.push(queued.opening);
+                batch.opening_answers.push(queued.answer);
+            }
+            Message::Job(job) => batch.jobs.push(job),
+            Message::Checkpoint(answer) => checkpoints.push(answer),
+            Message::Close(closed) => {
+                queue.close();
+                closing.push(closed);
+            }
+        }
+    }
+    batch
 }
 
 impl Batch {
@@ -480,17 +482,17 @@ async fn gather(
         } else {
             tokio::task::yield_now().await;
         }
-        while messages.len() < BATCH
-            && let Ok(message) = queue.try_recv()
-        {
-            messages.push(message);
-        }
+        take_waiting(queue, messages, BATCH);
     }
 }
 
-/// Those that are overdue are taken alone: who came later may be in time.
-fn most(overdue: usize) -> usize {
-    if overdue == 0 { BATCH } else { BATCH.min(overdue) }
+/// Adds to `messages` what waits, until there are `most`.
+fn take_waiting(queue: &mut mpsc::Receiver<Message>, messages: &mut Vec<Message>, most: usize) {
+    while messages.len() < most
+        && let Ok(message) = queue.try_recv()
+    {
+        messages.push(message);
+    }
 }
 
 fn silent() -> Error {

@@ -1,16 +1,62 @@
 //! Many callers at once: one winner, shared commits, failures that stay with their cause.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 
 use futures::future::join_all;
 use serde_json::Value as Json;
+use tokio::sync::Notify;
 
 use super::*;
+use crate::store::Counts;
 use crate::store::engine::{Connection, Failure};
 use crate::store::locks::Reach;
 use crate::store::stale::Stale;
-use crate::store::writer::Job;
+use crate::store::writer::{Job, Queue};
+
+/// A write that keeps the writer until so many wait behind it.
+struct Hold {
+    queue: Queue,
+    behind: usize,
+    begun: Arc<Notify>,
+}
+
+impl Job for Hold {
+    type Answer = ();
+
+    async fn run(&self, _: &mut Connection) -> Result<(), Failure> {
+        self.begun.notify_one();
+        while self.queue.depth() < self.behind {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach::NOBODY
+    }
+
+    fn forget(&self, _: &mut Stale) {}
+}
+
+/// Runs so many writes as one batch; what had been counted before it.
+async fn in_one_batch<T>(
+    store: &Store,
+    count: usize,
+    writes: impl Future<Output = T>,
+) -> (Counts, T) {
+    let before = store.counts();
+    let begun = Arc::new(Notify::new());
+    let hold = Hold { queue: store.writer.clone(), behind: count, begun: Arc::clone(&begun) };
+    let writes = async {
+        begun.notified().await;
+        writes.await
+    };
+    let (held, answers) = tokio::join!(store.writer.run(hold), writes);
+    held.expect("writes nothing");
+    (Counts { commits: before.commits + 1, writes: before.writes + 1, ..before }, answers)
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_200_equal_signatures_one_opens_a_session() {
@@ -54,9 +100,7 @@ async fn writes_of_64_callers_share_commits() {
 #[tokio::test]
 async fn a_poisoned_write_fails_alone() {
     let (_place, store) = furnished().await;
-    let before = store.counts().commits;
-    // On one thread, all of these are queued before the writer runs: they are one batch.
-    let results = join_all((0..20).map(|n| {
+    let writes = join_all((0..20).map(|n| {
         let store = store.clone();
         async move {
             let mut session = embed_session(&format!("ses_{n}"));
@@ -67,12 +111,13 @@ async fn a_poisoned_write_fails_alone() {
             store.open_embed_session(session, mac.as_bytes(), NOW, audit("ten_a"), None).await
         }
     }));
-    for (n, result) in results.await.iter().enumerate() {
+    let (before, results) = in_one_batch(&store, 20, writes).await;
+    for (n, result) in results.iter().enumerate() {
         assert_eq!(is_internal(result), n == 7, "{n}: {result:?}");
         assert_eq!(result.is_ok(), n != 7, "{n}: {result:?}");
     }
     // Not nineteen: halves are tried, so that a poisoned write costs the others little.
-    let commits = store.counts().commits - before;
+    let commits = store.counts().commits - before.commits;
     assert!(commits <= 5, "{commits} commits");
     assert_eq!(count(&store, "SELECT COUNT(*) FROM sessions").await, 19);
     assert_eq!(count(&store, "SELECT COUNT(*) FROM replays").await, 19);
@@ -115,7 +160,6 @@ async fn many_first_starts_on_one_database_at_once_all_succeed() {
 #[tokio::test]
 async fn a_full_batch_of_every_kind_of_write_is_one_commit() {
     let (_place, store) = furnished().await;
-    let before = store.counts();
     let embeds = (0..20).map(|n| {
         let store = store.clone();
         async move {
@@ -139,7 +183,8 @@ async fn a_full_batch_of_every_kind_of_write_is_one_commit() {
         let store = store.clone();
         async move { store.put_source("ten_a", &n.to_string(), audit("ten_a")).await }
     });
-    let (a, b, c) = tokio::join!(join_all(embeds), join_all(chats), join_all(sources));
+    let writes = async { tokio::join!(join_all(embeds), join_all(chats), join_all(sources)) };
+    let (before, (a, b, c)) = in_one_batch(&store, 64, writes).await;
     assert!(a.into_iter().chain(b).chain(c).all(|result| result.is_ok()));
     let after = store.counts();
     assert_eq!((after.commits - before.commits, after.writes - before.writes), (1, 64));
