@@ -13,21 +13,63 @@ use crate::error::Error;
 /// # Errors
 /// `Refused` for a text with U+0000, which bodies never have, but paths may.
 pub(super) fn arguments(values: &[Value<'_>]) -> Result<PgArguments, Failure> {
+    filled(values, values.len(), |arguments| {
+        values.iter().try_for_each(|value| match value {
+            Value::Int(value) => arguments.add(*value),
+            Value::Text(value) => arguments.add(value.as_deref()),
+            Value::Bytes(value) => arguments.add(value.as_deref()),
+        })
+    })
+}
+
+/// The values of rows that are so many columns wide, an array for each column.
+///
+/// # Errors
+/// As of [`arguments`].
+pub(super) fn arrays(columns: usize, values: &[Value<'_>]) -> Result<PgArguments, Failure> {
+    filled(values, columns, |arguments| {
+        (0..columns).try_for_each(|at| {
+            let column = values.iter().skip(at).step_by(columns);
+            match values.get(at) {
+                None => Err("there are no rows".into()),
+                Some(Value::Int(_)) => arguments.add(of_one_type(column, |value| match value {
+                    Value::Int(value) => Some(*value),
+                    Value::Text(_) | Value::Bytes(_) => None,
+                })?),
+                Some(Value::Text(_)) => arguments.add(of_one_type(column, |value| match value {
+                    Value::Text(value) => Some(value.as_deref()),
+                    Value::Int(_) | Value::Bytes(_) => None,
+                })?),
+                Some(Value::Bytes(_)) => arguments.add(of_one_type(column, |value| match value {
+                    Value::Bytes(value) => Some(value.as_deref()),
+                    Value::Int(_) | Value::Text(_) => None,
+                })?),
+            }
+        })
+    })
+}
+
+fn filled(
+    values: &[Value<'_>],
+    count: usize,
+    fill: impl FnOnce(&mut PgArguments) -> Result<(), BoxDynError>,
+) -> Result<PgArguments, Failure> {
     if holds_nul(values) {
         let broken = Violation::body("", "pattern").actual("a text with U+0000");
         return Err(Failure::Refused(Error::Rules(vec![broken])));
     }
     let mut arguments = PgArguments::default();
-    arguments.reserve(values.len(), 16 * values.len());
-    for value in values {
-        let added = match value {
-            Value::Int(value) => arguments.add(*value),
-            Value::Text(value) => arguments.add(value.as_deref()),
-            Value::Bytes(value) => arguments.add(value.as_deref()),
-        };
-        added.map_err(|error| Failure::Statement(error.to_string()))?;
-    }
+    arguments.reserve(count, 16 * values.len());
+    fill(&mut arguments).map_err(|error| Failure::Statement(error.to_string()))?;
     Ok(arguments)
+}
+
+fn of_one_type<'v, T>(
+    column: impl Iterator<Item = &'v Value<'v>>,
+    read: impl Fn(&'v Value<'v>) -> Option<Option<T>>,
+) -> Result<Vec<Option<T>>, BoxDynError> {
+    let column: Option<Vec<_>> = column.map(read).collect();
+    column.ok_or_else(|| "the rows of a column are not of one type".into())
 }
 
 /// Whether there is a text that no text of the database equals, because it can hold all characters

@@ -62,8 +62,8 @@ const MIGRATION: Duration = Duration::from_secs(60);
 /// The oldest release whose functions the store knows.
 const OLDEST: u32 = 150_000;
 
-/// Enough for every row count of every grouped statement.
-const STATEMENTS: usize = 512;
+/// Enough for every statement.
+const STATEMENTS: usize = 256;
 
 /// Where instances tell each other what they changed.
 const CHANNEL: &str = "vestibule";

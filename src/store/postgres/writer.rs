@@ -7,13 +7,13 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr as _};
 
 use super::super::engine::{self, Failure, Row, Sql, Value};
 use super::super::locks::Locks;
 use super::super::texts::{Text, Texts};
-use super::cells::{arguments, cells, failure, is_lost};
+use super::cells::{arguments, arrays, cells, failure, is_lost};
 use super::pulse::Pulse;
 use super::{ACQUIRE, CHANNEL, LAST_DRAWN, LOCK, MARK, START, STATEMENT, Session};
 
@@ -63,7 +63,7 @@ impl Writer {
         if told.is_err() && !is_silent && was_there && self.session.is_none() {
             told = self.script(text).await;
         }
-        let number = told?.pop().map(|row| row.try_get::<String, _>(0)).transpose();
+        let number = told?.pop().map(|row| row.try_get::<String, _>(1)).transpose();
         let history = self.session.as_ref().and_then(|session| session.history.clone());
         self.running = number.map_err(failure)?.map(|number| (number, history));
         Ok(())
@@ -99,7 +99,7 @@ impl Writer {
         sql: Sql,
         values: &[Value<'_>],
     ) -> Result<u64, Failure> {
-        let query = sqlx::query_with(self.text(sql), arguments(values)?);
+        let query = sqlx::query_with(self.text(sql), given(sql, values)?);
         let query = query.persistent(!self.is_pooled);
         let done = async |conn: &mut PgConnection| query.execute(conn).await;
         Ok(self.ask(done).await?.rows_affected())
@@ -110,7 +110,7 @@ impl Writer {
         sql: Sql,
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, Failure> {
-        let query = sqlx::query_with(self.text(sql), arguments(values)?);
+        let query = sqlx::query_with(self.text(sql), given(sql, values)?);
         let query = query.persistent(!self.is_pooled);
         let found = async |conn: &mut PgConnection| query.fetch_all(conn).await;
         cells(&self.ask(found).await?)
@@ -206,38 +206,52 @@ impl Writer {
     }
 
     fn text(&mut self, sql: Sql) -> sqlx::SqlStr {
-        match self.texts.of(sql) {
+        let any_count = match sql {
+            Sql::Text(_) => sql,
+            Sql::Rows(rows, _) => Sql::Rows(rows, 0),
+        };
+        match self.texts.of(any_count) {
             Text::Fixed(text) => text.into_sql_str(),
             Text::Grouped(text) => AssertSqlSafe(Arc::clone(text)).into_sql_str(),
         }
     }
 }
 
-/// Begins, locks, leaves a mark for followers of the audit, and tells the transaction's number last.
-/// The settings hold for this transaction, whoever else the connection's other end is given to.
+/// Begins, locks in the order of the keys, leaves a mark for followers of the audit, and tells the
+/// transaction's number beside it, last. The settings hold for this transaction, whoever else the
+/// connection's other end is given to.
 pub(in crate::store) fn begin_text(locks: &Locks) -> String {
     let everything = if locks.is_everything() { "" } else { "_shared" };
     let mut text = format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = {}; \
-         SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock{everything}({EVERYTHING}); ",
+         SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock{everything}({EVERYTHING})",
         STATEMENT.as_millis(),
         LOCK.as_millis()
     );
     for key in locks.keys() {
-        let _ = write!(text, "SELECT pg_advisory_xact_lock({key}); ");
+        let _ = write!(text, ", pg_advisory_xact_lock({key})");
     }
-    let _ = write!(text, "SELECT pg_advisory_xact_lock_shared({MARK} - ({LAST_DRAWN})); ");
-    text + "SELECT CAST(pg_current_xact_id() AS TEXT)"
+    let mark = format!("pg_advisory_xact_lock_shared({MARK} - ({LAST_DRAWN}))");
+    text + &format!("; SELECT {mark}, CAST(pg_current_xact_id() AS TEXT)")
 }
 
-fn render(rows: &engine::Rows, count: usize) -> String {
-    let row = |at: usize| {
-        let places: Vec<_> =
-            (1..=rows.columns).map(|n| format!("${}", at * rows.columns + n)).collect();
-        format!("({})", places.join(","))
+/// The rows come as one array for each column, however many there are: hundreds of values cost the
+/// server more than what it does with them. Names are those that `VALUES` gives.
+fn render(rows: &engine::Rows, _: usize) -> String {
+    let each = |text: fn(usize) -> String| {
+        let all: Vec<_> = (1..=rows.columns).map(text).collect();
+        all.join(", ")
     };
-    let all: Vec<_> = (0..count).map(row).collect();
-    format!("{} {} {}", rows.head, all.join(","), rows.tail)
+    let (arrays, names) = (each(|n| format!("${n}")), each(|n| format!("column{n}")));
+    let head = rows.head.trim_end_matches("VALUES");
+    format!("{head} SELECT * FROM UNNEST({arrays}) AS given ({names}) {}", rows.tail)
+}
+
+fn given(sql: Sql, values: &[Value<'_>]) -> Result<PgArguments, Failure> {
+    match sql {
+        Sql::Text(_) => arguments(values),
+        Sql::Rows(rows, _) => arrays(rows.columns, values),
+    }
 }
 
 fn unknown() -> Failure {
