@@ -3,6 +3,7 @@
 //!
 //! Knows no table but `_sqlx_migrations`.
 
+mod checkpoints;
 mod writer;
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -55,9 +56,9 @@ const COMMON: &[(&str, &str)] = &[("foreign_keys", "ON")];
 const WRITING: &[(&str, &str)] = &[
     ("journal_mode", "WAL"),
     ("synchronous", "FULL"),
-    // 16 MiB of log between checkpoints: hot pages are copied back once instead of four times.
-    ("wal_autocheckpoint", "4000"),
-    ("journal_size_limit", "67108864"),
+    // Only where the log grows although it is moved beside the writer; see [`checkpoints`].
+    ("wal_autocheckpoint", "24000"),
+    ("journal_size_limit", "134217728"),
     // Each commit walks the cache's table; what is written lies close together, so a few megabytes
     // are enough.
     ("cache_size", "-4096"),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{OpenFlags, Statement, ToSql};
 
+use super::checkpoints::Checkpoints;
 use super::{BUSY, COMMON, STATEMENTS, WRITING, is_of_statement};
 use crate::error::{Error, Result};
 use crate::store::engine::{self, Cell, Failure, Row, Sql, Value};
@@ -23,6 +24,8 @@ pub(in crate::store) struct Writer {
     /// What it is connected to, and how.
     file: PathBuf,
     settings: &'static [(&'static str, &'static str)],
+    /// Of a service's database.
+    checkpoints: Option<Checkpoints>,
     /// Held for as long as the database may be written to; see [`super::hold_alone`].
     pub(super) in_use: Option<File>,
     texts: Texts,
@@ -36,7 +39,8 @@ impl Writer {
 
     /// Opens a file that was migrated, to be written to by a service.
     pub(super) fn of_service(file: &Path) -> Result<Self, Failure> {
-        Self::open(file, WRITING)
+        let checkpoints = Some(Checkpoints::of(file));
+        Ok(Self { checkpoints, ..Self::open(file, WRITING)? })
     }
 
     fn open(
@@ -44,7 +48,8 @@ impl Writer {
         settings: &'static [(&'static str, &'static str)],
     ) -> Result<Self, Failure> {
         let (conn, file) = (connect(file, settings)?, file.to_owned());
-        Ok(Self { conn, file, settings, in_use: None, texts: Texts::new(render) })
+        let texts = Texts::new(render);
+        Ok(Self { conn, file, settings, checkpoints: None, in_use: None, texts })
     }
 
     pub(in crate::store) fn begin(&mut self) -> Result<(), Failure> {
@@ -54,7 +59,14 @@ impl Writer {
     }
 
     pub(in crate::store) fn commit(&mut self) -> Result<(), Failure> {
-        self.execute(Sql::Text("COMMIT"), &[]).map(drop)
+        self.execute(Sql::Text("COMMIT"), &[])?;
+        if self.checkpoints.as_mut().is_some_and(Checkpoints::committed)
+            && let Err(error) = self.fetch(Sql::Text("PRAGMA wal_checkpoint(PASSIVE)"), &[])
+        {
+            // The commit stands, and the next round begins soon.
+            tracing::warn!(?error, "the end of the database's log cannot be moved into it yet");
+        }
+        Ok(())
     }
 
     /// Moves the log into the database and empties it; false when a reader still needs it.
@@ -74,6 +86,8 @@ impl Writer {
     }
 
     pub(in crate::store) fn close(self) {
+        // The last connection to close empties the log.
+        drop(self.checkpoints);
         if let Err((_, error)) = self.conn.close() {
             tracing::warn!(%error, "the store's writer did not close cleanly");
         }
@@ -121,7 +135,10 @@ impl Writer {
     }
 }
 
-fn connect(file: &Path, settings: &[(&str, &str)]) -> Result<rusqlite::Connection, Failure> {
+pub(super) fn connect(
+    file: &Path,
+    settings: &[(&str, &str)],
+) -> Result<rusqlite::Connection, Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || {
         let conn = rusqlite::Connection::open_with_flags(file, flags)?;
@@ -186,7 +203,7 @@ fn cell(row: &rusqlite::Row<'_>, at: usize) -> Result<Cell, Failure> {
     })
 }
 
-fn failure(error: rusqlite::Error) -> Failure {
+pub(super) fn failure(error: rusqlite::Error) -> Failure {
     let of_statement = match &error {
         rusqlite::Error::SqliteFailure(why, _) => is_of_statement(why.extended_code),
         _ => true,
