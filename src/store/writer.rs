@@ -68,8 +68,10 @@ const BATCH: usize = 256;
 /// The longest wait for callers to come back, however slow the disk is.
 const MOST_GATHERING: Duration = Duration::from_millis(2);
 
-/// Between two looks at the queue, on a thread of its own.
+/// The shortest time between two looks at the queue, on a thread of its own, and how many there are
+/// within the writer's patience: waking costs as much as a statement.
 const NAP: Duration = Duration::from_micros(40);
+const LOOKS: u32 = 6;
 
 /// How often a batch is tried that others are in the way of.
 const MOST_TRIES: u32 = 4;
@@ -291,7 +293,8 @@ async fn write_all(
             let _ = answer.send(conn.checkpoint().await.map_err(Error::from));
         }
         expected = BATCH.min(size + queue.len());
-        patience = MOST_GATHERING.min(start.elapsed() / 4);
+        // What a commit costs does not depend on how many are in it.
+        patience = MOST_GATHERING.min(start.elapsed() * 3 / 4);
     }
     conn.close().await;
     for closed in closing {
@@ -478,7 +481,7 @@ async fn gather(
     while messages.len() < expected && start.elapsed() < patience {
         // The runtime's timers are too coarse for this: they count in milliseconds.
         if blocks {
-            std::thread::sleep(NAP);
+            std::thread::sleep(NAP.max(patience / LOOKS));
         } else {
             tokio::task::yield_now().await;
         }
