@@ -51,21 +51,25 @@ pub async fn run(
 
 /// Requests that come by schedule.
 pub struct Offer {
-    /// How many may be under way at once.
-    pub connections: usize,
+    /// Sent before, so that no connection is a new one any more: one for each.
+    pub greetings: Vec<Vec<u8>>,
     /// How many come, on the average.
     pub per_second: f64,
     pub requests: Vec<Vec<u8>>,
 }
 
-/// Sends each request when it is due, or when a connection is free if none was then. How long each
+/// Sends each request when it is due, or when a connection is free if none was then; as many at once
+/// as there are greetings. How long each
 /// took counts from when it was due.
 ///
 /// # Panics
 /// As [`run`].
 pub async fn offer(address: SocketAddr, status: u16, offer: Offer) -> (Took, Vec<Duration>) {
-    let Offer { connections, per_second, requests } = offer;
-    let open = Connection::open_all(address, connections).await;
+    let Offer { greetings, per_second, requests } = offer;
+    let mut open = Connection::open_all(address, greetings.len()).await;
+    for (connection, greeting) in open.iter_mut().zip(&greetings) {
+        assert_eq!(connection.exchange(greeting).await.status, status);
+    }
     let answers = requests.len();
     let started = Instant::now();
     let schedule = Schedule {

@@ -4,6 +4,7 @@
 //! question, and what a request waits for a connection counts. Gaps are drawn from an exponential
 //! distribution, as of many callers who know nothing of each other.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use clap::Args;
@@ -62,8 +63,9 @@ impl Steady {
                 let closed = run(&service, &holder, door, CLOSED).await.rps;
                 let offered = closed * f64::from(self.load) / 100.0;
                 let count = (offered * f64::from(self.seconds)) as usize;
-                let requests = (0..count).map(|at| door.request(&holder, at)).collect();
-                let offer = load::Offer { connections: OPEN, per_second: offered, requests };
+                let requests = |of: Range<usize>| of.map(|at| door.request(&holder, at)).collect();
+                let (greetings, requests) = (requests(0..OPEN), requests(OPEN..OPEN + count));
+                let offer = load::Offer { greetings, per_second: offered, requests };
                 let (took, mut latencies) =
                     load::offer(service.address, door.status(), offer).await;
                 latencies.sort_unstable();
