@@ -81,6 +81,7 @@ pub(super) async fn open(
     let file = file(data_dir);
     let (lock, in_use) = lock(data_dir.to_owned()).await?;
     make_private(&file).map_err(|error| unusable(&file, &error))?;
+    // First, as it refuses an unsound library, and keeps the log from being removed behind a migration.
     let mut writer = Writer::of_service(&file)?;
     writer.in_use = Some(in_use);
     writer.refuse_unsound_library()?;

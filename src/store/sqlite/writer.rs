@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{OpenFlags, Statement, ToSql};
 
-use super::checkpoints::Checkpoints;
+use super::checkpoints::{Checkpoints, Shared};
 use super::{BUSY, COMMON, STATEMENTS, WRITING, is_of_statement};
 use crate::error::{Error, Result};
 use crate::store::engine::{self, Cell, Failure, Row, Sql, Value};
@@ -71,6 +71,8 @@ impl Writer {
 
     /// Moves the log into the database and empties it; false when a reader still needs it.
     pub(in crate::store) fn checkpoint(&mut self) -> Result<bool, Failure> {
+        let shared = self.checkpoints.as_ref().map(Checkpoints::shared);
+        let _alone = shared.as_deref().map(Shared::alone);
         let row = self.fetch(Sql::Text("PRAGMA wal_checkpoint(TRUNCATE)"), &[])?.pop();
         row.map_or(Ok(true), |mut row| Ok(row.int(0)? == 0))
     }
