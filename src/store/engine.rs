@@ -50,14 +50,16 @@ pub(super) enum Sql {
     Rows(&'static Rows, usize),
 }
 
-/// A statement around a list of rows: `head`, `(?,…),(?,…)`, `tail`.
+/// A statement around a list of rows: `head`, which ends with `VALUES`, then `(?,…),(?,…)`, then
+/// `tail`. PostgreSQL gets an array for each column instead, so the values of a column are of one
+/// type, and the columns are called `column1`, `column2`, … as those of `VALUES` are.
 pub(super) struct Rows {
     pub(super) head: &'static str,
     pub(super) columns: usize,
     pub(super) tail: &'static str,
 }
 
-/// The most rows of one statement: longer ones are no faster, and each length stays prepared.
+/// The most rows of one statement: longer ones are no faster, and SQLite keeps each length prepared.
 pub(super) const MOST_ROWS: usize = 32;
 
 /// One value of a statement. The type is kept for nulls too: PostgreSQL asks for it.
@@ -129,7 +131,7 @@ impl Connection {
     }
 
     /// Whether it keeps whoever asks it waiting, and wants a thread of its own. Not in a simulation:
-    /// a seed makes the same run again as long as all of it is on one thread.
+    /// a seed makes the same run again as long as those who write are on one thread.
     pub(super) fn blocks(&self) -> bool {
         #[cfg(test)]
         if self.weather.is_some() {

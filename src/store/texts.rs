@@ -1,4 +1,5 @@
-//! The texts of grouped statements: each is written once for each number of rows.
+//! The texts of grouped statements: each is written once for each number of rows that its engine tells
+//! apart.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -28,6 +28,9 @@ pub(super) fn arguments(values: &[Value<'_>]) -> Result<PgArguments, Failure> {
 /// As of [`arguments`].
 pub(super) fn arrays(columns: usize, values: &[Value<'_>]) -> Result<PgArguments, Failure> {
     filled(values, columns, |arguments| {
+        if !values.len().is_multiple_of(columns) {
+            return Err("the last row is not whole".into());
+        }
         (0..columns).try_for_each(|at| {
             let column = values.iter().skip(at).step_by(columns);
             match values.get(at) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use serde_json::Value as Json;
@@ -14,6 +15,9 @@ use crate::store::engine::{Connection, Failure};
 use crate::store::locks::Reach;
 use crate::store::stale::Stale;
 use crate::store::writer::{Job, Queue};
+
+/// Far longer than any write takes to be queued.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A write that keeps the writer until so many wait behind it.
 struct Hold {
@@ -27,7 +31,11 @@ impl Job for Hold {
 
     async fn run(&self, _: &mut Connection) -> Result<(), Failure> {
         self.begun.notify_one();
+        let begun = Instant::now();
         while self.queue.depth() < self.behind {
+            if begun.elapsed() > PATIENCE {
+                return Err(Failure::Statement("too few writes came".to_owned()));
+            }
             tokio::task::yield_now().await;
         }
         Ok(())
