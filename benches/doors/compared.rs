@@ -185,7 +185,7 @@ impl Programs {
             std::fs::write(node.join(name), text).expect("the directory is ours");
             is_new && name != "server.mjs"
         });
-        std::fs::copy(sources.join("tables.sql"), node.join("tables.sql")).expect("it is there");
+        std::fs::copy(sources.join("tables.sql"), target.join("tables.sql")).expect("it is there");
         // better-sqlite3 compiles itself where its author has built nothing for the machine.
         if is_new.contains(&true) || !node.join("node_modules").exists() {
             run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&node));

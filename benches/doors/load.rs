@@ -59,8 +59,7 @@ pub struct Offer {
 }
 
 /// Sends each request when it is due, or when a connection is free if none was then; as many at once
-/// as there are greetings. How long each
-/// took counts from when it was due.
+/// as there are greetings. How long each took counts from when it was due.
 ///
 /// # Panics
 /// As [`run`].

@@ -20,7 +20,7 @@ const CHAT_TTL_S = 3600;
 const database = new Database(settings.database.replace("sqlite://", ""));
 database.pragma("journal_mode = WAL");
 database.pragma("synchronous = FULL");
-database.exec(readFileSync(new URL("tables.sql", import.meta.url), "utf8"));
+database.exec(readFileSync(new URL("../tables.sql", import.meta.url), "utf8"));
 const insertSession = database.prepare(
   "INSERT INTO sessions (id, surface, key, subject, issued_at, expires_at, cache_key, granted) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 );
