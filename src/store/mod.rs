@@ -53,7 +53,6 @@ mod sqlite;
 mod stale;
 mod subscribers;
 mod tenants;
-mod texts;
 mod themes;
 mod usage;
 mod usage_rows;

@@ -3,6 +3,7 @@
 //! A transaction begins with its locks and its number in one round trip. When the answer to a
 //! commit is lost, the number says what became of it.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +13,6 @@ use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr as _};
 
 use super::super::engine::{self, Failure, Row, Sql, Value};
 use super::super::locks::Locks;
-use super::super::texts::{Text, Texts};
 use super::cells::{arguments, arrays, cells, failure, is_lost};
 use super::pulse::Pulse;
 use super::{ACQUIRE, CHANNEL, LAST_DRAWN, LOCK, MARK, START, STATEMENT, Session};
@@ -33,7 +33,8 @@ pub(in crate::store) struct Writer {
     is_pooled: bool,
     options: PgConnectOptions,
     pulse: Arc<Pulse>,
-    texts: Texts,
+    /// Texts of grouped statements by head and tail.
+    texts: HashMap<(&'static str, &'static str), Arc<str>>,
     /// The number of the running transaction and the history that it is in.
     running: Option<(String, Option<String>)>,
     /// What the running transaction has locked.
@@ -48,7 +49,7 @@ impl Writer {
         pulse: Arc<Pulse>,
     ) -> Result<Self, Failure> {
         let session = Some(Session::begin(&options, START).await?);
-        let (texts, locks) = (Texts::new(render), Locks::default());
+        let (texts, locks) = Default::default();
         Ok(Self { session, is_pooled, options, pulse, texts, running: None, locks })
     }
 
@@ -206,13 +207,12 @@ impl Writer {
     }
 
     fn text(&mut self, sql: Sql) -> sqlx::SqlStr {
-        let any_count = match sql {
-            Sql::Text(_) => sql,
-            Sql::Rows(rows, _) => Sql::Rows(rows, 0),
-        };
-        match self.texts.of(any_count) {
-            Text::Fixed(text) => text.into_sql_str(),
-            Text::Grouped(text) => AssertSqlSafe(Arc::clone(text)).into_sql_str(),
+        match sql {
+            Sql::Text(text) => text.into_sql_str(),
+            Sql::Rows(rows, _) => {
+                let text = self.texts.entry((rows.head, rows.tail));
+                AssertSqlSafe(Arc::clone(text.or_insert_with(|| render(rows)))).into_sql_str()
+            }
         }
     }
 }
@@ -237,14 +237,14 @@ pub(in crate::store) fn begin_text(locks: &Locks) -> String {
 
 /// The rows come as one array for each column, however many there are: hundreds of values cost the
 /// server more than what it does with them. Names are those that `VALUES` gives.
-fn render(rows: &engine::Rows, _: usize) -> String {
+fn render(rows: &engine::Rows) -> Arc<str> {
     let each = |text: fn(usize) -> String| {
         let all: Vec<_> = (1..=rows.columns).map(text).collect();
         all.join(", ")
     };
     let (arrays, names) = (each(|n| format!("${n}")), each(|n| format!("column{n}")));
     let head = rows.head.trim_end_matches("VALUES");
-    format!("{head} SELECT * FROM UNNEST({arrays}) AS given ({names}) {}", rows.tail)
+    format!("{head} SELECT * FROM UNNEST({arrays}) AS given ({names}) {}", rows.tail).into()
 }
 
 fn given(sql: Sql, values: &[Value<'_>]) -> Result<PgArguments, Failure> {

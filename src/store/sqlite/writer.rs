@@ -3,6 +3,7 @@
 //! It runs each statement on the thread that asks. sqlx, which reads, hands statements to a thread
 //! of each connection: in a batch, the switches there and back cost more than the statements.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,6 @@ use super::checkpoints::{Checkpoints, Shared};
 use super::{BUSY, COMMON, STATEMENTS, WRITING, is_of_statement};
 use crate::error::{Error, Result};
 use crate::store::engine::{self, Cell, Failure, Row, Sql, Value};
-use crate::store::texts::{Text, Texts};
 
 /// Below this, SQLite can lose a committed transaction when a WAL is reset.
 const OLDEST_SOUND: [u32; 3] = [3, 51, 3];
@@ -28,7 +28,8 @@ pub(in crate::store) struct Writer {
     checkpoints: Option<Checkpoints>,
     /// Held for as long as the database may be written to; see [`super::hold_alone`].
     pub(super) in_use: Option<File>,
-    texts: Texts,
+    /// Texts of grouped statements by head, tail and number of rows.
+    texts: HashMap<(&'static str, &'static str, usize), String>,
 }
 
 impl Writer {
@@ -48,7 +49,7 @@ impl Writer {
         settings: &'static [(&'static str, &'static str)],
     ) -> Result<Self, Failure> {
         let (conn, file) = (connect(file, settings)?, file.to_owned());
-        let texts = Texts::new(render);
+        let texts = HashMap::new();
         Ok(Self { conn, file, settings, checkpoints: None, in_use: None, texts })
     }
 
@@ -109,9 +110,12 @@ impl Writer {
         sql: Sql,
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, Failure> {
-        let text = match self.texts.of(sql) {
-            Text::Fixed(text) => text,
-            Text::Grouped(text) => text,
+        let text = match sql {
+            Sql::Text(text) => text,
+            Sql::Rows(rows, count) => {
+                let text = self.texts.entry((rows.head, rows.tail, count));
+                text.or_insert_with(|| render(rows, count))
+            }
         };
         let mut statement = self.conn.prepare_cached(text).map_err(failure)?;
         bind(&mut statement, values)?;
