@@ -57,14 +57,19 @@ impl Checkpoints {
         Self { file: file.to_owned(), commits: 0, shared: Arc::default(), helper: None }
     }
 
-    /// To be told of each commit; whether the writer is to move what is left.
-    pub(super) fn committed(&mut self) -> bool {
+    /// To be told of each commit of the writer's connection, which moves the last pages.
+    pub(super) fn committed(&mut self, conn: &rusqlite::Connection) {
         self.commits += 1;
         if self.commits >= COMMITS {
             self.commits = 0;
             self.wake();
         }
-        self.shared.is_nearly_done.swap(false, Ordering::Relaxed)
+        if self.shared.is_nearly_done.swap(false, Ordering::Relaxed)
+            && let Err(error) = checkpoint(conn, "PASSIVE")
+        {
+            // The commit stands, and the next round begins soon.
+            tracing::warn!(?error, "the end of the database's log cannot be moved into it yet");
+        }
     }
 
     /// What it shares with its thread.
@@ -151,7 +156,7 @@ impl Mover {
         let Some(mut left) = self.left()?.filter(|left| *left >= ENOUGH) else { return Ok(()) };
         loop {
             let alone = shared.alone();
-            self.checkpoint("PASSIVE")?;
+            checkpoint(&self.conn, "PASSIVE")?;
             drop(alone);
             self.sync()?;
             let Some(now) = self.left()? else { return Ok(()) };
@@ -178,17 +183,17 @@ impl Mover {
 
     /// Pages of the log that are not in the database yet.
     fn left(&self) -> Result<Option<i64>, Failure> {
-        Ok(self.checkpoint("NOOP")?.map(|(in_log, moved)| in_log - moved))
+        Ok(checkpoint(&self.conn, "NOOP")?.map(|(in_log, moved)| in_log - moved))
     }
+}
 
-    /// Pages of the log, and those of them that are in the database; `None` when the log could not
-    /// be looked at, because the writer was at its head.
-    fn checkpoint(&self, how: &str) -> Result<Option<(i64, i64)>, Failure> {
-        let sql = format!("PRAGMA wal_checkpoint({how})");
-        let counts = self.conn.query_row(&sql, (), |row| Ok((row.get(1)?, row.get(2)?)));
-        let (in_log, moved) = counts.map_err(failure)?;
-        Ok((in_log >= 0).then_some((in_log, moved)))
-    }
+/// Pages of the log, and those of them that are in the database; `None` when the log could not be
+/// looked at, because another connection was at its head.
+fn checkpoint(conn: &rusqlite::Connection, how: &str) -> Result<Option<(i64, i64)>, Failure> {
+    let sql = format!("PRAGMA wal_checkpoint({how})");
+    let counts = conn.query_row(&sql, (), |row| Ok((row.get(1)?, row.get(2)?)));
+    let (in_log, moved) = counts.map_err(failure)?;
+    Ok((in_log >= 0).then_some((in_log, moved)))
 }
 
 #[cfg(test)]

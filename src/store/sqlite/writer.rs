@@ -61,11 +61,8 @@ impl Writer {
 
     pub(in crate::store) fn commit(&mut self) -> Result<(), Failure> {
         self.execute(Sql::Text("COMMIT"), &[])?;
-        if self.checkpoints.as_mut().is_some_and(Checkpoints::committed)
-            && let Err(error) = self.fetch(Sql::Text("PRAGMA wal_checkpoint(PASSIVE)"), &[])
-        {
-            // The commit stands, and the next round begins soon.
-            tracing::warn!(?error, "the end of the database's log cannot be moved into it yet");
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.committed(&self.conn);
         }
         Ok(())
     }
