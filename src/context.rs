@@ -358,9 +358,12 @@ impl Ids {
         text
     }
 
-    /// A version 4 UUID.
-    pub fn uuid(&self) -> uuid::Uuid {
-        uuid::Builder::from_random_bytes(self.bytes()).into_uuid()
+    /// A version 7 UUID (RFC 9562, section 5.7): the 48 bits of `now_ms`, then 74 random ones, so that
+    /// later ones sort after earlier ones as those of [`Ids::id_at`] do. For what need not be guessed.
+    pub fn uuid_at(&self, now_ms: i64) -> uuid::Uuid {
+        // No clock of ours stands before 1970.
+        let now_ms = now_ms.unsigned_abs();
+        uuid::Builder::from_unix_timestamp_millis(now_ms, &self.bytes()).into_uuid()
     }
 }
 
@@ -412,6 +415,18 @@ mod tests {
             prop_assert!(first != again && again < next, "{first} {again} {next}");
             let digits = |c: char| matches!(c, 'a'..='z' | '2'..='7');
             prop_assert!(first.len() == 30 && first[4..].chars().all(digits), "{first}");
+        }
+
+        #[test]
+        fn uuids_sort_by_the_time_they_were_drawn_at(
+            now_ms in 0i64..1 << 48,
+            later_ms in 0i64..1 << 48,
+        ) {
+            prop_assume!(now_ms != later_ms);
+            let ids = Ids::default();
+            let draw = |ms: i64| ids.uuid_at(ms).to_string();
+            prop_assert_eq!(draw(now_ms) < draw(later_ms), now_ms < later_ms);
+            prop_assert_ne!(draw(now_ms), draw(now_ms));
         }
     }
 }

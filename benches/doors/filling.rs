@@ -109,7 +109,11 @@ fn of_session(column: &str, at: &str) -> Option<String> {
         "subject" => format!(
             "substr(t.subject, 1, instr(t.subject, ':')) || 'stored-' || abs(random() % {USERS})"
         ),
-        "chat" => "lower(hex(randomblob(length(t.chat) / 2)))".to_owned(),
+        // A version 7 UUID as `Ids::uuid_at` draws them, as far as an index is concerned.
+        "chat" => format!(
+            "iif(t.chat IS NULL, NULL, printf('%08x-%04x-7', {at} >> 16, {at} & 65535) \
+             || substr(lower(hex(randomblob(11))), 1, 21))"
+        ),
         "issued_at" => at.to_owned(),
         "expires_at" => format!("{at} + t.expires_at - t.issued_at"),
         "cache_key_hash" => "iif(t.cache_key_hash IS NULL, NULL, randomblob(32))".to_owned(),

@@ -129,7 +129,8 @@ impl Context {
         intents: Vec<String>,
         receipt: Option<Receipt<OpenedChat>>,
     ) -> Result<OpenedChat> {
-        let (now, fresh) = (self.clock.now_ms(), self.ids.uuid().to_string());
+        let now = self.clock.now_ms();
+        let fresh = self.ids.uuid_at(now).to_string();
         let tenant = &admitted.key.tenant;
         // The request's own variables were checked with the request; the store checks what
         // merging makes of them.

@@ -53,7 +53,7 @@ async fn a_session_has_the_documented_shape() {
     assert_eq!(opened.body["widget"], json!({ "label": "Demo widget" }));
     assert_eq!(opened.body["expiresIn"], 3600);
     let id = text(&opened, "/conversationId");
-    assert_eq!(id.parse::<uuid::Uuid>().expect("a UUID").get_version_num(), 4);
+    assert_eq!(id.parse::<uuid::Uuid>().expect("a UUID").get_version_num(), 7);
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ pub fn operations() -> impl Iterator<Item = (&'static OperationInfo, &'static Id
 
 /// A key that nobody else has.
 pub fn fresh_key() -> String {
-    vestibule::context::Ids::default().uuid().to_string()
+    vestibule::context::Ids::default().hex::<16>("")
 }
 
 /// The right request under a key.
