@@ -65,13 +65,8 @@ pub(super) struct Queue {
 /// callers decide how many writes a second there can be.
 const BATCH: usize = 256;
 
-/// The longest wait for callers to come back, however slow the disk is.
+/// The longest wait for callers to come back, however slow the database is.
 const MOST_GATHERING: Duration = Duration::from_millis(2);
-
-/// The shortest time between two looks at the queue, on a thread of its own, and how many there are
-/// within the writer's patience: waking costs as much as a statement.
-const NAP: Duration = Duration::from_micros(40);
-const LOOKS: u32 = 6;
 
 /// How often a batch is tried that others are in the way of.
 const MOST_TRIES: u32 = 4;
@@ -268,13 +263,11 @@ async fn write_all(
 ) {
     let mut messages = Vec::with_capacity(BATCH);
     let (mut closing, mut checkpoints) = (Vec::new(), Vec::new());
-    let (mut expected, mut patience) = (0, Duration::ZERO);
-    let blocks = conn.blocks();
-    // Of the last batch's time, how long the next one may take to come together: the larger it is, the
-    // less each of its writes costs. Where waiting is not sleeping, it takes the processor from others.
-    let quarters = if blocks { 3 } else { 1 };
+    let (gathers, mut expected, mut patience) = (!conn.blocks(), 0, Duration::ZERO);
     while queue.recv_many(&mut messages, BATCH).await > 0 {
-        gather(&mut queue, &mut messages, expected, patience, blocks).await;
+        if gathers {
+            gather(&mut queue, &mut messages, expected, patience).await;
+        }
         let batch = sorted(&mut queue, &mut messages, &mut checkpoints, &mut closing);
         let (start, size) = (Instant::now(), batch.size());
         // A panic loses its batch, whose callers hear of it; the next batch must not suffer.
@@ -296,7 +289,8 @@ async fn write_all(
             let _ = answer.send(conn.checkpoint().await.map_err(Error::from));
         }
         expected = BATCH.min(size + queue.len());
-        patience = MOST_GATHERING.min(start.elapsed() * quarters / 4);
+        // The larger a batch is, the less each of its writes costs.
+        patience = MOST_GATHERING.min(start.elapsed() * 3 / 4);
     }
     conn.close().await;
     for closed in closing {
@@ -470,23 +464,19 @@ impl Batch {
 }
 
 /// Adds to `messages` until as many as last time are together, or `patience` is over. Callers that
-/// were just answered come back at once under load; without this wait, half of them would always
-/// miss the commit that the other half is in. `blocks` where the thread is the writer's own.
+/// were just answered come back at once under load; without this wait, half of them would miss the
+/// commit that the other half is in. Not for a writer with a thread of its own: while it writes one
+/// half, the other cores make the second ready, and on one core as much is gained as lost.
 async fn gather(
     queue: &mut mpsc::Receiver<Message>,
     messages: &mut Vec<Message>,
     expected: usize,
     patience: Duration,
-    blocks: bool,
 ) {
     let start = Instant::now();
     while messages.len() < expected && start.elapsed() < patience {
         // The runtime's timers are too coarse for this: they count in milliseconds.
-        if blocks {
-            std::thread::sleep(NAP.max(patience / LOOKS));
-        } else {
-            tokio::task::yield_now().await;
-        }
+        tokio::task::yield_now().await;
         take_waiting(queue, messages, BATCH);
     }
 }
