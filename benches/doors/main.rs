@@ -7,6 +7,7 @@
 
 mod bare;
 mod compared;
+mod disk;
 mod door;
 mod filling;
 mod listener;
@@ -53,6 +54,7 @@ enum Figure {
     SecondCore(second_core::SecondCore),
     Listener(listener::Listener),
     Compared(compared::Compared),
+    Disk(disk::Disk),
 }
 
 fn main() -> ExitCode {
@@ -82,6 +84,7 @@ async fn measure(Arguments { ratios, figure }: Arguments) {
         Figure::SecondCore(figure) => figure.measure().await,
         Figure::Listener(figure) => figure.measure().await,
         Figure::Compared(figure) => figure.measure().await,
+        Figure::Disk(figure) => figure.measure(),
     }
 }
 
