@@ -463,21 +463,25 @@ impl Batch {
     }
 }
 
-/// Adds to `messages` until as many as last time are together, or `patience` is over. Callers that
-/// were just answered come back at once under load; without this wait, half of them would miss the
-/// commit that the other half is in. Not for a writer with a thread of its own: while it writes one
-/// half, the other cores make the second ready, and on one core as much is gained as lost.
+/// Adds to `messages` until as many as last time are together, `patience` is over, or nobody has come
+/// for a third of it. Callers that were just answered come back at once under load; without this
+/// wait, half of them would miss the commit that the other half is in. Not for a writer with a
+/// thread of its own: while it writes one half, the other cores make the second ready, and on one
+/// core as much is gained as lost.
 async fn gather(
     queue: &mut mpsc::Receiver<Message>,
     messages: &mut Vec<Message>,
     expected: usize,
     patience: Duration,
 ) {
-    let start = Instant::now();
-    while messages.len() < expected && start.elapsed() < patience {
+    let (start, mut last, mut there) = (Instant::now(), Instant::now(), messages.len());
+    while there < expected && start.elapsed() < patience && last.elapsed() < patience / 3 {
         // The runtime's timers are too coarse for this: they count in milliseconds.
         tokio::task::yield_now().await;
         take_waiting(queue, messages, BATCH);
+        if messages.len() > there {
+            (last, there) = (Instant::now(), messages.len());
+        }
     }
 }
 
