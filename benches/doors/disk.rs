@@ -13,6 +13,7 @@ use clap::{Args, value_parser};
 use vestibule::context::Ids;
 
 use crate::data_dir;
+use crate::turns::{milliseconds, percentile};
 
 /// How long the bytes of a commit take on this disk, alone and beside those that move out of the log
 #[derive(Args)]
@@ -110,11 +111,12 @@ fn page() -> [u8; PAGE] {
 
 fn print_row(beside: &str, mut latencies: Vec<Duration>) {
     latencies.sort_unstable();
-    let at = |share: f64| latencies[(latencies.len() as f64 * share) as usize].as_secs_f64() * 1e3;
-    let (half, most, longest) = (at(0.5), at(0.99), latencies[latencies.len() - 1]);
+    let latency = |share: f64| milliseconds(percentile(&latencies, share));
     println!(
-        "{beside:<36}{:>9}{half:>9.2}{most:>9.2}{:>9.2}",
+        "{beside:<36}{:>9}{:>9.2}{:>9.2}{:>9.2}",
         latencies.len(),
-        longest.as_secs_f64() * 1e3
+        latency(0.5),
+        latency(0.99),
+        latency(1.0)
     );
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use crate::door::{Door, Holder};
 use crate::load::{self, Connection};
 use crate::server::{Server, Service};
-use crate::turns::{median, run};
+use crate::turns::{median, milliseconds, run};
 use crate::{CONNECTIONS, cores, data_dir};
 
 /// Start to first answer on an existing database, and resident memory idle and after many creates
@@ -43,19 +43,19 @@ impl Starts {
         }
         service.stop();
         println!("not in --dev, on a database of {} sessions, {}\n", 3 * STORED, cores());
-        let mut milliseconds = Vec::with_capacity(self.starts);
+        let mut took_ms = Vec::with_capacity(self.starts);
         let mut processor_s = 0.0;
         for at in 0..self.starts {
             let (took, server) = first_answer(&Service::at(data.path()), &holder, at).await;
-            milliseconds.push(took.as_secs_f64() * 1e3);
+            took_ms.push(milliseconds(took));
             processor_s += server.cpu_s();
             server.stop();
         }
-        let longest = milliseconds.iter().copied().fold(0.0, f64::max);
+        let longest = took_ms.iter().copied().fold(0.0, f64::max);
         println!(
             "start to the answer to a create: median {:.1} ms, longest {longest:.1} ms of {} starts, \
              processor time {:.0} ms; aim 50 ms\n",
-            median(milliseconds),
+            median(took_ms),
             self.starts,
             1e3 * processor_s / self.starts as f64
         );

@@ -12,7 +12,7 @@ use clap::Args;
 use crate::door::{Door, Holder};
 use crate::load;
 use crate::server::Service;
-use crate::turns::{ROUNDS, median, run};
+use crate::turns::{ROUNDS, median, milliseconds, percentile, run};
 use crate::{CONNECTIONS, cores, data_dir};
 
 /// Latencies of creates that come at a share of the throughput measured just before
@@ -79,26 +79,16 @@ impl Steady {
 
 fn print_row(door: Door, rounds: &[Round]) {
     let of = |value: &dyn Fn(&Round) -> f64| median(rounds.iter().map(value).collect());
-    let percentile = |share: f64| of(&|round| milliseconds(at(&round.latencies, share)));
+    let latency = |share: f64| of(&|round| milliseconds(percentile(&round.latencies, share)));
     println!(
         "{:<24}{:>10.0}{:>12.0}{:>9.2}{:>9.2}{:>9.2}{:>9.2}{:>9}",
         door.name(),
         of(&|round| round.closed),
         of(&|round| round.answered),
-        percentile(0.5),
-        percentile(0.99),
-        percentile(0.999),
-        percentile(1.0),
+        latency(0.5),
+        latency(0.99),
+        latency(0.999),
+        latency(1.0),
         AIM_MS
     );
-}
-
-/// The latency that this share of all do not exceed.
-fn at(sorted: &[Duration], share: f64) -> Duration {
-    let rank = (share * sorted.len() as f64).ceil() as usize;
-    sorted[rank.clamp(1, sorted.len()) - 1]
-}
-
-fn milliseconds(latency: Duration) -> f64 {
-    latency.as_secs_f64() * 1e3
 }

@@ -1,6 +1,8 @@
 //! Servers that take turns under the same load, so that whatever the machine does besides meets all
 //! of them.
 
+use std::time::Duration;
+
 use crate::CONNECTIONS;
 use crate::door::{Door, Holder};
 use crate::load;
@@ -86,4 +88,15 @@ impl<const SERVERS: usize> Turn<SERVERS> {
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+/// The latency that this share of all do not exceed.
+pub fn percentile(sorted: &[Duration], share: f64) -> Duration {
+    let rank = (share * sorted.len() as f64).ceil() as usize;
+    sorted[rank.clamp(1, sorted.len()) - 1]
+}
+
+/// Of a table, where fractions of them count.
+pub fn milliseconds(latency: Duration) -> f64 {
+    latency.as_secs_f64() * 1e3
 }
